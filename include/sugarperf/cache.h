@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * @file cache.h
+ * @brief Cache-aside in two levels, in process and Redis, built on leases.
+ *
+ * A lookup answers HIT (here is the value), STALE (an expired value that may be used, while someone refreshes it) or LEASE
+ * (you load it: fill the lease or release it; everybody else who wants the key waits for you, in every process).
+ *
+ *     sp_cache_lookup(cache, ctx, key, len, &lookup, &error);
+ *     if (sp_lookup_state(lookup) == SP_LOOKUP_LEASE) {
+ *             lease = sp_lookup_take_lease(lookup);
+ *             … read the database …
+ *             sp_lease_fill(lease, ctx, data, size, SP_CODEC_JSON, 0, &error);
+ *     }
+ *     sp_lookup_free(lookup);
+ *
+ * sp_cache_query() does all of that for a statement, wholly inside the library. With no Redis configured the cache lives in
+ * this process alone. After sp_cache_invalidate() (invalidate.h) returns SP_OK, no read in this process returns the old
+ * value; other processes follow within `cache.bound`.
+ *
+ * Threads: sp_cache is safe from any thread. An sp_lookup and an sp_lease belong to one thread at a time.
+ */
+#ifndef SUGARPERF_CACHE_H
+#define SUGARPERF_CACHE_H
+
+#include <sugarperf/base.h>
+#include <sugarperf/config.h>
+#include <sugarperf/ctx.h>
+#include <sugarperf/key.h>
+#include <sugarperf/pool.h>
+#include <sugarperf/queue.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct sp_cache sp_cache;
+typedef struct sp_lookup sp_lookup;
+typedef struct sp_lease sp_lease;
+
+enum { SP_LOOKUP_HIT = 1, SP_LOOKUP_STALE = 2, SP_LOOKUP_LEASE = 3 };
+
+/** A cache without a client; `redis.url` unset: in process alone. */
+SP_API sp_status sp_cache_new(const sp_config *config, sp_cache **out, sp_error **error);
+/** No new work; callers that wait for somebody's load wake with SP_CLOSED. */
+SP_API void sp_cache_close(sp_cache *cache);
+SP_API void sp_cache_free(sp_cache *cache);
+/** Makes a template (its TTLs and patterns) known. Keys of no declared template have the default TTL and no patterns. */
+SP_API sp_status sp_cache_declare(sp_cache *cache, sp_template *tmpl, sp_error **error);
+
+/** The in-process level alone: 1 and a reference (sp_value_unref()) on a hit that is proven fresh, else 0. Never blocks. */
+SP_API int sp_cache_peek(sp_cache *cache, const void *data, size_t len, sp_value **out);
+
+/**
+ * Looks the key up in both levels. Waits while another caller holds the lease, at most until its deadline, when the oldest
+ * waiter gets it. With Redis down: see `cache.outage` in the configuration.
+ */
+SP_API sp_status sp_cache_lookup(sp_cache *cache, sp_ctx *ctx, const void *data, size_t len, sp_lookup **out,
+                                 sp_error **error);
+SP_API sp_status sp_cache_lookup_async(sp_cache *cache, sp_ctx *ctx, const void *data, size_t len, sp_queue *queue,
+                                       uint64_t tag);
+SP_API int sp_lookup_state(const sp_lookup *lookup);
+/** HIT and STALE: borrowed, lives as long as the lookup (sp_value_ref() to keep it). LEASE: NULL. */
+SP_API sp_value *sp_lookup_value(const sp_lookup *lookup);
+/** LEASE, and STALE when the refresh falls to you: the lease, owned by the caller. Else NULL. */
+SP_API sp_lease *sp_lookup_take_lease(sp_lookup *lookup);
+/** Gives a lease back that was not taken. */
+SP_API void sp_lookup_free(sp_lookup *lookup);
+
+/** Adds a tag to the entry to come; sp_targets_tag() then invalidates it. SP_LIMIT past 16 tags or 256 bytes each. */
+SP_API sp_status sp_lease_tag(sp_lease *lease, const void *data, size_t len);
+/**
+ * Stores the value in both levels and ends the lease, whatever the answer. `ttl_ms` 0: the template's. SP_LEASE_LOST: the
+ * key was invalidated since, or the lease expired; the value is right for the caller but was not stored.
+ */
+SP_API sp_status sp_lease_fill(sp_lease *lease, sp_ctx *ctx, const void *data, size_t len, uint32_t codec, int64_t ttl_ms,
+                               sp_error **error);
+SP_API sp_status sp_lease_fill_async(sp_lease *lease, sp_ctx *ctx, const void *data, size_t len, uint32_t codec,
+                                     int64_t ttl_ms, sp_queue *queue, uint64_t tag);
+/** Gives the lease back unfilled, without waiting: the oldest waiter becomes the loader. */
+SP_API void sp_lease_release(sp_lease *lease);
+
+/** Loads a value in get_or_load(): fill `*out` and return SP_OK, or SP_NOT_FOUND for "there is nothing". */
+typedef sp_status (*sp_loader)(void *arg, sp_lease *lease, sp_value **out, sp_error **error);
+/**
+ * Lookup, and on a lease your loader on your own thread, then fill. SP_NOT_FOUND for an absent value (negative entry).
+ * The value is the caller's: sp_value_unref().
+ */
+SP_API sp_status sp_cache_get_or_load(sp_cache *cache, sp_ctx *ctx, const void *data, size_t len, sp_loader loader,
+                                      void *arg, sp_value **out, sp_error **error);
+
+/** How sp_cache_query() makes a value of a result. */
+enum {
+        SP_QUERY_RESULT = 0, /**< the packed result, SP_CODEC_RESULT */
+        SP_QUERY_CELL = 1    /**< the first cell, SP_CODEC_JSON for json types, else SP_CODEC_TEXT; no row: SP_NOT_FOUND */
+};
+
+/** Query through the cache: looks the key up, runs the statement on a lease, fills. The value is the caller's. */
+SP_API sp_status sp_cache_query(sp_cache *cache, sp_pool *pool, sp_ctx *ctx, const void *data, size_t len,
+                                const sp_stmt *stmt, const sp_params *params, uint32_t mode, sp_value **out,
+                                sp_error **error);
+SP_API sp_status sp_cache_query_async(sp_cache *cache, sp_pool *pool, sp_ctx *ctx, const void *data, size_t len,
+                                      const sp_stmt *stmt, const sp_params *params, uint32_t mode, sp_queue *queue,
+                                      uint64_t tag);
+
+/** Lookups that hit (in process or Redis), were stale, missed, failed; the rate is 0–1 and 0 when there was nothing. */
+SP_API int64_t sp_cache_hits(const sp_cache *cache);
+SP_API int64_t sp_cache_misses(const sp_cache *cache);
+SP_API double sp_cache_hit_rate(const sp_cache *cache);
+/** The document's JSON: {"cache_hits_total":…,"cache_misses_total":…,"cache_hit_rate":…}; the rate in percent. */
+SP_API sp_status sp_cache_report(const sp_cache *cache, sp_value **out);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

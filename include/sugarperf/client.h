@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * @file client.h
+ * @brief A client wires pools, cache, breakers, profiler and metrics together.
+ *
+ *     sp_config *config = sp_config_new();
+ *     sp_config_env(config, &error);                       DATABASE_URL, REDIS_URL
+ *     sp_client_new(config, &client, &error);
+ *     sp_config_free(config);
+ *     …
+ *     sp_client_close(client);                             no new work; waiters wake with SP_CLOSED
+ *     sp_client_drain(client, 5000);                       wait for what runs
+ *     sp_client_free(client);
+ *
+ * Servers are connected to when they are needed: a client can be made while they are down. Queues, values, results and
+ * errors outlive their client; sessions and leases must be given back before.
+ *
+ * Threads: safe from any thread; free it once, last. After fork() a child's calls answer SP_FORKED, and sp_client_free()
+ * there closes descriptors without disturbing the parent.
+ */
+#ifndef SUGARPERF_CLIENT_H
+#define SUGARPERF_CLIENT_H
+
+#include <sugarperf/base.h>
+#include <sugarperf/breaker.h>
+#include <sugarperf/cache.h>
+#include <sugarperf/config.h>
+#include <sugarperf/metrics.h>
+#include <sugarperf/pool.h>
+#include <sugarperf/profiler.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct sp_client sp_client;
+
+/** Copies the configuration. SP_CONFIG or SP_INVALID (an invalid URL, its password masked), SP_NOMEM. */
+SP_API sp_status sp_client_new(const sp_config *config, sp_client **out, sp_error **error);
+SP_API void sp_client_close(sp_client *client);
+/** SP_TIMEOUT when something still runs after `timeout_ms`. */
+SP_API sp_status sp_client_drain(sp_client *client, int64_t timeout_ms);
+SP_API void sp_client_free(sp_client *client);
+
+/** All borrowed: they live as long as the client. `name` NULL is the default pool; NULL for a name that was not configured. */
+SP_API sp_pool *sp_client_pool(sp_client *client, const char *name);
+SP_API sp_cache *sp_client_cache(sp_client *client);
+SP_API sp_profiler *sp_client_profiler(sp_client *client);
+SP_API sp_metrics *sp_client_metrics(sp_client *client);
+/** The breaker of that name, made on first use with `breaker.<name>.…`. NULL when out of memory. */
+SP_API sp_breaker *sp_client_breaker(sp_client *client, const char *name);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

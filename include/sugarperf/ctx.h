@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * @file ctx.h
+ * @brief Per-call context: deadline, cancellation, trace and the unit of work.
+ *
+ * Every call that waits takes an sp_ctx, which may be NULL (the configured time-outs hold). A child inherits its
+ * parent's deadline and is cancelled with it.
+ *
+ *     sp_ctx *ctx = sp_ctx_new(NULL);
+ *     sp_ctx_set(ctx, "timeout", "250ms", NULL);
+ *     sp_pool_query(pool, ctx, stmt, params, &result, &error);
+ *     sp_ctx_unref(ctx);
+ *
+ * Threads: safe from any thread. Set a context up before its first use; afterwards only cancel it.
+ */
+#ifndef SUGARPERF_CTX_H
+#define SUGARPERF_CTX_H
+
+#include <sugarperf/base.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct sp_ctx sp_ctx;
+
+/** `parent` may be NULL. NULL when out of memory. */
+SP_API sp_ctx *sp_ctx_new(sp_ctx *parent);
+SP_API sp_ctx *sp_ctx_ref(sp_ctx *ctx);
+SP_API void sp_ctx_unref(sp_ctx *ctx);
+/** Names: "timeout" (a duration from now; never later than the parent's), "trace" (a W3C traceparent), "tag" (who calls). */
+SP_API sp_status sp_ctx_set(sp_ctx *ctx, const char *name, const char *value, sp_error **error);
+/** Operations that run under it end with SP_CANCELLED, once; later ones are refused with it. */
+SP_API void sp_ctx_cancel(sp_ctx *ctx);
+SP_API bool sp_ctx_cancelled(const sp_ctx *ctx);
+/** Milliseconds left, 0 when past, -1 when there is no deadline. */
+SP_API int64_t sp_ctx_remaining(const sp_ctx *ctx);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * @file pool.h
+ * @brief PostgreSQL: statements, shared lanes, sessions and results.
+ *
+ * A service prepares its statements once and runs them from any thread:
+ *
+ *     static const char text[] = "SELECT title FROM contents WHERE id = $1";
+ *     sp_stmt_new("content-title", text, sizeof text - 1, 0, &stmt, &error);
+ *     sp_params_add_text(params, id, strlen(id));
+ *     sp_pool_query(pool, ctx, stmt, params, &result, &error);
+ *     title = sp_result_get(result, 0, 0, &len);
+ *
+ * Concurrent single statements share few connections (lanes, in PostgreSQL's pipeline mode); one statement's error touches
+ * nobody else's. A statement that depends on session state (BEGIN, SET, LISTEN, …) is refused there with SP_SESSION: it
+ * needs sp_pool_acquire(). A statement takes effect at most once; reads may run again when a connection dies.
+ *
+ * Threads: sp_pool and sp_stmt are safe from any thread. An sp_session and an sp_result belong to one thread at a time.
+ */
+#ifndef SUGARPERF_POOL_H
+#define SUGARPERF_POOL_H
+
+#include <sugarperf/base.h>
+#include <sugarperf/config.h>
+#include <sugarperf/ctx.h>
+#include <sugarperf/params.h>
+#include <sugarperf/queue.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct sp_pool sp_pool;
+typedef struct sp_stmt sp_stmt;
+typedef struct sp_session sp_session;
+typedef struct sp_result sp_result;
+
+/** Statement flags. */
+enum {
+        SP_STMT_READ = 1,       /**< declared to be a read: what the text shows is then not asked */
+        SP_STMT_WRITE = 2,      /**< declared to write, though the text looks like a read (SELECT f_that_writes()) */
+        SP_STMT_IDEMPOTENT = 4, /**< a write that may run again when its outcome is unknown */
+        SP_STMT_UNNAMED = 8     /**< never prepared by name (statements of one use) */
+};
+
+/**
+ * Declares a statement: exactly one SQL statement with parameters $1, $2, …. `name` is what metrics and the profiler call
+ * it; NULL uses its fingerprint. SP_INVALID when the text does not parse or holds several statements; SP_LIMIT past 1 MiB.
+ */
+SP_API sp_status sp_stmt_new(const char *name, const void *data, size_t len, uint32_t flags, sp_stmt **out,
+                             sp_error **error);
+SP_API sp_stmt *sp_stmt_ref(sp_stmt *stmt);
+SP_API void sp_stmt_unref(sp_stmt *stmt);
+SP_API const char *sp_stmt_name(const sp_stmt *stmt);
+
+/**
+ * A pool without a client. `name` selects `pool.<name>.…`; NULL or "default" the plain names. Connections are made when
+ * they are needed; an unreachable server shows in the first call, not here.
+ */
+SP_API sp_status sp_pool_new(const sp_config *config, const char *name, sp_pool **out, sp_error **error);
+/** No new work; callers that wait for a connection wake with SP_CLOSED; statements that were sent run to their end. */
+SP_API void sp_pool_close(sp_pool *pool);
+/** After close: waits until nothing runs. SP_TIMEOUT when something still does. */
+SP_API sp_status sp_pool_drain(sp_pool *pool, int64_t timeout_ms);
+/** Closes, waits for what runs (bounded by its deadlines), frees. Not for a pool borrowed from a client. */
+SP_API void sp_pool_free(sp_pool *pool);
+
+/**
+ * Runs one statement and waits for its whole result. The deadline (the context's, else `pool.query_timeout`) covers waiting,
+ * executing and fetching. Errors: SP_TIMEOUT, SP_CANCELLED, SP_CLOSED, SP_UNAVAILABLE, SP_AUTH, SP_SQL, SP_LOST, SP_SESSION.
+ * The result is owned by the caller. `params` may be NULL.
+ */
+SP_API sp_status sp_pool_query(sp_pool *pool, sp_ctx *ctx, const sp_stmt *stmt, const sp_params *params,
+                               sp_result **out, sp_error **error);
+SP_API sp_status sp_pool_query_async(sp_pool *pool, sp_ctx *ctx, const sp_stmt *stmt, const sp_params *params,
+                                     sp_queue *queue, uint64_t tag);
+
+/** Borrows a connection of one's own, for transactions and session state. SP_TIMEOUT after `pool.acquire_timeout`. */
+SP_API sp_status sp_pool_acquire(sp_pool *pool, sp_ctx *ctx, sp_session **out, sp_error **error);
+SP_API sp_status sp_pool_acquire_async(sp_pool *pool, sp_ctx *ctx, sp_queue *queue, uint64_t tag);
+/** Runs one statement on the session's connection; any statement is allowed but COPY. */
+SP_API sp_status sp_session_query(sp_session *session, sp_ctx *ctx, const sp_stmt *stmt, const sp_params *params,
+                                  sp_result **out, sp_error **error);
+SP_API sp_status sp_session_query_async(sp_session *session, sp_ctx *ctx, const sp_stmt *stmt, const sp_params *params,
+                                        sp_queue *queue, uint64_t tag);
+/** Gives the connection back, without waiting: an open transaction is rolled back and session state reset. */
+SP_API void sp_session_release(sp_session *session);
+
+/** Connections by state, and callers that wait for one. */
+SP_API int64_t sp_pool_active(const sp_pool *pool);
+SP_API int64_t sp_pool_idle(const sp_pool *pool);
+SP_API int64_t sp_pool_waiting(const sp_pool *pool);
+SP_API int64_t sp_pool_max(const sp_pool *pool);
+/** The document's health JSON: {"status","database","poolMetrics":{…}}, after a SELECT 1 within its own deadline. */
+SP_API sp_status sp_pool_health(sp_pool *pool, sp_ctx *ctx, sp_value **out);
+
+/** Rows and columns count from 0. Text forms are PostgreSQL's. */
+SP_API size_t sp_result_rows(const sp_result *result);
+SP_API size_t sp_result_columns(const sp_result *result);
+/** NULL when there is no such column. */
+SP_API const char *sp_result_name(const sp_result *result, size_t column);
+SP_API uint32_t sp_result_type(const sp_result *result, size_t column);
+/** The cell's bytes, a zero byte behind them, valid while the result lives; NULL for SQL NULL or when there is no such cell. */
+SP_API const void *sp_result_get(const sp_result *result, size_t row, size_t column, size_t *len);
+/** Rows affected by a write, as its command tag says; 0 where it says nothing. */
+SP_API int64_t sp_result_affected(const sp_result *result);
+/** The command tag, "INSERT 0 1". */
+SP_API const char *sp_result_command(const sp_result *result);
+/**
+ * The whole result in one block of bytes that lives as long as the result. Little endian: u8 version (1), u8 0,
+ * u16 columns, u32 rows, i64 affected, u16 length and bytes of the command tag; per column u32 type OID, u16 length and
+ * bytes of the name; then row by row per cell i32 length (-1: NULL) and bytes. NULL when out of memory.
+ */
+SP_API const void *sp_result_pack(const sp_result *result, size_t *len);
+SP_API void sp_result_free(sp_result *result);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

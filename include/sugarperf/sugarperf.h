@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * @file sugarperf.h
+ * @brief Everything: include this, or only the header whose noun you use.
+ */
+#ifndef SUGARPERF_H
+#define SUGARPERF_H
+
+#include <sugarperf/base.h>
+#include <sugarperf/breaker.h>
+#include <sugarperf/cache.h>
+#include <sugarperf/client.h>
+#include <sugarperf/config.h>
+#include <sugarperf/ctx.h>
+#include <sugarperf/invalidate.h>
+#include <sugarperf/key.h>
+#include <sugarperf/metrics.h>
+#include <sugarperf/params.h>
+#include <sugarperf/pool.h>
+#include <sugarperf/profiler.h>
+#include <sugarperf/queue.h>
+
+#endif
