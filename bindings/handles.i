@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Ownership. Handles that nothing else depends on are freed by the collector. A client, pool, cache, queue, session or
+ * lease ends at a moment that the face chooses, because ending one may wait or must come in order; the collector
+ * leaves them alone.
+ */
+%define %collected(noun, end)
+struct sp_##noun {};
+%extend sp_##noun {
+        ~sp_##noun()
+        {
+                sp_##noun##_##end($self);
+        }
+}
+%ignore sp_##noun##_##end;
+%out_handle(sp_##noun, SWIG_POINTER_OWN)
+%enddef
+
+%define %kept(noun)
+struct sp_##noun {};
+%out_handle(sp_##noun, 0)
+%enddef
+
+%collected(config, free)
+%collected(ctx, unref)
+%collected(params, free)
+%collected(template, unref)
+%collected(stmt, unref)
+%collected(result, free)
+%collected(value, unref)
+%collected(targets, free)
+%collected(slow, free)
+%collected(clock, free)
+
+%kept(queue)
+%kept(client)
+%kept(pool)
+%kept(cache)
+%kept(session)
+%kept(lookup)
+%kept(lease)
+%kept(profiler)
+
+struct sp_metrics {};
+
+%newobject sp_config_new;
+%newobject sp_ctx_new;
+%newobject sp_params_new;
+%newobject sp_targets_new;
+%newobject sp_clock_new;
+%newobject sp_value_new;
+%newobject sp_profiler_slow;
+
+/*
+ * A breaker may be the client's (borrowed) or one's own; both are held by a reference of the wrapper's.
+ */
+struct sp_breaker {};
+%extend sp_breaker {
+        ~sp_breaker()
+        {
+                sp_breaker_unref($self);
+        }
+}
+%out_handle(sp_breaker, SWIG_POINTER_OWN)
+%newobject sp_client_breaker;
+%typemap(ret) sp_breaker *sp_client_breaker
+{
+        sp_breaker_ref($1);
+}

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: MIT
+'use strict';
+/* Cache-aside over leases: the loader is yours, in JavaScript; who loads and who waits is the library's decision. */
+const native = require('./native.js');
+const codec = require('./codec.js');
+const params = require('./params.js');
+const { SugarperfError } = require('./errors.js').classes;
+const { call, makeError } = require('./errors.js');
+const { Template } = require('./key.js');
+const { statementOf } = require('./statement.js');
+
+const MODES = { rows: native.SP_QUERY_RESULT, cell: native.SP_QUERY_CELL };
+
+function targetsOf({ keys = [], tags = [], patterns = [] }) {
+    const targets = native.targets_new();
+
+    for (const key of keys)
+        call('targets_key', targets, key);
+    for (const tag of tags)
+        call('targets_tag', targets, tag);
+    for (const item of patterns) {
+        const [pattern, values] = typeof item === 'string' ? [item, []] : [item.pattern, item.params];
+        call('targets_pattern', targets, pattern, params.load(values));
+    }
+    return targets;
+}
+
+class Cache {
+    #client;
+    #handle;
+    #watch;
+
+    constructor(client, handle, watch) {
+        this.#client = client;
+        this.#handle = handle;
+        this.#watch = watch;
+    }
+
+    /* Declares a key template, its TTLs and the patterns under which its keys can be invalidated. */
+    template(text, options) {
+        const template = new Template(text, options);
+
+        this.#client.check();
+        call('cache_declare', this.#handle, template.native);
+        return template;
+    }
+
+    /* The in-process level alone: the value (null: known to be absent), or undefined. */
+    peek(key) {
+        this.#client.check();
+        const watch = this.#watch;
+        const data = native.watch_peek(watch.native, this.#handle, key);
+
+        return data === null ? undefined : codec.decodeWhole(watch.cells[1], data, watch.types);
+    }
+
+    /*
+     * The value of `key`; where there is none, one caller's `loader({ signal })` makes it while all others wait.
+     * Options: ttl (milliseconds; else the template's), tags (an array, or a function of the value), signal, timeout.
+     */
+    async get(key, loader, options = {}) {
+        const known = this.peek(key);
+
+        if (known !== undefined)
+            return known;
+        const found = await this.#watch.submit('cache_lookup_async', (ctx) => [this.#handle, ctx, key], options);
+        if (found.state === native.SP_LOOKUP_LEASE)
+            return this.#load(found.lease, loader, options);
+        if (found.lease !== null)
+            this.#load(found.lease, loader, { ...options, signal: undefined }).catch(() => {});
+        return found.value;
+    }
+
+    async #load(lease, loader, options) {
+        let data, kind;
+
+        try {
+            [kind, data] = codec.encode(await loader({ signal: options.signal }));
+            this.#client.check();
+            this.#tag(lease, options.tags, kind, data);
+        } catch (error) {
+            this.#release(lease);
+            throw error;
+        }
+        await this.#fill(lease, kind, data, options.ttl ?? 0);
+        return codec.roundTrip(kind, data);
+    }
+
+    #tag(lease, tags, kind, data) {
+        const list = typeof tags === 'function' ? tags(codec.roundTrip(kind, data)) : tags;
+
+        for (const tag of list ?? [])
+            call('lease_tag', lease.handle, tag);
+    }
+
+    /* The value is right for its caller also when it could not be stored (the key was invalidated meanwhile, …). */
+    async #fill(lease, kind, data, ttl) {
+        const filled = this.#watch.submit('lease_fill_async', (ctx) => [lease.handle, ctx, data, kind, ttl]);
+
+        this.#watch.forget(lease);
+        try {
+            await filled;
+        } catch (error) {
+            if (!(error instanceof SugarperfError))
+                throw error;
+        }
+    }
+
+    #release(lease) {
+        if (this.#client.closed)
+            return;
+        native.lease_release(lease.handle);
+        this.#watch.forget(lease);
+    }
+
+    /* Runs a statement through the cache, wholly inside the library. `as`: 'rows' (default) or 'cell'. */
+    async query(key, sql, values, { as = 'rows', ...options } = {}) {
+        if (!(as in MODES))
+            throw makeError('SP_INVALID', `query(): "as" is ${as}, must be rows or cell`);
+        this.#client.check();
+        const pool = this.#client.pool(options.pool);
+        try {
+            return await this.#watch.submit('cache_query_async', (ctx) => [this.#handle, pool, ctx, key,
+                statementOf(sql), params.load(values), MODES[as]], options);
+        } catch (error) {
+            if (error.code === 'SP_NOT_FOUND')
+                return null;
+            throw error;
+        }
+    }
+
+    /*
+     * After it resolves no read in this process returns an old value of these targets. Patterns are texts as declared,
+     * or { pattern, params } with values for their {names}.
+     */
+    async invalidate(targets, options) {
+        this.#client.check();
+        const made = targetsOf(targets);
+
+        await this.#watch.submit('cache_invalidate_async', (ctx) => [this.#handle, ctx, made], options);
+    }
+
+    get hits() {
+        this.#client.check();
+        return native.cache_hits(this.#handle);
+    }
+
+    get misses() {
+        this.#client.check();
+        return native.cache_misses(this.#handle);
+    }
+
+    get hitRate() {
+        this.#client.check();
+        return native.cache_hit_rate(this.#handle);
+    }
+
+    report() {
+        this.#client.check();
+        return JSON.parse(native.value_data(call('cache_report', this.#handle)).toString());
+    }
+}
+
+module.exports = { Cache };

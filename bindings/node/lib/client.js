@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: MIT
+'use strict';
+/* A client: pools, cache, breakers, profiler and metrics, wired by the library. */
+const native = require('./native.js');
+const params = require('./params.js');
+const { Breaker } = require('./breaker.js');
+const { Cache } = require('./cache.js');
+const { Profiler } = require('./profiler.js');
+const { Session } = require('./session.js');
+const { Watch } = require('./watch.js');
+const { call, makeError } = require('./errors.js');
+const { statementOf } = require('./statement.js');
+
+/* Open clients live until they are closed, whatever the collector thinks: ending one is a decision. */
+const open = new Set();
+
+function configOf(settings, env) {
+    const config = native.config_new();
+
+    for (const [name, value] of Object.entries(settings)) {
+        if (value !== undefined && value !== null)
+            call('config_set', config, name, String(value));
+    }
+    if (env)
+        call('config_env', config);
+    return config;
+}
+
+class Client {
+    #handle;
+    #watch;
+    #pools = new Map();
+    #closing = null;
+
+    /*
+     * `settings` are the library's configuration names: { 'pool.url': …, 'redis.url': …, 'pool.max': 20 }. Options:
+     * env (also read DATABASE_URL, REDIS_URL and SUGARPERF_… ), types ({ [oid]: text => value }).
+     */
+    constructor(settings = {}, { env = false, types } = {}) {
+        this.#handle = call('client_new', configOf(settings, env));
+        this.#watch = new Watch(this.#handle, types);
+        this.cache = new Cache(this, native.client_cache(this.#handle), this.#watch);
+        this.profiler = new Profiler(this, native.client_profiler(this.#handle));
+        open.add(this);
+    }
+
+    get closed() {
+        return this.#closing !== null;
+    }
+
+    /* Throws ClosedError once close() was called. */
+    check() {
+        if (this.#closing !== null)
+            throw makeError('SP_CLOSED', 'the client is closed');
+    }
+
+    /* The library's handle of a pool, "default" or a configured name. */
+    pool(name = 'default') {
+        this.check();
+        let pool = this.#pools.get(name);
+
+        if (pool === undefined) {
+            pool = native.client_pool(this.#handle, name === 'default' ? null : name);
+            if (pool === null)
+                throw makeError('SP_NOT_FOUND', `no pool "${name}" is configured: set pool.${name}.url`);
+            this.#pools.set(name, pool);
+        }
+        return pool;
+    }
+
+    /*
+     * Runs one statement; resolves to the rows, an array of objects that also has `fields`, `affected` and `command`.
+     * Options: signal (an AbortSignal), timeout (milliseconds or "250ms"), types, pool.
+     */
+    async query(sql, values, options) {
+        const pool = this.pool(options?.pool);
+
+        return this.#watch.submit('pool_query_async', (ctx) => [pool, ctx, statementOf(sql), params.load(values)],
+            options);
+    }
+
+    /* A connection of one's own. */
+    async acquire(options) {
+        const pool = this.pool(options?.pool);
+        const held = await this.#watch.submit('pool_acquire_async', (ctx) => [pool, ctx], options);
+
+        return new Session(this, this.#watch, held);
+    }
+
+    /* BEGIN, `work(session)`, COMMIT; ROLLBACK when it throws. */
+    async transaction(work, options) {
+        const session = await this.acquire(options);
+
+        try {
+            await session.query('BEGIN', [], options);
+            const value = await work(session);
+            await session.query('COMMIT', [], options);
+            return value;
+        } finally {
+            session.release();
+        }
+    }
+
+    breaker(name) {
+        this.check();
+        return new Breaker(native.client_breaker(this.#handle, name));
+    }
+
+    /* `format`: 'prometheus' or 'openmetrics'. */
+    metrics(format = 'prometheus') {
+        this.check();
+        const number = native[`SP_METRICS_${format.toUpperCase()}`];
+        if (number === undefined)
+            throw makeError('SP_INVALID', `metrics(): unknown format ${format}`);
+        return native.value_data(call('metrics_text', native.client_metrics(this.#handle), number)).toString();
+    }
+
+    /* Callers by state: { active, idle, waiting, max }. */
+    poolStats(name) {
+        const pool = this.pool(name);
+
+        return {
+            active: native.pool_active(pool), idle: native.pool_idle(pool), waiting: native.pool_waiting(pool),
+            max: native.pool_max(pool),
+        };
+    }
+
+    /*
+     * No new work; what waits ends with ClosedError, what was sent runs to its end. With `timeout` (milliseconds), what
+     * still runs after it is cancelled. Resolves when all is freed.
+     */
+    close({ timeout = -1 } = {}) {
+        if (this.#closing === null) {
+            native.client_close(this.#handle);
+            this.#closing = this.#watch.end(timeout).finally(() => open.delete(this));
+        }
+        return this.#closing;
+    }
+
+    async [Symbol.asyncDispose ?? Symbol.for('Symbol.asyncDispose')]() {
+        await this.close();
+    }
+}
+
+module.exports = { Client };

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+'use strict';
+/*
+ * Cached values carry a codec, so that what one language stored another can read: undefined and null are "there is
+ * nothing", strings text, bytes bytes, anything else JSON.
+ */
+const native = require('./native.js');
+const rows = require('./rows.js');
+
+function encode(value) {
+    if (value === undefined || value === null)
+        return [native.SP_CODEC_ABSENT, ''];
+    if (typeof value === 'string')
+        return [native.SP_CODEC_TEXT, value];
+    if (ArrayBuffer.isView(value))
+        return [native.SP_CODEC_BYTES, Buffer.from(value.buffer, value.byteOffset, value.byteLength)];
+    const text = JSON.stringify(value);
+    if (text === undefined)
+        throw new TypeError(`a ${typeof value} cannot be cached`);
+    return [native.SP_CODEC_JSON, text];
+}
+
+function decode(codec, bytes, offset, length, types) {
+    switch (codec) {
+    case native.SP_CODEC_ABSENT:
+        return null;
+    case native.SP_CODEC_TEXT:
+        return bytes.utf8Slice(offset, offset + length);
+    case native.SP_CODEC_JSON:
+        return JSON.parse(bytes.utf8Slice(offset, offset + length));
+    case native.SP_CODEC_RESULT:
+        return rows.decode(bytes, offset, types);
+    default:
+        return Buffer.from(bytes.subarray(offset, offset + length));
+    }
+}
+
+/* What watch_peek() returned: text is a string already. */
+function decodeWhole(codec, data, types) {
+    if (codec === native.SP_CODEC_TEXT)
+        return data;
+    if (codec === native.SP_CODEC_JSON)
+        return JSON.parse(data);
+    return decode(codec, data, 0, data.length, types);
+}
+
+/* What encode() made, as every other reader will get it. */
+function roundTrip(codec, data) {
+    if (codec === native.SP_CODEC_ABSENT)
+        return null;
+    return codec === native.SP_CODEC_BYTES ? Buffer.from(data) : decodeWhole(codec, data);
+}
+
+module.exports = { encode, decode, decodeWhole, roundTrip };

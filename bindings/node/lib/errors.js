@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: MIT
+'use strict';
+/*
+ * One class a status: TimeoutError has code 'SP_TIMEOUT'. Errors of the servers carry their own code: SqlError.sqlstate,
+ * RedisError.prefix. `retryable` says whether the same operation may be made again.
+ */
+const native = require('./native.js');
+
+class SugarperfError extends Error {
+    constructor(message, code, serverCode = '', retryable = false, options = undefined) {
+        super(message, options);
+        this.code = code;
+        this.retryable = retryable;
+        if (serverCode !== '')
+            this.serverCode = serverCode;
+    }
+
+    get name() {
+        return this.constructor.name;
+    }
+}
+
+class SqlError extends SugarperfError {
+    get sqlstate() {
+        return this.serverCode;
+    }
+}
+
+class RedisError extends SugarperfError {
+    get prefix() {
+        return this.serverCode;
+    }
+}
+
+const classes = { SugarperfError, SqlError, RedisError };
+const byCode = { SP_SQL: SqlError, SP_REDIS: RedisError };
+const byStatus = new Map();
+
+/* SP_LEASE_LOST: LeaseLostError. */
+function className(code) {
+    if (code === 'SP_NOMEM')
+        return 'NoMemoryError';
+    return code.slice(3).toLowerCase().replace(/(^|_)(.)/g, (_, gap, letter) => letter.toUpperCase()) + 'Error';
+}
+
+for (let status = -1; native.status_name(status) !== 'SP_UNKNOWN'; status--) {
+    const code = native.status_name(status);
+    if (!byCode[code]) {
+        const name = className(code);
+        byCode[code] = { [name]: class extends SugarperfError {} }[name];
+        classes[name] = byCode[code];
+    }
+    byStatus.set(status, code);
+}
+
+function makeError(code, message, serverCode, retryable, options) {
+    const Class = byCode[code] || SugarperfError;
+    return new Class(message, code, serverCode, retryable, options);
+}
+
+function errorOfStatus(status, message, serverCode, retryable) {
+    return makeError(byStatus.get(status) || 'SP_INTERNAL', message, serverCode, retryable);
+}
+
+/* What the addon threw, as one of the classes; a defect of the caller (a TypeError) passes as it is. */
+function adopt(thrown) {
+    if (typeof thrown.status !== 'number')
+        return thrown;
+    const error = makeError(thrown.code, thrown.message, thrown.serverCode, thrown.retryable);
+    if (Error.captureStackTrace)
+        Error.captureStackTrace(error, call);
+    return error;
+}
+
+/* Calls a function of the addon; its errors come out as the classes above. */
+function call(name, ...args) {
+    try {
+        return native[name](...args);
+    } catch (thrown) {
+        throw adopt(thrown);
+    }
+}
+
+module.exports = { classes, makeError, errorOfStatus, adopt, call };

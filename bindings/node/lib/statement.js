@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+'use strict';
+/* A statement is declared once, with the name that metrics and the profiler use, and run from anywhere. */
+const native = require('./native.js');
+const { call } = require('./errors.js');
+
+/* Statements of plain query texts that are kept declared. */
+const KEPT = 1024;
+const kept = new Map();
+
+function flagsOf({ read, write, idempotent, unnamed }) {
+    return (read ? native.SP_STMT_READ : 0) | (write ? native.SP_STMT_WRITE : 0) |
+        (idempotent ? native.SP_STMT_IDEMPOTENT : 0) | (unnamed ? native.SP_STMT_UNNAMED : 0);
+}
+
+class Statement {
+    /* `name` null: the statement's fingerprint. */
+    constructor(name, sql, options = {}) {
+        this.native = call('stmt_new', name, sql, flagsOf(options));
+    }
+
+    get name() {
+        return native.stmt_name(this.native);
+    }
+}
+
+/* The least recently used text leaves. */
+function keep(sql) {
+    let statement = kept.get(sql);
+    if (statement)
+        kept.delete(sql);
+    else
+        statement = new Statement(null, sql);
+    kept.set(sql, statement);
+    if (kept.size > KEPT)
+        kept.delete(kept.keys().next().value);
+    return statement;
+}
+
+function statementOf(sql) {
+    if (sql instanceof Statement)
+        return sql.native;
+    if (typeof sql === 'string')
+        return keep(sql).native;
+    throw new TypeError('a query must be a string or a Statement');
+}
+
+module.exports = { Statement, statementOf };

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: MIT
+'use strict';
+/*
+ * Promises over the completion queue: an operation is submitted with a tag; the addon calls drain() while the queue is
+ * readable; a batch settles what its tags name. The event loop is held only while something is pending.
+ */
+const native = require('./native.js');
+const codec = require('./codec.js');
+const rows = require('./rows.js');
+const { adopt, errorOfStatus } = require('./errors.js');
+
+const BATCH = 64;
+const CELLS = 6;
+const KIND = { NONE: 0, ERROR: 1, RESULT: 2, VALUE: 3, LOOKUP: 4, SESSION: 5 };
+/* Batches a wake-up: the rest of the loop gets its turn under load; the fd stays readable. */
+const ROUNDS = 16;
+
+function errorAt(bytes, status, offset, length, retryable) {
+    const zero = bytes.indexOf(0, offset);
+    const serverCode = bytes.latin1Slice(offset, zero);
+    return errorOfStatus(status, bytes.utf8Slice(zero + 1, offset + length), serverCode, retryable);
+}
+
+class Watch {
+    constructor(client, types) {
+        this.client = client;
+        this.types = types;
+        this.root = native.ctx_new(null);
+        this.queue = native.queue_new(0);
+        this.pending = new Map();
+        this.tag = 0;
+        this.cells = new Float64Array(1 + BATCH * CELLS);
+        this.bytes = Buffer.allocUnsafeSlow(256 * 1024);
+        this.handles = [];
+        this.native = native.watch_new(client, this.queue, this.root, () => this.drain(), this.cells, this.bytes,
+            this.handles);
+    }
+
+    /* Calls `name` of the addon with args, queue and tag. `options`: signal, timeout, types. */
+    submit(name, args, options) {
+        return new Promise((resolve, reject) => {
+            const operation = { resolve, reject, types: options?.types ?? this.types, ctx: this.root, forget: null };
+            const tag = ++this.tag;
+
+            try {
+                if (options?.signal || options?.timeout !== undefined)
+                    this.limit(operation, options);
+                native[name](...args(operation.ctx), this.queue, tag);
+            } catch (thrown) {
+                operation.forget?.();
+                reject(this.explain(adopt(thrown), options?.signal));
+                return;
+            }
+            operation.signal = options?.signal;
+            this.pending.set(tag, operation);
+            if (this.pending.size === 1)
+                native.watch_hold(this.native, true);
+        });
+    }
+
+    /* A context of the operation's own: its deadline, and its cancellation by an AbortSignal. */
+    limit(operation, { signal, timeout }) {
+        const ctx = native.ctx_new(this.root);
+
+        operation.ctx = ctx;
+        if (timeout !== undefined)
+            native.ctx_set(ctx, 'timeout', String(timeout));
+        if (!signal)
+            return;
+        const cancel = () => native.ctx_cancel(ctx);
+        operation.forget = () => signal.removeEventListener('abort', cancel);
+        if (signal.aborted)
+            cancel();
+        else
+            signal.addEventListener('abort', cancel, { once: true });
+    }
+
+    /* A cancelled operation tells why. */
+    explain(error, signal) {
+        if (error.code === 'SP_CANCELLED' && signal?.aborted)
+            error.cause = signal.reason;
+        return error;
+    }
+
+    drain() {
+        for (let round = 0; round < ROUNDS; round++) {
+            const bytes = native.watch_take(this.native) ?? this.bytes;
+            const count = this.cells[0];
+
+            for (let i = 0; i < count; i++)
+                this.settle(i, bytes);
+            if (count < BATCH)
+                break;
+        }
+        if (this.pending.size === 0)
+            native.watch_hold(this.native, false);
+    }
+
+    settle(index, bytes) {
+        const base = 1 + index * CELLS;
+        const tag = this.cells[base];
+        const operation = this.pending.get(tag);
+
+        this.pending.delete(tag);
+        operation.forget?.();
+        try {
+            this.finish(operation, index, base, bytes);
+        } catch (error) {
+            operation.reject(error);
+        }
+    }
+
+    finish(operation, index, base, bytes) {
+        const cells = this.cells;
+        const kind = cells[base + 2] % 256;
+        const offset = cells[base + 3];
+        const length = cells[base + 4];
+        const extra = cells[base + 5];
+
+        switch (kind) {
+        case KIND.RESULT:
+            operation.resolve(rows.decode(bytes, offset, operation.types));
+            break;
+        case KIND.ERROR:
+            operation.reject(this.explain(errorAt(bytes, cells[base + 1], offset, length, extra !== 0),
+                operation.signal));
+            break;
+        case KIND.VALUE:
+            operation.resolve(codec.decode(extra, bytes, offset, length, operation.types));
+            break;
+        case KIND.LOOKUP:
+            operation.resolve(this.lookup(operation, index, base, bytes));
+            break;
+        case KIND.SESSION:
+            operation.resolve(this.handle(index, cells[base + 2]));
+            break;
+        default:
+            operation.resolve(undefined);
+        }
+    }
+
+    /* A lease or a session, and the slot to forget when it was given back. */
+    handle(index, cell) {
+        const slot = Math.floor(cell / 256) - 1;
+        const handle = this.handles[index];
+
+        this.handles[index] = undefined;
+        return slot < 0 ? null : { handle, slot };
+    }
+
+    lookup(operation, index, base, bytes) {
+        const cells = this.cells;
+        const extra = cells[base + 5];
+        const lease = this.handle(index, cells[base + 2]);
+        const found = { state: extra % 256, lease, value: undefined };
+
+        if (found.state !== native.SP_LOOKUP_LEASE)
+            found.value = codec.decode(Math.floor(extra / 256), bytes, cells[base + 3], cells[base + 4], operation.types);
+        return found;
+    }
+
+    forget(held) {
+        native.watch_forget(this.native, held.slot);
+    }
+
+    /* Ends the client off this thread; what is still pending settles before the watch goes. */
+    async end(timeout) {
+        await native.watch_end(this.native, timeout);
+        while (this.pending.size > 0) {
+            const before = this.pending.size;
+            this.drain();
+            if (this.pending.size === before)
+                break;
+        }
+        native.watch_close(this.native);
+    }
+}
+
+module.exports = { Watch };

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/* The hand-written crossings of Node: see watch.h. */
+
+%typemap(in, numinputs=0) napi_env env
+{
+        $1 = env;
+}
+%typemap(in) napi_value
+{
+        $1 = $input;
+}
+%typemap(out) napi_value
+{
+        if ($1 == nullptr)
+                SWIG_fail;
+        $result = Napi::Value(env, $1);
+}
+%typemap(in) sp_watch *watch
+{
+        void *data = nullptr;
+
+        if (napi_get_value_external(env, $input, &data) != napi_ok)
+                SWIG_exception_fail(SWIG_TypeError, "$symname: expected a watch");
+        $1 = static_cast<sp_watch *>(data);
+}
+
+%{
+#include "watch.h"
+%}
+
+napi_value sp_watch_new(napi_env env, sp_client *client, sp_queue *queue, sp_ctx *root, napi_value drain,
+                        napi_value cells, napi_value bytes, napi_value handles);
+void sp_watch_hold(sp_watch *watch, bool hold);
+napi_value sp_watch_take(napi_env env, sp_watch *watch);
+void sp_watch_forget(sp_watch *watch, uint32_t slot);
+napi_value sp_watch_end(napi_env env, sp_watch *watch, int64_t timeout_ms);
+void sp_watch_close(sp_watch *watch);
+napi_value sp_watch_peek(napi_env env, sp_watch *watch, sp_cache *cache, napi_value key);
+
+%inline %{
+/* The version that this wrapper was built for. */
+static const char *sp_built_for(void)
+{
+        return SP_VERSION;
+}
+%}
+
+%wrapper %{
+extern "C" napi_value sp__wrap_lease(napi_env raw, sp_lease *lease)
+{
+        Napi::Env env(raw);
+
+        return SWIG_NewPointerObj(lease, SWIGTYPE_p_sp_lease, 0);
+}
+
+extern "C" napi_value sp__wrap_session(napi_env raw, sp_session *session)
+{
+        Napi::Env env(raw);
+
+        return SWIG_NewPointerObj(session, SWIGTYPE_p_sp_session, 0);
+}
+%}

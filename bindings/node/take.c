@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * How completions cross: a batch fills an array of numbers and one block of bytes, both made once, so that a busy queue
+ * costs one crossing and no allocation for up to 64 completions.
+ */
+#include "watch_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* One completion of the batch, taken apart. */
+struct item {
+        sp_completion *completion;
+        sp_lookup *lookup;
+        sp_session *session;
+        const void *data;
+        size_t len;
+        const char *code; /* of an error; its message is `data` */
+        int kind;
+        double extra;
+};
+
+static void item_error(struct item *item, const sp_error *error, sp_status status)
+{
+        item->kind = SP_KIND_ERROR;
+        item->code = error != NULL ? sp_error_code(error) : "";
+        item->data = error != NULL ? sp_error_message(error) : sp_status_text(status);
+        item->len = strlen(item->data);
+        item->extra = error != NULL ? sp_error_retryable(error) : sp_status_retryable(status);
+}
+
+static void item_value(struct item *item, const sp_value *value)
+{
+        item->kind = SP_KIND_VALUE;
+        item->data = sp_value_data(value, &item->len);
+        item->extra = sp_value_codec(value);
+}
+
+/* State in the low byte, the value's codec above. */
+static void item_lookup(struct item *item)
+{
+        const sp_value *value = sp_lookup_value(item->lookup);
+
+        if (value != NULL)
+                item_value(item, value);
+        item->extra = item->extra * 256 + sp_lookup_state(item->lookup);
+        item->kind = SP_KIND_LOOKUP;
+}
+
+static void item_open(struct item *item, sp_completion *completion)
+{
+        const sp_result *result = sp_completion_result(completion);
+        const sp_value *value = sp_completion_value(completion);
+
+        *item = (struct item){.completion = completion};
+        if (sp_completion_status(completion) != SP_OK) {
+                item_error(item, sp_completion_error(completion), sp_completion_status(completion));
+        } else if (result != NULL) {
+                item->kind = SP_KIND_RESULT;
+                item->data = sp_result_pack(result, &item->len);
+                if (item->data == NULL)
+                        item_error(item, NULL, SP_NOMEM);
+        } else if (value != NULL) {
+                item_value(item, value);
+        } else if ((item->lookup = sp_completion_take_lookup(completion)) != NULL) {
+                item_lookup(item);
+        } else if ((item->session = sp_completion_take_session(completion)) != NULL) {
+                item->kind = SP_KIND_SESSION;
+        }
+}
+
+/* Bytes the item takes: an error is its code, a zero byte, and its message. */
+static size_t item_size(const struct item *item)
+{
+        return item->len + (item->code != NULL ? strlen(item->code) + 1 : 0);
+}
+
+static void item_copy(const struct item *item, char *to)
+{
+        size_t code = item->code != NULL ? strlen(item->code) + 1 : 0;
+
+        if (code != 0)
+                memcpy(to, item->code, code);
+        if (item->len != 0)
+                memcpy(to + code, item->data, item->len);
+}
+
+/* A free slot, or UINT32_MAX when out of memory. */
+static uint32_t slot_take(sp_watch *watch)
+{
+        uint32_t slot;
+
+        if (watch->slot_free == 0) {
+                uint32_t count = watch->slot_count == 0 ? 64 : watch->slot_count * 2;
+                struct sp_slot *slots = realloc(watch->slots, count * sizeof *slots);
+
+                if (slots == NULL)
+                        return UINT32_MAX;
+                memset(slots + watch->slot_count, 0, (count - watch->slot_count) * sizeof *slots);
+                for (uint32_t i = count; i > watch->slot_count; i--) {
+                        slots[i - 1].next = watch->slot_free;
+                        watch->slot_free = i;
+                }
+                watch->slots = slots;
+                watch->slot_count = count;
+        }
+        slot = watch->slot_free - 1;
+        watch->slot_free = watch->slots[slot].next;
+        return slot;
+}
+
+/* Hands a lease or a session to JavaScript at place `index`; the slot's number, or -1: given back, as good as lost. */
+static double item_hand_over(sp_watch *watch, napi_env env, uint32_t index, sp_lease *lease, sp_session *session)
+{
+        uint32_t slot = slot_take(watch);
+        napi_value handles, handle = NULL;
+
+        if (slot != UINT32_MAX && napi_get_reference_value(env, watch->handles, &handles) == napi_ok)
+                handle = lease != NULL ? sp__wrap_lease(env, lease) : sp__wrap_session(env, session);
+        if (handle != NULL && napi_set_element(env, handles, index, handle) == napi_ok) {
+                watch->slots[slot] = (struct sp_slot){.lease = lease, .session = session};
+                return slot;
+        }
+        if (slot != UINT32_MAX)
+                sp_watch_forget(watch, slot);
+        if (lease != NULL)
+                sp_lease_release(lease);
+        else
+                sp_session_release(session);
+        return -1;
+}
+
+/* The slot of what the item hands over, -1 for nothing. */
+static double item_slot(sp_watch *watch, napi_env env, uint32_t index, struct item *item)
+{
+        sp_lease *lease = item->lookup != NULL ? sp_lookup_take_lease(item->lookup) : NULL;
+
+        if (lease == NULL && item->session == NULL)
+                return -1;
+        return item_hand_over(watch, env, index, lease, item->session);
+}
+
+static void item_close(struct item *item)
+{
+        sp_lookup_free(item->lookup);
+        sp_completion_free(item->completion);
+}
+
+static void watch_write(sp_watch *watch, napi_env env, struct item *items, uint32_t count, char *bytes)
+{
+        size_t offset = 0;
+
+        watch->cells[0] = count;
+        for (uint32_t i = 0; i < count; i++) {
+                double *cell = watch->cells + 1 + (size_t)i * SP_WATCH_CELLS;
+                double slot = item_slot(watch, env, i, &items[i]);
+
+                cell[0] = (double)sp_completion_tag(items[i].completion);
+                cell[1] = items[i].kind == SP_KIND_ERROR && sp_completion_status(items[i].completion) == SP_OK
+                              ? SP_NOMEM
+                              : sp_completion_status(items[i].completion);
+                cell[2] = items[i].kind + (slot >= 0 ? (slot + 1) * 256 : 0);
+                cell[3] = (double)offset;
+                cell[4] = (double)item_size(&items[i]);
+                cell[5] = items[i].extra;
+                item_copy(&items[i], bytes + offset);
+                offset += item_size(&items[i]);
+                item_close(&items[i]);
+        }
+}
+
+napi_value sp_watch_take(napi_env env, sp_watch *watch)
+{
+        sp_completion *batch[SP_WATCH_BATCH];
+        struct item items[SP_WATCH_BATCH];
+        uint32_t count = (uint32_t)sp_queue_take(watch->queue, batch, SP_WATCH_BATCH);
+        char *bytes = watch->bytes;
+        napi_value made;
+        size_t size = 0;
+
+        for (uint32_t i = 0; i < count; i++) {
+                item_open(&items[i], batch[i]);
+                size += item_size(&items[i]);
+        }
+        napi_get_undefined(env, &made);
+        if (size > watch->bytes_cap && napi_create_buffer(env, size, (void **)&bytes, &made) != napi_ok)
+                return NULL;
+        watch_write(watch, env, items, count, bytes);
+        return made;
+}
+
+static bool peek_key(napi_env env, napi_value key, char room[SP_KEY_MAX + 1], const void **data, size_t *len)
+{
+        void *bytes;
+
+        *data = room;
+        if (napi_get_value_string_utf8(env, key, room, SP_KEY_MAX + 1, len) == napi_ok)
+                return *len < SP_KEY_MAX;
+        if (napi_get_typedarray_info(env, key, NULL, len, &bytes, NULL, NULL) != napi_ok)
+                return false;
+        *data = bytes;
+        return true;
+}
+
+napi_value sp_watch_peek(napi_env env, sp_watch *watch, sp_cache *cache, napi_value key)
+{
+        char room[SP_KEY_MAX + 1];
+        sp_value *value = NULL;
+        const void *data;
+        napi_value made;
+        uint32_t codec;
+        size_t len;
+
+        napi_get_null(env, &made);
+        if (!peek_key(env, key, room, &data, &len) || sp_cache_peek(cache, data, len, &value) != 1)
+                return made;
+        codec = sp_value_codec(value);
+        data = sp_value_data(value, &len);
+        watch->cells[1] = codec;
+        if (codec == SP_CODEC_TEXT || codec == SP_CODEC_JSON)
+                napi_create_string_utf8(env, data, len, &made);
+        else
+                napi_create_buffer_copy(env, len, data, NULL, &made);
+        sp_value_unref(value);
+        return made;
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * A watch ties one client and its completion queue to the event loop of one JavaScript thread: it calls a drain
+ * function while the queue is readable, carries batches of completions across, and takes everything down in order when
+ * the environment ends (process exit, worker terminated).
+ *
+ * Threads: the JavaScript thread that made it, but for the body of sp_watch_end(), which runs on libuv's pool.
+ */
+#ifndef SUGARPERF_NODE_WATCH_H
+#define SUGARPERF_NODE_WATCH_H
+
+#include <node_api.h>
+#include <sugarperf/sugarperf.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** Cells of the Float64Array that sp_watch_take() fills: the count, then SP_WATCH_CELLS for each completion. */
+enum { SP_WATCH_BATCH = 64, SP_WATCH_CELLS = 6 };
+/** What a completion carries: tag, status, kind, offset, length, extra (codec, state, retryable). */
+enum {
+        SP_KIND_NONE = 0,
+        SP_KIND_ERROR = 1,
+        SP_KIND_RESULT = 2,
+        SP_KIND_VALUE = 3,
+        SP_KIND_LOOKUP = 4,
+        SP_KIND_SESSION = 5
+};
+
+typedef struct sp_watch sp_watch;
+
+/**
+ * `root` is the context above all others of this client: cancelling it ends what runs. `cells`, `bytes` and `handles`
+ * are a Float64Array, a Uint8Array and an Array that takes fill. All handles are the watch's from now on.
+ */
+napi_value sp_watch_new(napi_env env, sp_client *client, sp_queue *queue, sp_ctx *root, napi_value drain,
+                        napi_value cells, napi_value bytes, napi_value handles);
+/** Whether the watch keeps the event loop alive. */
+void sp_watch_hold(sp_watch *watch, bool hold);
+/** Takes a batch. Returns a Buffer when the bytes did not fit into `bytes`, else undefined. */
+napi_value sp_watch_take(napi_env env, sp_watch *watch);
+/** The handle in slot `slot` was given back. */
+void sp_watch_forget(sp_watch *watch, uint32_t slot);
+/** Drains within `timeout_ms`, then cancels what is left, and frees the client, on libuv's pool. A promise. */
+napi_value sp_watch_end(napi_env env, sp_watch *watch, int64_t timeout_ms);
+/** Stops watching and frees the queue. */
+void sp_watch_close(sp_watch *watch);
+
+/** The in-process level: null, or a string (text, JSON) or a Buffer, with the codec in cell 1. */
+napi_value sp_watch_peek(napi_env env, sp_watch *watch, sp_cache *cache, napi_value key);
+
+/** Wraps a handle for JavaScript (the generated code knows how). */
+napi_value sp__wrap_lease(napi_env env, sp_lease *lease);
+napi_value sp__wrap_session(napi_env env, sp_session *session);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/* What watch.c and take.c share. */
+#ifndef SUGARPERF_NODE_WATCH_INTERNAL_H
+#define SUGARPERF_NODE_WATCH_INTERNAL_H
+
+#include "watch.h"
+
+#include <uv.h>
+
+/* A lease or a session that JavaScript holds; a free slot names the next free one (its index + 1, 0: none). */
+struct sp_slot {
+        sp_lease *lease;
+        sp_session *session;
+        uint32_t next;
+};
+
+struct sp_watch {
+        napi_env env;
+        sp_client *client;
+        sp_queue *queue;
+        sp_ctx *root;
+
+        uv_poll_t poll;
+        napi_async_cleanup_hook_handle hook;
+        napi_async_context async;
+        napi_ref drain;
+
+        double *cells;
+        napi_ref cells_ref;
+        char *bytes;
+        size_t bytes_cap;
+        napi_ref bytes_ref;
+        napi_ref handles;
+
+        struct sp_slot *slots;
+        uint32_t slot_count;
+        uint32_t slot_free;
+
+        napi_async_work work;
+        napi_deferred deferred;
+        int64_t timeout_ms;
+
+        bool ending;    /* sp_watch_end() frees the client */
+        bool stopped;   /* the poll handle is closing or closed */
+        bool dead;      /* the poll handle is closed */
+        bool collected; /* JavaScript holds no reference */
+};
+
+#endif

@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: MIT
+"""PostgreSQL pool, cache-aside, invalidation, circuit breaker and query profiler, in C, for Python.
+
+AsyncClient is the asyncio face, Client the blocking one; both speak to the same library.
+"""
+
+from . import _load
+
+_load.extend(__path__)
+_load.check()
+
+from . import errors  # noqa: E402
+from .aio import AsyncClient  # noqa: E402
+from .client import Client  # noqa: E402
+from .errors import Error, RedisError, SqlError  # noqa: E402
+from .key import Template  # noqa: E402
+from .parts import Breaker, Profiler  # noqa: E402
+from .statement import Statement  # noqa: E402
+
+__version__ = _load.VERSION
+__all__ = [
+    "AsyncClient",
+    "Breaker",
+    "Client",
+    "Error",
+    "Profiler",
+    "RedisError",
+    "SqlError",
+    "Statement",
+    "Template",
+    "errors",
+]

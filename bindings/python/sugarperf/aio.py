@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: MIT
+"""The asyncio face: every call is a coroutine, nothing blocks the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from . import codec, errors, native, params, rows
+from .held import Held
+from .key import Template
+from .parts import Base, targets_of
+from .queues import LoopQueue, Start
+from .statement import Statement, handle_of
+
+Loader = Callable[[], Awaitable[Any]]
+Timeout = float | str | None
+
+
+class AsyncSession:
+    """A connection of one's own, for transactions and session state: `async with client.acquire() as session`."""
+
+    def __init__(self, client: AsyncClient, handle: Any) -> None:
+        self._client = client
+        self._native = handle
+
+    async def query(
+        self, sql: str | Statement, values: Sequence[Any] | None = None, *, timeout: Timeout = None
+    ) -> rows.Rows:
+        client, handle = self._client, self._native
+        if handle is None or client.closed:
+            raise errors.make(native.SP_CLOSED, "the session was given back")
+        ctx, statement = client._ctx(timeout), handle_of(sql)
+        packed = await client._submit(
+            lambda queue, tag: native.session_query_async(handle, ctx, statement, params.load(values), queue, tag), ctx
+        )
+        return rows.decode(packed, client.types)
+
+    def _release(self) -> None:
+        self._client._held.release(self._native)
+        self._native = None
+
+
+class AsyncCache:
+    """Cache-aside over leases: the loader is yours; who loads and who waits is the library's decision."""
+
+    def __init__(self, client: AsyncClient) -> None:
+        self._client = client
+        self._refreshes: set[asyncio.Task[Any]] = set()
+
+    def template(self, text: str, *, patterns: Iterable[str] = (), **options: str | int) -> Template:
+        """Declares a key template, its TTLs and the patterns under which its keys can be invalidated."""
+        return self._client._declare(text, patterns, options)
+
+    async def get(
+        self,
+        key: str | bytes,
+        loader: Loader,
+        *,
+        ttl: float = 0,
+        tags: Iterable[str] = (),
+        timeout: Timeout = None,
+    ) -> Any:
+        """The value of `key`; where there is none, one caller's `loader()` makes it while all others wait.
+
+        `ttl` in seconds; 0: the template's.
+        """
+        client = self._client
+        client._check()
+        known = native.cache_glance(client._cache, key)
+        if known is not None:
+            return codec.decode(*known, client.types)
+        ctx = client._ctx(timeout)
+        state, value, lease = await client._submit(
+            lambda queue, tag: native.cache_lookup_async(client._cache, ctx, key, queue, tag), ctx
+        )
+        if lease is not None:
+            client._held.add(lease, native.lease_release)
+        if state == native.SP_LOOKUP_LEASE:
+            return await self._load(lease, loader, ttl, tags)
+        if lease is not None:
+            self._refresh(lease, loader, ttl, tags)
+        return codec.decode(*value, client.types)
+
+    def _refresh(self, lease: Any, loader: Loader, ttl: float, tags: Iterable[str]) -> None:
+        task = asyncio.create_task(self._load(lease, loader, ttl, tags))
+        self._refreshes.add(task)
+        task.add_done_callback(self._refreshed)
+
+    def _refreshed(self, task: asyncio.Task[Any]) -> None:
+        self._refreshes.discard(task)
+        if not task.cancelled():
+            task.exception()
+
+    async def _load(self, lease: Any, loader: Loader, ttl: float, tags: Iterable[str]) -> Any:
+        client = self._client
+        try:
+            kind, data = codec.encode(await loader())
+            client._check()
+            for tag in tags:
+                native.lease_tag(lease, tag)
+        except BaseException:
+            client._held.release(lease)
+            raise
+        await self._fill(lease, kind, data, round(ttl * 1000))
+        return codec.decode(kind, data, client.types)
+
+    async def _fill(self, lease: Any, kind: int, data: bytes, ttl_ms: int) -> None:
+        """The value is right for its caller also when it could not be stored (it was invalidated meanwhile, …)."""
+        client = self._client
+        ctx = client._ctx(None)
+        if not client._held.forget(lease):
+            return
+        try:
+            await client._submit(
+                lambda queue, tag: native.lease_fill_async(lease, ctx, data, kind, ttl_ms, queue, tag), ctx
+            )
+        except errors.Error:
+            pass
+
+    async def query(
+        self,
+        key: str | bytes,
+        sql: str | Statement,
+        values: Sequence[Any] | None = None,
+        *,
+        cell: bool = False,
+        pool: str | None = None,
+        timeout: Timeout = None,
+    ) -> Any:
+        """Runs a statement through the cache: its rows, or with `cell` the first cell (None: no row)."""
+        client = self._client
+        ctx, statement, handle = client._ctx(timeout), handle_of(sql), client._pool(pool)
+        mode = native.SP_QUERY_CELL if cell else native.SP_QUERY_RESULT
+
+        def start(queue: Any, tag: int) -> None:
+            native.cache_query_async(
+                client._cache, handle, ctx, key, statement, params.load(values), mode, queue, tag
+            )
+
+        try:
+            return codec.decode(*await client._submit(start, ctx), client.types)
+        except LookupError as error:
+            if not isinstance(error, errors.Error):
+                raise
+            return None
+
+    async def invalidate(
+        self, *, keys: Iterable[Any] = (), tags: Iterable[Any] = (), patterns: Iterable[Any] = ()
+    ) -> None:
+        """After it returns no read in this process answers an old value of these targets."""
+        client = self._client
+        client._check()
+        ctx, targets = client._ctx(None), targets_of(keys, tags, patterns)
+        await client._submit(
+            lambda queue, tag: native.cache_invalidate_async(client._cache, ctx, targets, queue, tag), ctx
+        )
+
+    def report(self) -> dict[str, Any]:
+        return self._client.cache_report()
+
+
+class AsyncClient(Base):
+    """`settings` are the library's configuration names; `env`: read DATABASE_URL, REDIS_URL and SUGARPERF_… too.
+
+    async with AsyncClient({"pool.url": …, "redis.url": …}) as client:
+        rows = await client.query("SELECT title FROM contents WHERE id = $1", ["content-7"])
+    """
+
+    def __init__(
+        self, settings: Mapping[str, Any] | None = None, *, env: bool = False, types: rows.Types | None = None
+    ) -> None:
+        super().__init__(settings, env)
+        self.types = types
+        self._held = Held()
+        self._queues: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, LoopQueue] = weakref.WeakKeyDictionary()
+        self.cache = AsyncCache(self)
+
+    def _declare(self, text: str, patterns: Iterable[str], options: Mapping[str, Any]) -> Template:
+        self._check()
+        template = Template(text, patterns=patterns, **options)
+        native.cache_declare(self._cache, template._native)
+        return template
+
+    async def _submit(self, start: Start, ctx: Any) -> Any:
+        loop = asyncio.get_running_loop()
+        queue = self._queues.get(loop)
+        if queue is None:
+            queue = self._queues[loop] = LoopQueue(loop)
+        return await queue.submit(start, ctx)
+
+    async def query(
+        self,
+        sql: str | Statement,
+        values: Sequence[Any] | None = None,
+        *,
+        pool: str | None = None,
+        timeout: Timeout = None,
+    ) -> rows.Rows:
+        """Runs one statement; its rows as dicts. `timeout` in seconds, or text such as "250ms"."""
+        handle, ctx, statement = self._pool(pool), self._ctx(timeout), handle_of(sql)
+        packed = await self._submit(
+            lambda queue, tag: native.pool_query_async(handle, ctx, statement, params.load(values), queue, tag), ctx
+        )
+        return rows.decode(packed, self.types)
+
+    @asynccontextmanager
+    async def acquire(self, *, pool: str | None = None, timeout: Timeout = None) -> AsyncIterator[AsyncSession]:
+        """A connection of one's own. What is open at the end is rolled back."""
+        handle, ctx = self._pool(pool), self._ctx(timeout)
+        made = await self._submit(lambda queue, tag: native.pool_acquire_async(handle, ctx, queue, tag), ctx)
+        session = AsyncSession(self, self._held.add(made, native.session_release))
+        try:
+            yield session
+        finally:
+            session._release()
+
+    @asynccontextmanager
+    async def transaction(self, *, pool: str | None = None, timeout: Timeout = None) -> AsyncIterator[AsyncSession]:
+        async with self.acquire(pool=pool, timeout=timeout) as session:
+            await session.query("BEGIN")
+            yield session
+            await session.query("COMMIT")
+
+    async def close(self, *, timeout: float | None = None) -> None:
+        """No new work; what waits ends with ClosedError. With `timeout` (seconds), what still runs then is cancelled."""
+        if self._closed:
+            return
+        self._closed = True
+        await asyncio.get_running_loop().run_in_executor(None, self._end, timeout)
+        for queue in list(self._queues.values()):
+            queue.close()
+
+    def _end(self, timeout: float | None) -> None:
+        native.client_close(self._native)
+        self._held.release_all()
+        if timeout is not None:
+            try:
+                native.client_drain(self._native, round(timeout * 1000))
+            except errors.Error:
+                native.ctx_cancel(self._root)
+        native.client_free(self._native)
+
+    async def __aenter__(self) -> AsyncClient:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()

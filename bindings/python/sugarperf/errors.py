@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: MIT
+"""One class a status: TimeoutError has code "SP_TIMEOUT". Those of the servers carry their own code as well."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import native
+
+
+class Error(Exception):
+    """What the library answers: a one-line message, `code` ("SP_…") and whether a retry is safe and may help."""
+
+    code = "SP_INTERNAL"
+
+    def __init__(self, message: str, server_code: str = "", retryable: bool = False) -> None:
+        super().__init__(message)
+        self.server_code = server_code
+        self.retryable = retryable
+
+
+class SqlError(Error):
+    """PostgreSQL answered an error."""
+
+    code = "SP_SQL"
+
+    @property
+    def sqlstate(self) -> str:
+        return self.server_code
+
+
+class RedisError(Error):
+    """Redis answered an error."""
+
+    code = "SP_REDIS"
+
+    @property
+    def prefix(self) -> str:
+        return self.server_code
+
+
+_BASES: dict[str, tuple[type, ...]] = {"SP_TIMEOUT": (Error, TimeoutError), "SP_NOT_FOUND": (Error, LookupError)}
+_NAMES = {"SP_NOMEM": "NoMemoryError"}
+_BY_CODE: dict[str, type[Error]] = {"SP_SQL": SqlError, "SP_REDIS": RedisError}
+_BY_STATUS: dict[int, type[Error]] = {}
+
+
+def _class_of(status: int, code: str) -> type[Error]:
+    if code not in _BY_CODE:
+        name = _NAMES.get(code) or "".join(part.capitalize() for part in code[3:].split("_")) + "Error"
+        text = native.status_text(status)
+        _BY_CODE[code] = type(name, _BASES.get(code, (Error,)), {"code": code, "__doc__": text, "__module__": __name__})
+    return _BY_CODE[code]
+
+
+def _declare() -> dict[str, Any]:
+    status = -1
+    while (code := native.status_name(status)) != "SP_UNKNOWN":
+        _BY_STATUS[status] = _class_of(status, code)
+        status -= 1
+    return {made.__name__: made for made in _BY_CODE.values()}
+
+
+def make(status: int, message: str, server_code: str = "", retryable: bool = False) -> Error:
+    """The exception of a status (the native module calls it)."""
+    return _BY_STATUS.get(status, Error)(message, server_code, retryable)
+
+
+globals().update(_declare())
+native.set_raise(make)

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT */
+/* How C crosses into Python. The lock of the interpreter is released only around the calls that may wait. */
+%nothread;
+%thread sp_pool_query;
+%thread sp_pool_acquire;
+%thread sp_pool_drain;
+%thread sp_pool_free;
+%thread sp_pool_health;
+%thread sp_session_query;
+%thread sp_cache_lookup;
+%thread sp_cache_query;
+%thread sp_cache_free;
+%thread sp_lease_fill;
+%thread sp_cache_invalidate;
+%thread sp_client_close;
+%thread sp_client_drain;
+%thread sp_client_free;
+
+%header %{
+/* The error that the call in progress stored on this thread. */
+static __thread sp_error *sp_raised;
+/* Builds an exception: see set_raise(). */
+static PyObject *sp_raise;
+
+static PyObject *sp_exception(sp_status status, const sp_error *error);
+
+static void sp_throw(sp_status status)
+{
+        sp_error *error = sp_raised;
+        PyObject *made = sp_exception(status, error);
+
+        sp_raised = NULL;
+        if (made != NULL)
+                PyErr_SetObject((PyObject *)Py_TYPE(made), made);
+        Py_XDECREF(made);
+        sp_error_free(error);
+}
+
+static PyObject *sp_bytes(const void *data, size_t len)
+{
+        if (data == NULL)
+                Py_RETURN_NONE;
+        return PyBytes_FromStringAndSize((const char *)data, (Py_ssize_t)len);
+}
+%}
+
+%typemap(in, numinputs=0) sp_error **error
+{
+        $1 = &sp_raised;
+}
+
+%typemap(out) sp_status
+{
+        if ($1 != SP_OK) {
+                sp_throw($1);
+                SWIG_fail;
+        }
+        $result = SWIG_Py_Void();
+}
+
+%typemap(in) (const void *data, size_t len) (Py_buffer view, int viewed = 0)
+{
+        if (PyUnicode_Check($input)) {
+                Py_ssize_t size;
+                const char *text = PyUnicode_AsUTF8AndSize($input, &size);
+
+                if (text == NULL)
+                        SWIG_fail;
+                $1 = ($1_ltype)text;
+                $2 = (size_t)size;
+        } else {
+                if (PyObject_GetBuffer($input, &view, PyBUF_SIMPLE) < 0)
+                        SWIG_fail;
+                viewed = 1;
+                $1 = ($1_ltype)view.buf;
+                $2 = (size_t)view.len;
+        }
+}
+%typemap(freearg) (const void *data, size_t len)
+{
+        if (viewed$argnum)
+                PyBuffer_Release(&view$argnum);
+}
+
+/* Borrowed bytes and their length: copied into bytes. */
+%typemap(in, numinputs=0) size_t *len (size_t size)
+{
+        size = 0;
+        $1 = &size;
+}
+%typemap(out) const void *
+{
+        $result = NULL;
+}
+%typemap(argout) size_t *len
+{
+        $result = sp_bytes(result, *$1);
+}
+
+%typemap(in, numinputs=0) (char *buf, size_t cap, size_t *len) (char room[SP_KEY_MAX], size_t size)
+{
+        $1 = room;
+        $2 = sizeof room;
+        $3 = &size;
+}
+%typemap(argout) (char *buf, size_t cap, size_t *len)
+{
+        Py_DECREF($result);
+        $result = PyUnicode_FromStringAndSize($1, (Py_ssize_t)*$3);
+}
+
+%typemap(in, numinputs=0) uint64_t *permit (uint64_t permit)
+{
+        permit = 0;
+        $1 = &permit;
+}
+%typemap(argout) uint64_t *permit
+{
+        Py_DECREF($result);
+        $result = PyLong_FromUnsignedLongLong(*$1);
+}
+
+/* `noun **out` becomes the value that the call returns. */
+%define %out_handle(noun, flags)
+%typemap(in, numinputs=0) noun **out (noun *made)
+{
+        made = NULL;
+        $1 = &made;
+}
+%typemap(argout) noun **out
+{
+        Py_DECREF($result);
+        $result = SWIG_NewPointerObj(*$1, $*1_descriptor, flags);
+}
+%enddef
+
+%ignore sp_cache_peek;

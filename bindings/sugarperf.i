@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The low level of every binding, generated from the public headers: each sp_<noun>_<verb>() becomes a function
+ * <noun>_<verb>(), each opaque handle a class without members. The typemaps say once how a status is raised, how bytes
+ * and out parameters cross, and who owns what. A language adds its own typemaps and the few hand-written calls that
+ * carry a batch of completions across in one crossing (node/queue.i, python/queue.i).
+ */
+%module(package="sugarperf") native
+
+
+%{
+#include <sugarperf/sugarperf.h>
+%}
+
+%include <stdint.i>
+
+%rename("%(strip:[sp_])s") "";
+%nodefaultctor;
+%nodefaultdtor;
+
+/* Statuses that are data, not the outcome of the call. */
+%apply int { sp_status sp_error_status, sp_status sp_completion_status };
+
+#if defined(SWIGJAVASCRIPT)
+%include "node/typemaps.i"
+#elif defined(SWIGPYTHON)
+%include "python/typemaps.i"
+#endif
+
+%include "handles.i"
+
+/* A callback on the caller's thread: each language has its own loader over the lease. */
+%ignore sp_cache_get_or_load;
+/* Completions are taken in batches by the hand-written calls. */
+%ignore sp_queue_take;
+%ignore sp_queue_wait;
+%ignore sp_completion;
+%rename("$ignore", regexmatch$name="^sp_completion_") "";
+/* Freed by the collector, or by the face where the moment matters (see handles.i). */
+%ignore sp_error_free;
+%rename("$ignore", regexmatch$name="^sp_[a-z]+_(ref|unref)$") "";
+
+%include "sugarperf/base.h"
+%include "sugarperf/config.h"
+%include "sugarperf/ctx.h"
+%include "sugarperf/params.h"
+%include "sugarperf/queue.h"
+%include "sugarperf/key.h"
+%include "sugarperf/pool.h"
+%include "sugarperf/cache.h"
+%include "sugarperf/invalidate.h"
+%include "sugarperf/breaker.h"
+%include "sugarperf/profiler.h"
+%include "sugarperf/metrics.h"
+%include "sugarperf/client.h"
+
+#if defined(SWIGJAVASCRIPT)
+%include "node/queue.i"
+#elif defined(SWIGPYTHON)
+%include "python/queue.i"
+#endif
