@@ -15,7 +15,7 @@ function load() {
     try {
         return require(file);
     } catch (error) {
-        throw new Error(`sugarperf: cannot load ${file} (${error.message}); ` +
+        throw new Error(`sugarperf: cannot load ${file} (${error.message.split('\n', 1)[0]}); ` +
             'install libsugarperf and this package for your platform, or set SUGARPERF_BUILD to a build directory');
     }
 }

@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: MIT
+/** PostgreSQL pool, cache-aside, invalidation, circuit breaker and query profiler, in C, for Node. */
+
+/** Text as PostgreSQL writes it, made into what the program wants. */
+export type Parser = (text: string) => unknown;
+/** By type OID; overrides the built-in parsers. */
+export type Types = Record<number, Parser>;
+
+export interface CallOptions {
+    /** Cancels the operation; it rejects with CancelledError, whose `cause` is the signal's reason. */
+    signal?: AbortSignal;
+    /** Milliseconds, or text as in the configuration ("250ms"). Else the configured time-outs hold. */
+    timeout?: number | string;
+}
+
+export interface QueryOptions extends CallOptions {
+    types?: Types;
+    /** A configured pool; else the default one. */
+    pool?: string;
+}
+
+export interface Field {
+    name: string;
+    /** The type's OID. */
+    type: number;
+}
+
+export interface Rows<Row = Record<string, any>> extends Array<Row> {
+    readonly fields: Field[];
+    readonly affected: number;
+    /** The command tag, "INSERT 0 1". */
+    readonly command: string;
+}
+
+export interface StatementOptions {
+    read?: boolean;
+    write?: boolean;
+    idempotent?: boolean;
+    unnamed?: boolean;
+}
+
+/** A statement with the name that metrics and the profiler use; null: its fingerprint. */
+export class Statement {
+    constructor(name: string | null, sql: string, options?: StatementOptions);
+    readonly name: string;
+}
+
+export interface TemplateOptions {
+    /** As the library reads durations and sizes: "1h", "5KB". */
+    ttl?: string | number;
+    size?: string | number;
+    negative?: string | number;
+    stale?: string | number;
+    /** Patterns under which keys can be invalidated, "rec:recommendations:{userId}:*". */
+    patterns?: string[];
+}
+
+export class Template {
+    constructor(text: string, options?: TemplateOptions);
+    readonly text: string;
+    readonly params: string[];
+    key(named: Record<string, unknown>): string;
+    key(...values: unknown[]): string;
+}
+
+export type Key = string | Uint8Array;
+
+export interface CacheOptions<T> extends CallOptions {
+    /** Milliseconds; else the template's. */
+    ttl?: number;
+    tags?: string[] | ((value: T) => string[]);
+}
+
+export interface Targets {
+    keys?: Key[];
+    tags?: string[];
+    patterns?: Array<string | { pattern: string; params: unknown[] }>;
+}
+
+export class Cache {
+    private constructor();
+    template(text: string, options?: TemplateOptions): Template;
+    /** The in-process level alone; undefined where it has none, null where the value is known to be absent. */
+    peek(key: Key): unknown;
+    /** The value; where there is none, one caller's loader makes it while all others wait. null: there is nothing. */
+    get<T>(
+        key: Key,
+        loader: (context: { signal?: AbortSignal }) => T | Promise<T>,
+        options?: CacheOptions<T>,
+    ): Promise<T | null>;
+    query<Row = Record<string, any>>(
+        key: Key,
+        sql: string | Statement,
+        values?: unknown[],
+        options?: QueryOptions & { as?: 'rows' },
+    ): Promise<Rows<Row>>;
+    query<T = unknown>(
+        key: Key,
+        sql: string | Statement,
+        values: unknown[] | undefined,
+        options: QueryOptions & { as: 'cell' },
+    ): Promise<T | null>;
+    invalidate(targets: Targets, options?: CallOptions): Promise<void>;
+    readonly hits: number;
+    readonly misses: number;
+    /** 0 to 1. */
+    readonly hitRate: number;
+    report(): Record<string, number>;
+}
+
+export class Breaker {
+    private constructor();
+    run<T, F = T>(work: () => T | Promise<T>, fallback?: (error: Error) => F | Promise<F>): Promise<T | F>;
+    readonly name: string;
+    readonly state: 'CLOSED' | 'OPEN' | 'HALF_OPEN';
+    readonly failures: number;
+    /** Milliseconds until a probe is let through. */
+    readonly nextAttempt: number;
+    report(): { state: string; failureCount: number; nextResetTime: number | string | null };
+}
+
+export interface Stats {
+    count: number;
+    errors: number;
+    /** Milliseconds. */
+    total: number;
+    p50: number;
+    p95: number;
+    p99: number;
+}
+
+export interface Slow {
+    name: string;
+    text: string;
+    /** Milliseconds. */
+    duration: number;
+    wait: number;
+}
+
+export class Profiler {
+    private constructor();
+    run<T>(name: string, work: () => T | Promise<T>): Promise<T>;
+    stats(name: string): Stats;
+    slow(): Slow[];
+    readonly slowMissed: number;
+}
+
+export class Session {
+    private constructor();
+    query<Row = Record<string, any>>(
+        sql: string | Statement,
+        values?: unknown[],
+        options?: QueryOptions,
+    ): Promise<Rows<Row>>;
+    release(): void;
+}
+
+export class Client {
+    /** The library's configuration names, { 'pool.url': …, 'redis.url': …, 'pool.max': 20 }. */
+    constructor(settings?: Record<string, string | number | boolean | null | undefined>, options?: ClientOptions);
+    readonly cache: Cache;
+    readonly profiler: Profiler;
+    readonly closed: boolean;
+    query<Row = Record<string, any>>(
+        sql: string | Statement,
+        values?: unknown[],
+        options?: QueryOptions,
+    ): Promise<Rows<Row>>;
+    acquire(options?: CallOptions & { pool?: string }): Promise<Session>;
+    transaction<T>(work: (session: Session) => Promise<T>, options?: CallOptions & { pool?: string }): Promise<T>;
+    breaker(name: string): Breaker;
+    metrics(format?: 'prometheus' | 'openmetrics'): string;
+    poolStats(name?: string): { active: number; idle: number; waiting: number; max: number };
+    /** Resolves when all is freed; with `timeout` (milliseconds) what still runs after it is cancelled. */
+    close(options?: { timeout?: number }): Promise<void>;
+}
+
+export interface ClientOptions {
+    /** Also read DATABASE_URL, REDIS_URL and SUGARPERF_… from the environment. */
+    env?: boolean;
+    types?: Types;
+}
+
+export class SugarperfError extends Error {
+    readonly code: string;
+    readonly serverCode?: string;
+    readonly retryable: boolean;
+}
+export class SqlError extends SugarperfError {
+    readonly sqlstate: string;
+}
+export class RedisError extends SugarperfError {
+    readonly prefix: string;
+}
+export class AuthError extends SugarperfError {}
+export class CancelledError extends SugarperfError {}
+export class ClosedError extends SugarperfError {}
+export class ConfigError extends SugarperfError {}
+export class ForkedError extends SugarperfError {}
+export class FullError extends SugarperfError {}
+export class InternalError extends SugarperfError {}
+export class InvalidError extends SugarperfError {}
+export class LeaseLostError extends SugarperfError {}
+export class LimitError extends SugarperfError {}
+export class LostError extends SugarperfError {}
+export class NoMemoryError extends SugarperfError {}
+export class NotFoundError extends SugarperfError {}
+export class OpenError extends SugarperfError {}
+export class ProtocolError extends SugarperfError {}
+export class SessionError extends SugarperfError {}
+export class TimeoutError extends SugarperfError {}
+export class UnavailableError extends SugarperfError {}
+export class UnsupportedError extends SugarperfError {}
+export const version: string;
+
+declare const sugarperf: {
+    Client: typeof Client;
+    Statement: typeof Statement;
+    Template: typeof Template;
+    SugarperfError: typeof SugarperfError;
+    version: string;
+};
+export default sugarperf;

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: MIT
+'use strict';
+const test = require('node:test');
+const assert = require('node:assert/strict');
+const { open, fresh } = require('./support.js');
+
+test('500 callers on a cold key make one load', async (t) => {
+    const { cache } = open(t);
+    const key = fresh('node:cold');
+    let loads = 0;
+    const load = async () => {
+        loads++;
+        await new Promise((resolve) => setImmediate(resolve));
+        return { items: [1, 2, 3], title: 'é' };
+    };
+    const values = await Promise.all(Array.from({ length: 500 }, () => cache.get(key, load)));
+
+    assert.equal(loads, 1);
+    for (const value of values)
+        assert.deepEqual(value, { items: [1, 2, 3], title: 'é' });
+    assert.deepEqual(cache.peek(key), { items: [1, 2, 3], title: 'é' });
+});
+
+test('a loader that throws fails its caller alone', async (t) => {
+    const { cache } = open(t);
+    const key = fresh('node:throws');
+    let loads = 0;
+    const load = async () => {
+        await new Promise((resolve) => setImmediate(resolve));
+        if (++loads === 1)
+            throw new Error('first one fails');
+        return 'good';
+    };
+    const answers = await Promise.allSettled(Array.from({ length: 20 }, () => cache.get(key, load)));
+    const failed = answers.filter((answer) => answer.status === 'rejected');
+
+    assert.equal(failed.length, 1);
+    assert.equal(failed[0].reason.message, 'first one fails');
+    assert.equal(loads, 2);
+    assert.ok(answers.every((answer) => answer.status === 'rejected' || answer.value === 'good'));
+});
+
+test('text, bytes, JSON and nothing come back as they went in', async (t) => {
+    const client = open(t);
+    const other = open(t);
+    for (const value of ['text é', Buffer.from([0, 1, 255]), { a: [null, true, 1.5] }, [1], 0, false, null, '']) {
+        const key = fresh('node:codec');
+        assert.deepEqual(await client.cache.get(key, () => value), value);
+        assert.deepEqual(await client.cache.get(key, () => assert.fail('loaded twice')), value);
+        assert.deepEqual(await other.cache.get(key, () => assert.fail('not shared')), value);
+    }
+});
+
+test('what cannot be cached fails and gives the lease back', async (t) => {
+    const { cache } = open(t);
+    const key = fresh('node:cannot');
+
+    await assert.rejects(cache.get(key, () => () => {}), TypeError);
+    await assert.rejects(cache.get(key, () => ({ big: 1n })), TypeError);
+    assert.equal(await cache.get(key, () => 'fine'), 'fine');
+});
+
+test('an invalidated key is loaded again', async (t) => {
+    const { cache } = open(t);
+    const key = fresh('node:invalidate');
+    let version = 0;
+    const load = () => ++version;
+
+    assert.equal(await cache.get(key, load), 1);
+    await cache.invalidate({ keys: [key] });
+    assert.equal(cache.peek(key), undefined);
+    assert.equal(await cache.get(key, load), 2);
+});
+
+test('a pattern with a value drops the keys of that user alone', async (t) => {
+    const { cache } = open(t);
+    const user = fresh('u').replace(':', '-');
+    const recs = cache.template('rec:recommendations:{userId}:{limit}', {
+        ttl: '1h', patterns: ['rec:recommendations:*', 'rec:recommendations:{userId}:*'],
+    });
+    const counts = new Map();
+    const get = (key) => cache.get(key, () => {
+        counts.set(key, (counts.get(key) ?? 0) + 1);
+        return counts.get(key);
+    });
+    const [mine, also, theirs] = [recs.key(user, 10), recs.key({ userId: user, limit: 20 }), recs.key(`${user}x`, 10)];
+
+    assert.equal(mine, `rec:recommendations:${user}:10`);
+    assert.deepEqual(await Promise.all([get(mine), get(also), get(theirs)]), [1, 1, 1]);
+    await cache.invalidate({ patterns: [{ pattern: 'rec:recommendations:{userId}:*', params: [user] }] });
+    assert.deepEqual(await Promise.all([get(mine), get(also), get(theirs)]), [2, 2, 1]);
+    await cache.invalidate({ patterns: ['rec:recommendations:*'] });
+    assert.deepEqual(await Promise.all([get(mine), get(also), get(theirs)]), [3, 3, 2]);
+    await assert.rejects(cache.invalidate({ patterns: ['rec:nobody:*'] }), { name: 'InvalidError' });
+});
+
+test('a tag that the loader chose drops its entries', async (t) => {
+    const { cache } = open(t);
+    const [key, tag] = [fresh('node:tagged'), fresh('tag')];
+    let version = 0;
+    const get = () => cache.get(key, () => ({ version: ++version }), { tags: (value) => [tag, `v${value.version}`] });
+
+    assert.deepEqual(await get(), { version: 1 });
+    await cache.invalidate({ tags: [tag] });
+    assert.deepEqual(await get(), { version: 2 });
+});
+
+test('a query through the cache runs once and keeps its types', async (t) => {
+    const client = open(t);
+    const key = fresh('node:query');
+    const sql = 'SELECT clock_timestamp()::text AS at, $1::int4 AS n';
+    const first = await client.cache.query(key, sql, [7]);
+    const second = await client.cache.query(key, sql, [7]);
+
+    assert.equal(first[0].n, 7);
+    assert.deepEqual(second, first);
+    const cell = fresh('node:cell');
+    assert.deepEqual(await client.cache.query(cell, `SELECT '{"a": 1}'::jsonb`, [], { as: 'cell' }), { a: 1 });
+    assert.equal(await client.cache.query(fresh('node:none'), 'SELECT 1 WHERE false', [], { as: 'cell' }), null);
+});
+
+test('a waiter can give up while another loads', async (t) => {
+    const { cache } = open(t);
+    const key = fresh('node:give-up');
+    const controller = new AbortController();
+    let finish;
+    const loaded = cache.get(key, () => new Promise((resolve) => { finish = resolve; }));
+    while (!finish)
+        await new Promise((resolve) => setImmediate(resolve));
+    const waiting = cache.get(key, () => assert.fail('not the loader'), { signal: controller.signal });
+
+    controller.abort();
+    await assert.rejects(waiting, { code: 'SP_CANCELLED' });
+    finish('late');
+    assert.equal(await loaded, 'late');
+});
+
+test('hits and misses are counted', async (t) => {
+    const { cache } = open(t);
+    const key = fresh('node:count');
+
+    await cache.get(key, () => 1);
+    await cache.get(key, () => 1);
+    assert.ok(cache.hits >= 1);
+    assert.ok(cache.misses >= 1);
+    assert.ok(cache.hitRate > 0 && cache.hitRate < 1);
+    assert.ok('cache_hits_total' in cache.report());
+});

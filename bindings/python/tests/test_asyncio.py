@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: MIT
+from __future__ import annotations
+
+import asyncio
+import unittest
+
+from .support import fresh, settings
+
+import sugarperf
+from sugarperf import errors
+
+
+class Asyncio(unittest.IsolatedAsyncioTestCase):
+    async def asyncSetUp(self) -> None:
+        self.client = sugarperf.AsyncClient(settings())
+        self.addAsyncCleanup(self.client.close)
+        self.cache = self.client.cache
+
+    async def test_hundreds_of_concurrent_callers_each_get_their_own_answer(self) -> None:
+        answers = await asyncio.gather(*(self.client.query("SELECT $1::int4 AS n", [i]) for i in range(512)))
+        self.assertEqual([rows[0]["n"] for rows in answers], list(range(512)))
+
+    async def test_one_statement_that_fails_touches_nobody_else(self) -> None:
+        answers = await asyncio.gather(
+            *(self.client.query("SELECT 10 / $1::int4 AS n", [i % 2]) for i in range(64)), return_exceptions=True
+        )
+        for i, answer in enumerate(answers):
+            if i % 2:
+                self.assertEqual(answer, [{"n": 10}])
+            else:
+                self.assertIsInstance(answer, sugarperf.SqlError)
+                self.assertEqual(answer.sqlstate, "22012")
+
+    async def test_500_callers_on_a_cold_key_make_one_load(self) -> None:
+        key, loads = fresh("python:acold"), 0
+
+        async def load() -> dict[str, list[int]]:
+            nonlocal loads
+            loads += 1
+            await asyncio.sleep(0)
+            return {"items": [1, 2]}
+
+        values = await asyncio.gather(*(self.cache.get(key, load) for _ in range(500)))
+        self.assertEqual((loads, values), (1, [{"items": [1, 2]}] * 500))
+
+    async def test_a_loader_that_raises_fails_its_caller_alone(self) -> None:
+        key, loads = fresh("python:araises"), 0
+
+        async def load() -> str:
+            nonlocal loads
+            loads += 1
+            await asyncio.sleep(0)
+            if loads == 1:
+                raise RuntimeError("first one fails")
+            return "good"
+
+        answers = await asyncio.gather(*(self.cache.get(key, load) for _ in range(20)), return_exceptions=True)
+        self.assertEqual([a for a in answers if a != "good"].__len__(), 1)
+        self.assertEqual(loads, 2)
+
+    async def test_a_cancelled_task_cancels_its_query_and_gives_its_lease_back(self) -> None:
+        query = asyncio.create_task(self.client.query("SELECT pg_sleep(30)"))
+        key, started = fresh("python:acancel"), asyncio.Event()
+
+        async def load() -> str:
+            started.set()
+            await asyncio.Event().wait()
+            return "never"
+
+        async def good() -> str:
+            return "good"
+
+        get = asyncio.create_task(self.cache.get(key, load))
+        await started.wait()
+        for task in (query, get):
+            task.cancel()
+            with self.assertRaises(asyncio.CancelledError):
+                await task
+        self.assertEqual(await self.cache.get(key, good), "good")
+
+    async def test_a_timeout_is_the_builtin_one_too(self) -> None:
+        with self.assertRaises(TimeoutError) as caught:
+            await self.client.query("SELECT pg_sleep(30)", timeout=0.05)
+        self.assertEqual(caught.exception.code, "SP_TIMEOUT")
+
+    async def test_the_event_loop_turns_while_a_slow_query_runs(self) -> None:
+        query = asyncio.create_task(self.client.query("SELECT pg_sleep(0.3)"))
+        turns = 0
+        while not query.done() and turns < 100:
+            turns += 1
+            await asyncio.sleep(0)
+        self.assertEqual(turns, 100)
+        await query
+
+    async def test_invalidation_by_key_and_tag(self) -> None:
+        key, tag, loads = fresh("python:ainvalidate"), fresh("tag"), 0
+
+        async def load() -> int:
+            nonlocal loads
+            loads += 1
+            return loads
+
+        self.assertEqual(await self.cache.get(key, load, tags=[tag]), 1)
+        await self.cache.invalidate(keys=[key])
+        self.assertEqual(await self.cache.get(key, load, tags=[tag]), 2)
+        await self.cache.invalidate(tags=[tag])
+        self.assertEqual(await self.cache.get(key, load, tags=[tag]), 3)
+
+    async def test_query_through_the_cache(self) -> None:
+        key, sql = fresh("python:aquery"), "SELECT clock_timestamp()::text AS at"
+        first = await self.cache.query(key, sql)
+        self.assertEqual(await self.cache.query(key, sql), first)
+
+    async def test_a_transaction_and_a_session(self) -> None:
+        async with self.client.transaction() as session:
+            await session.query("CREATE TEMPORARY TABLE python_async (id int) ON COMMIT DROP")
+            await session.query("INSERT INTO python_async VALUES (1)")
+            self.assertEqual(await session.query("SELECT id FROM python_async"), [{"id": 1}])
+        with self.assertRaises(errors.ClosedError):
+            await session.query("SELECT 1")
+
+    async def test_the_breaker_around_coroutines(self) -> None:
+        breaker = self.client.breaker("async-payments")
+
+        async def fail() -> str:
+            raise ConnectionError("down")
+
+        async def fallback(error: Exception) -> str:
+            return "fallback"
+
+        for _ in range(5):
+            with self.assertRaises(ConnectionError):
+                await breaker.run_async(fail)
+        self.assertEqual(await breaker.run_async(fail, fallback), "fallback")
+        self.assertEqual(breaker.state, "OPEN")
+
+    async def test_close_settles_what_is_under_way(self) -> None:
+        async with sugarperf.AsyncClient(settings()) as client:
+            tasks = [asyncio.create_task(client.query("SELECT pg_sleep(0.02)")) for _ in range(100)]
+            await client.query("SELECT 1")
+        for answer in await asyncio.gather(*tasks, return_exceptions=True):
+            self.assertTrue(isinstance(answer, (list, errors.ClosedError)), repr(answer))
+
+
+class Loops(unittest.TestCase):
+    def test_one_client_serves_several_event_loops_in_turn(self) -> None:
+        client = sugarperf.AsyncClient(settings())
+
+        async def one() -> int:
+            return (await client.query("SELECT 1 AS one"))[0]["one"]
+
+        self.assertEqual([asyncio.run(one()) for _ in range(3)], [1, 1, 1])
+        asyncio.run(client.close())

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: MIT
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import unittest
+
+from .support import PACKAGE
+
+from sugarperf import Template, errors
+
+_ROOT = os.path.dirname(os.path.dirname(PACKAGE))
+
+
+def _load(**env: str) -> str:
+    run = subprocess.run(
+        [sys.executable, "-c", "import sugarperf"],
+        env={**os.environ, "PYTHONPATH": PACKAGE, **env},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    return run.stderr.strip().rsplit("\n", 1)[-1]
+
+
+class Keys(unittest.TestCase):
+    def setUp(self) -> None:
+        with open(os.path.join(_ROOT, "tests", "vectors", "keys.json"), encoding="utf-8") as file:
+            self.vectors = json.load(file)
+
+    def test_keys_are_those_of_every_other_language(self) -> None:
+        for case in self.vectors["keys"]:
+            with self.subTest(case["name"]):
+                self.assertEqual(Template(case["template"]).key(*case["params"]), case["key"])
+
+    def test_what_no_key_can_be_made_of_is_refused(self) -> None:
+        for case in self.vectors["refused"]:
+            with self.subTest(case["name"]), self.assertRaises(errors.Error) as caught:
+                Template(case["template"]).key(*case["params"])
+            self.assertEqual(caught.exception.code, case["code"])
+
+
+class Package(unittest.TestCase):
+    def test_a_library_of_another_version_is_refused_at_load(self) -> None:
+        other = os.path.join(os.environ["SUGARPERF_BUILD"], "bindings", "libother-version.so")
+        self.assertTrue(os.path.exists(other), f"{other} is not built")
+        self.assertEqual(
+            _load(LD_PRELOAD=other),
+            "ImportError: sugarperf: package 0.1.0 does not fit libsugarperf 9.9.9; install the same version of both",
+        )
+
+    def test_a_missing_module_is_one_clear_line(self) -> None:
+        self.assertRegex(_load(SUGARPERF_BUILD="/nonexistent"), "^ImportError: sugarperf: cannot load .*SUGARPERF_BUILD")
+
+    def test_every_status_has_a_class(self) -> None:
+        from sugarperf import native
+
+        status = -1
+        while (code := native.status_name(status)) != "SP_UNKNOWN":
+            self.assertEqual(errors.make(status, "message").code, code)
+            status -= 1
+        self.assertLess(status, -20)
