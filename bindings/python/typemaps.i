@@ -16,6 +16,11 @@
 %thread sp_client_drain;
 %thread sp_client_free;
 
+%begin %{
+/* SWIG 4.3 uses errno in the stable ABI without including it. */
+#include <errno.h>
+%}
+
 %header %{
 /* The error that the call in progress stored on this thread. */
 static __thread sp_error *sp_raised;
