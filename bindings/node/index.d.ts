@@ -170,6 +170,11 @@ export class Client {
     transaction<T>(work: (session: Session) => Promise<T>, options?: CallOptions & { pool?: string }): Promise<T>;
     breaker(name: string): Breaker;
     metrics(format?: 'prometheus' | 'openmetrics'): string;
+    health(options?: CallOptions & { pool?: string }): Promise<{
+        status: string;
+        database: string;
+        poolMetrics: Record<string, number>;
+    }>;
     poolStats(name?: string): { active: number; idle: number; waiting: number; max: number };
     /** Resolves when all is freed; with `timeout` (milliseconds) what still runs after it is cancelled. */
     close(options?: { timeout?: number }): Promise<void>;

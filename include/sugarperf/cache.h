@@ -71,7 +71,8 @@ SP_API void sp_lookup_free(sp_lookup *lookup);
 SP_API sp_status sp_lease_tag(sp_lease *lease, const void *data, size_t len);
 /**
  * Stores the value in both levels and ends the lease, whatever the answer. `ttl_ms` 0: the template's. SP_LEASE_LOST: the
- * key was invalidated since, or the lease expired; the value is right for the caller but was not stored.
+ * key was invalidated since, or the lease expired; the value is right for the caller but was not stored. The asynchronous
+ * form ends the lease too, also where the submission is refused.
  */
 SP_API sp_status sp_lease_fill(sp_lease *lease, sp_ctx *ctx, const void *data, size_t len, uint32_t codec, int64_t ttl_ms,
                                sp_error **error);

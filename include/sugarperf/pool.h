@@ -93,6 +93,8 @@ SP_API int64_t sp_pool_waiting(const sp_pool *pool);
 SP_API int64_t sp_pool_max(const sp_pool *pool);
 /** The document's health JSON: {"status","database","poolMetrics":{…}}, after a SELECT 1 within its own deadline. */
 SP_API sp_status sp_pool_health(sp_pool *pool, sp_ctx *ctx, sp_value **out);
+/** Yields the same value (SP_CODEC_JSON), also when the database does not answer: "status" then says so. */
+SP_API sp_status sp_pool_health_async(sp_pool *pool, sp_ctx *ctx, sp_queue *queue, uint64_t tag);
 
 /** Rows and columns count from 0. Text forms are PostgreSQL's. */
 SP_API size_t sp_result_rows(const sp_result *result);

@@ -115,7 +115,14 @@ class Client {
         return native.value_data(call('metrics_text', native.client_metrics(this.#handle), number)).toString();
     }
 
-    /* Callers by state: { active, idle, waiting, max }. */
+    /* The database's health after a SELECT 1 within its own deadline: { status, database, poolMetrics }. */
+    async health({ pool: name, ...options } = {}) {
+        const pool = this.pool(name);
+
+        return this.#watch.submit('pool_health_async', (ctx) => [pool, ctx], options);
+    }
+
+    /* Connections by state, and callers that wait: { active, idle, waiting, max }. */
     poolStats(name) {
         const pool = this.pool(name);
 

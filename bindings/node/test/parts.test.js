@@ -54,3 +54,12 @@ test('metrics are Prometheus text, or OpenMetrics on request', async (t) => {
     assert.throws(() => client.metrics('xml'), { name: 'InvalidError' });
     assert.ok(client.poolStats().max > 0);
 });
+
+test('health is that of the database, up or down', async (t) => {
+    const up = await open(t).health();
+    const down = await open(t, { 'pool.url': 'postgresql://app:hunter2@127.0.0.1:1/db' }).health();
+
+    assert.ok('active' in up.poolMetrics || Object.keys(up.poolMetrics).length > 0);
+    assert.notEqual(up.status, down.status);
+    assert.doesNotMatch(JSON.stringify(down), /hunter2/);
+});

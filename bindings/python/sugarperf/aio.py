@@ -225,6 +225,13 @@ class AsyncClient(Base):
             yield session
             await session.query("COMMIT")
 
+    async def health(self, pool: str | None = None) -> dict[str, Any]:
+        """The database's health after a SELECT 1 within its own deadline."""
+        handle, ctx = self._pool(pool), self._ctx(None)
+        return codec.decode(
+            *await self._submit(lambda queue, tag: native.pool_health_async(handle, ctx, queue, tag), ctx)
+        )
+
     async def close(self, *, timeout: float | None = None) -> None:
         """No new work; what waits ends with ClosedError. With `timeout` (seconds), what still runs then is cancelled."""
         if self._closed:

@@ -209,9 +209,8 @@ class Client(Base):
 
     def health(self, pool: str | None = None) -> dict[str, Any]:
         """The database's health after a SELECT 1 within its own deadline."""
-        from .parts import json_of
-
-        return json_of(native.pool_health(self._pool(pool), self._root))
+        handle, ctx = self._pool(pool), self._ctx(None)
+        return codec.decode(*self._call(lambda queue, tag: native.pool_health_async(handle, ctx, queue, tag), ctx))
 
     def close(self, *, timeout: float | None = None) -> None:
         """No new work; what waits ends with ClosedError. With `timeout` (seconds), what still runs then is cancelled."""
