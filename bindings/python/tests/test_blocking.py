@@ -131,14 +131,18 @@ class Queries(unittest.TestCase):
             "try:\n"
             "    client.query('SELECT pg_sleep(300)')\n"
             "except KeyboardInterrupt:\n"
-            "    print('interrupted', client.query('SELECT 1 AS one')[0]['one'])\n"
+            "    print('interrupted', client.query('SELECT 1 AS one')[0]['one'], flush=True)\n"
             "client.close()\n"
         )
         with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as child:
             assert child.stdout is not None
             self.assertEqual(child.stdout.readline(), "ready\n")
             child.send_signal(signal.SIGINT)
-            self.assertEqual(child.communicate(timeout=60)[0], "interrupted 1\n")
+            self.assertEqual(child.stdout.readline(), "interrupted 1\n")
+            try:
+                child.wait(timeout=60)
+            except subprocess.TimeoutExpired:
+                child.kill()
         self.assertEqual(child.returncode, 0)
 
 
