@@ -33,7 +33,7 @@ base=${SP_PLATFORM_DIR:-${TMPDIR:-/var/tmp}}
 root=$base/sugarperf-platform-$suite
 tarball=$root.tar
 mirror=${SP_PLATFORM_MIRROR:-$(grep -rhoE 'https?://[^ ]+/debian/?( |$)' /etc/apt/sources.list /etc/apt/sources.list.d 2>/dev/null |
-        head -n 1 | tr -d ' ')}
+        head -n 1 | tr -d ' ' || true)}
 mounted=()
 
 cleanup() {
