@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: MIT
+"""The count of ./run test is right, also for tests that crash, break their plan or never run."""
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+
+SUITES = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'suites.py')
+PLAIN = ''
+TAP = ", protocol: 'tap'"
+
+
+class Suites(unittest.TestCase):
+    def count(self, tests, *words):
+        """tests: name -> (shell text, how meson reads it). The status, the last line, and the lines before it."""
+        with tempfile.TemporaryDirectory() as folder:
+            with open(os.path.join(folder, 'meson.build'), 'w', encoding='utf-8') as file:
+                file.write("project('counted', meson_version: '>= 1.0.0')\nsh = find_program('sh')\n")
+                for name, (text, protocol) in tests.items():
+                    with open(os.path.join(folder, f'{name}.sh'), 'w', encoding='utf-8') as script:
+                        script.write(text)
+                    file.write(f"test('{name}', sh, args: files('{name}.sh'), suite: 'all'{protocol})\n")
+            build = os.path.join(folder, 'build')
+            subprocess.run(['meson', 'setup', build, folder], check=True, capture_output=True)
+            done = subprocess.run([sys.executable, SUITES, build, *words], capture_output=True, text=True, check=False)
+        lines = (done.stdout + done.stderr).splitlines()
+        return done.returncode, lines[-1], lines[:-1]
+
+    def test_cases_are_counted_not_programs(self):
+        status, last, _ = self.count({'three': ('echo 1..3; for i in 1 2 3; do echo "ok $i - case"; done', TAP),
+                                      'one': ('exit 0', PLAIN)})
+        self.assertEqual((status, last), (0, '4 passed, 0 failed'))
+
+    def test_a_failed_case_fails_the_run(self):
+        status, last, lines = self.count({'mixed': ('echo 1..2; echo ok 1 - good; echo not ok 2 - bad; exit 1', TAP),
+                                          'plain': ('exit 3', PLAIN)})
+        self.assertEqual((status, last), (1, '1 passed, 2 failed'), lines)
+
+    def test_a_program_that_dies_after_good_cases_fails(self):
+        status, last, lines = self.count({'dies': ('echo 1..2; echo ok 1 - good; kill -9 $$', TAP)})
+        self.assertEqual((status, last), (1, '1 passed, 1 failed'), lines)
+
+    def test_a_program_that_fails_after_all_its_cases_fails(self):
+        status, last, lines = self.count({'leaks': ('echo 1..1; echo ok 1 - good; exit 23', TAP)})
+        self.assertEqual((status, last), (1, '1 passed, 1 failed'), lines)
+
+    def test_a_program_that_says_nothing_fails(self):
+        status, last, lines = self.count({'silent': ('exit 0', TAP), 'good': ('exit 0', PLAIN)})
+        self.assertEqual((status, last), (1, '1 passed, 1 failed'), lines)
+
+    def test_skipped_cases_are_told_apart(self):
+        status, last, lines = self.count({'some': ('echo 1..2; echo ok 1 - good; echo "ok 2 - later # SKIP why"', TAP)})
+        self.assertEqual((status, last), (0, '1 passed, 0 failed, 1 skipped'), lines)
+
+    def test_no_test_at_all_is_a_failure(self):
+        status, last, _ = self.count({})
+        self.assertEqual((status, last), (1, '0 passed, 1 failed'))
+
+    def test_words_choose_and_an_unknown_one_is_named(self):
+        tests = {'first': ('exit 0', PLAIN), 'second': ('exit 1', PLAIN)}
+        self.assertEqual(self.count(tests, 'first')[:2], (0, '1 passed, 0 failed'))
+        self.assertEqual(self.count(tests, 'all')[:2], (1, '1 passed, 1 failed'))
+        status, last, _ = self.count(tests, 'third')
+        self.assertEqual(status, 1)
+        self.assertIn("'third'", last)
