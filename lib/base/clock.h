@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/** Monotonic time in nanoseconds, the system's or a test's own. */
+#ifndef SP_BASE_CLOCK_H
+#define SP_BASE_CLOCK_H
+
+#include <sugarperf/base.h>
+#include <time.h>
+
+#define SP__MS      1000000LL
+#define SP__SECOND  1000000000LL
+#define SP__FOREVER INT64_MAX
+
+/** CLOCK_MONOTONIC; 26 ns on the machines of docs/design.md. */
+static inline int64_t sp__now(void)
+{
+        struct timespec at;
+
+        clock_gettime(CLOCK_MONOTONIC, &at);
+        return at.tv_sec * SP__SECOND + at.tv_nsec;
+}
+
+/** `clock` NULL: the system's. */
+int64_t sp__clock_now(const sp_clock *clock);
+
+/** `now + ms`, where a negative ms means for ever. */
+static inline int64_t sp__after_ms(int64_t now, int64_t ms)
+{
+        return ms < 0 || ms > (SP__FOREVER - now) / SP__MS ? SP__FOREVER : now + ms * SP__MS;
+}
+
+/** For poll() and epoll_wait(): milliseconds from `now` until `deadline`, rounded up, -1 for ever, at most a day. */
+int sp__poll_ms(int64_t now, int64_t deadline);
+
+#endif

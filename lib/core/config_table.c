@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+/* Every name there is. docs/configuration.md is generated from it. */
+#include "core/config.h"
+
+#define DAY_MS (24LL * 3600 * 1000)
+
+#define ROW_INT(name, instanced, fallback, min, max, range, alias, help)                                               \
+        {name, SP__CONFIG_INT, instanced, fallback, min, max, NULL, range, alias, help}
+#define ROW_TIME(name, instanced, fallback, min, max, range, help)                                                     \
+        {name, SP__CONFIG_DURATION, instanced, fallback, min, max, NULL, range, NULL, help}
+#define ROW_SIZE(name, fallback, min, max, range, help)                                                                \
+        {name, SP__CONFIG_SIZE, false, fallback, min, max, NULL, range, NULL, help}
+#define ROW_BOOL(name, instanced, fallback, help)                                                                      \
+        {name, SP__CONFIG_BOOL, instanced, fallback, 0, 1, NULL, "true, false", NULL, help}
+#define ROW_WORD(name, type, instanced, fallback, allowed, range, alias, help)                                         \
+        {name, type, instanced, fallback, 0, 0, allowed, range, alias, help}
+
+const struct sp__config_row sp__config_table[] = {
+    ROW_WORD("pool.url", SP__CONFIG_URL, true, "", "postgresql:// postgres://", "postgresql://…", "DATABASE_URL",
+             "where PostgreSQL is: postgresql://user:password@host:port/database?option=value"),
+    ROW_WORD("pool.host", SP__CONFIG_TEXT, true, "", NULL, "", "DATABASE_HOST", "host, where no URL is set"),
+    ROW_INT("pool.port", true, "5432", 1, 65535, "1–65535", "DATABASE_PORT", "port, where no URL is set"),
+    ROW_WORD("pool.user", SP__CONFIG_TEXT, true, "", NULL, "", "DATABASE_USER", "user, where the URL names none"),
+    ROW_WORD("pool.password", SP__CONFIG_SECRET, true, "", NULL, "", "DATABASE_PASSWORD",
+             "password, where the URL names none"),
+    ROW_WORD("pool.database", SP__CONFIG_TEXT, true, "", NULL, "", "DATABASE_NAME",
+             "database, where the URL names none"),
+    ROW_INT("pool.max", true, "20", 1, 1000, "1–1000", "DB_POOL_SIZE", "connections at most"),
+    ROW_INT("pool.min", true, "5", 0, 1000, "0–1000", NULL, "connections that are kept once they were needed"),
+    ROW_INT("pool.lanes", true, "2", 1, 64, "1–64", NULL,
+            "connections that concurrent fast statements share; never more than a quarter of pool.max, but one"),
+    ROW_INT("pool.lane_depth", true, "64", 1, 1024, "1–1024", NULL, "statements in flight on a lane at most"),
+    ROW_INT("pool.waiting", true, "10000", 1, 1000000, "1–1000000", NULL,
+            "callers that may wait for a connection; a further one is refused with SP_FULL"),
+    ROW_INT("pool.statements", true, "256", 0, 10000, "0–10000", NULL,
+            "statements that a connection keeps prepared; 0: none (for a proxy in transaction mode)"),
+    ROW_TIME("pool.acquire_timeout", true, "2s", 1, DAY_MS, "1ms–1d", "how long a caller waits for a connection"),
+    ROW_TIME("pool.connect_timeout", true, "2s", 1, DAY_MS, "1ms–1d", "how long connecting may take"),
+    ROW_TIME("pool.query_timeout", true, "5s", 1, DAY_MS, "1ms–1d",
+             "deadline of a call without one: waiting, executing and fetching"),
+    ROW_TIME("pool.statement_timeout", true, "1s", 0, DAY_MS, "0–1d",
+             "the server ends a statement after it; 0: never"),
+    ROW_TIME("pool.idle_timeout", true, "30s", 1, DAY_MS, "1ms–1d",
+             "a connection beyond pool.min is closed when idle this long"),
+    ROW_TIME("pool.lifetime", true, "30m", 1000, 30 * DAY_MS, "1s–30d",
+             "a connection is replaced at this age, within 10 %"),
+    ROW_WORD("pool.application_name", SP__CONFIG_TEXT, true, "sugarperf", NULL, "", NULL,
+             "what pg_stat_activity calls the connections"),
+
+    ROW_WORD("redis.url", SP__CONFIG_URL, false, "", "redis:// rediss:// unix://", "redis://…, unix://…", "REDIS_URL",
+             "where Redis is: redis://user:password@host:port/database or unix:///path?db=0; unset: the cache lives in process"),
+    ROW_TIME("redis.connect_timeout", false, "1s", 1, DAY_MS, "1ms–1d", "how long connecting may take"),
+    ROW_TIME("redis.timeout", false, "500ms", 1, DAY_MS, "1ms–1d", "how long a command may take"),
+
+    ROW_WORD("cache.namespace", SP__CONFIG_TEXT, false, "sp", NULL, "", NULL,
+             "what the cache's own keys in Redis begin with; services that share entries share it"),
+    ROW_SIZE("cache.memory", "64MB", 0, 1LL << 40, "0–1TB",
+             "bytes of the in-process level; 0: none (Redis alone)"),
+    ROW_TIME("cache.bound", false, "1s", 30, DAY_MS, "30ms–1d",
+             "how old a value another process may still serve after an invalidation was acknowledged"),
+    ROW_TIME("cache.ttl", false, "1h", 1, 3650 * DAY_MS, "1ms–10y", "time to live of keys without a template"),
+    ROW_TIME("cache.negative", false, "30s", 1, 3650 * DAY_MS, "1ms–10y",
+             "time to live of an absent value, for keys without a template"),
+    ROW_TIME("cache.lease", false, "5s", 10, 600000, "10ms–10m",
+             "how long a loader has the key to itself before the oldest waiter loads"),
+    ROW_INT("cache.jitter", false, "10", 0, 50, "0–50", NULL, "percent by which a time to live is shortened at random"),
+    ROW_SIZE("cache.value_max", "8MB", 1, 512LL << 20, "1B–512MB", "bytes of a value at most"),
+    ROW_WORD("cache.outage", SP__CONFIG_CHOICE, false, "load", "load fail", "load, fail", NULL,
+             "without Redis: load from the database, one load a key in this process, or fail"),
+
+    ROW_INT("breaker.failures", true, "5", 1, 1000000, "1–1000000", NULL, "consecutive failures that open it"),
+    ROW_TIME("breaker.open_time", true, "60s", 1, DAY_MS, "1ms–1d", "how long it stays open before a probe"),
+
+    ROW_TIME("profiler.slow", false, "100ms", 0, DAY_MS, "0–1d", "what takes longer goes to the slow log"),
+    ROW_INT("profiler.names", false, "1000", 1, 100000, "1–100000", NULL,
+            "names that are told apart; what comes later counts as \"other\""),
+    ROW_INT("profiler.ring", false, "256", 1, 100000, "1–100000", NULL, "entries that the slow log holds"),
+};
+
+const size_t sp__config_rows = sizeof sp__config_table / sizeof *sp__config_table;

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/** Making errors: one line of text, without newlines, at most 512 bytes. */
+#ifndef SP_CORE_ERROR_H
+#define SP_CORE_ERROR_H
+
+#include <stdarg.h>
+#include <sugarperf/base.h>
+
+/** `code` may be NULL. Whether it is retryable follows from the status. NULL when out of memory. */
+sp_error *sp__error_new(sp_status status, const char *code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+void sp__error_set_retryable(sp_error *error, bool retryable);
+sp_error *sp__error_copy(const sp_error *error);
+
+/** Stores a new error where `error` is not NULL; returns the status, for `return sp__fail(…)`. */
+sp_status sp__fail(sp_error **error, sp_status status, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/** Hands `made` (may be NULL) to the caller, or frees it where nobody asked. */
+void sp__error_give(sp_error **error, sp_error *made);
+
+#endif

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: MIT */
+/* Values lie one behind the other in one run of bytes, each with a zero byte behind it. */
+#include "core/params.h"
+
+#include "base/buf.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { VALUES_MAX = 65535, HEAD = 4, CELL_HEAD = 5 };
+
+#define BYTES_MAX ((size_t)1 << 30)
+
+struct cell {
+        size_t offset;
+        int32_t len; /* -1: NULL */
+        bool binary;
+};
+
+struct sp_params {
+        struct sp__buf bytes;
+        struct cell *cells;
+        size_t count;
+        size_t cap;
+        /* The view, made anew when the cells changed. */
+        const char **values;
+        int *lengths;
+        int *formats;
+        size_t view_cap;
+};
+
+sp_params *sp_params_new(void)
+{
+        return calloc(1, sizeof(sp_params));
+}
+
+void sp_params_free(sp_params *params)
+{
+        if (!params)
+                return;
+        sp__buf_free(&params->bytes);
+        free(params->cells);
+        free(params->values);
+        free(params->lengths);
+        free(params->formats);
+        free(params);
+}
+
+void sp_params_clear(sp_params *params)
+{
+        sp__buf_clear(&params->bytes);
+        params->count = 0;
+}
+
+static bool cells_grow(sp_params *params)
+{
+        size_t cap = params->cap ? params->cap * 2 : 8;
+        struct cell *cells = realloc(params->cells, cap * sizeof *cells);
+
+        if (!cells)
+                return false;
+        params->cells = cells;
+        params->cap = cap;
+        return true;
+}
+
+static sp_status add(sp_params *params, const void *data, int32_t len, bool binary)
+{
+        struct cell cell = {params->bytes.len, len, binary};
+
+        if (params->count == VALUES_MAX || params->bytes.len + (len > 0 ? (size_t)len : 0) > BYTES_MAX)
+                return SP_LIMIT;
+        if (params->count == params->cap && !cells_grow(params))
+                return SP_NOMEM;
+        if (len >= 0) {
+                sp__buf_add(&params->bytes, data, (size_t)len);
+                sp__buf_char(&params->bytes, 0);
+        }
+        if (params->bytes.failed) {
+                params->bytes.failed = false;
+                params->bytes.len = cell.offset;
+                return SP_NOMEM;
+        }
+        params->cells[params->count++] = cell;
+        return SP_OK;
+}
+
+sp_status sp_params_add_text(sp_params *params, const void *data, size_t len)
+{
+        return len > BYTES_MAX ? SP_LIMIT : add(params, data, (int32_t)len, false);
+}
+
+sp_status sp_params_add_bytes(sp_params *params, const void *data, size_t len)
+{
+        return len > BYTES_MAX ? SP_LIMIT : add(params, data, (int32_t)len, true);
+}
+
+sp_status sp_params_add_int(sp_params *params, int64_t value)
+{
+        char text[24];
+
+        return add(params, text, snprintf(text, sizeof text, "%" PRId64, value), false);
+}
+
+sp_status sp_params_add_double(sp_params *params, double value)
+{
+        char text[32];
+
+        return add(params, text, snprintf(text, sizeof text, "%.17g", value), false);
+}
+
+sp_status sp_params_add_bool(sp_params *params, bool value)
+{
+        return add(params, value ? "t" : "f", 1, false);
+}
+
+sp_status sp_params_add_null(sp_params *params)
+{
+        return add(params, NULL, -1, false);
+}
+
+size_t sp_params_count(const sp_params *params)
+{
+        return params->count;
+}
+
+/* One value of the packed form; its size there, 0 when malformed, and the status of adding it. */
+static size_t load_cell(sp_params *params, const char *at, size_t left, sp_status *status)
+{
+        int32_t len;
+
+        if (left < CELL_HEAD || (at[0] != 't' && at[0] != 'b'))
+                return 0;
+        len = (int32_t)sp__get_u32(at + 1);
+        if (len < -1 || (len > 0 && (size_t)len > left - CELL_HEAD))
+                return 0;
+        *status = add(params, at + CELL_HEAD, len, at[0] == 'b');
+        return CELL_HEAD + (len > 0 ? (size_t)len : 0);
+}
+
+sp_status sp_params_load(sp_params *params, const void *data, size_t len)
+{
+        const char *at = data, *end = at + len;
+        sp_status status = SP_OK;
+        size_t count, size;
+
+        sp_params_clear(params);
+        if (len < HEAD || at[0] != 1 || at[1] != 0)
+                return SP_INVALID;
+        count = sp__get_u16(at + 2);
+        at += HEAD;
+        for (size_t i = 0; i < count && status == SP_OK; i++, at += size) {
+                size = load_cell(params, at, (size_t)(end - at), &status);
+                if (size == 0)
+                        status = SP_INVALID;
+        }
+        if (status == SP_OK && at != end)
+                status = SP_INVALID;
+        if (status != SP_OK)
+                sp_params_clear(params);
+        return status;
+}
+
+static bool view_grow(sp_params *params)
+{
+        const char **values = realloc(params->values, params->cap * sizeof *values);
+        int *lengths = realloc(params->lengths, params->cap * sizeof *lengths);
+        int *formats = realloc(params->formats, params->cap * sizeof *formats);
+
+        params->values = values ? values : params->values;
+        params->lengths = lengths ? lengths : params->lengths;
+        params->formats = formats ? formats : params->formats;
+        if (!values || !lengths || !formats)
+                return false;
+        params->view_cap = params->cap;
+        return true;
+}
+
+bool sp__params_view(const sp_params *shared, struct sp__params_view *view)
+{
+        /* The view is a memo: one thread at a time, as everything of sp_params. */
+        sp_params *params = (sp_params *)(uintptr_t)shared;
+
+        *view = (struct sp__params_view){0};
+        if (!params || params->count == 0)
+                return true;
+        if (params->view_cap < params->count && !view_grow(params))
+                return false;
+        for (size_t i = 0; i < params->count; i++) {
+                const struct cell *cell = &params->cells[i];
+
+                params->values[i] = cell->len < 0 ? NULL : params->bytes.data + cell->offset;
+                params->lengths[i] = cell->len < 0 ? 0 : cell->len;
+                params->formats[i] = cell->binary;
+        }
+        *view = (struct sp__params_view){(int)params->count, params->values, params->lengths, params->formats};
+        return true;
+}
+
+sp_params *sp__params_copy(const sp_params *params)
+{
+        sp_params *copy = params ? sp_params_new() : NULL;
+
+        if (!copy)
+                return NULL;
+        sp__buf_add(&copy->bytes, params->bytes.data, params->bytes.len);
+        copy->cells = malloc((params->count ? params->count : 1) * sizeof *copy->cells);
+        if (copy->bytes.failed || !copy->cells) {
+                sp_params_free(copy);
+                return NULL;
+        }
+        if (params->count)
+                memcpy(copy->cells, params->cells, params->count * sizeof *copy->cells);
+        copy->count = params->count;
+        copy->cap = params->count ? params->count : 1;
+        return copy;
+}
+
+const char *sp__params_get(const sp_params *params, size_t index, size_t *len)
+{
+        const struct cell *cell = &params->cells[index];
+
+        if (cell->len < 0)
+                return NULL;
+        *len = (size_t)cell->len;
+        return params->bytes.data + cell->offset;
+}

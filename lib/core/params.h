@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/** Parameters as the rooms read them. */
+#ifndef SP_CORE_PARAMS_H
+#define SP_CORE_PARAMS_H
+
+#include <sugarperf/params.h>
+
+/** Arrays in the form that libpq takes; valid until the parameters change. A zero byte follows each value. */
+struct sp__params_view {
+        int count;
+        const char *const *values; /* NULL: SQL NULL */
+        const int *lengths;
+        const int *formats; /* 0 text, 1 binary */
+};
+
+/** `params` may be NULL: no parameters. false when out of memory. */
+bool sp__params_view(const sp_params *params, struct sp__params_view *view);
+/** An independent copy; NULL when out of memory or for NULL. */
+sp_params *sp__params_copy(const sp_params *params);
+/** Value `index` as text: its bytes and length; NULL for SQL NULL. */
+const char *sp__params_get(const sp_params *params, size_t index, size_t *len);
+
+#endif

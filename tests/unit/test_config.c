@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT */
+/* A configuration refuses what its table does not allow, names the offender, and never shows a secret. */
+#include "core/config.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+static void refused(const char *name, const char *value, const char *const words[])
+{
+        sp_config *config = sp_config_new();
+        sp_error *error = NULL;
+
+        assert_int_equal(sp_config_set(config, name, value, &error), SP_CONFIG);
+        assert_non_null(error);
+        for (size_t i = 0; words[i]; i++) {
+                if (!strstr(sp_error_message(error), words[i]))
+                        fail_msg("\"%s\" does not say %s", sp_error_message(error), words[i]);
+        }
+        assert_null(strstr(sp_error_message(error), "hunter2"));
+        sp_error_free(error);
+        sp_config_free(config);
+}
+
+static void test_the_offender_and_what_is_allowed_are_named(void **state)
+{
+        refused("pool.maximum", "20", (const char *[]){"pool.maximum", NULL});
+        refused("pool.max", "many", (const char *[]){"pool.max", "many", "1–1000", NULL});
+        refused("pool.max", "0", (const char *[]){"pool.max", NULL});
+        refused("pool.orders.max", "1001", (const char *[]){"pool.orders.max", NULL});
+        refused("pool.acquire_timeout", "-1s", (const char *[]){"pool.acquire_timeout", NULL});
+        refused("cache.memory", "5XB", (const char *[]){"cache.memory", NULL});
+        refused("cache.outage", "panic", (const char *[]){"cache.outage", "load", NULL});
+        refused("pool.url", "http://app:hunter2@db/x", (const char *[]){"pool.url", "postgresql://", NULL});
+        refused("cache.orders.memory", "1MB", (const char *[]){"cache.orders.memory", NULL});
+        refused("pool..max", "1", (const char *[]){"pool..max", NULL});
+        refused("pool.a*b.max", "1", (const char *[]){"pool.a*b.max", NULL});
+}
+
+static void test_units_of_durations_and_sizes(void **state)
+{
+        static const struct {
+                const char *text;
+                int64_t ms;
+        } cases[] = {{"250", 250}, {"250ms", 250}, {"30s", 30000}, {"5m", 300000}, {"12h", 43200000}, {"7d", 604800000}};
+        int64_t value;
+
+        for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+                assert_true(sp__parse_duration(cases[i].text, &value));
+                assert_int_equal(value, cases[i].ms);
+        }
+        assert_true(sp__parse_size("64KB", &value));
+        assert_int_equal(value, 65536);
+        assert_false(sp__parse_duration("99999999999999999999d", &value));
+        assert_false(sp__parse_duration("9223372036854775807d", &value));
+        assert_false(sp__parse_duration("", &value));
+        assert_false(sp__parse_duration("1.5s", &value));
+}
+
+static void test_an_instance_falls_back_to_the_plain_name(void **state)
+{
+        sp_config *config = sp_config_new();
+
+        assert_int_equal(sp_config_set(config, "pool.max", "7", NULL), SP_OK);
+        assert_int_equal(sp_config_set(config, "pool.orders.min", "3", NULL), SP_OK);
+        assert_int_equal(sp__config_int(config, "pool", "orders", "max"), 7);
+        assert_int_equal(sp__config_int(config, "pool", "orders", "min"), 3);
+        assert_int_equal(sp__config_int(config, "pool", NULL, "min"), 5);
+        assert_int_equal(sp__config_int(NULL, "pool", NULL, "acquire_timeout"), 2000);
+        assert_string_equal(sp__config_instance(config, "pool", 0), "orders");
+        assert_null(sp__config_instance(config, "pool", 1));
+        sp_config_free(config);
+}
+
+static void test_secrets_read_as_stars(void **state)
+{
+        sp_config *config = sp_config_new();
+
+        assert_string_equal(sp_config_get(config, "pool.password"), "");
+        sp_config_set(config, "pool.password", "hunter2", NULL);
+        sp_config_set(config, "pool.url", "postgresql://app:hunter2@db/x", NULL);
+        assert_string_equal(sp_config_get(config, "pool.password"), "***");
+        assert_string_equal(sp_config_get(config, "pool.url"), "***");
+        assert_string_equal(sp__config_text(config, "pool", NULL, "password"), "hunter2");
+        assert_null(sp_config_get(config, "no.such"));
+        sp_config_free(config);
+}
+
+static void test_the_environment_keeps_what_was_set(void **state)
+{
+        sp_config *config = sp_config_new();
+        sp_error *error = NULL;
+
+        setenv("DB_POOL_SIZE", "12", 1);
+        setenv("SUGARPERF_POOL_MIN", "2", 1);
+        setenv("SUGARPERF_CACHE_BOUND", "500ms", 1);
+        sp_config_set(config, "pool.min", "4", NULL);
+        assert_int_equal(sp_config_env(config, NULL), SP_OK);
+        assert_int_equal(sp__config_int(config, "pool", NULL, "max"), 12);
+        assert_int_equal(sp__config_int(config, "pool", NULL, "min"), 4);
+        assert_int_equal(sp__config_int(config, "cache", NULL, "bound"), 500);
+        setenv("SUGARPERF_CACHE_TTL", "soon", 1);
+        assert_int_equal(sp_config_env(config, &error), SP_CONFIG);
+        assert_non_null(strstr(sp_error_message(error), "SUGARPERF_CACHE_TTL"));
+        sp_error_free(error);
+        for (const char *const *name = (const char *const[]){"DB_POOL_SIZE", "SUGARPERF_POOL_MIN", "SUGARPERF_CACHE_BOUND",
+                                                             "SUGARPERF_CACHE_TTL", NULL};
+             *name; name++)
+                unsetenv(*name);
+        sp_config_free(config);
+}
+
+static void test_every_default_is_allowed_by_its_own_row(void **state)
+{
+        for (size_t i = 0; i < sp__config_rows; i++) {
+                sp_config *config = sp_config_new();
+
+                assert_int_equal(sp_config_set(config, sp_config_row_name(i), sp_config_row_default(i), NULL), SP_OK);
+                assert_non_null(sp_config_row_help(i));
+                sp_config_free(config);
+        }
+        assert_null(sp_config_row_name(sp__config_rows));
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_the_offender_and_what_is_allowed_are_named),
+                cmocka_unit_test(test_units_of_durations_and_sizes),
+                cmocka_unit_test(test_an_instance_falls_back_to_the_plain_name),
+                cmocka_unit_test(test_secrets_read_as_stars),
+                cmocka_unit_test(test_the_environment_keeps_what_was_set),
+                cmocka_unit_test(test_every_default_is_allowed_by_its_own_row),
+        };
+
+        return cmocka_run_group_tests_name("config", tests, NULL, NULL);
+}
