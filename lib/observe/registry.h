@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * Who has something to show. Each part of the product adds a collector; a scrape asks them in the order of their adding.
+ *
+ * Threads: any. The registry's mutex is held while collectors run, so that one is not called any more once
+ * sp__metrics_remove() returned: a collector may take its part's locks, but nobody may add, remove or scrape under those.
+ */
+#ifndef SP_OBSERVE_REGISTRY_H
+#define SP_OBSERVE_REGISTRY_H
+
+#include "observe/exposition.h"
+
+#include <sugarperf/metrics.h>
+
+/** NULL when out of memory. */
+sp_metrics *sp__metrics_new(void);
+void sp__metrics_free(sp_metrics *metrics);
+/** false when out of memory. */
+bool sp__metrics_add(sp_metrics *metrics, void (*collect)(void *arg, struct sp__expo *expo), void *arg);
+/** All collectors that were added with `arg`. */
+void sp__metrics_remove(sp_metrics *metrics, void *arg);
+
+#endif
