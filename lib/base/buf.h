@@ -15,7 +15,10 @@ struct sp__buf {
         bool failed;
 };
 
-#define SP__BUF_INIT {0}
+#define SP__BUF_INIT                                                                                                   \
+        {                                                                                                              \
+                0                                                                                                      \
+        }
 
 /** Room for `more` bytes behind `len`; NULL (and `failed`) when out of memory. */
 char *sp__buf_room(struct sp__buf *buf, size_t more);

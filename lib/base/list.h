@@ -15,7 +15,7 @@ struct sp__list {
 };
 
 /** The object that holds `link` as its member. */
-#define SP__OF(link, type, member) ((type *)(void *)((char *)(link) - offsetof(type, member)))
+#define SP__OF(link, type, member) ((type *)(void *)((char *)(link)-offsetof(type, member)))
 
 /** Walks the objects of a list; the current one may be removed. */
 #define SP__EACH(head, at, after)                                                                                      \

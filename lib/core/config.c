@@ -162,8 +162,7 @@ static sp_status value_check(const struct sp__config_row *row, const char *name,
 
         if (strlen(value) >= VALUE_MAX_LEN)
                 return sp__fail(error, SP_CONFIG, "%s is longer than %d bytes", name, VALUE_MAX_LEN - 1);
-        if (numeric(row->type) &&
-            (!parse_number(row->type, value, &number) || number < row->min || number > row->max))
+        if (numeric(row->type) && (!parse_number(row->type, value, &number) || number < row->min || number > row->max))
                 return sp__fail(error, SP_CONFIG, "%s is \"%.64s\", must be %s", name, value, row->range);
         if (row->type == SP__CONFIG_URL && *value && !among(value, row->allowed, true))
                 return sp__fail(error, SP_CONFIG, "%s must begin with one of %s", name, row->allowed);

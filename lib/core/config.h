@@ -19,7 +19,7 @@ enum sp__config_type {
 struct sp__config_row {
         const char *name; /* "pool.max" */
         enum sp__config_type type;
-        bool instanced;   /* pool.<name>.max stands beside it */
+        bool instanced; /* pool.<name>.max stands beside it */
         const char *fallback;
         int64_t min;
         int64_t max;

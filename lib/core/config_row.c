@@ -14,7 +14,8 @@ const char *sp_config_row_name(size_t index)
 
 const char *sp_config_row_type(size_t index)
 {
-        static const char *const names[] = {"integer", "duration", "size", "boolean", "text", "secret", "URL", "choice"};
+        static const char *const names[] = {"integer", "duration", "size", "boolean",
+                                            "text",    "secret",   "URL",  "choice"};
 
         return row(index) ? names[row(index)->type] : NULL;
 }

@@ -5,15 +5,25 @@
 #define DAY_MS (24LL * 3600 * 1000)
 
 #define ROW_INT(name, instanced, fallback, min, max, range, alias, help)                                               \
-        {name, SP__CONFIG_INT, instanced, fallback, min, max, NULL, range, alias, help}
+        {                                                                                                              \
+                name, SP__CONFIG_INT, instanced, fallback, min, max, NULL, range, alias, help                          \
+        }
 #define ROW_TIME(name, instanced, fallback, min, max, range, help)                                                     \
-        {name, SP__CONFIG_DURATION, instanced, fallback, min, max, NULL, range, NULL, help}
+        {                                                                                                              \
+                name, SP__CONFIG_DURATION, instanced, fallback, min, max, NULL, range, NULL, help                      \
+        }
 #define ROW_SIZE(name, fallback, min, max, range, help)                                                                \
-        {name, SP__CONFIG_SIZE, false, fallback, min, max, NULL, range, NULL, help}
+        {                                                                                                              \
+                name, SP__CONFIG_SIZE, false, fallback, min, max, NULL, range, NULL, help                              \
+        }
 #define ROW_BOOL(name, instanced, fallback, help)                                                                      \
-        {name, SP__CONFIG_BOOL, instanced, fallback, 0, 1, NULL, "true, false", NULL, help}
+        {                                                                                                              \
+                name, SP__CONFIG_BOOL, instanced, fallback, 0, 1, NULL, "true, false", NULL, help                      \
+        }
 #define ROW_WORD(name, type, instanced, fallback, allowed, range, alias, help)                                         \
-        {name, type, instanced, fallback, 0, 0, allowed, range, alias, help}
+        {                                                                                                              \
+                name, type, instanced, fallback, 0, 0, allowed, range, alias, help                                     \
+        }
 
 const struct sp__config_row sp__config_table[] = {
     ROW_WORD("pool.url", SP__CONFIG_URL, true, "", "postgresql:// postgres://", "postgresql://…", "DATABASE_URL",
@@ -38,8 +48,7 @@ const struct sp__config_row sp__config_table[] = {
     ROW_TIME("pool.connect_timeout", true, "2s", 1, DAY_MS, "1ms–1d", "how long connecting may take"),
     ROW_TIME("pool.query_timeout", true, "5s", 1, DAY_MS, "1ms–1d",
              "deadline of a call without one: waiting, executing and fetching"),
-    ROW_TIME("pool.statement_timeout", true, "1s", 0, DAY_MS, "0–1d",
-             "the server ends a statement after it; 0: never"),
+    ROW_TIME("pool.statement_timeout", true, "1s", 0, DAY_MS, "0–1d", "the server ends a statement after it; 0: never"),
     ROW_TIME("pool.idle_timeout", true, "30s", 1, DAY_MS, "1ms–1d",
              "a connection beyond pool.min is closed when idle this long"),
     ROW_TIME("pool.lifetime", true, "30m", 1000, 30 * DAY_MS, "1s–30d",
@@ -48,14 +57,14 @@ const struct sp__config_row sp__config_table[] = {
              "what pg_stat_activity calls the connections"),
 
     ROW_WORD("redis.url", SP__CONFIG_URL, false, "", "redis:// rediss:// unix://", "redis://…, unix://…", "REDIS_URL",
-             "where Redis is: redis://user:password@host:port/database or unix:///path?db=0; unset: the cache lives in process"),
+             "where Redis is: redis://user:password@host:port/database or unix:///path?db=0; unset: the cache lives in "
+             "process"),
     ROW_TIME("redis.connect_timeout", false, "1s", 1, DAY_MS, "1ms–1d", "how long connecting may take"),
     ROW_TIME("redis.timeout", false, "500ms", 1, DAY_MS, "1ms–1d", "how long a command may take"),
 
     ROW_WORD("cache.namespace", SP__CONFIG_TEXT, false, "sp", NULL, "", NULL,
              "what the cache's own keys in Redis begin with; services that share entries share it"),
-    ROW_SIZE("cache.memory", "64MB", 0, 1LL << 40, "0–1TB",
-             "bytes of the in-process level; 0: none (Redis alone)"),
+    ROW_SIZE("cache.memory", "64MB", 0, 1LL << 40, "0–1TB", "bytes of the in-process level; 0: none (Redis alone)"),
     ROW_TIME("cache.bound", false, "1s", 30, DAY_MS, "30ms–1d",
              "how old a value another process may still serve after an invalidation was acknowledged"),
     ROW_TIME("cache.ttl", false, "1h", 1, 3650 * DAY_MS, "1ms–10y", "time to live of keys without a template"),

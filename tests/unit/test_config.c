@@ -46,7 +46,8 @@ static void test_units_of_durations_and_sizes(void **state)
         static const struct {
                 const char *text;
                 int64_t ms;
-        } cases[] = {{"250", 250}, {"250ms", 250}, {"30s", 30000}, {"5m", 300000}, {"12h", 43200000}, {"7d", 604800000}};
+        } cases[] = {{"250", 250},   {"250ms", 250},    {"30s", 30000},
+                     {"5m", 300000}, {"12h", 43200000}, {"7d", 604800000}};
         int64_t value;
 
         for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -107,8 +108,8 @@ static void test_the_environment_keeps_what_was_set(void **state)
         assert_int_equal(sp_config_env(config, &error), SP_CONFIG);
         assert_non_null(strstr(sp_error_message(error), "SUGARPERF_CACHE_TTL"));
         sp_error_free(error);
-        for (const char *const *name = (const char *const[]){"DB_POOL_SIZE", "SUGARPERF_POOL_MIN", "SUGARPERF_CACHE_BOUND",
-                                                             "SUGARPERF_CACHE_TTL", NULL};
+        for (const char *const *name = (const char *const[]){"DB_POOL_SIZE", "SUGARPERF_POOL_MIN",
+                                                             "SUGARPERF_CACHE_BOUND", "SUGARPERF_CACHE_TTL", NULL};
              *name; name++)
                 unsetenv(*name);
         sp_config_free(config);
@@ -129,12 +130,12 @@ static void test_every_default_is_allowed_by_its_own_row(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_the_offender_and_what_is_allowed_are_named),
-                cmocka_unit_test(test_units_of_durations_and_sizes),
-                cmocka_unit_test(test_an_instance_falls_back_to_the_plain_name),
-                cmocka_unit_test(test_secrets_read_as_stars),
-                cmocka_unit_test(test_the_environment_keeps_what_was_set),
-                cmocka_unit_test(test_every_default_is_allowed_by_its_own_row),
+            cmocka_unit_test(test_the_offender_and_what_is_allowed_are_named),
+            cmocka_unit_test(test_units_of_durations_and_sizes),
+            cmocka_unit_test(test_an_instance_falls_back_to_the_plain_name),
+            cmocka_unit_test(test_secrets_read_as_stars),
+            cmocka_unit_test(test_the_environment_keeps_what_was_set),
+            cmocka_unit_test(test_every_default_is_allowed_by_its_own_row),
         };
 
         return cmocka_run_group_tests_name("config", tests, NULL, NULL);

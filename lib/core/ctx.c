@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/ctx.h"
+
+#include "core/config.h"
+#include "core/error.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { TAG_MAX = 128, TRACE_LEN = 55 };
+
+struct sp_ctx {
+        atomic_uint refs;
+        atomic_bool cancelled;
+        int64_t deadline; /* set before it is shared */
+        char *trace;
+        char *tag;
+        sp_ctx *parent;           /* a reference */
+        struct sp__list siblings; /* in the parent's children; the parent's lock */
+
+        sp__mutex lock;           /* a leaf */
+        struct sp__list children; /* no references: a child leaves before it is freed */
+        struct sp__list ops;      /* no references: an operation leaves when it is delivered */
+};
+
+sp_ctx *sp_ctx_new(sp_ctx *parent)
+{
+        sp_ctx *ctx = calloc(1, sizeof *ctx);
+
+        if (!ctx)
+                return NULL;
+        atomic_init(&ctx->refs, 1);
+        ctx->deadline = parent ? parent->deadline : SP__FOREVER;
+        ctx->parent = sp_ctx_ref(parent);
+        sp__mutex_init(&ctx->lock);
+        sp__list_init(&ctx->children);
+        sp__list_init(&ctx->ops);
+        sp__list_init(&ctx->siblings);
+        if (!parent)
+                return ctx;
+        sp__lock(&parent->lock);
+        sp__list_push(&parent->children, &ctx->siblings);
+        atomic_init(&ctx->cancelled, atomic_load(&parent->cancelled));
+        sp__unlock(&parent->lock);
+        return ctx;
+}
+
+sp_ctx *sp_ctx_ref(sp_ctx *ctx)
+{
+        if (ctx)
+                atomic_fetch_add_explicit(&ctx->refs, 1, memory_order_relaxed);
+        return ctx;
+}
+
+/* Takes a reference unless the last one is already gone: a parent's list may name a child that is being freed. */
+static bool ref_live(sp_ctx *ctx)
+{
+        unsigned refs = atomic_load(&ctx->refs);
+
+        while (refs > 0) {
+                if (atomic_compare_exchange_weak(&ctx->refs, &refs, refs + 1))
+                        return true;
+        }
+        return false;
+}
+
+void sp_ctx_unref(sp_ctx *ctx)
+{
+        if (!ctx || atomic_fetch_sub_explicit(&ctx->refs, 1, memory_order_acq_rel) != 1)
+                return;
+        if (ctx->parent) {
+                sp__lock(&ctx->parent->lock);
+                sp__list_remove(&ctx->siblings);
+                sp__unlock(&ctx->parent->lock);
+                sp_ctx_unref(ctx->parent);
+        }
+        sp__mutex_destroy(&ctx->lock);
+        free(ctx->trace);
+        free(ctx->tag);
+        free(ctx);
+}
+
+static sp_status set_timeout(sp_ctx *ctx, const char *value, sp_error **error)
+{
+        int64_t ms, deadline;
+
+        if (!sp__parse_duration(value, &ms))
+                return sp__fail(error, SP_INVALID, "timeout is \"%.64s\", must be a duration such as 250ms", value);
+        deadline = sp__after_ms(sp__now(), ms);
+        if (deadline < ctx->deadline)
+                ctx->deadline = deadline;
+        return SP_OK;
+}
+
+/* W3C Trace Context: version, trace id, parent id, flags, in hex with dashes. */
+static bool trace_valid(const char *text)
+{
+        if (strlen(text) != TRACE_LEN)
+                return false;
+        for (size_t i = 0; i < TRACE_LEN; i++) {
+                bool dash = i == 2 || i == 35 || i == 52;
+
+                if (dash ? text[i] != '-' : !isxdigit((unsigned char)text[i]))
+                        return false;
+        }
+        return true;
+}
+
+static sp_status set_text(char **to, const char *value, sp_error **error)
+{
+        char *copy = strdup(value);
+
+        if (!copy)
+                return sp__fail(error, SP_NOMEM, "out of memory");
+        free(*to);
+        *to = copy;
+        return SP_OK;
+}
+
+sp_status sp_ctx_set(sp_ctx *ctx, const char *name, const char *value, sp_error **error)
+{
+        if (!ctx || !name || !value)
+                return sp__fail(error, SP_INVALID, "sp_ctx_set() needs a context, a name and a value");
+        if (strcmp(name, "timeout") == 0)
+                return set_timeout(ctx, value, error);
+        if (strcmp(name, "trace") == 0) {
+                if (!trace_valid(value))
+                        return sp__fail(error, SP_INVALID, "trace is not a W3C traceparent");
+                return set_text(&ctx->trace, value, error);
+        }
+        if (strcmp(name, "tag") == 0) {
+                if (strlen(value) > TAG_MAX)
+                        return sp__fail(error, SP_LIMIT, "tag is longer than %d bytes", TAG_MAX);
+                return set_text(&ctx->tag, value, error);
+        }
+        return sp__fail(error, SP_INVALID, "a context has no \"%.64s\": timeout, trace or tag", name);
+}
+
+int64_t sp__ctx_deadline(const sp_ctx *ctx)
+{
+        return ctx->deadline;
+}
+
+bool sp__ctx_add(sp_ctx *ctx, sp__op *op)
+{
+        bool alive;
+
+        sp__lock(&ctx->lock);
+        alive = !atomic_load(&ctx->cancelled);
+        if (alive)
+                sp__list_push(&ctx->ops, &op->ctx_link);
+        sp__unlock(&ctx->lock);
+        return alive;
+}
+
+void sp__ctx_remove(sp_ctx *ctx, sp__op *op)
+{
+        sp__lock(&ctx->lock);
+        sp__list_remove(&op->ctx_link);
+        sp__unlock(&ctx->lock);
+}
+
+/* The next operation, with a reference, taken off the list. */
+static sp__op *pop_op(sp_ctx *ctx)
+{
+        struct sp__list *link;
+        sp__op *op = NULL;
+
+        sp__lock(&ctx->lock);
+        link = sp__list_pop(&ctx->ops);
+        if (link)
+                op = sp__op_ref(SP__OF(link, sp__op, ctx_link));
+        sp__unlock(&ctx->lock);
+        return op;
+}
+
+/* A child that is not cancelled yet, with a reference. */
+static sp_ctx *next_child(sp_ctx *ctx)
+{
+        sp_ctx *found = NULL;
+
+        sp__lock(&ctx->lock);
+        SP__EACH(&ctx->children, at, after)
+        {
+                sp_ctx *child = SP__OF(at, sp_ctx, siblings);
+
+                if (!atomic_load(&child->cancelled) && ref_live(child)) {
+                        found = child;
+                        break;
+                }
+        }
+        sp__unlock(&ctx->lock);
+        return found;
+}
+
+void sp_ctx_cancel(sp_ctx *ctx)
+{
+        sp_ctx *child;
+        sp__op *op;
+
+        sp__lock(&ctx->lock);
+        atomic_store(&ctx->cancelled, true);
+        sp__unlock(&ctx->lock);
+        while ((op = pop_op(ctx))) {
+                op->kind->cancel(op, SP_CANCELLED);
+                sp__op_unref(op);
+        }
+        while ((child = next_child(ctx))) {
+                sp_ctx_cancel(child);
+                sp_ctx_unref(child);
+        }
+}
+
+bool sp_ctx_cancelled(const sp_ctx *ctx)
+{
+        return atomic_load(&ctx->cancelled);
+}
+
+int64_t sp_ctx_remaining(const sp_ctx *ctx)
+{
+        int64_t now = sp__now();
+
+        if (ctx->deadline == SP__FOREVER)
+                return -1;
+        return ctx->deadline > now ? (ctx->deadline - now) / SP__MS : 0;
+}
+
+const char *sp__ctx_tag(const sp_ctx *ctx)
+{
+        while (ctx && !ctx->tag)
+                ctx = ctx->parent;
+        return ctx ? ctx->tag : NULL;
+}
+
+const char *sp__ctx_trace(const sp_ctx *ctx)
+{
+        while (ctx && !ctx->trace)
+                ctx = ctx->parent;
+        return ctx ? ctx->trace : NULL;
+}

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/op.h"
+
+#include "core/ctx.h"
+#include "core/error.h"
+#include "core/queue.h"
+
+void sp__op_init(sp__op *op, const struct sp__op_kind *kind, sp_ctx *ctx, int64_t deadline)
+{
+        int64_t limit = ctx ? sp__ctx_deadline(ctx) : SP__FOREVER;
+
+        op->kind = kind;
+        sp__list_init(&op->link);
+        sp__list_init(&op->done_link);
+        sp__list_init(&op->ctx_link);
+        sp__list_init(&op->port_link);
+        atomic_init(&op->refs, 1);
+        atomic_init(&op->taken, false);
+        atomic_init(&op->settled, false);
+        atomic_init(&op->port, NULL);
+        atomic_init(&op->gone, false);
+        op->ctx = sp_ctx_ref(ctx);
+        op->deadline = limit < deadline ? limit : deadline;
+}
+
+sp_status sp__op_to_queue(sp__op *op, sp_queue *queue, uint64_t tag)
+{
+        sp_status status = sp__queue_reserve(queue);
+
+        if (status != SP_OK)
+                return status;
+        op->queue = queue;
+        op->tag = tag;
+        return SP_OK;
+}
+
+void sp__op_to_caller(sp__op *op)
+{
+        op->waits = true;
+        op->caller = op;
+        sp__mutex_init(&op->wait_lock);
+        sp__cond_init(&op->wait_cond);
+}
+
+sp_status sp__op_enlist(sp__op *op)
+{
+        return !op->ctx || sp__ctx_add(op->ctx, op) ? SP_OK : SP_CANCELLED;
+}
+
+void sp__op_abandon(sp__op *op)
+{
+        if (op->ctx)
+                sp__ctx_remove(op->ctx, op);
+        if (op->queue)
+                sp__queue_cancel(op->queue);
+        op->queue = NULL;
+        sp__op_unref(op);
+}
+
+sp__op *sp__op_ref(sp__op *op)
+{
+        atomic_fetch_add_explicit(&op->refs, 1, memory_order_relaxed);
+        return op;
+}
+
+void sp__op_unref(sp__op *op)
+{
+        if (!op || atomic_fetch_sub_explicit(&op->refs, 1, memory_order_acq_rel) != 1)
+                return;
+        sp_error_free(op->error);
+        if (op->what)
+                op->what_free(op->what);
+        if (op->waits) {
+                sp__cond_destroy(&op->wait_cond);
+                sp__mutex_destroy(&op->wait_lock);
+        }
+        sp_ctx_unref(op->ctx);
+        op->kind->destroy(op);
+}
+
+void sp__batch_init(struct sp__batch *batch)
+{
+        sp__list_init(&batch->list);
+}
+
+static void settle(sp__op *op, struct sp__batch *batch)
+{
+        atomic_store(&op->settled, true);
+        sp__list_push(&batch->list, &sp__op_ref(op)->done_link);
+}
+
+bool sp__op_fail(sp__op *op, sp_status status, sp_error *error, struct sp__batch *batch)
+{
+        if (atomic_exchange(&op->taken, true)) {
+                sp_error_free(error);
+                return false;
+        }
+        op->status = status;
+        op->error = error;
+        settle(op, batch);
+        return true;
+}
+
+bool sp__op_yield(sp__op *op, enum sp__yield yield, void *what, void (*what_free)(void *), struct sp__batch *batch)
+{
+        if (atomic_exchange(&op->taken, true)) {
+                if (what)
+                        what_free(what);
+                return false;
+        }
+        op->status = SP_OK;
+        op->yield = yield;
+        op->what = what;
+        op->what_free = what_free;
+        settle(op, batch);
+        return true;
+}
+
+static void tell_caller(sp__op *op)
+{
+        sp__lock(&op->wait_lock);
+        op->done = true;
+        pthread_cond_signal(&op->wait_cond);
+        sp__unlock(&op->wait_lock);
+}
+
+static void deliver(sp__op *op)
+{
+        if (op->ctx)
+                sp__ctx_remove(op->ctx, op);
+        if (op->kind->settled)
+                op->kind->settled(op);
+        if (op->queue)
+                sp__queue_push(op->queue, op);
+        else if (op->then)
+                op->then(op);
+        else if (op->waits)
+                tell_caller(op);
+}
+
+void sp__batch_deliver(struct sp__batch *batch)
+{
+        struct sp__list *link;
+
+        while ((link = sp__list_pop(&batch->list))) {
+                sp__op *op = SP__OF(link, sp__op, done_link);
+
+                deliver(op);
+                sp__op_unref(op);
+        }
+}
+
+void sp__op_poke(sp__op *op)
+{
+        if (!op->waits)
+                return;
+        sp__lock(&op->wait_lock);
+        op->poked = true;
+        pthread_cond_signal(&op->wait_cond);
+        sp__unlock(&op->wait_lock);
+}

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * An operation: one piece of work that is answered exactly once. It is its own completion node, so a submission can be
+ * refused but a completion cannot fail.
+ *
+ *     pending ── settle (first one wins) ──> settled ── deliver ──> queue | blocked caller | continuation
+ *
+ * Settling only marks the operation and puts it into a batch; delivering happens after the caller let go of its locks.
+ * References: one for whom it is delivered to, one for every list, timer or connection that holds it. An operation that
+ * was settled early (deadline, cancellation) lives on in its connection until the server's answer has passed.
+ *
+ * Threads: any. Fields are written before the operation is shared, or by whoever settled it.
+ */
+#ifndef SP_CORE_OP_H
+#define SP_CORE_OP_H
+
+#include "base/list.h"
+#include "base/thread.h"
+
+#include <stdatomic.h>
+#include <sugarperf/ctx.h>
+#include <sugarperf/queue.h>
+
+typedef struct sp_completion sp__op;
+struct sp__port;
+
+enum sp__yield { SP__YIELD_NONE, SP__YIELD_RESULT, SP__YIELD_VALUE, SP__YIELD_SESSION, SP__YIELD_LOOKUP };
+
+/** What the rooms say of their kind of operation. */
+struct sp__op_kind {
+        /**
+         * Somebody wants it to end (SP_TIMEOUT, SP_CANCELLED, SP_CLOSED): settle it, if it still is pending, and let go of what
+         * it waits for. No locks held; any thread; may come more than once.
+         */
+        void (*cancel)(sp__op *op, sp_status why);
+        /** It was settled, by whomever: stop its timer. Called once, no locks held, before it is delivered. */
+        void (*settled)(sp__op *op);
+        /** The last reference is gone: free it and what it owns (but error and yield). */
+        void (*destroy)(sp__op *op);
+};
+
+struct sp_completion {
+        const struct sp__op_kind *kind;
+        struct sp__list link;      /* of the room: the list that says where it is; the room's lock */
+        struct sp__list done_link; /* of a batch, then of its queue; the queue's lock */
+        atomic_uint refs;
+        atomic_bool taken;   /* somebody settles it */
+        atomic_bool settled; /* status, error and yield are there */
+        uint64_t tag;
+
+        sp_status status;
+        sp_error *error;
+        enum sp__yield yield;
+        void *what; /* owned, by the yield */
+        void (*what_free)(void *what);
+
+        /* Who is told: the queue, else the continuation, else the caller that waits. */
+        sp_queue *queue;
+        void (*then)(sp__op *op);
+        void *owner; /* for the continuation */
+
+        sp_ctx *ctx; /* a reference, or NULL */
+        struct sp__list ctx_link;
+        int64_t deadline;
+
+        /* Whose thread is blocked until this is answered: itself, the operation that it is a step of, or NULL. */
+        sp__op *caller;
+
+        /* For a caller that waits. */
+        sp__mutex wait_lock;
+        sp__cond wait_cond;
+        bool waits;                      /* set before it is shared */
+        bool done;                       /* wait_lock */
+        bool poked;                      /* wait_lock: look again, something moved */
+        struct sp__list port_link;       /* among those who could drive; the port's lock */
+        _Atomic(struct sp__port *) port; /* where its input or output is pending, NULL: nowhere */
+        atomic_bool gone;                /* the thread no longer waits: it must not be given a token */
+};
+
+struct sp__batch {
+        struct sp__list list;
+};
+
+/** With one reference, for the one it is delivered to. `deadline` SP__FOREVER: none but the context's. */
+void sp__op_init(sp__op *op, const struct sp__op_kind *kind, sp_ctx *ctx, int64_t deadline);
+/** It will be answered to a queue; SP_FULL or SP_FORKED refuse. Before it is shared. */
+sp_status sp__op_to_queue(sp__op *op, sp_queue *queue, uint64_t tag);
+/** It will be answered to a caller that calls sp__op_wait() (loop/port.h). Before it is shared. */
+void sp__op_to_caller(sp__op *op);
+/** Registers it with its context, so that cancelling reaches it. SP_CANCELLED when that is over. Before it is shared. */
+sp_status sp__op_enlist(sp__op *op);
+/** A submission that was refused: undoes the above and drops the caller's reference. */
+void sp__op_abandon(sp__op *op);
+
+sp__op *sp__op_ref(sp__op *op);
+void sp__op_unref(sp__op *op);
+
+static inline bool sp__op_pending(const sp__op *op)
+{
+        return !atomic_load(&op->taken);
+}
+
+void sp__batch_init(struct sp__batch *batch);
+/**
+ * Ends it with a status and an error (owned from now on, may be NULL). false: another one was first, and the error is freed.
+ * The batch holds a reference until it is delivered. Any lock may be held.
+ */
+bool sp__op_fail(sp__op *op, sp_status status, sp_error *error, struct sp__batch *batch);
+/** Ends it with success; `what` is freed where another one was first. */
+bool sp__op_yield(sp__op *op, enum sp__yield yield, void *what, void (*what_free)(void *), struct sp__batch *batch);
+/** Tells everybody. No locks held. Continuations run here, on this thread. */
+void sp__batch_deliver(struct sp__batch *batch);
+
+/** For a caller that waits: something moved, look again. Any thread; may be called with the room's locks held. */
+void sp__op_poke(sp__op *op);
+#endif

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+/** Queues as operations see them. */
+#ifndef SP_CORE_QUEUE_H
+#define SP_CORE_QUEUE_H
+
+#include "core/op.h"
+
+/** A place for one completion and a reference to the queue, so that the completion cannot fail. SP_FULL, SP_FORKED. */
+sp_status sp__queue_reserve(sp_queue *queue);
+/** Gives the place back, for a submission that was refused. */
+void sp__queue_cancel(sp_queue *queue);
+/** Fills the place; takes a reference to the operation. Any thread, no locks needed. */
+void sp__queue_push(sp_queue *queue, sp__op *op);
+
+#endif

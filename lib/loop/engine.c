@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: MIT */
+#include "loop/engine_internal.h"
+
+#include "core/error.h"
+
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+enum { EVENTS = 64 };
+
+/* The engine that the thread is, for sp__engine_here(). */
+static _Thread_local const struct sp__engine *self;
+
+static bool open_fds(struct sp__engine *engine)
+{
+        struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};
+
+        engine->epoll = epoll_create1(EPOLL_CLOEXEC);
+        engine->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        return engine->epoll >= 0 && engine->wake >= 0 &&
+               epoll_ctl(engine->epoll, EPOLL_CTL_ADD, engine->wake, &event) == 0;
+}
+
+static void close_fds(struct sp__engine *engine)
+{
+        if (engine->epoll >= 0)
+                close(engine->epoll);
+        if (engine->wake >= 0)
+                close(engine->wake);
+}
+
+sp_status sp__engine_new(struct sp__engine **out, sp_error **error)
+{
+        struct sp__engine *engine = calloc(1, sizeof *engine);
+
+        if (!engine)
+                return sp__fail(error, SP_NOMEM, "out of memory");
+        if (!open_fds(engine) || !sp__fork_init(&engine->fork)) {
+                close_fds(engine);
+                free(engine);
+                return sp__fail(error, SP_NOMEM,
+                                "no descriptors or memory left for an event loop: raise the open-file limit");
+        }
+        sp__mutex_init(&engine->lock);
+        sp__mutex_init(&engine->work_lock);
+        sp__cond_init(&engine->work_cond);
+        sp__list_init(&engine->tasks);
+        sp__list_init(&engine->work);
+        sp__list_init(&engine->dirty);
+        *out = engine;
+        return SP_OK;
+}
+
+bool sp__engine_forked(const struct sp__engine *engine)
+{
+        return sp__forked(&engine->fork);
+}
+
+bool sp__engine_here(const struct sp__engine *engine)
+{
+        return self == engine;
+}
+
+/* The lock is held. */
+static void wake(struct sp__engine *engine)
+{
+        uint64_t one = 1;
+
+        if (!engine->asleep)
+                return;
+        engine->asleep = false;
+        if (write(engine->wake, &one, sizeof one) < 0) {
+                /* Full: it is awake anyway. */
+        }
+}
+
+static int64_t next_timer(const struct sp__engine *engine)
+{
+        const struct sp__heap_node *first = sp__heap_first(&engine->timers);
+
+        return first ? first->key : SP__FOREVER;
+}
+
+/* How long to sleep; -2 when the engine shall end. */
+static int prepare_sleep(struct sp__engine *engine)
+{
+        int ms;
+
+        sp__lock(&engine->lock);
+        if (!sp__list_empty(&engine->tasks)) {
+                ms = 0;
+        } else if (engine->stopping) {
+                ms = -2;
+        } else {
+                engine->asleep = true;
+                ms = sp__poll_ms(sp__now(), next_timer(engine));
+        }
+        sp__unlock(&engine->lock);
+        return ms;
+}
+
+static void handle_events(struct sp__engine *engine, const struct epoll_event *events, int count)
+{
+        uint64_t drained;
+
+        for (int i = 0; i < count; i++) {
+                if (events[i].data.ptr)
+                        sp__port_event(events[i].data.ptr, events[i].events);
+                else if (read(engine->wake, &drained, sizeof drained) < 0)
+                        continue;
+        }
+}
+
+static struct sp__timer *pop_timer(struct sp__engine *engine, int64_t now)
+{
+        struct sp__heap_node *node = NULL;
+
+        sp__lock(&engine->lock);
+        if (next_timer(engine) <= now) {
+                node = sp__heap_first(&engine->timers);
+                sp__heap_remove(&engine->timers, node);
+        }
+        sp__unlock(&engine->lock);
+        return node ? SP__OF(node, struct sp__timer, node) : NULL;
+}
+
+static void fire_timers(struct sp__engine *engine)
+{
+        int64_t now = sp__now();
+        struct sp__timer *timer;
+
+        while ((timer = pop_timer(engine, now)))
+                timer->fire(timer);
+}
+
+/* Tasks run after events: an object whose last task frees it cannot be named by an event of the same batch. */
+static void run_tasks(struct sp__engine *engine)
+{
+        struct sp__list tasks, *link;
+
+        sp__list_init(&tasks);
+        sp__lock(&engine->lock);
+        engine->asleep = false;
+        sp__list_join(&tasks, &engine->tasks);
+        sp__unlock(&engine->lock);
+        while ((link = sp__list_pop(&tasks))) {
+                struct sp__task *task = SP__OF(link, struct sp__task, link);
+
+                task->run(task);
+        }
+}
+
+static void *engine_body(void *arg)
+{
+        struct sp__engine *engine = arg;
+        struct epoll_event events[EVENTS];
+        int ms, count;
+
+        self = engine;
+        while ((ms = prepare_sleep(engine)) != -2) {
+                count = epoll_wait(engine->epoll, events, EVENTS, ms);
+                handle_events(engine, events, count);
+                fire_timers(engine);
+                run_tasks(engine);
+                sp__port_flush_dirty(engine);
+        }
+        return NULL;
+}
+
+/* The lock is held. A thread that cannot be started is tried again at the next need. */
+static void start(struct sp__engine *engine)
+{
+        if (!engine->started)
+                engine->started = sp__thread_start(&engine->thread, engine_body, engine, "sp-engine");
+}
+
+void sp__engine_nudge(struct sp__engine *engine)
+{
+        sp__lock(&engine->lock);
+        start(engine);
+        sp__unlock(&engine->lock);
+}
+
+void sp__engine_post(struct sp__engine *engine, struct sp__task *task)
+{
+        sp__lock(&engine->lock);
+        start(engine);
+        sp__list_push(&engine->tasks, &task->link);
+        wake(engine);
+        sp__unlock(&engine->lock);
+}
+
+bool sp__timer_set(struct sp__engine *engine, struct sp__timer *timer, int64_t at)
+{
+        bool set;
+
+        sp__lock(&engine->lock);
+        start(engine);
+        sp__heap_remove(&engine->timers, &timer->node);
+        set = sp__heap_push(&engine->timers, &timer->node, at);
+        if (set && sp__heap_first(&engine->timers) == &timer->node)
+                wake(engine);
+        sp__unlock(&engine->lock);
+        return set;
+}
+
+bool sp__timer_stop(struct sp__engine *engine, struct sp__timer *timer)
+{
+        bool was_set;
+
+        sp__lock(&engine->lock);
+        was_set = timer->node.place != 0;
+        sp__heap_remove(&engine->timers, &timer->node);
+        sp__unlock(&engine->lock);
+        return was_set;
+}
+
+static struct sp__task *next_work(struct sp__engine *engine)
+{
+        struct sp__list *link;
+
+        sp__lock(&engine->work_lock);
+        while (!(link = sp__list_pop(&engine->work)) && !engine->worker_stopping)
+                sp__cond_wait(&engine->work_cond, &engine->work_lock, SP__FOREVER);
+        sp__unlock(&engine->work_lock);
+        return link ? SP__OF(link, struct sp__task, link) : NULL;
+}
+
+static void *worker_body(void *arg)
+{
+        struct sp__task *task;
+
+        while ((task = next_work(arg)))
+                task->run(task);
+        return NULL;
+}
+
+void sp__engine_offload(struct sp__engine *engine, struct sp__task *task)
+{
+        sp__lock(&engine->work_lock);
+        if (!engine->worker_started)
+                engine->worker_started = sp__thread_start(&engine->worker, worker_body, engine, "sp-helper");
+        sp__list_push(&engine->work, &task->link);
+        pthread_cond_signal(&engine->work_cond);
+        sp__unlock(&engine->work_lock);
+}
+
+static void stop_worker(struct sp__engine *engine)
+{
+        bool started;
+
+        sp__lock(&engine->work_lock);
+        engine->worker_stopping = true;
+        started = engine->worker_started;
+        pthread_cond_signal(&engine->work_cond);
+        sp__unlock(&engine->work_lock);
+        if (started)
+                pthread_join(engine->worker, NULL);
+}
+
+static void stop_thread(struct sp__engine *engine)
+{
+        bool started;
+
+        sp__lock(&engine->lock);
+        engine->stopping = true;
+        started = engine->started;
+        wake(engine);
+        sp__unlock(&engine->lock);
+        if (started)
+                pthread_join(engine->thread, NULL);
+}
+
+void sp__engine_free(struct sp__engine *engine)
+{
+        if (!engine)
+                return;
+        if (sp__engine_forked(engine)) {
+                /* The threads are the parent's, and so may be what they left half done. */
+                close_fds(engine);
+                return;
+        }
+        stop_worker(engine);
+        stop_thread(engine);
+        /* What the helper posted last, or was posted when no thread could be started. */
+        run_tasks(engine);
+        close_fds(engine);
+        sp__heap_free(&engine->timers);
+        sp__fork_destroy(&engine->fork);
+        sp__cond_destroy(&engine->work_cond);
+        sp__mutex_destroy(&engine->work_lock);
+        sp__mutex_destroy(&engine->lock);
+        free(engine);
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * The engine: one thread that drives all asynchronous work of a client: fds (as ports, see port.h), timers and tasks. It
+ * starts when it is first needed. Work that may block (a cancel request, a name look-up) goes to its helper thread.
+ *
+ * Threads: everything here is safe from any thread but sp__engine_free(), which is called once, last, and not by the
+ * engine's own threads. Tasks and timers run on the engine's thread with no lock held.
+ */
+#ifndef SP_LOOP_ENGINE_H
+#define SP_LOOP_ENGINE_H
+
+#include "base/fork.h"
+#include "base/heap.h"
+#include "base/list.h"
+#include "base/thread.h"
+
+#include <sugarperf/base.h>
+
+struct sp__engine;
+struct sp__port;
+
+struct sp__task {
+        struct sp__list link;
+        void (*run)(struct sp__task *task);
+};
+
+struct sp__timer {
+        struct sp__heap_node node;
+        void (*fire)(struct sp__timer *timer);
+};
+
+sp_status sp__engine_new(struct sp__engine **out, sp_error **error);
+/** Stops both threads. Tasks that wait are run, timers are not. In a child after fork(): closes descriptors, no more. */
+void sp__engine_free(struct sp__engine *engine);
+/** Whether this process was forked off since: no other call may be made then. */
+bool sp__engine_forked(const struct sp__engine *engine);
+/** Whether the caller is the engine's thread. */
+bool sp__engine_here(const struct sp__engine *engine);
+
+/** Runs it on the engine's thread, soon, once. It must not be posted again before it ran. */
+void sp__engine_post(struct sp__engine *engine, struct sp__task *task);
+/** Runs it on the helper thread, one after the other: it may block for a bounded time. */
+void sp__engine_offload(struct sp__engine *engine, struct sp__task *task);
+
+/** Sets or moves it. false: out of memory, it is not set. Whoever sets it keeps its memory until it fired or was stopped. */
+bool sp__timer_set(struct sp__engine *engine, struct sp__timer *timer, int64_t at);
+/** true: it was set and will not fire. false: it was not set, or it fires just now. */
+bool sp__timer_stop(struct sp__engine *engine, struct sp__timer *timer);
+
+#endif

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/** What engine.c and port.c share. */
+#ifndef SP_LOOP_ENGINE_INTERNAL_H
+#define SP_LOOP_ENGINE_INTERNAL_H
+
+#include "loop/engine.h"
+
+struct sp__engine {
+        struct sp__fork fork;
+        int epoll;
+        int wake;
+
+        sp__mutex lock; /* a leaf; guards what follows */
+        struct sp__list tasks;
+        struct sp__heap timers;
+        pthread_t thread;
+        bool started;
+        bool stopping;
+        bool asleep; /* in epoll_wait(), or about to: a wake-up is needed */
+
+        struct sp__list dirty; /* ports to flush before the next sleep; the engine's thread only */
+
+        sp__mutex work_lock; /* a leaf; guards what follows */
+        sp__cond work_cond;
+        struct sp__list work;
+        pthread_t worker;
+        bool worker_started;
+        bool worker_stopping;
+};
+
+/** Starts the thread where it was not needed so far. Any lock may be held. */
+void sp__engine_nudge(struct sp__engine *engine);
+/** An event at a port. Engine's thread, no lock held. */
+void sp__port_event(struct sp__port *port, uint32_t events);
+/** Writes what was put off. Engine's thread, no lock held. */
+void sp__port_flush_dirty(struct sp__engine *engine);
+
+#endif
