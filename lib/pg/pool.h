@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/** The pool as the rooms below it use it. */
+#ifndef SP_PG_POOL_H
+#define SP_PG_POOL_H
+
+#include "core/op.h"
+#include "loop/engine.h"
+#include "observe/exposition.h"
+
+#include <sugarperf/pool.h>
+
+/** What was measured of one statement. Texts live as long as the call. */
+struct sp__stmt_record {
+        const char *name;
+        const char *text; /* normalised */
+        int64_t wait_ns;
+        int64_t execute_ns;
+        int64_t fetch_ns;
+        sp_status status;
+        const sp_ctx *ctx; /* may be NULL */
+};
+
+/** What the client hands in. Called on any thread, with no lock held, once a statement; may be NULL. */
+struct sp__pool_watcher {
+        void (*ran)(void *arg, const struct sp__stmt_record *record);
+        void *arg;
+};
+
+/** As sp_pool_new(), on an engine that outlives it (NULL: one of its own). */
+sp_status sp__pool_new(const sp_config *config, const char *name, struct sp__engine *engine,
+                       const struct sp__pool_watcher *watcher, sp_pool **out, sp_error **error);
+
+/**
+ * Runs a statement as a step of another operation. `then(op)` is called once with the answer, on any thread, with no lock
+ * held: op->status, op->error, and on success op->what, an sp_result (take it by setting op->what to NULL); op->owner is
+ * `owner`. `caller` is the outer operation's caller (op->caller): if a thread is blocked in it, that thread drives.
+ * The step is cancelled by its own deadline and by `ctx`. SP_OK: then() will be called (perhaps it was already).
+ * Copies the parameters. A step is never refused for want of a place in a queue.
+ */
+sp_status sp__pool_step(sp_pool *pool, sp_ctx *ctx, int64_t deadline, const sp_stmt *stmt, const sp_params *params,
+                        sp__op *caller, void (*then)(sp__op *op), void *owner, sp_error **error);
+
+/** Writes the pool's metrics. Any thread. */
+void sp__pool_collect(void *pool, struct sp__expo *expo);
+
+#endif
