@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: MIT */
+#include "cache/mirror.h"
+
+#include "base/random.h"
+
+enum { LAST_MAX = 1 << 18, OWN_MAX = 1 << 16, OWED_MAX = 1 << 16 };
+
+/* Every change of what check() answers passes here. The lock is held. */
+static void changed(struct sp__mirror *mirror)
+{
+        atomic_fetch_add(&mirror->version, 1);
+}
+
+static void set_horizon(struct sp__mirror *mirror, int64_t at)
+{
+        atomic_store(&mirror->live_until, at + mirror->bound);
+}
+
+static void forget(struct sp__mirror *mirror)
+{
+        mirror->known = false;
+        mirror->wait_n = 0;
+        atomic_store(&mirror->live_until, -1);
+        sp__tagmap_clear(&mirror->last);
+        changed(mirror);
+}
+
+/* Nothing is known before n. */
+static void reset(struct sp__mirror *mirror, uint64_t e, int64_t n)
+{
+        forget(mirror);
+        mirror->known = true;
+        mirror->e = e;
+        mirror->n = mirror->c0 = mirror->seen = n;
+        mirror->resets++;
+}
+
+void sp__mirror_init(struct sp__mirror *mirror, bool remote, int64_t bound_ns)
+{
+        struct sp__random random = {sp__random_seed()};
+
+        *mirror = (struct sp__mirror){.remote = remote, .bound = bound_ns};
+        atomic_init(&mirror->version, 1);
+        atomic_init(&mirror->live_until, remote ? -1 : SP__FOREVER);
+        sp__mutex_init(&mirror->lock);
+        if (!remote) {
+                mirror->known = true;
+                mirror->e = sp__random_next(&random);
+        }
+}
+
+void sp__mirror_destroy(struct sp__mirror *mirror)
+{
+        sp__tagmap_clear(&mirror->last);
+        sp__tagmap_clear(&mirror->own);
+        sp__tagmap_clear(&mirror->owed);
+        sp__mutex_destroy(&mirror->lock);
+}
+
+void sp__mirror_mark(struct sp__mirror *mirror, struct sp__mark *mark)
+{
+        sp__lock(&mirror->lock);
+        mark->known = mirror->known && sp__mirror_live(mirror);
+        mark->e = mirror->e;
+        mark->v0 = mirror->seen;
+        mark->own = mirror->own_n;
+        sp__unlock(&mirror->lock);
+}
+
+static bool above(const struct sp__tagmap *map, const uint64_t *tags, size_t count, uint64_t number)
+{
+        for (size_t i = 0; i < count && map->count; i++) {
+                if (sp__tagmap_get(map, tags[i]) > number)
+                        return true;
+        }
+        return false;
+}
+
+static enum sp__fresh check(struct sp__mirror *mirror, uint64_t e, int64_t v0, const uint64_t *tags, size_t count)
+{
+        if (mirror->owes_all || above(&mirror->owed, tags, count, 0))
+                return SP__GONE;
+        if (!mirror->known || !sp__mirror_live(mirror) || e != mirror->e || v0 < mirror->c0)
+                return SP__UNKNOWN;
+        return above(&mirror->last, tags, count, (uint64_t)v0) ? SP__GONE : SP__FRESH;
+}
+
+enum sp__fresh sp__mirror_check(struct sp__mirror *mirror, uint64_t e, int64_t v0, const uint64_t *tags, size_t count,
+                                uint64_t *version)
+{
+        enum sp__fresh fresh;
+
+        sp__lock(&mirror->lock);
+        fresh = check(mirror, e, v0, tags, count);
+        *version = atomic_load(&mirror->version);
+        sp__unlock(&mirror->lock);
+        return fresh;
+}
+
+bool sp__mirror_holds(struct sp__mirror *mirror, const struct sp__mark *mark, const uint64_t *tags, size_t count)
+{
+        bool holds;
+
+        sp__lock(&mirror->lock);
+        holds = mark->own >= mirror->own_c0 && !above(&mirror->own, tags, count, mark->own);
+        sp__unlock(&mirror->lock);
+        return holds;
+}
+
+void sp__mirror_up(struct sp__mirror *mirror)
+{
+        sp__lock(&mirror->lock);
+        mirror->stream++;
+        mirror->streaming = true;
+        forget(mirror);
+        sp__unlock(&mirror->lock);
+}
+
+void sp__mirror_down(struct sp__mirror *mirror)
+{
+        sp__lock(&mirror->lock);
+        mirror->streaming = false;
+        forget(mirror);
+        sp__unlock(&mirror->lock);
+}
+
+/* The lock is held. A tag that cannot be remembered is one before which nothing is known. */
+static void bump(struct sp__mirror *mirror, int64_t n, const uint64_t *tags, size_t count)
+{
+        for (size_t i = 0; i < count; i++) {
+                if (mirror->last.count < LAST_MAX && sp__tagmap_raise(&mirror->last, tags[i], (uint64_t)n))
+                        continue;
+                sp__tagmap_clear(&mirror->last);
+                mirror->c0 = n;
+                break;
+        }
+        changed(mirror);
+}
+
+static void raise_seen(struct sp__mirror *mirror, int64_t n)
+{
+        if (mirror->seen < n)
+                mirror->seen = n;
+}
+
+void sp__mirror_hear(struct sp__mirror *mirror, uint64_t e, int64_t n, const uint64_t *tags, size_t count)
+{
+        sp__lock(&mirror->lock);
+        /* Before the first proof nothing is known, so nothing can be missed. */
+        if (mirror->known && mirror->streaming) {
+                if (e != mirror->e || n > mirror->n + 1) {
+                        reset(mirror, e, n);
+                } else if (n == mirror->n + 1) {
+                        mirror->n = n;
+                        raise_seen(mirror, n);
+                        bump(mirror, n, tags, count);
+                }
+                if (mirror->wait_n && mirror->n >= mirror->wait_n) {
+                        set_horizon(mirror, mirror->wait_at);
+                        mirror->wait_n = 0;
+                }
+        }
+        sp__unlock(&mirror->lock);
+}
+
+bool sp__mirror_ask(struct sp__mirror *mirror, struct sp__proof *proof)
+{
+        bool streaming;
+
+        sp__lock(&mirror->lock);
+        streaming = mirror->streaming;
+        proof->stream = mirror->stream;
+        proof->asked_at = sp__now();
+        proof->known = mirror->known;
+        proof->e = mirror->e;
+        proof->seen = mirror->seen;
+        sp__unlock(&mirror->lock);
+        return streaming;
+}
+
+/* The stream is behind: it will come there, or the message was lost. */
+static enum sp__proven await(struct sp__mirror *mirror, const struct sp__proof *proof, uint64_t e, int64_t n)
+{
+        if (!mirror->wait_n) {
+                mirror->wait_n = n;
+                mirror->wait_at = mirror->wait_since = proof->asked_at;
+                return SP__PENDING;
+        }
+        if (proof->asked_at - mirror->wait_since < mirror->bound / 2)
+                return SP__PENDING;
+        reset(mirror, e, n);
+        set_horizon(mirror, proof->asked_at);
+        return SP__PROVEN;
+}
+
+static enum sp__proven prove(struct sp__mirror *mirror, const struct sp__proof *proof, uint64_t e, int64_t n)
+{
+        if (!mirror->streaming || mirror->stream != proof->stream)
+                return SP__IGNORED;
+        if (!mirror->known || mirror->e != e) {
+                reset(mirror, e, n);
+        } else if (proof->known && proof->e == e && n < proof->seen) {
+                forget(mirror);
+                return SP__REGRESSED;
+        } else if (n > mirror->n) {
+                raise_seen(mirror, n);
+                return await(mirror, proof, e, n);
+        }
+        mirror->wait_n = 0;
+        set_horizon(mirror, proof->asked_at);
+        return SP__PROVEN;
+}
+
+enum sp__proven sp__mirror_prove(struct sp__mirror *mirror, const struct sp__proof *proof, uint64_t e, int64_t n)
+{
+        enum sp__proven proven;
+
+        sp__lock(&mirror->lock);
+        proven = prove(mirror, proof, e, n);
+        sp__unlock(&mirror->lock);
+        return proven;
+}
+
+/* The lock is held. */
+static void log_own(struct sp__mirror *mirror, const uint64_t *tags, size_t count)
+{
+        mirror->own_n++;
+        for (size_t i = 0; i < count; i++) {
+                if (mirror->own.count < OWN_MAX && sp__tagmap_raise(&mirror->own, tags[i], mirror->own_n))
+                        continue;
+                sp__tagmap_clear(&mirror->own);
+                mirror->own_c0 = mirror->own_n;
+                break;
+        }
+}
+
+bool sp__mirror_acknowledge(struct sp__mirror *mirror, uint64_t e, int64_t n, const uint64_t *tags, size_t count)
+{
+        bool knows = true;
+
+        sp__lock(&mirror->lock);
+        log_own(mirror, tags, count);
+        if (mirror->known && mirror->e == e) {
+                raise_seen(mirror, n);
+                bump(mirror, n, tags, count);
+        } else {
+                forget(mirror);
+                knows = false;
+        }
+        sp__unlock(&mirror->lock);
+        return knows;
+}
+
+void sp__mirror_owe(struct sp__mirror *mirror, const uint64_t *tags, size_t count)
+{
+        sp__lock(&mirror->lock);
+        log_own(mirror, tags, count);
+        for (size_t i = 0; i < count; i++) {
+                if (mirror->owed.count >= OWED_MAX || !sp__tagmap_raise(&mirror->owed, tags[i], mirror->own_n))
+                        mirror->owes_all = true;
+        }
+        changed(mirror);
+        sp__unlock(&mirror->lock);
+}
+
+size_t sp__mirror_owed(struct sp__mirror *mirror, uint64_t *tags, size_t max, uint64_t *upto, bool *all)
+{
+        size_t count = 0;
+
+        sp__lock(&mirror->lock);
+        *upto = mirror->own_n;
+        *all = mirror->owes_all;
+        for (size_t i = 0; i < mirror->owed.cap && count < max; i++) {
+                if (mirror->owed.slots[i].tag)
+                        tags[count++] = mirror->owed.slots[i].tag;
+        }
+        sp__unlock(&mirror->lock);
+        return count;
+}
+
+static bool is_among(uint64_t tag, const uint64_t *tags, size_t count)
+{
+        for (size_t i = 0; i < count; i++) {
+                if (tags[i] == tag)
+                        return true;
+        }
+        return false;
+}
+
+void sp__mirror_pay(struct sp__mirror *mirror, const uint64_t *tags, size_t count, uint64_t upto, bool all)
+{
+        struct sp__tagmap left = {.slots = NULL};
+
+        sp__lock(&mirror->lock);
+        for (size_t i = 0; i < mirror->owed.cap; i++) {
+                const struct sp__tagmap_slot *slot = &mirror->owed.slots[i];
+                bool paid = slot->number <= upto && (all || is_among(slot->tag, tags, count));
+
+                if (slot->tag && !paid && !sp__tagmap_raise(&left, slot->tag, slot->number))
+                        mirror->owes_all = true;
+        }
+        if (all && mirror->own_n == upto)
+                mirror->owes_all = false;
+        sp__tagmap_clear(&mirror->owed);
+        mirror->owed = left;
+        changed(mirror);
+        sp__unlock(&mirror->lock);
+}
+
+void sp__mirror_bump(struct sp__mirror *mirror, const uint64_t *tags, size_t count)
+{
+        sp__lock(&mirror->lock);
+        log_own(mirror, tags, count);
+        mirror->n = ++mirror->seen;
+        bump(mirror, mirror->n, tags, count);
+        sp__unlock(&mirror->lock);
+}

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+#include "redis/command.h"
+
+#include "core/error.h"
+#include "redis/wire.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void cancel(sp__op *op, sp_status why)
+{
+        struct sp__batch done;
+
+        sp__batch_init(&done);
+        sp__op_fail(op, why, sp__error_new(why, NULL, "a trip to Redis: %s", sp_status_text(why)), &done);
+        sp__batch_deliver(&done);
+}
+
+static void destroy(sp__op *op)
+{
+        struct sp__command *command = sp__command_of(op);
+
+        for (unsigned i = 0; i < command->got; i++)
+                freeReplyObject(command->replies[i]);
+        sp__buf_free(&command->request);
+        free(command);
+}
+
+static const struct sp__op_kind command_kind = {.cancel = cancel, .destroy = destroy};
+
+struct sp__command *sp__command_new(void)
+{
+        struct sp__command *command = calloc(1, sizeof *command);
+
+        if (command)
+                sp__op_init(&command->op, &command_kind, NULL, SP__FOREVER);
+        return command;
+}
+
+void sp__command_free(struct sp__command *command)
+{
+        if (command)
+                sp__op_unref(&command->op);
+}
+
+void sp__command_begin(struct sp__command *command, size_t words)
+{
+        sp__resp_head(&command->request, words);
+        command->due++;
+}
+
+void sp__command_arg(struct sp__command *command, const void *data, size_t len)
+{
+        sp__resp_bulk(&command->request, data, len);
+}
+
+void sp__command_text(struct sp__command *command, const char *text)
+{
+        sp__resp_bulk(&command->request, text, strlen(text));
+}
+
+void sp__command_int(struct sp__command *command, int64_t value)
+{
+        char text[24];
+
+        snprintf(text, sizeof text, "%lld", (long long)value);
+        sp__command_text(command, text);
+}
+
+bool sp__command_noscript(const struct sp__command *command)
+{
+        for (unsigned i = 0; i < command->got; i++) {
+                const redisReply *reply = command->replies[i];
+
+                if (reply->type == REDIS_REPLY_ERROR && strncmp(reply->str, "NOSCRIPT", 8) == 0)
+                        return true;
+        }
+        return false;
+}
+
+const redisReply *sp__command_refused(const struct sp__command *command)
+{
+        for (unsigned i = 0; i < command->got; i++) {
+                if (command->replies[i]->type == REDIS_REPLY_ERROR)
+                        return command->replies[i];
+        }
+        return NULL;
+}
+
+const char *sp__reply_bytes(const redisReply *reply, size_t *len)
+{
+        if (!reply || (reply->type != REDIS_REPLY_STRING && reply->type != REDIS_REPLY_STATUS) || !reply->str)
+                return NULL;
+        /* An int in hiredis 0.14, a size_t since. */
+        *len = (size_t)reply->len;
+        return reply->str;
+}
+
+bool sp__reply_int(const redisReply *reply, int64_t *value)
+{
+        const char *text;
+        char *end;
+        size_t len;
+
+        if (reply && reply->type == REDIS_REPLY_INTEGER) {
+                *value = reply->integer;
+                return true;
+        }
+        text = sp__reply_bytes(reply, &len);
+        if (!text || len == 0)
+                return false;
+        errno = 0;
+        *value = strtoll(text, &end, 10);
+        return errno == 0 && end == text + len;
+}
+
+const redisReply *sp__reply_at(const redisReply *reply, size_t index)
+{
+        if (!reply || reply->type != REDIS_REPLY_ARRAY || index >= (size_t)reply->elements)
+                return NULL;
+        return reply->element[index];
+}

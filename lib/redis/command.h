@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * One trip to Redis: a few commands that are sent together and answered together.
+ *
+ *     cmd = sp__command_new();
+ *     sp__command_begin(cmd, 2);
+ *     sp__command_text(cmd, "GET");
+ *     sp__command_arg(cmd, key, len);
+ *     sp__link_run(link, cmd, caller, deadline, then, owner);
+ *
+ * An error reply is a reply: a trip fails only when it could not be made. One thread at a time until it runs.
+ */
+#ifndef SP_REDIS_COMMAND_H
+#define SP_REDIS_COMMAND_H
+
+#include "base/buf.h"
+#include "core/op.h"
+
+#include <hiredis/hiredis.h>
+
+enum { SP__TRIP_MAX = 4 };
+
+struct sp__command {
+        sp__op op;
+        struct sp__buf request;
+        unsigned due; /* replies */
+        unsigned got;
+        int64_t overdue_at; /* when its connection is given up */
+        redisReply *replies[SP__TRIP_MAX];
+};
+
+/** NULL when out of memory. */
+struct sp__command *sp__command_new(void);
+/** One more command, of that many words. */
+void sp__command_begin(struct sp__command *command, size_t words);
+void sp__command_arg(struct sp__command *command, const void *data, size_t len);
+void sp__command_text(struct sp__command *command, const char *text);
+void sp__command_int(struct sp__command *command, int64_t value);
+/** Drops one that was never run. */
+void sp__command_free(struct sp__command *command);
+
+static inline struct sp__command *sp__command_of(sp__op *op)
+{
+        return SP__OF(op, struct sp__command, op);
+}
+
+/** Whether a script was not known to the server: the trip is to be made again with the script's text. */
+bool sp__command_noscript(const struct sp__command *command);
+/** The first reply that is an error; NULL: none. */
+const redisReply *sp__command_refused(const struct sp__command *command);
+
+/** The bytes of a string or status reply; NULL: another kind. */
+const char *sp__reply_bytes(const redisReply *reply, size_t *len);
+/** A whole number from an integer or string reply; false: it is none. */
+bool sp__reply_int(const redisReply *reply, int64_t *value);
+/** Element `index` of an array reply; NULL where there is none. */
+const redisReply *sp__reply_at(const redisReply *reply, size_t index);
+
+#endif
