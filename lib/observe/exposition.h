@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * A page of metrics being written: families, and under each the samples that any collector adds. Prometheus text 0.0.4 or
- * OpenMetrics 1.0. Families stand in the order in which they were first named, samples in the order of their writing.
+ * A page of metrics being written: families, and under each the samples that any collector adds. Prometheus text 0.0.4
+ * or OpenMetrics 1.0. Families stand in the order in which they were first named, samples in the order of their writing.
  *
  *     sp__expo_family(expo, "sugarperf_pool_waits", "counter", "Calls that waited for a connection.");
  *     sp__expo_sample(expo, "_total", (const char *[]){"pool", name, NULL}, waits);
@@ -32,8 +32,8 @@ void sp__expo_free(struct sp__expo *expo);
 bool sp__expo_text(const struct sp__expo *expo, struct sp__buf *out);
 
 /**
- * Selects the family that the following samples belong to; type and help are those of its first mention. A counter's name
- * is given without "_total". The texts must outlive the page.
+ * Selects the family that the following samples belong to; type and help are those of its first mention. A counter's
+ * name is given without "_total". The texts must outlive the page.
  */
 void sp__expo_family(struct sp__expo *expo, const char *name, const char *type, const char *help);
 /**

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * Who has something to show. Each part of the product adds a collector; a scrape asks them in the order of their adding.
+ * Who has something to show. Each part of the product adds a collector; a scrape asks them in the order of adding.
  *
  * Threads: any. The registry's mutex is held while collectors run, so that one is not called any more once
- * sp__metrics_remove() returned: a collector may take its part's locks, but nobody may add, remove or scrape under those.
+ * sp__metrics_remove() returned. A collector may take its part's locks, but nobody may add, remove or scrape under
+ * those.
  */
 #ifndef SP_OBSERVE_REGISTRY_H
 #define SP_OBSERVE_REGISTRY_H

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/config.h"
+#include "core/error.h"
+#include "key/parts.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define DAY_MS (24LL * 3600 * 1000)
+
+/* Each option: its field, its default, its bounds. */
+static const struct option {
+        const char *name;
+        size_t field;
+        bool duration;
+        int64_t fallback;
+        int64_t min;
+        int64_t max;
+        const char *range;
+} options_known[] = {
+    {"ttl", offsetof(sp_template, ttl_ms), true, 3600 * 1000, 1, 3650 * DAY_MS, "1ms–10y, as 30s or 1h"},
+    {"size", offsetof(sp_template, size), false, 0, 0, 1LL << 30, "0–1GB, as 512 or 5KB"},
+    {"negative", offsetof(sp_template, negative_ms), true, 30 * 1000, 0, 3650 * DAY_MS, "0–10y, as 30s"},
+    {"stale", offsetof(sp_template, stale_ms), true, 0, 0, 3650 * DAY_MS, "0–10y, as 5m"},
+};
+
+enum { OPTIONS = sizeof options_known / sizeof *options_known, OPTION_MAX = 64 };
+
+static int64_t *option_field(sp_template *tmpl, const struct option *option)
+{
+        return (int64_t *)(void *)((char *)tmpl + option->field);
+}
+
+static const struct option *option_find(const char *name)
+{
+        for (size_t i = 0; i < OPTIONS; i++) {
+                if (strcmp(options_known[i].name, name) == 0)
+                        return &options_known[i];
+        }
+        return NULL;
+}
+
+/* One "name=value", which it takes apart. */
+static sp_status option_take(sp_template *tmpl, char *word, unsigned *seen, sp_error **error)
+{
+        char *value = strchr(word, '=');
+        const struct option *option;
+        int64_t number;
+
+        if (!value)
+                return sp__fail(error, SP_INVALID, "template \"%.128s\": option \"%s\" is not name=value",
+                                tmpl->shape.text, word);
+        *value++ = 0;
+        option = option_find(word);
+        if (!option)
+                return sp__fail(error, SP_INVALID,
+                                "template \"%.128s\": there is no option \"%s\": ttl, size, negative, stale",
+                                tmpl->shape.text, word);
+        if (*seen & 1u << (option - options_known))
+                return sp__fail(error, SP_INVALID, "template \"%.128s\": option \"%s\" stands twice", tmpl->shape.text,
+                                word);
+        if (!(option->duration ? sp__parse_duration(value, &number) : sp__parse_size(value, &number)) ||
+            number < option->min || number > option->max)
+                return sp__fail(error, SP_INVALID, "template \"%.128s\": %s=%s: allowed is %s", tmpl->shape.text, word,
+                                value, option->range);
+        *seen |= 1u << (option - options_known);
+        *option_field(tmpl, option) = number;
+        return SP_OK;
+}
+
+static sp_status options_take(sp_template *tmpl, const char *options, sp_error **error)
+{
+        unsigned seen = 0;
+        sp_status status = SP_OK;
+
+        for (size_t i = 0; i < OPTIONS; i++)
+                *option_field(tmpl, &options_known[i]) = options_known[i].fallback;
+        while (options && status == SP_OK) {
+                char word[OPTION_MAX];
+                size_t len;
+
+                options += strspn(options, " \t\n");
+                len = strcspn(options, " \t\n");
+                if (len == 0)
+                        break;
+                if (len >= sizeof word)
+                        return sp__fail(error, SP_INVALID, "template \"%.128s\": option \"%.32s…\" is too long",
+                                        tmpl->shape.text, options);
+                memcpy(word, options, len);
+                word[len] = 0;
+                options += len;
+                status = option_take(tmpl, word, &seen, error);
+        }
+        return status;
+}
+
+static bool names_take(sp_template *tmpl)
+{
+        for (size_t i = 0; i < tmpl->shape.count; i++) {
+                const struct sp__segment *segment = &tmpl->shape.segments[i];
+
+                if (segment->kind != SP__SEGMENT_PARAM)
+                        continue;
+                tmpl->names[segment->param] = strndup(tmpl->shape.text + segment->name_at, segment->name_len);
+                if (!tmpl->names[segment->param])
+                        return false;
+        }
+        return true;
+}
+
+sp_status sp_template_new(const char *text, const char *options, sp_template **out, sp_error **error)
+{
+        sp_template *tmpl = calloc(1, sizeof *tmpl);
+        sp_status status;
+
+        if (!tmpl)
+                return sp__fail(error, SP_NOMEM, "out of memory");
+        atomic_init(&tmpl->refs, 1);
+        status = sp__shape_parse("template", text, &tmpl->shape, error);
+        if (status == SP_OK)
+                status = options_take(tmpl, options, error);
+        if (status == SP_OK && !names_take(tmpl))
+                status = sp__fail(error, SP_NOMEM, "out of memory");
+        if (status == SP_OK)
+                *out = tmpl;
+        else
+                sp_template_unref(tmpl);
+        return status;
+}
+
+sp_template *sp_template_ref(sp_template *tmpl)
+{
+        atomic_fetch_add_explicit(&tmpl->refs, 1, memory_order_relaxed);
+        return tmpl;
+}
+
+void sp_template_unref(sp_template *tmpl)
+{
+        if (!tmpl || atomic_fetch_sub_explicit(&tmpl->refs, 1, memory_order_acq_rel) != 1)
+                return;
+        for (size_t i = 0; i < tmpl->pattern_count; i++) {
+                sp__shape_free(tmpl->patterns[i]);
+                free(tmpl->patterns[i]);
+        }
+        for (size_t i = 0; i < tmpl->shape.params; i++)
+                free(tmpl->names[i]);
+        sp__shape_free(&tmpl->shape);
+        free(tmpl);
+}
+
+const char *sp_template_text(const sp_template *tmpl)
+{
+        return tmpl->shape.text;
+}
+
+size_t sp_template_params(const sp_template *tmpl)
+{
+        return tmpl->shape.params;
+}
+
+const char *sp_template_param(const sp_template *tmpl, size_t index)
+{
+        return index < tmpl->shape.params ? tmpl->names[index] : NULL;
+}
+
+int64_t sp_template_ttl_ms(const sp_template *tmpl)
+{
+        return tmpl->ttl_ms;
+}
+
+int64_t sp__template_negative_ms(const sp_template *tmpl)
+{
+        return tmpl->negative_ms;
+}
+
+int64_t sp__template_stale_ms(const sp_template *tmpl)
+{
+        return tmpl->stale_ms;
+}
+
+int64_t sp__template_size(const sp_template *tmpl)
+{
+        return tmpl->size;
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Cancelling at the server. A cancel request names a connection, not a statement: it is only sent for a connection that runs
+ * nothing else, and nobody gets that connection before both the request is through and the statement has ended; if it ended
+ * otherwise than by the request, the connection is given up.
+ */
+#include "pg/pool_internal.h"
+
+#include <stdlib.h>
+
+enum { MESSAGE = 256 };
+
+struct cancel {
+        struct sp__task task;
+        struct sp__conn *conn;
+        PGcancel *request;
+};
+
+static void finish(struct sp__conn *conn)
+{
+        sp_pool *pool = conn->pool;
+
+        sp__lock(&pool->lock);
+        conn->cancelling = false;
+        sp__unlock(&pool->lock);
+        sp__pool_account(conn, 0);
+}
+
+/* Helper thread. */
+static void send_request(struct sp__task *task)
+{
+        struct cancel *cancel = SP__OF(task, struct cancel, task);
+        char message[MESSAGE];
+
+        PQcancel(cancel->request, message, sizeof message);
+        PQfreeCancel(cancel->request);
+        finish(cancel->conn);
+        free(cancel);
+}
+
+void sp__pool_cancel(struct sp__conn *conn)
+{
+        PGcancel *request = sp__conn_cancel(conn);
+        struct cancel *cancel = request ? malloc(sizeof *cancel) : NULL;
+
+        if (!cancel) {
+                PQfreeCancel(request);
+                finish(conn);
+                return;
+        }
+        *cancel = (struct cancel){.task.run = send_request, .conn = conn, .request = request};
+        atomic_fetch_add(&conn->pool->counts.cancels, 1);
+        sp__engine_offload(conn->port.engine, &cancel->task);
+}

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: MIT */
+#include "pg/conn.h"
+
+#include "core/error.h"
+#include "core/params.h"
+#include "pg/conn_io.h"
+#include "pg/fault.h"
+
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+/* An idle connection that was silent for longer is asked whether it still stands before a statement is trusted to it. */
+#define DOUBT_NS (10 * SP__MS)
+
+static void conn_ready(struct sp__port *port, uint32_t events, struct sp__batch *done)
+{
+        struct sp__conn *conn = SP__OF(port, struct sp__conn, port);
+
+        if (!conn->ready)
+                sp__conn_connect_step(conn);
+        else
+                sp__conn_read(conn, events);
+}
+
+static void conn_flush(struct sp__port *port, struct sp__batch *done)
+{
+        struct sp__conn *conn = SP__OF(port, struct sp__conn, port);
+
+        if (conn->ready)
+                sp__conn_write(conn);
+}
+
+static bool conn_busy(const struct sp__port *port)
+{
+        const struct sp__conn *conn = SP__OF(port, const struct sp__conn, port);
+
+        return !conn->ready || conn->lost || !sp__list_empty(&conn->flights) || (port->want & EPOLLOUT);
+}
+
+/* What happened under the lock is told without it. */
+static void conn_after(struct sp__port *port)
+{
+        struct sp__conn *conn = SP__OF(port, struct sp__conn, port);
+        struct sp__list ended;
+        bool opened, closed;
+        sp_error *why;
+        sp_status status;
+
+        sp__list_init(&ended);
+        sp__lock(&port->lock);
+        sp__list_join(&ended, &conn->ended);
+        opened = conn->opened_news;
+        closed = conn->closed_news;
+        why = conn->why;
+        status = conn->why_status;
+        conn->opened_news = conn->closed_news = false;
+        conn->why = NULL;
+        sp__unlock(&port->lock);
+        if (opened)
+                conn->owner->opened(conn);
+        /* Before its units are accounted for, so that a connection which is gone does not pass for an idle one. */
+        if (closed)
+                conn->owner->closed(conn, why, status);
+        if (!sp__list_empty(&ended))
+                conn->owner->ended(conn, &ended);
+}
+
+static const struct sp__port_kind kind = {
+    .ready = conn_ready, .flush = conn_flush, .busy = conn_busy, .after = conn_after};
+
+static void open_now(struct sp__task *task)
+{
+        struct sp__conn *conn = SP__OF(task, struct sp__conn, open_task);
+
+        sp__conn_connect(conn);
+        conn_after(&conn->port);
+}
+
+static void connect_late(struct sp__timer *timer)
+{
+        struct sp__conn *conn = SP__OF(timer, struct sp__conn, connect_timer);
+
+        sp__conn_connect_late(conn);
+        conn_after(&conn->port);
+}
+
+bool sp__conn_init(struct sp__conn *conn, const struct sp__conn_owner *owner, struct sp_pool *pool,
+                   struct sp__engine *engine, const struct sp__target *target, size_t statements, int64_t connect_ms)
+{
+        *conn = (struct sp__conn){.owner = owner, .pool = pool, .target = target, .connect_ms = connect_ms};
+        conn->open_task.run = open_now;
+        conn->connect_timer.fire = connect_late;
+        sp__list_init(&conn->flights);
+        sp__list_init(&conn->ended);
+        sp__list_init(&conn->idle);
+        if (!sp__prepared_init(&conn->prepared, statements)) {
+                sp__prepared_free(&conn->prepared);
+                return false;
+        }
+        if (sp__port_init(&conn->port, &kind, engine))
+                return true;
+        sp__prepared_free(&conn->prepared);
+        return false;
+}
+
+void sp__conn_destroy(struct sp__conn *conn)
+{
+        PQfinish(conn->pg);
+        sp_error_free(conn->why);
+        sp__prepared_free(&conn->prepared);
+        sp__port_destroy(&conn->port);
+}
+
+void sp__conn_open(struct sp__conn *conn)
+{
+        sp__engine_post(conn->port.engine, &conn->open_task);
+}
+
+/* Whether the server closed it, or said goodbye, while nobody looked. The port's lock is held. */
+static bool stands(struct sp__conn *conn)
+{
+        struct pollfd fd = {.fd = conn->port.fd, .events = POLLIN};
+
+        if (!sp__list_empty(&conn->flights) || conn->port.driver == SP__DRIVER_ENGINE ||
+            sp__now() - conn->last_ns < DOUBT_NS)
+                return true;
+        /* A goodbye and the end of the stream may come as two reads. */
+        while (poll(&fd, 1, 0) != 0) {
+                if (PQconsumeInput(conn->pg) != 1 || PQstatus(conn->pg) != CONNECTION_OK)
+                        return false;
+        }
+        return true;
+}
+
+void sp__conn_send(struct sp__conn *conn, struct sp__unit *unit, const sp_params *params, sp__op *caller)
+{
+        struct sp__port *port = &conn->port;
+        struct sp__batch done;
+
+        sp__batch_init(&done);
+        unit->sent_ns = sp__now();
+        unit->first_ns = unit->done_ns = 0;
+        unit->preparing = unit->prepared = unit->unsent = false;
+        sp__lock(&port->lock);
+        if (!conn->ready || conn->lost || port->fd < 0) {
+                unit->unsent = true;
+                sp__list_push(&conn->ended, &unit->link);
+                sp__unlock(&port->lock);
+                conn_after(port);
+                return;
+        }
+        if (!stands(conn)) {
+                unit->unsent = true;
+                conn->lost = true;
+        }
+        sp__port_enter(port, caller, sp__list_empty(&conn->flights));
+        if (!conn->lost)
+                sp__conn_put(conn, unit, params);
+        sp__list_push(&conn->flights, &unit->link);
+        if (conn->lost)
+                /* Only the driver may close it: this wakes whoever that is. */
+                shutdown(port->fd, SHUT_RDWR);
+        else
+                sp__port_flush(port, &done);
+        sp__unlock(&port->lock);
+        sp__batch_deliver(&done);
+}
+
+void sp__conn_close(struct sp__conn *conn)
+{
+        sp__lock(&conn->port.lock);
+        sp__conn_end(conn, NULL, SP_CLOSED);
+        sp__unlock(&conn->port.lock);
+        conn_after(&conn->port);
+}
+
+void sp__conn_bar(struct sp__conn *conn)
+{
+        sp__lock(&conn->port.lock);
+        conn->barred = true;
+        sp__unlock(&conn->port.lock);
+        sp__conn_close(conn);
+}
+
+PGcancel *sp__conn_cancel(struct sp__conn *conn)
+{
+        PGcancel *cancel = NULL;
+
+        sp__lock(&conn->port.lock);
+        if (conn->ready && !conn->lost && !sp__list_empty(&conn->flights))
+                cancel = PQgetCancel(conn->pg);
+        sp__unlock(&conn->port.lock);
+        return cancel;
+}
+
+void sp__conn_forget(struct sp__conn *conn, const sp_stmt *stmt)
+{
+        sp__lock(&conn->port.lock);
+        sp__prepared_remove(&conn->prepared, stmt->id);
+        sp__unlock(&conn->port.lock);
+}
+
+void sp__conn_forget_all(struct sp__conn *conn)
+{
+        sp__lock(&conn->port.lock);
+        sp__prepared_clear(&conn->prepared);
+        sp__unlock(&conn->port.lock);
+}
+
+void sp__conn_remember(struct sp__conn *conn, const sp_stmt *stmt)
+{
+        char evicted[SP__STMT_ID];
+
+        sp__lock(&conn->port.lock);
+        if (!sp__prepared_has(&conn->prepared, stmt))
+                sp__prepared_add(&conn->prepared, stmt, evicted);
+        sp__unlock(&conn->port.lock);
+}
+
+bool sp__conn_in_transaction(struct sp__conn *conn)
+{
+        PGTransactionStatusType status;
+
+        sp__lock(&conn->port.lock);
+        status = conn->ready ? PQtransactionStatus(conn->pg) : PQTRANS_IDLE;
+        sp__unlock(&conn->port.lock);
+        return status == PQTRANS_INTRANS || status == PQTRANS_INERROR;
+}

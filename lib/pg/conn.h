@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * A connection: a libpq connection in pipeline mode behind a port. Each unit (a statement and its Sync) is answered on its
+ * own, so that one's error touches nobody else's.
+ *
+ *     EMPTY -> OPENING -> READY -> LOST -> EMPTY
+ *
+ * Two locks. The port's guards libpq's connection, the units in flight and what was prepared. The pool's guards `place`,
+ * `load` and what else says how the pool uses it. Slots are reused and live as long as the pool.
+ */
+#ifndef SP_PG_CONN_H
+#define SP_PG_CONN_H
+
+#include "loop/port.h"
+#include "pg/prepared.h"
+#include "pg/target.h"
+
+#include <libpq-fe.h>
+
+struct sp__conn;
+
+/** What is sent between two Syncs, and how it ended. */
+struct sp__unit {
+        struct sp__list link; /* in flight; the port's lock. Then a list of ended ones */
+        const sp_stmt *stmt;  /* NULL: `text` */
+        const char *text;     /* a statement of the pool's own, without parameters */
+        bool preparing;       /* PREPARE goes with it */
+        bool prepared;        /* … and was answered */
+        bool unsent;          /* the connection was found broken before a byte was written */
+        PGresult *result;
+        PGresult *error;
+        int64_t sent_ns;
+        int64_t began_ns; /* sent, and the one before it was answered: the server's own time starts here */
+        int64_t first_ns; /* the first bytes of its answer */
+        int64_t done_ns;
+};
+
+/** What the pool does with what a connection has to say. Called with no lock held, by whoever drives. */
+struct sp__conn_owner {
+        /** Units ended; each has a result, an error, or neither: then the connection was lost. */
+        void (*ended)(struct sp__conn *conn, struct sp__list *units);
+        void (*opened)(struct sp__conn *conn);
+        /** It is closed; `error` (owned by the callee) says why it could not be opened, NULL: it was lost or closed. */
+        void (*closed)(struct sp__conn *conn, sp_error *error, sp_status status);
+};
+
+enum sp__conn_place {
+        SP__CONN_EMPTY,
+        SP__CONN_OPENING,
+        SP__CONN_IDLE,
+        SP__CONN_BUSY,
+        SP__CONN_SESSION,
+        SP__CONN_CLOSING
+};
+
+struct sp__conn {
+        struct sp__port port;
+        const struct sp__conn_owner *owner;
+        struct sp_pool *pool;
+        const struct sp__target *target;
+
+        /* The port's lock. */
+        PGconn *pg;
+        bool ready;  /* connected, in pipeline mode */
+        bool lost;   /* to be closed by the driver's next look */
+        bool barred; /* the pool ends: never connect again */
+        bool opened_news, closed_news;
+        sp_error *why;
+        sp_status why_status;
+        struct sp__list flights; /* units in flight, oldest first */
+        struct sp__list ended;   /* units that after() hands over */
+        struct sp__prepared prepared;
+        int64_t last_ns; /* when the last answer came */
+        int64_t opened_ns;
+        int64_t asked_ns;
+        struct sp__timer connect_timer;
+        struct sp__task open_task;
+        int64_t connect_ms;
+        int nulls; /* in a row: a state machine that went wrong must not spin */
+
+        /* The pool's lock. */
+        enum sp__conn_place place;
+        struct sp__list idle; /* among the idle ones */
+        uint32_t load;        /* units sent or about to be */
+        bool alone;           /* what it runs must not be joined */
+        bool retire;          /* close it when idle */
+        bool lane;
+        bool cancelling; /* a cancel request is on its way: not to be used by anyone else */
+        bool cancelled;  /* … or went, and what it was for has not ended */
+        int64_t idle_since;
+        int64_t die_at; /* its lifetime */
+        struct sp_session *session;
+};
+
+/** false: no memory or descriptors left. */
+bool sp__conn_init(struct sp__conn *conn, const struct sp__conn_owner *owner, struct sp_pool *pool,
+                   struct sp__engine *engine, const struct sp__target *target, size_t statements, int64_t connect_ms);
+void sp__conn_destroy(struct sp__conn *conn);
+/** Begins to connect, on the engine's thread. Ends with opened() or closed(). Any lock may be held. */
+void sp__conn_open(struct sp__conn *conn);
+/** Sends a unit on behalf of `caller`. It will end, by ended(). No port's lock held; the caller has left its former port. */
+void sp__conn_send(struct sp__conn *conn, struct sp__unit *unit, const sp_params *params, sp__op *caller);
+/** Closes an idle connection; closed() follows on this thread. No port's lock held. */
+void sp__conn_close(struct sp__conn *conn);
+/** For a statement that is to be cancelled: NULL when there is nothing to cancel. No port's lock held. */
+PGcancel *sp__conn_cancel(struct sp__conn *conn);
+/** The server no longer knows the statement, or knows it in another form: it is prepared anew. */
+void sp__conn_forget(struct sp__conn *conn, const sp_stmt *stmt);
+void sp__conn_forget_all(struct sp__conn *conn);
+/** The server says that it has it prepared already. */
+void sp__conn_remember(struct sp__conn *conn, const sp_stmt *stmt);
+/** No connection stands from now on, and none will be made. No port's lock held. */
+void sp__conn_bar(struct sp__conn *conn);
+/** Whether a transaction is open, as far as the last answer told. */
+bool sp__conn_in_transaction(struct sp__conn *conn);
+
+#endif

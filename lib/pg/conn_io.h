@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/** What conn.c, conn_open.c and conn_io.c share. Unless they say otherwise: the port's lock is held. */
+#ifndef SP_PG_CONN_IO_H
+#define SP_PG_CONN_IO_H
+
+#include "pg/conn.h"
+
+/** Starts to connect; engine's thread, no lock held. */
+void sp__conn_connect(struct sp__conn *conn);
+void sp__conn_connect_step(struct sp__conn *conn);
+/** The connect time-out; engine's thread, no lock held. */
+void sp__conn_connect_late(struct sp__conn *conn);
+/** Buffers a unit: PREPARE where needed, the statement, its Sync. A failure marks the connection lost. */
+void sp__conn_put(struct sp__conn *conn, struct sp__unit *unit, const sp_params *params);
+void sp__conn_write(struct sp__conn *conn);
+void sp__conn_read(struct sp__conn *conn, uint32_t events);
+/** Closes it, by the token's holder or while it is free: what was in flight ends without an answer. */
+void sp__conn_end(struct sp__conn *conn, sp_error *why, sp_status status);
+
+#endif

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+/* Connecting: libpq's non-blocking state machine, driven by the engine. */
+#include "core/error.h"
+#include "pg/conn_io.h"
+#include "pg/fault.h"
+
+#include <inttypes.h>
+#include <sys/epoll.h>
+
+static void ignore_notice(void *arg, const PGresult *res)
+{
+}
+
+static void fail(struct sp__conn *conn)
+{
+        sp_status status = SP_NOMEM;
+        sp_error *error = conn->pg ? sp__fault_of_connect(conn->pg, conn->target->place, &status) : NULL;
+
+        sp__conn_end(conn, error, status);
+}
+
+static void stand(struct sp__conn *conn)
+{
+        sp__timer_stop(conn->port.engine, &conn->connect_timer);
+        PQsetErrorVerbosity(conn->pg, PQERRORS_DEFAULT);
+        if (PQsetnonblocking(conn->pg, 1) != 0 || PQenterPipelineMode(conn->pg) != 1) {
+                fail(conn);
+                return;
+        }
+        sp__port_attach(&conn->port, PQsocket(conn->pg), EPOLLIN);
+        sp__prepared_clear(&conn->prepared);
+        conn->opened_ns = conn->last_ns = sp__now();
+        conn->nulls = 0;
+        conn->ready = true;
+        conn->opened_news = true;
+}
+
+void sp__conn_connect_step(struct sp__conn *conn)
+{
+        /* libpq may close its socket and open another, also under the same number. */
+        sp__port_detach(&conn->port);
+        switch (PQconnectPoll(conn->pg)) {
+        case PGRES_POLLING_READING:
+                sp__port_attach(&conn->port, PQsocket(conn->pg), EPOLLIN);
+                break;
+        case PGRES_POLLING_WRITING:
+                sp__port_attach(&conn->port, PQsocket(conn->pg), EPOLLOUT);
+                break;
+        case PGRES_POLLING_OK:
+                stand(conn);
+                break;
+        default:
+                fail(conn);
+                return;
+        }
+        sp__port_engage(&conn->port);
+}
+
+void sp__conn_connect(struct sp__conn *conn)
+{
+        sp__lock(&conn->port.lock);
+        conn->asked_ns = sp__now();
+        if (conn->barred) {
+                sp__conn_end(conn, NULL, SP_CLOSED);
+                sp__unlock(&conn->port.lock);
+                return;
+        }
+        conn->pg = PQconnectStartParams((const char *const *)conn->target->keywords,
+                                        (const char *const *)conn->target->values, 0);
+        if (!conn->pg || PQstatus(conn->pg) == CONNECTION_BAD) {
+                fail(conn);
+        } else {
+                PQsetNoticeReceiver(conn->pg, ignore_notice, NULL);
+                /* So that the SQLSTATE of a refusal shows in the message. */
+                PQsetErrorVerbosity(conn->pg, PQERRORS_VERBOSE);
+                sp__timer_set(conn->port.engine, &conn->connect_timer, sp__after_ms(conn->asked_ns, conn->connect_ms));
+                sp__port_attach(&conn->port, PQsocket(conn->pg), EPOLLOUT);
+                sp__port_engage(&conn->port);
+        }
+        sp__unlock(&conn->port.lock);
+}
+
+void sp__conn_connect_late(struct sp__conn *conn)
+{
+        sp__lock(&conn->port.lock);
+        if (conn->pg && !conn->ready)
+                sp__conn_end(conn,
+                             sp__error_new(SP_UNAVAILABLE, NULL,
+                                           "PostgreSQL at %s: no connection within %" PRId64
+                                           " ms (pool.connect_timeout)",
+                                           conn->target->place, conn->connect_ms),
+                             SP_UNAVAILABLE);
+        sp__unlock(&conn->port.lock);
+}

@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: MIT */
+/* The pool's own life, and that of its connections. */
+#include "pg/pool.h"
+
+#include "core/config.h"
+#include "core/error.h"
+#include "core/params.h"
+#include "pg/pool_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* How often idle and old connections are looked for. */
+#define HOUSE_MS      1000
+#define BACKOFF_MS    50
+#define BACKOFF_STEPS 5 /* 50 ms to 1.6 s */
+
+static void limits_read(struct sp__pool_limits *limits, const sp_config *config, const char *name)
+{
+        const struct {
+                const char *name;
+                int64_t *to;
+        } rows[] = {
+            {"max", &limits->max},
+            {"min", &limits->min},
+            {"lanes", &limits->lanes},
+            {"lane_depth", &limits->lane_depth},
+            {"waiting", &limits->waiting},
+            {"statements", &limits->statements},
+            {"acquire_timeout", &limits->acquire_ms},
+            {"connect_timeout", &limits->connect_ms},
+            {"query_timeout", &limits->query_ms},
+            {"idle_timeout", &limits->idle_ms},
+            {"lifetime", &limits->lifetime_ms},
+        };
+
+        for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+                *rows[i].to = sp__config_int(config, "pool", name, rows[i].name);
+}
+
+static struct sp__query *query_at(struct sp__list *link)
+{
+        return SP__OF(SP__OF(link, sp__op, link), struct sp__query, op);
+}
+
+/* The oldest waiter, taken off, if `now` is past its patience. The list's reference passes to the caller. */
+static struct sp__query *next_impatient(sp_pool *pool, int64_t now)
+{
+        struct sp__query *query = NULL;
+
+        sp__lock(&pool->lock);
+        if (!sp__list_empty(&pool->waiting)) {
+                query = query_at(pool->waiting.next);
+                if (query->patience > now) {
+                        sp__timer_set(pool->engine, &pool->wait_timer, query->patience);
+                        query = NULL;
+                } else {
+                        sp__op_ref(&query->op);
+                }
+        }
+        sp__unlock(&pool->lock);
+        return query;
+}
+
+static void wait_late(struct sp__timer *timer)
+{
+        sp_pool *pool = SP__OF(timer, sp_pool, wait_timer);
+        struct sp__query *query;
+
+        while ((query = next_impatient(pool, sp__now()))) {
+                query->op.kind->cancel(&query->op, SP_TIMEOUT);
+                sp__op_unref(&query->op);
+        }
+}
+
+static void open_again(struct sp__timer *timer)
+{
+        sp__pool_dispatch(SP__OF(timer, sp_pool, open_timer));
+}
+
+/* Marked as closing, for the caller to close without the lock; NULL when there is none to close. The lock is held. */
+static struct sp__conn *next_surplus(sp_pool *pool, int64_t now)
+{
+        for (int64_t i = 0; i < pool->limits.max && pool->slots[i]; i++) {
+                struct sp__conn *conn = pool->slots[i];
+                bool old = now >= conn->die_at;
+                bool surplus =
+                    pool->total > pool->limits.min && now - conn->idle_since >= pool->limits.idle_ms * SP__MS;
+
+                if (conn->place == SP__CONN_BUSY && old) {
+                        conn->retire = true;
+                        sp__pool_unlist(pool, conn);
+                }
+                if (conn->place != SP__CONN_IDLE || !(old || surplus))
+                        continue;
+                sp__pool_unlist(pool, conn);
+                conn->place = SP__CONN_CLOSING;
+                return conn;
+        }
+        return NULL;
+}
+
+void sp__pool_house(struct sp__timer *timer)
+{
+        sp_pool *pool = SP__OF(timer, sp_pool, house_timer);
+        struct sp__conn *conn;
+        int64_t now = sp__now();
+
+        do {
+                sp__lock(&pool->lock);
+                conn = pool->closed ? NULL : next_surplus(pool, now);
+                if (!conn && !pool->closed && pool->total > 0)
+                        sp__timer_set(pool->engine, timer, sp__after_ms(now, HOUSE_MS));
+                sp__unlock(&pool->lock);
+                if (conn)
+                        sp__conn_close(conn);
+        } while (conn);
+}
+
+static void pool_opened(struct sp__conn *conn)
+{
+        sp_pool *pool = conn->pool;
+        int64_t now = sp__now(), life = pool->limits.lifetime_ms;
+        bool close;
+
+        atomic_fetch_add(&pool->counts.created, 1);
+        sp__histogram_record(pool->create_time, now - conn->asked_ns);
+        sp__lock(&pool->lock);
+        pool->opening--;
+        pool->faults = 0;
+        pool->open_after = 0;
+        conn->load = 0;
+        conn->retire = conn->cancelling = conn->cancelled = conn->lane = false;
+        /* Up to a tenth earlier, so that connections made together do not end together. */
+        conn->die_at = sp__after_ms(now, life - (int64_t)(0.1 * (double)life * sp__random_unit(&pool->random)));
+        close = sp__pool_rest(pool, conn);
+        if (pool->total == 1)
+                sp__timer_set(pool->engine, &pool->house_timer, sp__after_ms(now, HOUSE_MS));
+        sp__unlock(&pool->lock);
+        if (close)
+                sp__conn_close(conn);
+        sp__pool_dispatch(pool);
+}
+
+/* Whoever waits is told why, unless another connection may still serve them. The lock is held. */
+static void note_fault(sp_pool *pool, sp_error *error, sp_status status, struct sp__list *hopeless)
+{
+        int64_t backoff = BACKOFF_MS << (pool->faults < BACKOFF_STEPS ? pool->faults : BACKOFF_STEPS);
+
+        sp_error_free(pool->fault);
+        pool->fault = error;
+        pool->fault_status = status;
+        pool->faults++;
+        /* Within half of it, so that processes which lost the same server do not return in step. */
+        pool->open_after =
+            sp__now() + (int64_t)((double)(backoff * SP__MS) * (0.5 + 0.5 * sp__random_unit(&pool->random)));
+        while (pool->total == 0 && !sp__list_empty(&pool->waiting)) {
+                struct sp__query *query = query_at(pool->waiting.next);
+
+                sp__pool_dequeue(pool, query);
+                sp__list_push(hopeless, &query->op.link);
+        }
+}
+
+static void forget_place(sp_pool *pool, struct sp__conn *conn)
+{
+        sp__pool_unlist(pool, conn);
+        if (conn->place == SP__CONN_OPENING)
+                pool->opening--;
+        if (conn->place == SP__CONN_SESSION)
+                pool->sessions--;
+        if (conn->session)
+                conn->session->broken = true;
+        conn->session = NULL;
+        conn->place = SP__CONN_EMPTY;
+        pool->total--;
+}
+
+static void pool_closed(struct sp__conn *conn, sp_error *error, sp_status status)
+{
+        sp_pool *pool = conn->pool;
+        sp_error *told = sp__error_copy(error); /* the pool's own may be replaced meanwhile */
+        struct sp__list hopeless, *link;
+        bool was_there;
+
+        sp__list_init(&hopeless);
+        sp__lock(&pool->lock);
+        was_there = conn->place != SP__CONN_EMPTY;
+        if (was_there && status == SP_LOST)
+                atomic_fetch_add(&pool->counts.lost, 1);
+        if (was_there)
+                forget_place(pool, conn);
+        if (error)
+                note_fault(pool, error, status, &hopeless);
+        sp__unlock(&pool->lock);
+        while ((link = sp__list_pop(&hopeless))) {
+                struct sp__query *query = query_at(link);
+
+                sp__query_fail(query, status, sp__error_copy(told));
+                sp__op_unref(&query->op);
+        }
+        sp_error_free(told);
+        if (was_there)
+                sp__pool_dispatch(pool);
+}
+
+const struct sp__conn_owner sp__pool_owner = {.ended = sp__query_ended, .opened = pool_opened, .closed = pool_closed};
+
+static bool parts_new(sp_pool *pool)
+{
+        static const char probe[] = "SELECT 1";
+
+        pool->slots = calloc((size_t)pool->limits.max, sizeof *pool->slots);
+        pool->wait_time = sp__histogram_new();
+        pool->use_time = sp__histogram_new();
+        pool->create_time = sp__histogram_new();
+        return pool->name && pool->slots && pool->wait_time && pool->use_time && pool->create_time &&
+               sp_stmt_new("health", probe, sizeof probe - 1, 0, &pool->probe, NULL) == SP_OK;
+}
+
+static void parts_init(sp_pool *pool, const char *name, const struct sp__pool_watcher *watcher)
+{
+        pool->name = strdup(name ? name : "default");
+        if (watcher)
+                pool->watcher = *watcher;
+        sp__mutex_init(&pool->lock);
+        sp__cond_init(&pool->quiet);
+        sp__list_init(&pool->idle);
+        sp__list_init(&pool->waiting);
+        pool->random.state = sp__random_seed();
+        pool->open_timer.fire = open_again;
+        pool->wait_timer.fire = wait_late;
+        pool->house_timer.fire = sp__pool_house;
+}
+
+sp_status sp__pool_new(const sp_config *config, const char *name, struct sp__engine *engine,
+                       const struct sp__pool_watcher *watcher, sp_pool **out, sp_error **error)
+{
+        sp_pool *pool = calloc(1, sizeof *pool);
+        sp_status status;
+
+        if (!pool)
+                return sp__fail(error, SP_NOMEM, "out of memory");
+        limits_read(&pool->limits, config, name);
+        parts_init(pool, name, watcher);
+        status = sp__target_new(config, name, &pool->target, error);
+        if (status == SP_OK && !parts_new(pool))
+                status = sp__fail(error, SP_NOMEM, "out of memory");
+        if (status == SP_OK && !engine) {
+                status = sp__engine_new(&pool->engine, error);
+                pool->owns_engine = status == SP_OK;
+        }
+        if (status != SP_OK) {
+                sp__pool_destroy(pool);
+                return status;
+        }
+        if (engine)
+                pool->engine = engine;
+        *out = pool;
+        return SP_OK;
+}
+
+sp_status sp_pool_new(const sp_config *config, const char *name, sp_pool **out, sp_error **error)
+{
+        return sp__pool_new(config, name, NULL, NULL, out, error);
+}
+
+static struct sp__query *next_waiting(sp_pool *pool)
+{
+        struct sp__query *query = NULL;
+
+        sp__lock(&pool->lock);
+        if (!sp__list_empty(&pool->waiting)) {
+                query = query_at(pool->waiting.next);
+                sp__op_ref(&query->op);
+        }
+        sp__unlock(&pool->lock);
+        return query;
+}
+
+void sp_pool_close(sp_pool *pool)
+{
+        struct sp__query *query;
+
+        if (!pool || sp__engine_forked(pool->engine))
+                return;
+        sp__lock(&pool->lock);
+        pool->closed = true;
+        sp__unlock(&pool->lock);
+        while ((query = next_waiting(pool))) {
+                query->op.kind->cancel(&query->op, SP_CLOSED);
+                sp__op_unref(&query->op);
+        }
+}
+
+sp_status sp_pool_drain(sp_pool *pool, int64_t timeout_ms)
+{
+        int64_t deadline = sp__after_ms(sp__now(), timeout_ms);
+        bool quiet;
+
+        if (sp__engine_forked(pool->engine))
+                return SP_FORKED;
+        sp__lock(&pool->lock);
+        while (pool->pending > 0 && sp__cond_wait(&pool->quiet, &pool->lock, deadline)) {
+                /* Woken, or woken early: look again. */
+        }
+        quiet = pool->pending == 0;
+        sp__unlock(&pool->lock);
+        return quiet ? SP_OK : SP_TIMEOUT;
+}
+
+void sp__pool_shut(sp_pool *pool)
+{
+        sp_pool_close(pool);
+        /* Every operation has a deadline. */
+        sp_pool_drain(pool, -1);
+        sp__timer_stop(pool->engine, &pool->open_timer);
+        sp__timer_stop(pool->engine, &pool->wait_timer);
+        sp__timer_stop(pool->engine, &pool->house_timer);
+        for (int64_t i = 0; i < pool->limits.max && pool->slots[i]; i++)
+                sp__conn_bar(pool->slots[i]);
+}
+
+void sp__pool_destroy(sp_pool *pool)
+{
+        for (int64_t i = 0; pool->slots && i < pool->limits.max && pool->slots[i]; i++) {
+                sp__conn_destroy(pool->slots[i]);
+                free(pool->slots[i]);
+        }
+        free(pool->slots);
+        sp_error_free(pool->fault);
+        sp_stmt_unref(pool->probe);
+        sp__histogram_free(pool->wait_time);
+        sp__histogram_free(pool->use_time);
+        sp__histogram_free(pool->create_time);
+        sp__target_free(&pool->target);
+        sp__cond_destroy(&pool->quiet);
+        sp__mutex_destroy(&pool->lock);
+        free(pool->name);
+        free(pool);
+}
+
+void sp__pool_drop(sp_pool *pool)
+{
+        for (int64_t i = 0; i < pool->limits.max && pool->slots[i]; i++) {
+                close(pool->slots[i]->port.wake);
+                if (pool->slots[i]->port.fd >= 0)
+                        close(pool->slots[i]->port.fd);
+        }
+}
+
+void sp_pool_free(sp_pool *pool)
+{
+        if (!pool)
+                return;
+        if (sp__engine_forked(pool->engine)) {
+                sp__pool_drop(pool);
+                sp__engine_free(pool->engine);
+                return;
+        }
+        sp__pool_shut(pool);
+        sp__engine_free(pool->engine);
+        sp__pool_destroy(pool);
+}
+
+sp_status sp_pool_query(sp_pool *pool, sp_ctx *ctx, const sp_stmt *stmt, const sp_params *params, sp_result **out,
+                        sp_error **error)
+{
+        struct sp__query *query;
+        sp_status status;
+
+        if (sp__engine_forked(pool->engine))
+                return sp__fail(error, SP_FORKED, "%s", sp_status_text(SP_FORKED));
+        query = sp__query_new(pool, ctx, stmt, params, pool->limits.query_ms);
+        if (!query)
+                return sp__fail(error, SP_NOMEM, "out of memory");
+        status = sp__query_run(query, &query, error);
+        if (status != SP_OK)
+                return status;
+        *out = sp_completion_take_result(&query->op);
+        sp__op_unref(&query->op);
+        return SP_OK;
+}
+
+sp_status sp_pool_query_async(sp_pool *pool, sp_ctx *ctx, const sp_stmt *stmt, const sp_params *params, sp_queue *queue,
+                              uint64_t tag)
+{
+        struct sp__query *query;
+
+        if (sp__engine_forked(pool->engine))
+                return SP_FORKED;
+        query = sp__query_new(pool, ctx, stmt, params, pool->limits.query_ms);
+        return query ? sp__query_submit(query, queue, tag) : SP_NOMEM;
+}

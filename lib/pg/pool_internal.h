@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MIT */
+/** What the files of the pool share. */
+#ifndef SP_PG_POOL_INTERNAL_H
+#define SP_PG_POOL_INTERNAL_H
+
+#include "base/random.h"
+#include "observe/histogram.h"
+#include "pg/conn.h"
+#include "pg/pool.h"
+#include "pg/stmt.h"
+
+enum { SP__LANES_MAX = 64 };
+
+struct sp__pool_limits {
+        int64_t max, min, lanes, lane_depth, waiting, statements;
+        int64_t acquire_ms, connect_ms, query_ms, idle_ms, lifetime_ms;
+};
+
+struct sp__pool_counts {
+        _Atomic int64_t created, lost, timeouts, queries, errors, retries, cancels;
+};
+
+struct sp_pool {
+        char *name;
+        struct sp__engine *engine;
+        bool owns_engine;
+        struct sp__pool_watcher watcher;
+        struct sp__pool_limits limits;
+        struct sp__target target;
+        sp_stmt *probe; /* SELECT 1 */
+        struct sp__histogram *wait_time, *use_time, *create_time;
+        struct sp__pool_counts counts;
+
+        sp__mutex lock; /* guards what follows, and the pool's part of each connection; taken before a port's */
+        sp__cond quiet; /* pending fell to 0 */
+        struct sp__conn **slots;
+        struct sp__conn *lanes[SP__LANES_MAX];
+        struct sp__list idle;    /* connections, latest first */
+        struct sp__list waiting; /* queries, oldest first */
+        int64_t total, opening, sessions, waiters;
+        int64_t pending; /* operations not yet settled */
+        bool closed;
+        sp_error *fault; /* why the last connection could not be opened */
+        sp_status fault_status;
+        int faults;         /* in a row */
+        int64_t open_after; /* back-off: no attempt before */
+        struct sp__random random;
+        struct sp__timer open_timer;  /* the next attempt */
+        struct sp__timer wait_timer;  /* the oldest waiter's patience ends */
+        struct sp__timer house_timer; /* idle and old connections */
+};
+
+/** One statement, or (without one) the wish for a session. */
+struct sp__query {
+        sp__op op;
+        sp_pool *pool;
+        sp_stmt *stmt;
+        sp_params *params;
+        sp_session *session; /* that it runs in, or NULL */
+        struct sp__unit unit;
+        struct sp__timer timer; /* of an asynchronous one; holds a reference while set */
+        struct sp__task task;
+        int64_t born_ns;
+        int64_t patience; /* when waiting for a connection ends */
+        int tries;
+
+        /* The pool's lock. */
+        struct sp__conn *conn; /* that it was sent to and that has not answered */
+        bool waiting;
+};
+
+struct sp_session {
+        sp_pool *pool;
+        struct sp__conn *conn;
+        int64_t since_ns;
+        bool dirty;  /* something ran that leaves session state */
+        bool broken; /* its connection is gone; the pool's lock */
+};
+
+/* query.c: any thread, no lock held */
+
+/** NULL when out of memory. `deadline_ms` from now, besides the context's. */
+struct sp__query *sp__query_new(sp_pool *pool, sp_ctx *ctx, const sp_stmt *stmt, const sp_params *params,
+                                int64_t deadline_ms);
+/** Refuses (SP_CLOSED, SP_FORKED, SP_CANCELLED, SP_SESSION, …) or counts it as pending. */
+sp_status sp__query_admit(struct sp__query *query, sp_error **error);
+/** Sends it, or lets it wait for a connection. Consumes nothing. */
+void sp__query_start(struct sp__query *query);
+/** Admits and starts it on the engine's thread, to be answered to a queue; consumes the reference. */
+sp_status sp__query_submit(struct sp__query *query, sp_queue *queue, uint64_t tag);
+/** Admits, starts and waits; consumes the reference unless it returns SP_OK: then `*done` is settled. */
+sp_status sp__query_run(struct sp__query *query, struct sp__query **done, sp_error **error);
+/** The connection answered these units (or was lost): settles, retries, gives connections on. */
+void sp__query_ended(struct sp__conn *conn, struct sp__list *units);
+/** Ends it with an error of the pool's. */
+void sp__query_fail(struct sp__query *query, sp_status status, sp_error *error);
+
+/* route.c: the pool's lock is held unless it says otherwise */
+
+/** A connection for the query, its load counted; NULL: it must wait. */
+struct sp__conn *sp__route(sp_pool *pool, const struct sp__query *query);
+/** Opens more connections where callers wait and the limits allow. */
+void sp__pool_grow(sp_pool *pool);
+/** A connection has nothing to do: it becomes idle, or (true) the caller must close it, without the lock. */
+bool sp__pool_rest(sp_pool *pool, struct sp__conn *conn);
+/** It is neither idle nor a lane any more. */
+void sp__pool_unlist(sp_pool *pool, struct sp__conn *conn);
+/** Puts it among those that wait. */
+void sp__pool_enqueue(sp_pool *pool, struct sp__query *query);
+void sp__pool_dequeue(sp_pool *pool, struct sp__query *query);
+/** No lock held: gives connections to those that wait. */
+void sp__pool_dispatch(sp_pool *pool);
+/** No lock held: `units` of this connection have ended; dispatches. */
+void sp__pool_account(struct sp__conn *conn, uint32_t units);
+
+/* session.c */
+
+/** The query wished for a session and got `conn`. No lock held. */
+void sp__session_give(struct sp__query *query, struct sp__conn *conn);
+/** A unit of the session's clean-up ended. No lock held. */
+void sp__session_cleaned(struct sp__conn *conn, struct sp__unit *unit);
+
+/* cancel.c */
+
+/** Asks the server to end what this connection runs, on the helper thread. No lock held. */
+void sp__pool_cancel(struct sp__conn *conn);
+
+/* pool.c */
+
+extern const struct sp__conn_owner sp__pool_owner;
+void sp__pool_house(struct sp__timer *timer);
+/** Closes and waits for what is pending; the engine may stop afterwards. */
+void sp__pool_shut(sp_pool *pool);
+/** Frees; its engine has stopped. */
+void sp__pool_destroy(sp_pool *pool);
+/** In a child after fork(): closes descriptors, no more. */
+void sp__pool_drop(sp_pool *pool);
+
+#endif

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+#include "pg/prepared.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct sp__prepared_item {
+        struct sp__list recent;
+        struct sp__prepared_item *next; /* in its bucket, or among the free ones */
+        char id[SP__STMT_ID];
+};
+
+bool sp__prepared_init(struct sp__prepared *set, size_t cap)
+{
+        size_t buckets = 16;
+
+        *set = (struct sp__prepared){.cap = cap};
+        sp__list_init(&set->recent);
+        if (cap == 0)
+                return true;
+        while (buckets < cap)
+                buckets *= 2;
+        set->mask = buckets - 1;
+        set->items = calloc(cap, sizeof *set->items);
+        set->buckets = calloc(buckets, sizeof *set->buckets);
+        return set->items && set->buckets;
+}
+
+void sp__prepared_free(struct sp__prepared *set)
+{
+        free(set->items);
+        free(set->buckets);
+        *set = (struct sp__prepared){0};
+}
+
+void sp__prepared_clear(struct sp__prepared *set)
+{
+        if (set->cap == 0)
+                return;
+        memset(set->buckets, 0, (set->mask + 1) * sizeof *set->buckets);
+        sp__list_init(&set->recent);
+        set->count = 0;
+}
+
+/* The id is a hash in hex: its last digits are as good as any. */
+static struct sp__prepared_item **bucket_of(struct sp__prepared *set, const char *id)
+{
+        return &set->buckets[strtoul(id + strlen(id) - 6, NULL, 16) & set->mask];
+}
+
+static struct sp__prepared_item **find(struct sp__prepared *set, const char *id)
+{
+        struct sp__prepared_item **at = bucket_of(set, id);
+
+        while (*at && strcmp((*at)->id, id) != 0)
+                at = &(*at)->next;
+        return at;
+}
+
+bool sp__prepared_has(struct sp__prepared *set, const sp_stmt *stmt)
+{
+        struct sp__prepared_item *item = set->cap ? *find(set, stmt->id) : NULL;
+
+        if (!item)
+                return false;
+        sp__list_remove(&item->recent);
+        sp__list_push(&set->recent, &item->recent);
+        return true;
+}
+
+/* A place for a new item: the first that was never used, else that of the oldest. */
+static struct sp__prepared_item *place(struct sp__prepared *set, char evicted[SP__STMT_ID])
+{
+        struct sp__prepared_item *oldest;
+
+        evicted[0] = 0;
+        if (set->count < set->cap)
+                return &set->items[set->count++];
+        oldest = SP__OF(sp__list_pop(&set->recent), struct sp__prepared_item, recent);
+        if (*oldest->id) {
+                memcpy(evicted, oldest->id, SP__STMT_ID);
+                *find(set, oldest->id) = oldest->next;
+        }
+        return oldest;
+}
+
+void sp__prepared_add(struct sp__prepared *set, const sp_stmt *stmt, char evicted[SP__STMT_ID])
+{
+        struct sp__prepared_item *item = place(set, evicted);
+        struct sp__prepared_item **bucket = bucket_of(set, stmt->id);
+
+        memcpy(item->id, stmt->id, SP__STMT_ID);
+        item->next = *bucket;
+        *bucket = item;
+        sp__list_push(&set->recent, &item->recent);
+}
+
+bool sp__prepared_remove(struct sp__prepared *set, const char *id)
+{
+        struct sp__prepared_item **at = set->cap ? find(set, id) : NULL;
+        struct sp__prepared_item *item = at ? *at : NULL;
+
+        if (!item)
+                return false;
+        *at = item->next;
+        /* Its place is the next to be used again. */
+        item->id[0] = 0;
+        sp__list_remove(&item->recent);
+        sp__list_push_front(&set->recent, &item->recent);
+        return true;
+}

@@ -1,0 +1,525 @@
+/* SPDX-License-Identifier: MIT */
+/* The life of a statement: admitted, sent (or waiting), answered once; run again where that is safe and may help. */
+#include "core/error.h"
+#include "core/params.h"
+#include "pg/fault.h"
+#include "pg/pool_internal.h"
+#include "pg/result.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { TRIES = 3 };
+
+static struct sp__query *query_of(sp__op *op)
+{
+        return SP__OF(op, struct sp__query, op);
+}
+
+/* Whether the server should be told to stop: nobody else's statement can be hit. The pool's lock is held. */
+static struct sp__conn *cancellable(const struct sp__query *query)
+{
+        struct sp__conn *conn = query->conn;
+
+        return conn && (conn->alone || query->session) ? conn : NULL;
+}
+
+static sp_error *late_error(const struct sp__query *query, bool waiting)
+{
+        const sp_pool *pool = query->pool;
+        int64_t ms = (sp__now() - query->born_ns) / SP__MS;
+
+        if (waiting || !query->stmt)
+                return sp__error_new(SP_TIMEOUT, "acquire",
+                                     "no connection of pool \"%s\" became free within %" PRId64
+                                     " ms: pool.max is %" PRId64 ", %" PRId64 " callers wait",
+                                     pool->name, ms, pool->limits.max, pool->waiters);
+        return sp__error_new(SP_TIMEOUT, NULL, "statement \"%s\" was not answered within %" PRId64 " ms",
+                             query->stmt->name, ms);
+}
+
+static sp_error *end_error(const struct sp__query *query, sp_status why, bool waiting)
+{
+        const char *name = query->stmt ? query->stmt->name : "acquire";
+
+        switch (why) {
+        case SP_TIMEOUT:
+                return late_error(query, waiting);
+        case SP_CANCELLED:
+                return sp__error_new(why, NULL, "\"%s\" was cancelled by its caller", name);
+        case SP_CLOSED:
+                return sp__error_new(why, NULL, "pool \"%s\" is closed", query->pool->name);
+        default:
+                return sp__error_new(why, NULL, "\"%s\": %s", name, sp_status_text(why));
+        }
+}
+
+static void query_cancel(sp__op *op, sp_status why)
+{
+        struct sp__query *query = query_of(op);
+        sp_pool *pool = query->pool;
+        struct sp__batch done;
+        struct sp__conn *conn = NULL;
+        bool waiting, won;
+
+        sp__batch_init(&done);
+        sp__lock(&pool->lock);
+        waiting = query->waiting;
+        won = sp__op_fail(op, why, end_error(query, why, waiting), &done);
+        if (won && waiting)
+                sp__pool_dequeue(pool, query);
+        else if (won)
+                conn = cancellable(query);
+        if (conn)
+                conn->cancelling = conn->cancelled = true;
+        sp__unlock(&pool->lock);
+        if (!won)
+                return;
+        if (why == SP_TIMEOUT)
+                atomic_fetch_add(&pool->counts.timeouts, 1);
+        if (conn)
+                sp__pool_cancel(conn);
+        if (op->caller)
+                sp__op_interrupt(op->caller);
+        sp__batch_deliver(&done);
+        if (waiting)
+                sp__op_unref(op);
+}
+
+static void query_settled(sp__op *op)
+{
+        struct sp__query *query = query_of(op);
+        sp_pool *pool = query->pool;
+
+        if (sp__timer_stop(pool->engine, &query->timer))
+                sp__op_unref(op);
+        sp__lock(&pool->lock);
+        if (--pool->pending == 0)
+                pthread_cond_broadcast(&pool->quiet);
+        sp__unlock(&pool->lock);
+}
+
+static void query_destroy(sp__op *op)
+{
+        struct sp__query *query = query_of(op);
+
+        PQclear(query->unit.result);
+        PQclear(query->unit.error);
+        sp_stmt_unref(query->stmt);
+        sp_params_free(query->params);
+        free(query);
+}
+
+static const struct sp__op_kind kind = {.cancel = query_cancel, .settled = query_settled, .destroy = query_destroy};
+
+static void query_late(struct sp__timer *timer)
+{
+        struct sp__query *query = SP__OF(timer, struct sp__query, timer);
+
+        query_cancel(&query->op, SP_TIMEOUT);
+        sp__op_unref(&query->op);
+}
+
+static void query_begin(struct sp__task *task)
+{
+        struct sp__query *query = SP__OF(task, struct sp__query, task);
+
+        sp__query_start(query);
+        sp__op_unref(&query->op);
+}
+
+struct sp__query *sp__query_new(sp_pool *pool, sp_ctx *ctx, const sp_stmt *stmt, const sp_params *params,
+                                int64_t deadline_ms)
+{
+        struct sp__query *query = calloc(1, sizeof *query);
+
+        if (!query)
+                return NULL;
+        query->born_ns = sp__now();
+        sp__op_init(&query->op, &kind, ctx, sp__after_ms(query->born_ns, deadline_ms));
+        query->patience = sp__after_ms(query->born_ns, pool->limits.acquire_ms);
+        query->pool = pool;
+        query->stmt = sp_stmt_ref((sp_stmt *)(uintptr_t)stmt);
+        query->unit.stmt = stmt;
+        sp__list_init(&query->unit.link);
+        query->timer.fire = query_late;
+        query->task.run = query_begin;
+        if (params && !(query->params = sp__params_copy(params))) {
+                sp__op_unref(&query->op);
+                return NULL;
+        }
+        return query;
+}
+
+static sp_status check_kind(const struct sp__query *query, sp_error **error)
+{
+        const sp_stmt *stmt = query->stmt;
+
+        if (!stmt)
+                return SP_OK;
+        if (stmt->sql.kind == SP__SQL_COPY)
+                return sp__fail(error, SP_UNSUPPORTED, "statement \"%s\" is a COPY, which is not possible here",
+                                stmt->name);
+        if (stmt->sql.kind == SP__SQL_SESSION && !query->session)
+                return sp__fail(error, SP_SESSION,
+                                "statement \"%s\" depends on session state: run it on a session from sp_pool_acquire()",
+                                stmt->name);
+        return SP_OK;
+}
+
+sp_status sp__query_admit(struct sp__query *query, sp_error **error)
+{
+        sp_pool *pool = query->pool;
+        sp_status status = check_kind(query, error);
+        bool closed;
+
+        if (status != SP_OK)
+                return status;
+        if (query->op.ctx && sp_ctx_cancelled(query->op.ctx))
+                return sp__fail(error, SP_CANCELLED, "the caller's context was cancelled");
+        sp__lock(&pool->lock);
+        closed = pool->closed;
+        if (!closed)
+                pool->pending++;
+        sp__unlock(&pool->lock);
+        return closed ? sp__fail(error, SP_CLOSED, "pool \"%s\" is closed", pool->name) : SP_OK;
+}
+
+/* From now on a cancelled context ends it. If that was just cancelled, it ends at once. */
+static void enlist(struct sp__query *query)
+{
+        if (sp__op_enlist(&query->op) != SP_OK)
+                query_cancel(&query->op, SP_CANCELLED);
+}
+
+void sp__query_fail(struct sp__query *query, sp_status status, sp_error *error)
+{
+        struct sp__batch done;
+
+        sp__batch_init(&done);
+        sp__op_fail(&query->op, status, error, &done);
+        sp__batch_deliver(&done);
+}
+
+/* Where it goes, with a reference for there; false: it waits, or was ended. The pool's lock is held. */
+static bool place(struct sp__query *query, struct sp__conn **conn, sp_status *refused)
+{
+        sp_pool *pool = query->pool;
+        sp_session *session = query->session;
+
+        if (session) {
+                if (session->broken) {
+                        *refused = SP_UNAVAILABLE;
+                        return false;
+                }
+                *conn = session->conn;
+                (*conn)->load++;
+        } else if (pool->waiters == 0 || (query->stmt && sp__stmt_fast(query->stmt))) {
+                /* Those that wait come first, but for a lane that only fast ones may join. */
+                *conn = sp__route(pool, query);
+        }
+        if (*conn) {
+                sp__op_ref(&query->op);
+                query->conn = query->stmt ? *conn : NULL;
+                return true;
+        }
+        if (pool->closed)
+                *refused = SP_CLOSED;
+        else if (pool->waiters >= pool->limits.waiting)
+                *refused = SP_FULL;
+        else
+                sp__pool_enqueue(pool, query);
+        return false;
+}
+
+void sp__query_start(struct sp__query *query)
+{
+        sp_pool *pool = query->pool;
+        struct sp__conn *conn = NULL;
+        sp_status refused = SP_OK;
+        bool placed = false;
+
+        sp__op_leave(query->op.caller);
+        sp__lock(&pool->lock);
+        if (sp__op_pending(&query->op))
+                placed = place(query, &conn, &refused);
+        sp__unlock(&pool->lock);
+        if (refused == SP_UNAVAILABLE)
+                sp__query_fail(
+                    query, refused,
+                    sp__error_new(refused, NULL, "the session's connection was lost: acquire another session"));
+        else if (refused != SP_OK)
+                sp__query_fail(query, refused, end_error(query, refused, true));
+        else if (placed && query->stmt)
+                sp__conn_send(conn, &query->unit, query->params, query->op.caller);
+        else if (placed)
+                sp__session_give(query, conn);
+}
+
+static void set_timer(struct sp__query *query)
+{
+        sp__op_ref(&query->op);
+        if (query->op.deadline == SP__FOREVER || !sp__timer_set(query->pool->engine, &query->timer, query->op.deadline))
+                sp__op_unref(&query->op);
+}
+
+sp_status sp__query_submit(struct sp__query *query, sp_queue *queue, uint64_t tag)
+{
+        sp_status status = sp__op_to_queue(&query->op, queue, tag);
+
+        if (status == SP_OK)
+                status = sp__query_admit(query, NULL);
+        if (status != SP_OK) {
+                sp__op_abandon(&query->op);
+                return status;
+        }
+        sp__op_ref(&query->op);
+        set_timer(query);
+        enlist(query);
+        /* Sent from there, so that the caller pays for no system call and the engine's turn coalesces. */
+        sp__engine_post(query->pool->engine, &query->task);
+        sp__op_unref(&query->op);
+        return SP_OK;
+}
+
+sp_status sp__query_run(struct sp__query *query, struct sp__query **done, sp_error **error)
+{
+        sp_status status = sp__query_admit(query, error);
+
+        if (status != SP_OK) {
+                sp__op_abandon(&query->op);
+                return status;
+        }
+        sp__op_to_caller(&query->op);
+        enlist(query);
+        sp__query_start(query);
+        sp__op_wait(&query->op);
+        status = query->op.status;
+        if (status == SP_OK) {
+                *done = query;
+                return SP_OK;
+        }
+        sp__error_give(error, query->op.error);
+        query->op.error = NULL;
+        sp__op_unref(&query->op);
+        return status;
+}
+
+sp_status sp__pool_step(sp_pool *pool, sp_ctx *ctx, int64_t deadline, const sp_stmt *stmt, const sp_params *params,
+                        sp__op *caller, void (*then)(sp__op *op), void *owner, sp_error **error)
+{
+        struct sp__query *query;
+        sp_status status;
+
+        if (sp__engine_forked(pool->engine))
+                return sp__fail(error, SP_FORKED, "%s", sp_status_text(SP_FORKED));
+        query = sp__query_new(pool, ctx, stmt, params, pool->limits.query_ms);
+        if (!query)
+                return sp__fail(error, SP_NOMEM, "out of memory");
+        status = sp__query_admit(query, error);
+        if (status != SP_OK) {
+                sp__op_unref(&query->op);
+                return status;
+        }
+        query->op.then = then;
+        query->op.owner = owner;
+        query->op.caller = caller;
+        if (deadline < query->op.deadline)
+                query->op.deadline = deadline;
+        set_timer(query);
+        enlist(query);
+        sp__query_start(query);
+        sp__op_unref(&query->op);
+        return SP_OK;
+}
+
+/* What the server forgot or knows in another form is prepared anew, once it is certain that nothing ran. */
+static bool heal(struct sp__query *query, struct sp__conn *conn)
+{
+        const char *code = sp__fault_code(query->unit.error);
+
+        if (query->tries >= TRIES || sp__conn_in_transaction(conn) || query->stmt->flags & SP_STMT_UNNAMED)
+                return false;
+        if (strcmp(code, "26000") == 0) {
+                sp__conn_forget(conn, query->stmt);
+                return true;
+        }
+        if (strcmp(code, "42P05") == 0) {
+                /* Its name is a hash of its text: what stands there is the same statement. */
+                sp__conn_remember(conn, query->stmt);
+                return true;
+        }
+        if (strcmp(code, "0A000") != 0 ||
+            !strstr(PQresultErrorField(query->unit.error, PG_DIAG_MESSAGE_PRIMARY), "cached plan"))
+                return false;
+        /* The server still has the name: this connection is given up rather than the name reused. */
+        sp__lock(&conn->pool->lock);
+        conn->retire = true;
+        sp__unlock(&conn->pool->lock);
+        sp__conn_forget(conn, query->stmt);
+        return true;
+}
+
+static void record(const struct sp__query *query, sp_status status)
+{
+        const struct sp__unit *unit = &query->unit;
+        sp_pool *pool = query->pool;
+        struct sp__stmt_record record = {
+            .name = query->stmt->name, .text = query->stmt->sql.text, .status = status, .ctx = query->op.ctx};
+
+        atomic_fetch_add_explicit(&pool->counts.queries, 1, memory_order_relaxed);
+        if (status != SP_OK)
+                atomic_fetch_add_explicit(&pool->counts.errors, 1, memory_order_relaxed);
+        if (unit->sent_ns == 0)
+                return;
+        record.wait_ns = unit->sent_ns - query->born_ns;
+        if (unit->done_ns) {
+                record.execute_ns = unit->first_ns - unit->sent_ns;
+                record.fetch_ns = unit->done_ns - unit->first_ns;
+        } else {
+                record.execute_ns = sp__now() - unit->sent_ns;
+        }
+        sp__histogram_record(pool->wait_time, record.wait_ns);
+        if (pool->watcher.ran)
+                pool->watcher.ran(pool->watcher.arg, &record);
+}
+
+static void answer(struct sp__query *query, struct sp__batch *done)
+{
+        struct sp__unit *unit = &query->unit;
+        sp_status status = SP_OK;
+        sp_result *result;
+        sp_error *error;
+
+        if (unit->error) {
+                error = sp__fault_of_result(unit->error, query->stmt->name, &status);
+                record(query, status);
+                sp__op_fail(&query->op, status, error, done);
+                return;
+        }
+        record(query, SP_OK);
+        result = sp__result_new(unit->result);
+        unit->result = NULL;
+        if (result)
+                sp__op_yield(&query->op, SP__YIELD_RESULT, result, (void (*)(void *))sp_result_free, done);
+        else
+                sp__op_fail(&query->op, SP_NOMEM, NULL, done);
+}
+
+static void answer_lost(struct sp__query *query, struct sp__batch *done)
+{
+        const char *place = query->pool->target.place, *name = query->stmt->name;
+        const char *code = sp__fault_code(query->unit.error);
+        sp_status status = query->unit.unsent ? SP_UNAVAILABLE : SP_LOST;
+        sp_error *error;
+
+        if (query->unit.unsent)
+                error = sp__error_new(status, code,
+                                      "the connection to PostgreSQL at %s was lost before statement \"%s\" was sent",
+                                      place, name);
+        else
+                error = sp__error_new(
+                    status, code,
+                    "the connection to PostgreSQL at %s was lost while statement \"%s\" ran: its outcome is unknown",
+                    place, name);
+        sp__error_set_retryable(error, query->unit.unsent || sp__stmt_repeatable(query->stmt));
+        record(query, status);
+        sp__op_fail(&query->op, status, error, done);
+}
+
+/* Whether it may be sent once more: its connection was lost before it ran, or it may run twice. */
+static bool again(const struct sp__query *query)
+{
+        if (!sp__op_pending(&query->op) || query->session || query->tries >= TRIES)
+                return false;
+        return query->unit.unsent || sp__stmt_repeatable(query->stmt);
+}
+
+static void unit_clear(struct sp__unit *unit)
+{
+        PQclear(unit->result);
+        PQclear(unit->error);
+        unit->result = unit->error = NULL;
+}
+
+/* true: it is to be started again; the connection's reference is kept for that. */
+static bool ended_one(struct sp__conn *conn, struct sp__query *query, struct sp__batch *done)
+{
+        struct sp__unit *unit = &query->unit;
+        bool answered = unit->done_ns != 0, retry;
+
+        if (answered && !unit->error)
+                sp__stmt_learn(query->stmt, unit->done_ns - unit->began_ns);
+        retry = answered ? unit->error && sp__op_pending(&query->op) && heal(query, conn) : again(query);
+        if (retry) {
+                query->tries++;
+                atomic_fetch_add(&query->pool->counts.retries, 1);
+                unit_clear(unit);
+        } else if (answered) {
+                answer(query, done);
+        } else {
+                answer_lost(query, done);
+        }
+        return retry;
+}
+
+/* The pool's part: the connection no longer runs it. A cancel request that came too late may hit what comes next. */
+static void release(struct sp__conn *conn, struct sp__query *query)
+{
+        bool hit = query->unit.done_ns && strcmp(sp__fault_code(query->unit.error), "57014") == 0;
+
+        sp__lock(&conn->pool->lock);
+        if (conn->cancelled && !hit)
+                conn->retire = true;
+        conn->cancelled = false;
+        if (query->conn == conn)
+                query->conn = NULL;
+        sp__unlock(&conn->pool->lock);
+}
+
+static void check_lane(struct sp__conn *conn)
+{
+        bool dirty = conn->lane && sp__conn_in_transaction(conn);
+
+        if (!dirty)
+                return;
+        sp__lock(&conn->pool->lock);
+        conn->retire = true;
+        sp__pool_unlist(conn->pool, conn);
+        sp__unlock(&conn->pool->lock);
+}
+
+void sp__query_ended(struct sp__conn *conn, struct sp__list *units)
+{
+        struct sp__list retries, finished, *link;
+        struct sp__batch done;
+        uint32_t count = 0;
+
+        sp__batch_init(&done);
+        sp__list_init(&retries);
+        sp__list_init(&finished);
+        check_lane(conn);
+        for (; (link = sp__list_pop(units)); count++) {
+                struct sp__unit *unit = SP__OF(link, struct sp__unit, link);
+                struct sp__query *query = SP__OF(unit, struct sp__query, unit);
+
+                if (!unit->stmt) {
+                        sp__session_cleaned(conn, unit);
+                        continue;
+                }
+                release(conn, query);
+                sp__list_push(ended_one(conn, query, &done) ? &retries : &finished, link);
+        }
+        /* Connections are given on before callers are told: a caller that asks again finds one free. */
+        sp__pool_account(conn, count);
+        sp__batch_deliver(&done);
+        while ((link = sp__list_pop(&retries))) {
+                struct sp__query *query = SP__OF(SP__OF(link, struct sp__unit, link), struct sp__query, unit);
+
+                sp__query_start(query);
+                sp__op_unref(&query->op);
+        }
+        while ((link = sp__list_pop(&finished)))
+                sp__op_unref(&SP__OF(SP__OF(link, struct sp__unit, link), struct sp__query, unit)->op);
+}

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+#include "pg/result.h"
+
+#include "base/buf.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct sp_result {
+        PGresult *res;
+        struct sp__buf packed; /* made when it is first asked for */
+};
+
+sp_result *sp__result_new(PGresult *res)
+{
+        sp_result *result = calloc(1, sizeof *result);
+
+        if (!result) {
+                PQclear(res);
+                return NULL;
+        }
+        result->res = res;
+        return result;
+}
+
+void sp_result_free(sp_result *result)
+{
+        if (!result)
+                return;
+        PQclear(result->res);
+        sp__buf_free(&result->packed);
+        free(result);
+}
+
+size_t sp_result_rows(const sp_result *result)
+{
+        return (size_t)PQntuples(result->res);
+}
+
+size_t sp_result_columns(const sp_result *result)
+{
+        return (size_t)PQnfields(result->res);
+}
+
+const char *sp_result_name(const sp_result *result, size_t column)
+{
+        return column < sp_result_columns(result) ? PQfname(result->res, (int)column) : NULL;
+}
+
+uint32_t sp_result_type(const sp_result *result, size_t column)
+{
+        return column < sp_result_columns(result) ? PQftype(result->res, (int)column) : 0;
+}
+
+const void *sp_result_get(const sp_result *result, size_t row, size_t column, size_t *len)
+{
+        if (row >= sp_result_rows(result) || column >= sp_result_columns(result) ||
+            PQgetisnull(result->res, (int)row, (int)column))
+                return NULL;
+        *len = (size_t)PQgetlength(result->res, (int)row, (int)column);
+        return PQgetvalue(result->res, (int)row, (int)column);
+}
+
+int64_t sp_result_affected(const sp_result *result)
+{
+        return strtoll(PQcmdTuples(result->res), NULL, 10);
+}
+
+const char *sp_result_command(const sp_result *result)
+{
+        return PQcmdStatus(result->res);
+}
+
+static void pack_text(struct sp__buf *buf, const char *text)
+{
+        size_t len = strnlen(text, UINT16_MAX);
+
+        sp__buf_u16(buf, (uint16_t)len);
+        sp__buf_add(buf, text, len);
+}
+
+static void pack_head(const sp_result *result, struct sp__buf *buf)
+{
+        int columns = PQnfields(result->res);
+
+        sp__buf_add(buf, "\1", 2);
+        sp__buf_u16(buf, (uint16_t)columns);
+        sp__buf_u32(buf, (uint32_t)PQntuples(result->res));
+        sp__buf_u64(buf, (uint64_t)sp_result_affected(result));
+        pack_text(buf, sp_result_command(result));
+        for (int column = 0; column < columns; column++) {
+                sp__buf_u32(buf, PQftype(result->res, column));
+                pack_text(buf, PQfname(result->res, column));
+        }
+}
+
+static void pack_cells(const PGresult *res, struct sp__buf *buf)
+{
+        int rows = PQntuples(res), columns = PQnfields(res);
+
+        for (int row = 0; row < rows; row++) {
+                for (int column = 0; column < columns; column++) {
+                        int len = PQgetisnull(res, row, column) ? -1 : PQgetlength(res, row, column);
+
+                        sp__buf_u32(buf, (uint32_t)len);
+                        if (len > 0)
+                                sp__buf_add(buf, PQgetvalue(res, row, column), (size_t)len);
+                }
+        }
+}
+
+const void *sp_result_pack(const sp_result *shared, size_t *len)
+{
+        sp_result *result = (sp_result *)(uintptr_t)shared;
+        struct sp__buf *buf = &result->packed;
+
+        if (buf->len == 0) {
+                pack_head(result, buf);
+                pack_cells(result->res, buf);
+        }
+        if (buf->failed) {
+                sp__buf_clear(buf);
+                return NULL;
+        }
+        *len = buf->len;
+        return buf->data;
+}

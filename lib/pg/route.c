@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Which connection a statement goes to.
+ *
+ * Fast statements (sp__stmt_fast) share few connections, the lanes: coalescing is what makes them cheap. Others, and those
+ * that never ran, have a connection to themselves, so that nobody waits behind them. Latest idle first, so that surplus ones
+ * fall asleep; oldest waiter first.
+ */
+#include "core/error.h"
+#include "pg/pool_internal.h"
+
+#include <stdlib.h>
+
+/* How many waiters behind a blocked one are looked at: fast ones among them may still join a lane. */
+enum { LOOK_AHEAD = 64 };
+
+static int64_t lane_limit(const sp_pool *pool)
+{
+        int64_t quarter = pool->limits.max / 4;
+
+        quarter = quarter > 0 ? quarter : 1;
+        return pool->limits.lanes < quarter ? pool->limits.lanes : quarter;
+}
+
+static struct sp__conn *latest_idle(sp_pool *pool)
+{
+        SP__EACH(&pool->idle, at, after)
+        {
+                struct sp__conn *conn = SP__OF(at, struct sp__conn, idle);
+
+                if (!conn->lane)
+                        return conn;
+        }
+        return sp__list_empty(&pool->idle) ? NULL : SP__OF(pool->idle.next, struct sp__conn, idle);
+}
+
+static struct sp__conn *use(struct sp__conn *conn, bool alone)
+{
+        sp__list_remove(&conn->idle);
+        conn->place = SP__CONN_BUSY;
+        conn->load++;
+        conn->alone = alone;
+        return conn;
+}
+
+static void lane_drop(sp_pool *pool, struct sp__conn *conn)
+{
+        for (int64_t i = 0; conn->lane && i < SP__LANES_MAX; i++) {
+                if (pool->lanes[i] == conn)
+                        pool->lanes[i] = NULL;
+        }
+        conn->lane = false;
+}
+
+static struct sp__conn *slot_take(sp_pool *pool)
+{
+        for (int64_t i = 0; i < pool->limits.max; i++) {
+                struct sp__conn *conn = pool->slots[i];
+
+                if (conn && conn->place == SP__CONN_EMPTY && conn->load == 0)
+                        return conn;
+                if (conn)
+                        continue;
+                conn = calloc(1, sizeof *conn);
+                if (conn && sp__conn_init(conn, &sp__pool_owner, pool, pool->engine, &pool->target,
+                                          (size_t)pool->limits.statements, pool->limits.connect_ms))
+                        return pool->slots[i] = conn;
+                free(conn);
+                return NULL;
+        }
+        return NULL;
+}
+
+/*
+ * How many may be opened at once: up to pool.min freely, beyond it one after the other, so that a burst which the first ones
+ * can serve does not open them all (HikariCP's spike test).
+ */
+static int64_t open_limit(const sp_pool *pool)
+{
+        int64_t limit = pool->limits.min - (pool->total - pool->opening);
+
+        return limit > 1 ? limit : 1;
+}
+
+static bool open_one(sp_pool *pool)
+{
+        struct sp__conn *conn = slot_take(pool);
+
+        if (!conn)
+                return false;
+        conn->place = SP__CONN_OPENING;
+        pool->total++;
+        pool->opening++;
+        sp__conn_open(conn);
+        return true;
+}
+
+/* A lane is shared and another one is allowed: it is made beside the work. */
+static void widen(sp_pool *pool)
+{
+        if (pool->opening == 0 && pool->total < pool->limits.max && pool->open_after <= sp__now())
+                open_one(pool);
+}
+
+void sp__pool_grow(sp_pool *pool)
+{
+        int64_t now = sp__now();
+
+        if (!pool->closed && pool->open_after > now && pool->waiters > 0 && pool->total == 0) {
+                sp__timer_set(pool->engine, &pool->open_timer, pool->open_after);
+                return;
+        }
+        while (!pool->closed && pool->waiters > pool->opening && pool->total < pool->limits.max &&
+               pool->opening < open_limit(pool) && pool->open_after <= now) {
+                if (!open_one(pool))
+                        return;
+        }
+}
+
+/* A lane at rest, else a new one, else the least loaded. */
+static struct sp__conn *route_fast(sp_pool *pool)
+{
+        struct sp__conn *best = NULL, *idle;
+        int64_t vacant = -1;
+
+        for (int64_t i = 0; i < lane_limit(pool); i++) {
+                struct sp__conn *lane = pool->lanes[i];
+
+                if (!lane)
+                        vacant = i;
+                else if (lane->load == 0 && lane->place == SP__CONN_IDLE)
+                        return use(lane, false);
+                else if (!lane->alone && !lane->retire && lane->load < pool->limits.lane_depth &&
+                         (!best || lane->load < best->load))
+                        best = lane;
+        }
+        idle = vacant >= 0 ? latest_idle(pool) : NULL;
+        if (idle) {
+                pool->lanes[vacant] = idle;
+                idle->lane = true;
+                return use(idle, false);
+        }
+        if (vacant >= 0 && best)
+                widen(pool);
+        return best ? use(best, false) : NULL;
+}
+
+static struct sp__conn *route_alone(sp_pool *pool)
+{
+        struct sp__conn *conn = latest_idle(pool);
+
+        if (!conn)
+                return NULL;
+        lane_drop(pool, conn);
+        return use(conn, true);
+}
+
+/* One connection is kept from sessions: who holds one must still be able to query. */
+static struct sp__conn *route_session(sp_pool *pool)
+{
+        struct sp__conn *conn;
+
+        if (pool->limits.max > 1 && pool->sessions >= pool->limits.max - 1)
+                return NULL;
+        conn = route_alone(pool);
+        if (conn) {
+                conn->place = SP__CONN_SESSION;
+                conn->load--;
+                pool->sessions++;
+        }
+        return conn;
+}
+
+struct sp__conn *sp__route(sp_pool *pool, const struct sp__query *query)
+{
+        struct sp__conn *conn;
+
+        if (!query->stmt)
+                return route_session(pool);
+        conn = sp__stmt_fast(query->stmt) ? route_fast(pool) : NULL;
+        return conn ? conn : route_alone(pool);
+}
+
+void sp__pool_unlist(sp_pool *pool, struct sp__conn *conn)
+{
+        sp__list_remove(&conn->idle);
+        lane_drop(pool, conn);
+}
+
+bool sp__pool_rest(sp_pool *pool, struct sp__conn *conn)
+{
+        int64_t now = sp__now();
+
+        conn->alone = false;
+        conn->idle_since = now;
+        if (conn->retire || pool->closed || now >= conn->die_at) {
+                sp__pool_unlist(pool, conn);
+                conn->place = SP__CONN_CLOSING;
+                return true;
+        }
+        conn->place = SP__CONN_IDLE;
+        sp__list_push_front(&pool->idle, &conn->idle);
+        return false;
+}
+
+void sp__pool_enqueue(sp_pool *pool, struct sp__query *query)
+{
+        query->waiting = true;
+        sp__list_push(&pool->waiting, &sp__op_ref(&query->op)->link);
+        if (pool->waiters++ == 0)
+                sp__timer_set(pool->engine, &pool->wait_timer, query->patience);
+        sp__pool_grow(pool);
+}
+
+/* The list's reference passes to the caller. */
+void sp__pool_dequeue(sp_pool *pool, struct sp__query *query)
+{
+        query->waiting = false;
+        sp__list_remove(&query->op.link);
+        pool->waiters--;
+}
+
+/* The next waiter that has a connection now, and that connection. */
+static struct sp__query *next_served(sp_pool *pool, struct sp__conn **conn)
+{
+        int looked = 0;
+
+        SP__EACH(&pool->waiting, at, after)
+        {
+                struct sp__query *query = SP__OF(SP__OF(at, sp__op, link), struct sp__query, op);
+
+                if (++looked > LOOK_AHEAD)
+                        break;
+                if (looked > 1 && (!query->stmt || !sp__stmt_fast(query->stmt)))
+                        continue;
+                *conn = sp__route(pool, query);
+                if (*conn) {
+                        sp__pool_dequeue(pool, query);
+                        query->conn = query->stmt ? *conn : NULL;
+                        return query;
+                }
+        }
+        return NULL;
+}
+
+void sp__pool_dispatch(sp_pool *pool)
+{
+        struct sp__query *query;
+        struct sp__conn *conn;
+
+        for (;;) {
+                sp__lock(&pool->lock);
+                query = next_served(pool, &conn);
+                if (!query)
+                        sp__pool_grow(pool);
+                sp__unlock(&pool->lock);
+                if (!query)
+                        return;
+                /* The waiting list's reference is now the connection's, or the session's giver's. */
+                if (query->stmt)
+                        sp__conn_send(conn, &query->unit, query->params, query->op.caller);
+                else
+                        sp__session_give(query, conn);
+        }
+}
+
+void sp__pool_account(struct sp__conn *conn, uint32_t units)
+{
+        sp_pool *pool = conn->pool;
+        bool close = false;
+
+        sp__lock(&pool->lock);
+        conn->load -= units;
+        if (conn->load == 0 && conn->place == SP__CONN_BUSY && !conn->cancelling)
+                close = sp__pool_rest(pool, conn);
+        sp__unlock(&pool->lock);
+        if (close)
+                sp__conn_close(conn);
+        sp__pool_dispatch(pool);
+}

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: MIT */
+/* Sessions: a connection of one's own, cleaned when it comes back, without a wait. */
+#include "core/error.h"
+#include "pg/pool_internal.h"
+
+#include <stdlib.h>
+
+/* Statements of the clean-up: they are sent behind whatever the session left running. */
+static const char rollback[] = "ROLLBACK", discard[] = "DISCARD ALL";
+
+void sp__session_give(struct sp__query *query, struct sp__conn *conn)
+{
+        sp_session *session = calloc(1, sizeof *session);
+        sp_pool *pool = query->pool;
+        struct sp__batch done;
+
+        sp__batch_init(&done);
+        if (session) {
+                *session = (sp_session){.pool = pool, .conn = conn, .since_ns = sp__now()};
+                sp__lock(&pool->lock);
+                /* It may have been lost between being chosen and here. */
+                session->broken = conn->place != SP__CONN_SESSION;
+                if (!session->broken)
+                        conn->session = session;
+                sp__unlock(&pool->lock);
+                sp__histogram_record(pool->wait_time, session->since_ns - query->born_ns);
+                sp__op_yield(&query->op, SP__YIELD_SESSION, session, (void (*)(void *))sp_session_release, &done);
+        } else {
+                sp__lock(&pool->lock);
+                conn->place = SP__CONN_BUSY;
+                pool->sessions--;
+                sp__unlock(&pool->lock);
+                sp__pool_account(conn, 0);
+                sp__op_fail(&query->op, SP_NOMEM, NULL, &done);
+        }
+        sp__batch_deliver(&done);
+        sp__op_unref(&query->op);
+}
+
+sp_status sp_pool_acquire(sp_pool *pool, sp_ctx *ctx, sp_session **out, sp_error **error)
+{
+        struct sp__query *query;
+        sp_status status;
+
+        if (sp__engine_forked(pool->engine))
+                return sp__fail(error, SP_FORKED, "%s", sp_status_text(SP_FORKED));
+        query = sp__query_new(pool, ctx, NULL, NULL, pool->limits.acquire_ms);
+        if (!query)
+                return sp__fail(error, SP_NOMEM, "out of memory");
+        status = sp__query_run(query, &query, error);
+        if (status != SP_OK)
+                return status;
+        *out = sp_completion_take_session(&query->op);
+        sp__op_unref(&query->op);
+        return SP_OK;
+}
+
+sp_status sp_pool_acquire_async(sp_pool *pool, sp_ctx *ctx, sp_queue *queue, uint64_t tag)
+{
+        struct sp__query *query;
+
+        if (sp__engine_forked(pool->engine))
+                return SP_FORKED;
+        query = sp__query_new(pool, ctx, NULL, NULL, pool->limits.acquire_ms);
+        return query ? sp__query_submit(query, queue, tag) : SP_NOMEM;
+}
+
+static struct sp__query *session_statement(sp_session *session, sp_ctx *ctx, const sp_stmt *stmt,
+                                           const sp_params *params)
+{
+        struct sp__query *query = sp__query_new(session->pool, ctx, stmt, params, session->pool->limits.query_ms);
+
+        if (!query)
+                return NULL;
+        query->session = session;
+        session->dirty |= stmt->sql.dirties;
+        return query;
+}
+
+sp_status sp_session_query(sp_session *session, sp_ctx *ctx, const sp_stmt *stmt, const sp_params *params,
+                           sp_result **out, sp_error **error)
+{
+        struct sp__query *query;
+        sp_status status;
+
+        if (sp__engine_forked(session->pool->engine))
+                return sp__fail(error, SP_FORKED, "%s", sp_status_text(SP_FORKED));
+        query = session_statement(session, ctx, stmt, params);
+        if (!query)
+                return sp__fail(error, SP_NOMEM, "out of memory");
+        status = sp__query_run(query, &query, error);
+        if (status != SP_OK)
+                return status;
+        *out = sp_completion_take_result(&query->op);
+        sp__op_unref(&query->op);
+        return SP_OK;
+}
+
+sp_status sp_session_query_async(sp_session *session, sp_ctx *ctx, const sp_stmt *stmt, const sp_params *params,
+                                 sp_queue *queue, uint64_t tag)
+{
+        struct sp__query *query;
+
+        if (sp__engine_forked(session->pool->engine))
+                return SP_FORKED;
+        query = session_statement(session, ctx, stmt, params);
+        return query ? sp__query_submit(query, queue, tag) : SP_NOMEM;
+}
+
+static struct sp__unit *unit_new(const char *text)
+{
+        struct sp__unit *unit = calloc(1, sizeof *unit);
+
+        if (unit)
+                unit->text = text;
+        return unit;
+}
+
+void sp__session_cleaned(struct sp__conn *conn, struct sp__unit *unit)
+{
+        if (!unit->done_ns || unit->error) {
+                sp__lock(&conn->pool->lock);
+                conn->retire = true;
+                sp__unlock(&conn->pool->lock);
+        }
+        PQclear(unit->result);
+        PQclear(unit->error);
+        free(unit);
+}
+
+/* What has to be sent; what cannot be for want of memory makes the connection go instead. */
+static uint32_t clean_up(const sp_session *session, struct sp__unit *units[2], bool *retire)
+{
+        uint32_t n = 0;
+        bool running;
+
+        sp__lock(&session->pool->lock);
+        running = session->conn->load > 0;
+        sp__unlock(&session->pool->lock);
+        if (running || sp__conn_in_transaction(session->conn))
+                units[n++] = unit_new(rollback);
+        if (session->dirty)
+                units[n++] = unit_new(discard);
+        *retire = (n > 0 && !units[0]) || (n > 1 && !units[1]);
+        return n;
+}
+
+static void give_back(sp_session *session)
+{
+        struct sp__conn *conn = session->conn;
+        sp_pool *pool = session->pool;
+        struct sp__unit *units[2] = {NULL, NULL};
+        bool retire, broken;
+        uint32_t n = clean_up(session, units, &retire);
+
+        sp__lock(&pool->lock);
+        broken = session->broken;
+        if (!broken) {
+                pool->sessions--;
+                conn->session = NULL;
+                conn->place = SP__CONN_BUSY;
+                conn->alone = true;
+                conn->retire |= retire;
+                conn->load += (units[0] != NULL) + (units[1] != NULL);
+        }
+        sp__unlock(&pool->lock);
+        for (uint32_t i = 0; i < n; i++) {
+                if (broken || !units[i]) {
+                        free(units[i]);
+                        continue;
+                }
+                if (units[i]->text == discard)
+                        sp__conn_forget_all(conn);
+                sp__conn_send(conn, units[i], NULL, NULL);
+        }
+        if (!broken)
+                sp__pool_account(conn, 0);
+}
+
+void sp_session_release(sp_session *session)
+{
+        if (!session)
+                return;
+        if (!sp__engine_forked(session->pool->engine)) {
+                sp__histogram_record(session->pool->use_time, sp__now() - session->since_ns);
+                give_back(session);
+        }
+        free(session);
+}

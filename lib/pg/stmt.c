@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+#include "pg/stmt.h"
+
+#include "base/clock.h"
+#include "base/hash.h"
+#include "core/error.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { NAME_LEN = 128, KNOWN_FLAGS = SP_STMT_READ | SP_STMT_WRITE | SP_STMT_IDEMPOTENT | SP_STMT_UNNAMED };
+
+/* A longer one holds up the others on its lane more than a connection of its own costs. */
+#define FAST_NS (2 * SP__MS)
+
+static bool copy_texts(sp_stmt *stmt, const char *name, const char *data, size_t len)
+{
+        XXH128_hash_t hash = XXH3_128bits(data, len);
+
+        snprintf(stmt->id, sizeof stmt->id, "sp_%016" PRIx64 "%016" PRIx64, (uint64_t)hash.high64,
+                 (uint64_t)hash.low64);
+        stmt->text = malloc(len + 1);
+        if (!stmt->text)
+                return false;
+        memcpy(stmt->text, data, len);
+        stmt->text[len] = 0;
+        if (name)
+                stmt->name = strdup(name);
+        else if (asprintf(&stmt->name, "q_%016" PRIx64, stmt->sql.fingerprint) < 0)
+                stmt->name = NULL;
+        return stmt->name != NULL;
+}
+
+static sp_status check(const char *name, const void *data, size_t len, uint32_t flags, sp_error **error)
+{
+        if (!data || memchr(data, 0, len))
+                return sp__fail(error, SP_INVALID, "a statement must be text without zero bytes");
+        if (name && (!*name || strlen(name) > NAME_LEN))
+                return sp__fail(error, SP_LIMIT, "a statement's name must have 1 to %d bytes", NAME_LEN);
+        if (flags & ~(uint32_t)KNOWN_FLAGS)
+                return sp__fail(error, SP_INVALID, "unknown statement flags 0x%x", flags & ~(uint32_t)KNOWN_FLAGS);
+        return SP_OK;
+}
+
+sp_status sp_stmt_new(const char *name, const void *data, size_t len, uint32_t flags, sp_stmt **out, sp_error **error)
+{
+        sp_status status = check(name, data, len, flags, error);
+        struct sp__sql sql;
+        sp_stmt *stmt;
+
+        if (status == SP_OK)
+                status = sp__sql_parse(data, len, &sql, error);
+        if (status != SP_OK)
+                return status;
+        stmt = calloc(1, sizeof *stmt);
+        if (!stmt) {
+                sp__sql_free(&sql);
+                return sp__fail(error, SP_NOMEM, "out of memory");
+        }
+        atomic_init(&stmt->refs, 1);
+        stmt->flags = flags;
+        stmt->sql = sql;
+        if (!copy_texts(stmt, name, data, len)) {
+                sp_stmt_unref(stmt);
+                return sp__fail(error, SP_NOMEM, "out of memory");
+        }
+        *out = stmt;
+        return SP_OK;
+}
+
+sp_stmt *sp_stmt_ref(sp_stmt *stmt)
+{
+        if (stmt)
+                atomic_fetch_add_explicit(&stmt->refs, 1, memory_order_relaxed);
+        return stmt;
+}
+
+void sp_stmt_unref(sp_stmt *stmt)
+{
+        if (!stmt || atomic_fetch_sub_explicit(&stmt->refs, 1, memory_order_acq_rel) != 1)
+                return;
+        sp__sql_free(&stmt->sql);
+        free(stmt->name);
+        free(stmt->text);
+        free(stmt);
+}
+
+const char *sp_stmt_name(const sp_stmt *stmt)
+{
+        return stmt->name;
+}
+
+bool sp__stmt_repeatable(const sp_stmt *stmt)
+{
+        if (stmt->flags & (SP_STMT_READ | SP_STMT_IDEMPOTENT))
+                return true;
+        return stmt->sql.kind == SP__SQL_READ && !(stmt->flags & SP_STMT_WRITE);
+}
+
+bool sp__stmt_fast(const sp_stmt *stmt)
+{
+        int64_t cost = atomic_load_explicit(&stmt->cost_ns, memory_order_relaxed);
+
+        return cost > 0 && cost < FAST_NS;
+}
+
+void sp__stmt_learn(const sp_stmt *shared, int64_t ns)
+{
+        sp_stmt *stmt = (sp_stmt *)(uintptr_t)shared;
+        int64_t old = atomic_load_explicit(&stmt->cost_ns, memory_order_relaxed);
+        /* Slow to rise: a thread that was not scheduled makes a statement look slow. */
+        int64_t cost = old == 0 ? ns : old + (ns - old) / (ns > old ? 16 : 4);
+
+        /* A lost update of a moving average does no harm. */
+        atomic_store_explicit(&stmt->cost_ns, cost > 0 ? cost : 1, memory_order_relaxed);
+}

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: MIT */
+#include "pg/target.h"
+
+#include "core/config.h"
+#include "core/error.h"
+
+#include <inttypes.h>
+#include <libpq-fe.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { EXTRA = 8 };
+
+/* What libpq would wait for without end, bounded: a dead peer is noticed within a minute. */
+static const struct {
+        const char *keyword;
+        const char *value;
+} defaults[] = {
+    {"keepalives_idle", "15"},
+    {"keepalives_interval", "5"},
+    {"keepalives_count", "4"},
+    {"tcp_user_timeout", "30000"},
+};
+
+static PQconninfoOption *find(PQconninfoOption *options, const char *keyword)
+{
+        for (; options->keyword; options++) {
+                if (strcmp(options->keyword, keyword) == 0)
+                        return options;
+        }
+        return NULL;
+}
+
+static void fill(PQconninfoOption *options, const char *keyword, const char *value)
+{
+        PQconninfoOption *option = find(options, keyword);
+
+        if (option && !option->val && value && *value)
+                option->val = strdup(value);
+}
+
+static void fill_from(PQconninfoOption *options, const sp_config *config, const char *pool)
+{
+        static const char *const names[][2] = {
+            {"host", "host"}, {"user", "user"}, {"password", "password"}, {"dbname", "database"}};
+
+        for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+                fill(options, names[i][0], sp__config_text(config, "pool", pool, names[i][1]));
+        if (sp__config_is_set(config, "pool", pool, "port") || !*sp__config_text(config, "pool", pool, "url"))
+                fill(options, "port", sp__config_text(config, "pool", pool, "port"));
+        fill(options, "fallback_application_name", sp__config_text(config, "pool", pool, "application_name"));
+        fill(options, "client_encoding", "UTF8");
+        for (size_t i = 0; i < sizeof defaults / sizeof *defaults; i++)
+                fill(options, defaults[i].keyword, defaults[i].value);
+}
+
+/* The server ends what takes too long, whatever becomes of the client. */
+static bool fill_timeout(PQconninfoOption *options, const sp_config *config, const char *pool)
+{
+        int64_t ms = sp__config_int(config, "pool", pool, "statement_timeout");
+        PQconninfoOption *option = find(options, "options");
+        const char *given = option->val ? option->val : "";
+        char *text;
+
+        if (strstr(given, "statement_timeout"))
+                return true;
+        if (asprintf(&text, "-c statement_timeout=%" PRId64 " %s", ms, given) < 0)
+                return false;
+        free(option->val);
+        option->val = text;
+        return true;
+}
+
+static char *place_of(PQconninfoOption *options)
+{
+        const char *host = find(options, "host")->val, *port = find(options, "port")->val;
+        char *place;
+
+        if (!host)
+                host = find(options, "hostaddr")->val;
+        if (asprintf(&place, "%s:%s", host ? host : "the local socket", port ? port : "5432") < 0)
+                return NULL;
+        return place;
+}
+
+static bool take(PQconninfoOption *options, struct sp__target *target)
+{
+        size_t count = 0, n = 0;
+
+        while (options[count].keyword)
+                count++;
+        target->keywords = calloc(count + EXTRA, sizeof *target->keywords);
+        target->values = calloc(count + EXTRA, sizeof *target->values);
+        target->place = place_of(options);
+        if (!target->keywords || !target->values || !target->place)
+                return false;
+        for (PQconninfoOption *at = options; at->keyword; at++) {
+                if (!at->val)
+                        continue;
+                target->keywords[n] = strdup(at->keyword);
+                target->values[n] = strdup(at->val);
+                if (!target->keywords[n] || !target->values[n])
+                        return false;
+                n++;
+        }
+        return true;
+}
+
+static PQconninfoOption *parse(const char *url)
+{
+        char *message = NULL;
+        PQconninfoOption *options = PQconninfoParse(*url ? url : "", &message);
+
+        /* It may quote the URL with its password. */
+        PQfreemem(message);
+        return options;
+}
+
+sp_status sp__target_new(const sp_config *config, const char *pool, struct sp__target *out, sp_error **error)
+{
+        PQconninfoOption *options = parse(sp__config_text(config, "pool", pool, "url"));
+        struct sp__target target = {0};
+        bool good;
+
+        if (!options)
+                return sp__fail(
+                    error, SP_INVALID,
+                    "pool%s%s.url cannot be parsed: write postgresql://user:password@host:port/database?option=value",
+                    pool ? "." : "", pool ? pool : "");
+        fill_from(options, config, pool);
+        good = fill_timeout(options, config, pool) && take(options, &target);
+        PQconninfoFree(options);
+        if (!good) {
+                sp__target_free(&target);
+                return sp__fail(error, SP_NOMEM, "out of memory");
+        }
+        *out = target;
+        return SP_OK;
+}
+
+static void free_all(char **texts)
+{
+        for (char **at = texts; at && *at; at++)
+                free(*at);
+        free(texts);
+}
+
+void sp__target_free(struct sp__target *target)
+{
+        free_all(target->keywords);
+        free_all(target->values);
+        free(target->place);
+        *target = (struct sp__target){0};
+}

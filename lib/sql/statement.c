@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT */
+#include "sql/statement.h"
+
+#include "base/buf.h"
+#include "base/hash.h"
+#include "core/error.h"
+#include "sql/depth.h"
+#include "sql/kind.h"
+#include "sql/text.h"
+
+#include <dlfcn.h>
+#include <pg_query.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+/*
+ * libpg_query keeps a memory context a thread, and makes a key of thread-specific data for each thread that enters it, in
+ * one unguarded variable; builds of it also swap the process's standard error while they parse. Hence one at a time.
+ */
+static pthread_mutex_t parser = PTHREAD_MUTEX_INITIALIZER;
+
+/*
+ * The key's destructor is libpg_query's code, and runs when a thread ends: it must still be there after this library was
+ * unloaded. Called with `parser` held.
+ */
+static void parser_pin(void)
+{
+        static bool pinned;
+        Dl_info info;
+        void *handle;
+
+        if (pinned)
+                return;
+        pinned = true;
+        if (!dladdr((void *)(uintptr_t)pg_query_init, &info) || !info.dli_fname)
+                return;
+        handle = dlopen(info.dli_fname, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
+        if (handle)
+                dlclose(handle);
+}
+
+/* The message of libpg_query quotes the text, so only the place of the error is told. */
+static sp_status unparsable(const PgQueryError *cause, sp_error **error)
+{
+        if (cause->cursorpos > 0)
+                return sp__fail(error, SP_INVALID, "the statement does not parse: error at character %d",
+                                cause->cursorpos);
+        return sp__fail(error, SP_INVALID, "the statement does not parse");
+}
+
+static sp_status check_tree(const struct sp__tree *tree, sp_error **error)
+{
+        if (tree->statements == 0)
+                return sp__fail(error, SP_INVALID, "the text holds no statement");
+        if (tree->statements > 1)
+                return sp__fail(error, SP_INVALID, "the text holds %zu statements: one at a time", tree->statements);
+        return SP_OK;
+}
+
+static sp_status read_tree(const char *text, struct sp__tree *tree, sp_error **error)
+{
+        PgQueryParseResult parsed = pg_query_parse(text);
+        sp_status status;
+
+        if (parsed.error)
+                status = unparsable(parsed.error, error);
+        else {
+                sp__tree_read(parsed.parse_tree, tree);
+                status = check_tree(tree, error);
+        }
+        pg_query_free_parse_result(parsed);
+        return status;
+}
+
+/* libpg_query's fingerprint, which looks through aliases and orders; of other statements it would hash the literals too. */
+static uint64_t fingerprint(const char *text, const struct sp__tree *tree, const struct sp__buf *shown)
+{
+        PgQueryFingerprintResult print;
+        uint64_t value;
+
+        if (!sp__sql_is_query(tree))
+                return sp__hash(shown->data, shown->len, 0);
+        print = pg_query_fingerprint(text);
+        value = print.error ? sp__hash(shown->data, shown->len, 0) : print.fingerprint;
+        pg_query_free_fingerprint_result(print);
+        return value;
+}
+
+static sp_status parse_tokens(const char *text, struct sp__tokens tokens, struct sp__sql *out, sp_error **error)
+{
+        struct sp__sql sql = {0};
+        struct sp__buf shown = SP__BUF_INIT;
+        struct sp__tree tree;
+        sp_status status;
+
+        if (!sp__sql_shallow(text, tokens))
+                return sp__fail(error, SP_LIMIT, "the statement nests deeper than %d levels", SP__SQL_DEPTH);
+        status = read_tree(text, &tree, error);
+        if (status != SP_OK)
+                return status;
+        sp__sql_classify(&tree, &sql);
+        sp__sql_text(text, tokens, sp__sql_is_setting(&tree), &shown);
+        sp__buf_char(&shown, 0);
+        if (shown.failed) {
+                sp__buf_free(&shown);
+                return sp__fail(error, SP_NOMEM, "out of memory");
+        }
+        sql.fingerprint = fingerprint(text, &tree, &shown);
+        sql.text = shown.data;
+        *out = sql;
+        return SP_OK;
+}
+
+static sp_status parse(const char *text, struct sp__sql *out, sp_error **error)
+{
+        PgQueryScanResult scanned;
+        sp_status status;
+
+        parser_pin();
+        scanned = pg_query_scan(text);
+        if (scanned.error)
+                status = unparsable(scanned.error, error);
+        else
+                status = parse_tokens(
+                    text, (struct sp__tokens){scanned.pbuf.data, scanned.pbuf.data + scanned.pbuf.len}, out, error);
+        pg_query_free_scan_result(scanned);
+        return status;
+}
+
+sp_status sp__sql_parse(const char *text, size_t len, struct sp__sql *out, sp_error **error)
+{
+        sp_status status;
+        char *copy;
+
+        if (len > SP__SQL_MAX)
+                return sp__fail(error, SP_LIMIT, "the statement has %zu bytes, more than 1 MiB (%zu)", len,
+                                SP__SQL_MAX);
+        if (memchr(text, 0, len))
+                return sp__fail(error, SP_INVALID, "the statement holds a zero byte");
+        copy = strndup(text, len);
+        if (!copy)
+                return sp__fail(error, SP_NOMEM, "out of memory");
+        pthread_mutex_lock(&parser);
+        status = parse(copy, out, error);
+        pthread_mutex_unlock(&parser);
+        free(copy);
+        return status;
+}
+
+void sp__sql_free(struct sp__sql *sql)
+{
+        free(sql->text);
+        sql->text = NULL;
+}
+
+const char *sp__sql_kind_name(enum sp__sql_kind kind)
+{
+        static const char *const names[] = {"read", "write", "session", "copy"};
+
+        return names[kind];
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/** What the parse tree says, read from libpg_query's JSON without building anything. */
+#ifndef SP_SQL_TREE_H
+#define SP_SQL_TREE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum { SP__TREE_NAME = 64 };
+
+struct sp__tree {
+        size_t statements;
+        char top[SP__TREE_NAME];   /* "SelectStmt"; of the last statement */
+        char inner[SP__TREE_NAME]; /* the statement that EXPLAIN is about */
+        char name[SP__TREE_NAME];  /* of the setting that SET is about */
+        bool analyze;              /* EXPLAIN ANALYZE */
+        bool modifies;             /* INSERT, UPDATE, DELETE or MERGE, at any depth */
+        bool locks;                /* FOR UPDATE, FOR SHARE, … */
+        bool into;                 /* SELECT INTO */
+        bool temporary;            /* makes something temporary */
+        bool temp_schema;          /* names pg_temp */
+        bool local;                /* SET LOCAL */
+        bool hold;                 /* DECLARE … WITH HOLD */
+        bool fn_session;           /* calls a function that depends on session state */
+        bool fn_dirties;           /* … that leaves some behind */
+        bool fn_writes;            /* … that has an effect besides */
+};
+
+void sp__tree_read(const char *json, struct sp__tree *tree);
+
+/** SP__FUNCTION_… of a function of PostgreSQL or of its extensions by its name without schema; 0 for any other. */
+enum { SP__FUNCTION_SESSION = 1, SP__FUNCTION_DIRTIES = 2, SP__FUNCTION_WRITES = 4 };
+unsigned sp__function_effects(const char *name);
+
+#endif

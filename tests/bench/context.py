@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: MIT
+"""What the files cases_*.py build their sides from: programs, servers, and the data that all sides read."""
+import os
+import shutil
+import subprocess
+import sys
+
+from harness import Side
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, '..', 'support'))
+from servers import Failure, find_program, pg_program  # noqa: E402 (the path comes first)
+
+ITEMS = 100_000
+KEYS = 10_000
+VALUE_BYTES = 64
+NODE = os.path.join(HERE, 'node')
+WARMUP = 0.3
+
+
+class Missing(Exception):
+    """A side that this machine lacks, and why, in one line."""
+
+
+class Context:
+    """The machine as the cases see it; `pg` and `redis` are URLs of private servers."""
+
+    def __init__(self, build, seconds, pg, redis):
+        self.build, self.seconds, self.pg, self.redis = os.path.abspath(build), seconds, pg, redis
+        self.done = set()
+
+    def side(self, name, make):
+        """A side of the command that `make` returns, or one that says why it is missing."""
+        try:
+            return Side(name, *make())
+        except Missing as reason:
+            return Side(name, why=str(reason))
+
+    def program(self, name):
+        path = os.path.join(self.build, 'tests', 'bench', name)
+        if not os.access(path, os.X_OK):
+            raise Missing(f'{name} is not built: ./run bench builds it')
+        return path
+
+    def driver(self, name, program, *arguments):
+        """A side that is one of our C drivers (driver.h)."""
+        return self.side(name, lambda: ((self.program(program), *self.span(), *map(str, arguments)),))
+
+    def span(self):
+        return '--seconds', str(self.seconds), '--warmup', str(min(WARMUP, self.seconds))
+
+    def pgbench(self, name, *arguments):
+        """A side that is pgbench; arguments of its wrapper pgbench.py."""
+        def make():
+            try:
+                program = pg_program('pgbench')
+            except Failure as reason:
+                raise Missing('pgbench is missing: apt-get install postgresql') from reason
+            return ((sys.executable, os.path.join(HERE, 'pgbench.py'), '--program', program, '--seconds',
+                     str(self.seconds), '--items', str(ITEMS), '--url', self.pg, *map(str, arguments)),)
+        return self.side(name, make)
+
+    def node(self, name, script, *arguments, needs=(), ours=False):
+        """A side that is a script of node/; `needs` are npm modules, `ours` the binding of the build."""
+        def make():
+            program = shutil.which('node')
+            if not program:
+                raise Missing('node is missing')
+            for module in needs:
+                if not os.path.isdir(os.path.join(NODE, 'node_modules', module)):
+                    raise Missing(f'npm module {module} is missing: "npm ci" in tests/bench/node')
+            if ours and not os.path.exists(os.path.join(self.build, 'bindings', 'node', 'sugarperf.node')):
+                raise Missing('the Node binding is not built: -Dbindings=true')
+            command = (program, os.path.join(NODE, script), *self.span(), *map(str, arguments))
+            return command, (('SUGARPERF_BUILD', self.build),)
+        return self.side(name, make)
+
+    def items(self):
+        """bench_items(id, title): once a run, vacuumed, wholly in shared buffers."""
+        if 'items' in self.done:
+            return
+        subprocess.run([find_program('psql'), '-Xq', '-v', 'ON_ERROR_STOP=1', '-d', self.pg],
+                       input='SET client_min_messages TO warning;'
+                             'DROP TABLE IF EXISTS bench_items;'
+                             'CREATE TABLE bench_items (id int PRIMARY KEY, title text NOT NULL);'
+                             f"INSERT INTO bench_items SELECT i, 'title of ' || md5(i::text)"
+                             f' FROM generate_series(1, {ITEMS}) i;'
+                             'VACUUM (ANALYZE, FREEZE) bench_items;'
+                             'SELECT count(title) FROM bench_items;',
+                       text=True, check=True, stdout=subprocess.DEVNULL)
+        self.done.add('items')
+
+    def keys(self):
+        """bench:item:1 … in Redis, filled by the library, so that every side reads the same bytes."""
+        if 'keys' in self.done:
+            return
+        fill = [self.program('bench-redis-ours'), '--mode', 'fill', '--url', self.redis, '--items', str(KEYS),
+                '--size', str(VALUE_BYTES)]
+        subprocess.run(fill, check=True, stdout=subprocess.DEVNULL)
+        self.done.add('keys')

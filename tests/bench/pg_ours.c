@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+/* The library's pool: `--callers` blocking threads, or with `--mode async` one thread with that many in flight. */
+#include "driver_client.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define BATCH 64
+
+static const char sql[] = "SELECT id, title FROM bench_items WHERE id = $1";
+
+struct select {
+        sp_pool *pool;
+        sp_stmt *stmt;
+};
+
+struct blocking {
+        const struct select *select;
+        sp_params *params;
+};
+
+static void look_at(const sp_result *result)
+{
+        size_t len;
+
+        if (sp_result_rows(result) != 1 || !sp_result_get(result, 0, 1, &len) || len == 0)
+                driver_die("the SELECT did not find its row");
+}
+
+static void query(void *state, uint32_t item)
+{
+        struct blocking *caller = state;
+        sp_result *result = NULL;
+        sp_error *error = NULL;
+
+        sp_params_clear(caller->params);
+        sp_params_add_int(caller->params, item);
+        driver_check("sp_pool_query",
+                     sp_pool_query(caller->select->pool, NULL, caller->select->stmt, caller->params, &result, &error),
+                     error);
+        look_at(result);
+        sp_result_free(result);
+}
+
+static void blocking_body(struct driver_caller *caller, void *arg)
+{
+        struct blocking state = {.select = arg, .params = sp_params_new()};
+
+        query(&state, 1);
+        driver_loop(caller, query, &state, 1);
+        sp_params_free(state.params);
+}
+
+struct in_flight {
+        struct driver_caller *caller;
+        const struct select *select;
+        sp_params *params;
+        sp_queue *queue;
+        int64_t *starts; /* by tag */
+};
+
+static void submit(struct in_flight *work, uint64_t tag)
+{
+        sp_params_clear(work->params);
+        sp_params_add_int(work->params, driver_item(work->caller));
+        work->starts[tag] = driver_now();
+        driver_check("sp_pool_query_async",
+                     sp_pool_query_async(work->select->pool, NULL, work->select->stmt, work->params, work->queue, tag),
+                     NULL);
+}
+
+static void settle(struct in_flight *work, sp_completion *completion)
+{
+        uint64_t tag = sp_completion_tag(completion);
+
+        if (sp_completion_status(completion) != SP_OK)
+                driver_die("sp_pool_query_async: %s", sp_error_message(sp_completion_error(completion)));
+        look_at(sp_completion_result(completion));
+        sp_completion_free(completion);
+        driver_record(work->caller, work->starts[tag], driver_now(), 1);
+        if (driver_going(work->caller))
+                submit(work, tag);
+}
+
+static void async_body(struct driver_caller *caller, void *arg)
+{
+        uint32_t depth = driver_options_of(caller)->callers;
+        struct in_flight work = {
+            .caller = caller, .select = arg, .params = sp_params_new(), .starts = calloc(depth, sizeof *work.starts)};
+        sp_completion *batch[BATCH];
+        size_t taken;
+
+        if (!work.starts)
+                driver_die("out of memory");
+        driver_check("sp_queue_new", sp_queue_new(0, &work.queue), NULL);
+        driver_ready(caller);
+        for (uint32_t tag = 0; tag < depth; tag++)
+                submit(&work, tag);
+        while (sp_queue_pending(work.queue) > 0) {
+                taken = sp_queue_wait(work.queue, batch, BATCH, -1);
+                for (size_t i = 0; i < taken; i++)
+                        settle(&work, batch[i]);
+        }
+        sp_queue_free(work.queue);
+        sp_params_free(work.params);
+        free(work.starts);
+}
+
+int main(int argc, char **argv)
+{
+        struct driver_options options;
+        struct select select = {0};
+        sp_error *error = NULL;
+        sp_client *client;
+
+        driver_parse(argc, argv, &options);
+        client = driver_client(&options, "pool.url", (const char *const[]){NULL});
+        select.pool = sp_client_pool(client, NULL);
+        driver_check("sp_stmt_new", sp_stmt_new("bench-select", sql, sizeof sql - 1, 0, &select.stmt, &error), error);
+        if (strcmp(options.mode, "async") == 0)
+                driver_run(&options, 1, async_body, &select);
+        else
+                driver_run(&options, options.callers, blocking_body, &select);
+        sp_stmt_unref(select.stmt);
+        sp_client_free(client);
+        return 0;
+}
