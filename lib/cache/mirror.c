@@ -25,13 +25,18 @@ static void forget(struct sp__mirror *mirror)
         changed(mirror);
 }
 
-/* Nothing is known before n. */
+/*
+ * Nothing is known before n, nor before what Redis acknowledged to this process: a proof may be older than that, and its
+ * answer come later.
+ */
 static void reset(struct sp__mirror *mirror, uint64_t e, int64_t n)
 {
         forget(mirror);
         mirror->known = true;
         mirror->e = e;
-        mirror->n = mirror->c0 = mirror->seen = n;
+        mirror->n = n;
+        mirror->c0 = mirror->acked_e == e && mirror->acked_n > n ? mirror->acked_n : n;
+        mirror->seen = mirror->c0;
         mirror->resets++;
 }
 
@@ -76,10 +81,8 @@ static bool above(const struct sp__tagmap *map, const uint64_t *tags, size_t cou
         return false;
 }
 
-static enum sp__fresh check(struct sp__mirror *mirror, uint64_t e, int64_t v0, const uint64_t *tags, size_t count)
+static enum sp__fresh judge(struct sp__mirror *mirror, uint64_t e, int64_t v0, const uint64_t *tags, size_t count)
 {
-        if (mirror->owes_all || above(&mirror->owed, tags, count, 0))
-                return SP__GONE;
         if (!mirror->known || !sp__mirror_live(mirror) || e != mirror->e || v0 < mirror->c0)
                 return SP__UNKNOWN;
         return above(&mirror->last, tags, count, (uint64_t)v0) ? SP__GONE : SP__FRESH;
@@ -91,8 +94,21 @@ enum sp__fresh sp__mirror_check(struct sp__mirror *mirror, uint64_t e, int64_t v
         enum sp__fresh fresh;
 
         sp__lock(&mirror->lock);
-        fresh = check(mirror, e, v0, tags, count);
+        if (mirror->owes_all || above(&mirror->owed, tags, count, 0))
+                fresh = SP__GONE;
+        else
+                fresh = judge(mirror, e, v0, tags, count);
         *version = atomic_load(&mirror->version);
+        sp__unlock(&mirror->lock);
+        return fresh;
+}
+
+enum sp__fresh sp__mirror_judge(struct sp__mirror *mirror, uint64_t e, int64_t v0, const uint64_t *tags, size_t count)
+{
+        enum sp__fresh fresh;
+
+        sp__lock(&mirror->lock);
+        fresh = judge(mirror, e, v0, tags, count);
         sp__unlock(&mirror->lock);
         return fresh;
 }
@@ -240,6 +256,10 @@ bool sp__mirror_acknowledge(struct sp__mirror *mirror, uint64_t e, int64_t n, co
 
         sp__lock(&mirror->lock);
         log_own(mirror, tags, count);
+        if (mirror->acked_e != e || mirror->acked_n < n) {
+                mirror->acked_e = e;
+                mirror->acked_n = n;
+        }
         if (mirror->known && mirror->e == e) {
                 raise_seen(mirror, n);
                 bump(mirror, n, tags, count);

@@ -53,6 +53,8 @@ struct sp__mirror {
         int64_t c0;   /* nothing is known before */
         int64_t seen; /* the highest number seen or acknowledged */
         struct sp__tagmap last;
+        uint64_t acked_e; /* the newest acknowledgement of this process's own, whatever was forgotten since */
+        int64_t acked_n;
 
         uint64_t stream; /* counts subscriptions */
         bool streaming;
@@ -76,6 +78,8 @@ void sp__mirror_mark(struct sp__mirror *mirror, struct sp__mark *mark);
 /** Whether an entry from before `v0` of epoch `e` still holds. `version`: of this answer, for sp__mirror_same(). */
 enum sp__fresh sp__mirror_check(struct sp__mirror *mirror, uint64_t e, int64_t v0, const uint64_t *tags, size_t count,
                                 uint64_t *version);
+/** The same without regard to what is owed to Redis: whether a load that began at (e, v0) may be given to who waits for it. */
+enum sp__fresh sp__mirror_judge(struct sp__mirror *mirror, uint64_t e, int64_t v0, const uint64_t *tags, size_t count);
 /** Whether nobody in this process invalidated one of the tags since the mark. */
 bool sp__mirror_holds(struct sp__mirror *mirror, const struct sp__mark *mark, const uint64_t *tags, size_t count);
 

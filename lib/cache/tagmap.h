@@ -11,7 +11,7 @@ struct sp__tagmap {
         struct sp__tagmap_slot {
                 uint64_t tag; /* 0: free */
                 uint64_t number;
-        } *slots;
+        } * slots;
         size_t count;
         size_t cap; /* a power of two, or 0 */
 };

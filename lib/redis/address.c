@@ -167,6 +167,22 @@ sp_status sp__address_parse(const char *url, struct sp__address *out, sp_error *
         return SP_OK;
 }
 
+bool sp__address_copy(struct sp__address *to, const struct sp__address *from)
+{
+        struct sp__address made = {.local = from->local, .port = from->port, .db = from->db};
+
+        made.host = strdup(from->host);
+        made.where = strdup(from->where);
+        made.user = from->user ? strdup(from->user) : NULL;
+        made.password = from->password ? strdup(from->password) : NULL;
+        if (!made.host || !made.where || (from->user && !made.user) || (from->password && !made.password)) {
+                sp__address_free(&made);
+                return false;
+        }
+        *to = made;
+        return true;
+}
+
 void sp__address_free(struct sp__address *address)
 {
         free(address->host);

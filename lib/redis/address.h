@@ -17,6 +17,8 @@ struct sp__address {
 
 /** SP_INVALID or SP_UNSUPPORTED (rediss://); the message never shows the URL. */
 sp_status sp__address_parse(const char *url, struct sp__address *out, sp_error **error);
+/** false when out of memory. */
+bool sp__address_copy(struct sp__address *to, const struct sp__address *from);
 void sp__address_free(struct sp__address *address);
 /** Whether connecting to it would have to ask for the host's number first. */
 bool sp__address_named(const struct sp__address *address);

@@ -23,7 +23,7 @@ enum state { DOWN, RESOLVING, CONNECTING, GREETING, UP, BREAKING };
 struct sp__link {
         struct sp__port port;
         struct sp__engine *engine;
-        const struct sp__address *address;
+        struct sp__address address;
         struct sp__link_options options;
         atomic_uint refs; /* the owner's, and the resolver's */
 
@@ -115,7 +115,7 @@ static void break_up(struct sp__link *link, sp_error *why, bool drives, struct s
 
 static sp_error *unreachable(const struct sp__link *link, const char *reason)
 {
-        return sp__error_new(SP_UNAVAILABLE, NULL, "Redis at %s: %s", link->address->where, reason);
+        return sp__error_new(SP_UNAVAILABLE, NULL, "Redis at %s: %s", link->address.where, reason);
 }
 
 static void watch_output(struct sp__link *link)
@@ -157,7 +157,7 @@ static void stand(struct sp__link *link)
 static void greet(struct sp__link *link)
 {
         link->state = GREETING;
-        link->greetings = sp__wire_greet(&link->wire, link->address);
+        link->greetings = sp__wire_greet(&link->wire, &link->address);
         link->asked_id = link->options.greet != NULL;
         if (link->asked_id) {
                 sp__wire_put(&link->wire, (const char *[]){"INFO", "server"}, 2);
@@ -192,7 +192,7 @@ static bool greeted(struct sp__link *link, const redisReply *reply, struct sp__b
         bool info = link->asked_id && link->greetings == 1;
 
         if (reply->type == REDIS_REPLY_ERROR && !info) {
-                break_up(link, sp__redis_error(reply, link->address->where), true, done);
+                break_up(link, sp__redis_error(reply, link->address.where), true, done);
                 return false;
         }
         if (info)
@@ -222,7 +222,7 @@ static bool answered(struct sp__link *link, redisReply *reply, struct sp__batch 
 
 static void nonsense(struct sp__link *link, const char *reason, struct sp__batch *done)
 {
-        break_up(link, sp__error_new(SP_PROTOCOL, NULL, "Redis at %s: %s", link->address->where, reason), true, done);
+        break_up(link, sp__error_new(SP_PROTOCOL, NULL, "Redis at %s: %s", link->address.where, reason), true, done);
 }
 
 static void read_replies(struct sp__link *link, struct sp__batch *done)
@@ -312,8 +312,8 @@ static void overdue(struct sp__timer *timer)
                 const char *what = link->state == UP ? "no answer in time (redis.timeout)"
                                                      : "no connection in time (redis.connect_timeout)";
 
-                break_up(link, sp__error_new(SP_UNAVAILABLE, NULL, "Redis at %s: %s", link->address->where, what),
-                         false, &done);
+                break_up(link, sp__error_new(SP_UNAVAILABLE, NULL, "Redis at %s: %s", link->address.where, what), false,
+                         &done);
         }
         watch_time(link);
         sp__unlock(&link->port.lock);
@@ -322,7 +322,7 @@ static void overdue(struct sp__timer *timer)
 
 static void attach(struct sp__link *link, const char *number, struct sp__batch *done)
 {
-        int fd = sp__wire_open(&link->wire, link->address, number);
+        int fd = sp__wire_open(&link->wire, &link->address, number);
 
         if (fd < 0) {
                 break_up(link, unreachable(link, link->wire.reason), true, done);
@@ -356,13 +356,13 @@ static void resolved(struct sp__resolve *resolve)
 
 static void connect_now(struct sp__link *link, struct sp__batch *done)
 {
-        if (!sp__address_named(link->address)) {
+        if (!sp__address_named(&link->address)) {
                 attach(link, NULL, done);
                 return;
         }
         link->state = RESOLVING;
         atomic_fetch_add(&link->refs, 1);
-        link->resolve.address = link->address;
+        link->resolve.address = &link->address;
         link->resolve.then = resolved;
         sp__resolve_start(&link->resolve, link->engine);
 }
@@ -437,12 +437,12 @@ struct sp__link *sp__link_new(struct sp__engine *engine, const struct sp__addres
 
         if (!link)
                 return NULL;
-        if (!sp__port_init(&link->port, &link_kind, engine)) {
+        if (!sp__address_copy(&link->address, address) || !sp__port_init(&link->port, &link_kind, engine)) {
+                sp__address_free(&link->address);
                 free(link);
                 return NULL;
         }
         link->engine = engine;
-        link->address = address;
         link->options = *options;
         atomic_init(&link->refs, 1);
         sp__list_init(&link->flying);
@@ -477,6 +477,7 @@ static void end(struct sp__task *task)
         sp__unlock(&link->port.lock);
         sp__port_destroy(&link->port);
         sp_error_free(link->last);
+        sp__address_free(&link->address);
         free(link);
 }
 

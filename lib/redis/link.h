@@ -31,7 +31,7 @@ struct sp__link_options {
         void *arg;
 };
 
-/** `address` outlives it. NULL: no memory or descriptor left. */
+/** NULL: no memory or descriptor left. */
 struct sp__link *sp__link_new(struct sp__engine *engine, const struct sp__address *address,
                               const struct sp__link_options *options);
 /**

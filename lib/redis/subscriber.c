@@ -21,8 +21,8 @@ enum state { OFF, RESOLVING, CONNECTING, GREETING, LISTENING };
 struct sp__subscriber {
         struct sp__port port;
         struct sp__engine *engine;
-        const struct sp__address *address;
-        const char *channel;
+        struct sp__address address;
+        char *channel;
         struct sp__subscriber_options options;
         enum state state;
         struct sp__wire wire;
@@ -76,7 +76,7 @@ static void lose(struct sp__subscriber *subscriber, sp_error *why)
 
 static void lose_for(struct sp__subscriber *subscriber, const char *reason)
 {
-        lose(subscriber, sp__error_new(SP_UNAVAILABLE, NULL, "Redis at %s: %s", subscriber->address->where, reason));
+        lose(subscriber, sp__error_new(SP_UNAVAILABLE, NULL, "Redis at %s: %s", subscriber->address.where, reason));
 }
 
 /* Whoever writes is the engine's thread, but the fd is the port's. */
@@ -99,7 +99,7 @@ static void attach(struct sp__subscriber *subscriber, const char *number)
         int fd;
 
         sp__lock(&subscriber->port.lock);
-        fd = sp__wire_open(&subscriber->wire, subscriber->address, number);
+        fd = sp__wire_open(&subscriber->wire, &subscriber->address, number);
         if (fd >= 0) {
                 subscriber->state = CONNECTING;
                 subscriber->open = true;
@@ -139,12 +139,12 @@ static void resolved(struct sp__resolve *resolve)
 
 static void connect_now(struct sp__subscriber *subscriber)
 {
-        if (!sp__address_named(subscriber->address)) {
+        if (!sp__address_named(&subscriber->address)) {
                 attach(subscriber, NULL);
                 return;
         }
         subscriber->state = RESOLVING;
-        subscriber->resolve.address = subscriber->address;
+        subscriber->resolve.address = &subscriber->address;
         subscriber->resolve.then = resolved;
         sp__resolve_start(&subscriber->resolve, subscriber->engine);
 }
@@ -152,7 +152,7 @@ static void connect_now(struct sp__subscriber *subscriber)
 static void greet(struct sp__subscriber *subscriber)
 {
         subscriber->state = GREETING;
-        subscriber->greetings = sp__wire_greet(&subscriber->wire, subscriber->address);
+        subscriber->greetings = sp__wire_greet(&subscriber->wire, &subscriber->address);
         sp__wire_put(&subscriber->wire, (const char *[]){"SUBSCRIBE", subscriber->channel}, 2);
 }
 
@@ -168,7 +168,7 @@ static bool is_word(const redisReply *reply, const char *word)
 static bool welcome(struct sp__subscriber *subscriber, const redisReply *reply)
 {
         if (reply->type == REDIS_REPLY_ERROR) {
-                lose(subscriber, sp__redis_error(reply, subscriber->address->where));
+                lose(subscriber, sp__redis_error(reply, subscriber->address.where));
                 return false;
         }
         if (subscriber->greetings > 0) {
@@ -291,13 +291,15 @@ struct sp__subscriber *sp__subscriber_new(struct sp__engine *engine, const struc
 
         if (!subscriber)
                 return NULL;
-        if (!sp__port_init(&subscriber->port, &subscriber_kind, engine)) {
+        subscriber->channel = strdup(channel);
+        if (!subscriber->channel || !sp__address_copy(&subscriber->address, address) ||
+            !sp__port_init(&subscriber->port, &subscriber_kind, engine)) {
+                sp__address_free(&subscriber->address);
+                free(subscriber->channel);
                 free(subscriber);
                 return NULL;
         }
         subscriber->engine = engine;
-        subscriber->address = address;
-        subscriber->channel = channel;
         subscriber->options = *options;
         subscriber->random.state = sp__random_seed();
         subscriber->timer.fire = fire;
@@ -319,6 +321,8 @@ static void end(struct sp__subscriber *subscriber)
         sp__timer_stop(subscriber->engine, &subscriber->timer);
         shut(subscriber);
         sp__port_destroy(&subscriber->port);
+        sp__address_free(&subscriber->address);
+        free(subscriber->channel);
         free(subscriber);
         if (ended)
                 ended(arg);

@@ -24,7 +24,7 @@ struct sp__subscriber_options {
         void *arg;
 };
 
-/** `address` and `channel` outlive it. NULL: out of memory or descriptors. */
+/** NULL: out of memory or descriptors. */
 struct sp__subscriber *sp__subscriber_new(struct sp__engine *engine, const struct sp__address *address,
                                           const char *channel, const struct sp__subscriber_options *options);
 /** Begins to connect. Once. */

@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: MIT */
+#include "cache/cache.h"
+
+#include "cache/flight.h"
+#include "core/config.h"
+#include "core/error.h"
+#include "observe/histogram.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void read_config(sp_cache *cache, const sp_config *config)
+{
+        cache->ttl_ms = sp__config_int(config, "cache", NULL, "ttl");
+        cache->negative_ms = sp__config_int(config, "cache", NULL, "negative");
+        cache->lease_ms = sp__config_int(config, "cache", NULL, "lease");
+        cache->value_max = sp__config_int(config, "cache", NULL, "value_max");
+        cache->jitter = sp__config_int(config, "cache", NULL, "jitter");
+        cache->outage_fails = strcmp(sp__config_text(config, "cache", NULL, "outage"), "fail") == 0;
+        cache->prefix_len = (size_t)snprintf(cache->prefix, sizeof cache->prefix,
+                                             "%s:", sp__config_text(config, "cache", NULL, "namespace"));
+}
+
+static bool make_parts(sp_cache *cache, int64_t memory)
+{
+        cache->keys = sp__keys_new();
+        cache->loads = sp__histogram_new();
+        if (memory > 0)
+                cache->store = sp__store_new(memory, &cache->log.mirror);
+        return cache->keys && cache->loads && (cache->store || memory == 0);
+}
+
+static void free_parts(sp_cache *cache)
+{
+        sp__store_free(cache->store);
+        sp__histogram_free(cache->loads);
+        sp__keys_free(cache->keys);
+        sp__cond_destroy(&cache->idle);
+        sp__mutex_destroy(&cache->lock);
+        free(cache);
+}
+
+static sp_cache *blank(struct sp__engine *engine)
+{
+        sp_cache *cache = calloc(1, sizeof *cache);
+
+        if (!cache)
+                return NULL;
+        cache->engine = engine;
+        cache->random.state = sp__random_seed();
+        sp__mutex_init(&cache->lock);
+        sp__cond_init(&cache->idle);
+        for (int i = 0; i < SP__FLIGHT_BUCKETS; i++)
+                sp__list_init(&cache->flights[i]);
+        return cache;
+}
+
+sp_status sp__cache_new(const sp_config *config, struct sp__engine *engine, sp_cache **out, sp_error **error)
+{
+        sp_cache *cache;
+        sp_status status = SP_OK;
+        bool own = !engine;
+
+        if (own)
+                status = sp__engine_new(&engine, error);
+        if (status != SP_OK)
+                return status;
+        cache = blank(engine);
+        if (cache) {
+                cache->own_engine = own;
+                status = sp__log_init(&cache->log, config, engine, error);
+        }
+        if (!cache || status != SP_OK) {
+                if (cache)
+                        free_parts(cache);
+                if (own)
+                        sp__engine_free(engine);
+                return cache ? status : sp__fail(error, SP_NOMEM, "out of memory");
+        }
+        read_config(cache, config);
+        if (!make_parts(cache, sp__config_int(config, "cache", NULL, "memory"))) {
+                sp_cache_free(cache);
+                return sp__fail(error, SP_NOMEM, "out of memory");
+        }
+        *out = cache;
+        return SP_OK;
+}
+
+sp_status sp_cache_new(const sp_config *config, sp_cache **out, sp_error **error)
+{
+        return sp__cache_new(config, NULL, out, error);
+}
+
+void sp__cache_work(sp_cache *cache)
+{
+        sp__lock(&cache->lock);
+        cache->working++;
+        sp__unlock(&cache->lock);
+}
+
+void sp__cache_rest(sp_cache *cache)
+{
+        sp__lock(&cache->lock);
+        if (--cache->working == 0)
+                pthread_cond_broadcast(&cache->idle);
+        sp__unlock(&cache->lock);
+}
+
+sp_status sp__cache_admit(sp_cache *cache, sp_ctx *ctx, const void *key, size_t len, sp_error **error)
+{
+        if (!cache || !key || len == 0)
+                return sp__fail(error, SP_INVALID, "a cache and a key are needed");
+        if (len > SP_KEY_MAX)
+                return sp__fail(error, SP_LIMIT, "the key has %zu bytes, at most %d are allowed", len, SP_KEY_MAX);
+        if (sp__engine_forked(cache->engine))
+                return sp__fail(error, SP_FORKED, "%s", sp_status_text(SP_FORKED));
+        if (atomic_load(&cache->closed))
+                return sp__fail(error, SP_CLOSED, "the cache is closed");
+        if (ctx && sp_ctx_cancelled(ctx))
+                return sp__fail(error, SP_CANCELLED, "%s", sp_status_text(SP_CANCELLED));
+        sp__log_start(&cache->log);
+        return SP_OK;
+}
+
+enum sp__found sp__cache_find(sp_cache *cache, const void *key, size_t len, sp_value **value, struct sp__item *stale)
+{
+        uint64_t declared = atomic_load(&cache->declared);
+        enum sp__found found;
+
+        if (!cache->store)
+                return SP__FOUND_NOTHING;
+        found = sp__store_get(cache->store, key, len, declared, value, stale);
+        if (found == SP__FOUND_FRESH)
+                sp__count(&cache->hits);
+        return found;
+}
+
+sp_status sp_cache_declare(sp_cache *cache, sp_template *tmpl, sp_error **error)
+{
+        sp_status status;
+
+        if (!cache || !tmpl)
+                return sp__fail(error, SP_INVALID, "a cache and a template are needed");
+        if (sp__engine_forked(cache->engine))
+                return sp__fail(error, SP_FORKED, "%s", sp_status_text(SP_FORKED));
+        status = sp__keys_declare(cache->keys, tmpl, error);
+        if (status == SP_OK)
+                atomic_fetch_add(&cache->declared, 1);
+        return status;
+}
+
+/* All flights lose their waiters, and end; those whose lease somebody has stay. */
+static void end_flights(sp_cache *cache, struct sp__list *waiters)
+{
+        for (int i = 0; i < SP__FLIGHT_BUCKETS; i++) {
+                SP__EACH(&cache->flights[i], at, after)
+                {
+                        struct sp__flight *flight = SP__OF(at, struct sp__flight, link);
+
+                        sp__list_join(waiters, &flight->waiters);
+                        if (flight->state == SP__FLIGHT_PAUSED)
+                                sp__flight_drop(flight);
+                }
+        }
+}
+
+void sp_cache_close(sp_cache *cache)
+{
+        struct sp__list waiters;
+        struct sp__batch done;
+
+        if (!cache || sp__engine_forked(cache->engine))
+                return;
+        sp__batch_init(&done);
+        sp__list_init(&waiters);
+        sp__lock(&cache->lock);
+        atomic_store(&cache->closed, true);
+        end_flights(cache, &waiters);
+        sp__unlock(&cache->lock);
+        sp__flight_answer(&waiters, 0, NULL, SP_CLOSED, NULL, &done);
+        sp__batch_deliver(&done);
+}
+
+/* Something that the engine's thread does for us while we wait. */
+struct errand {
+        struct sp__task task;
+        sp_cache *cache;
+        bool *done;
+};
+
+static void tell(sp_cache *cache, bool *done)
+{
+        sp__lock(&cache->lock);
+        *done = true;
+        pthread_cond_broadcast(&cache->idle);
+        sp__unlock(&cache->lock);
+}
+
+static void wait_until(sp_cache *cache, const bool *done)
+{
+        sp__lock(&cache->lock);
+        while (!*done)
+                sp__cond_wait(&cache->idle, &cache->lock, SP__FOREVER);
+        sp__unlock(&cache->lock);
+}
+
+static void stop(struct sp__task *task)
+{
+        struct errand *errand = SP__OF(task, struct errand, task);
+
+        sp__log_stop(&errand->cache->log);
+        tell(errand->cache, errand->done);
+}
+
+static void stop_timers(sp_cache *cache)
+{
+        bool done = false;
+        struct errand errand = {.task.run = stop, .cache = cache, .done = &done};
+
+        sp__list_init(&errand.task.link);
+        sp__engine_post(cache->engine, &errand.task);
+        wait_until(cache, &done);
+}
+
+static void subscriber_ended(void *log)
+{
+        sp_cache *cache = SP__OF(log, sp_cache, log);
+
+        tell(cache, &cache->unsubscribed);
+}
+
+static void wait_for_work(sp_cache *cache)
+{
+        sp__lock(&cache->lock);
+        while (cache->working > 0)
+                sp__cond_wait(&cache->idle, &cache->lock, SP__FOREVER);
+        sp__unlock(&cache->lock);
+}
+
+/* Leases that nobody gave back: their flights end here, their handles are dead. */
+static void drop_flights(sp_cache *cache)
+{
+        sp__lock(&cache->lock);
+        for (int i = 0; i < SP__FLIGHT_BUCKETS; i++) {
+                SP__EACH(&cache->flights[i], at, after)
+                sp__flight_drop(SP__OF(at, struct sp__flight, link));
+        }
+        sp__unlock(&cache->lock);
+}
+
+static void free_forked(sp_cache *cache)
+{
+        sp__link_free(cache->log.link);
+        sp__subscriber_free(cache->log.subscriber, NULL);
+        if (cache->own_engine)
+                sp__engine_free(cache->engine);
+}
+
+void sp_cache_free(sp_cache *cache)
+{
+        struct sp__engine *engine;
+
+        if (!cache)
+                return;
+        if (sp__engine_forked(cache->engine)) {
+                free_forked(cache);
+                return;
+        }
+        sp_cache_close(cache);
+        if (cache->log.link)
+                stop_timers(cache);
+        wait_for_work(cache);
+        drop_flights(cache);
+        sp__log_close(&cache->log);
+        if (cache->log.link) {
+                sp__link_free(cache->log.link);
+                sp__subscriber_free(cache->log.subscriber, subscriber_ended);
+                wait_until(cache, &cache->unsubscribed);
+        }
+        sp__log_destroy(&cache->log);
+        engine = cache->own_engine ? cache->engine : NULL;
+        free_parts(cache);
+        sp__engine_free(engine);
+}

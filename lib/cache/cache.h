@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/** The cache itself, for the files of this room and for invalidate/. */
+#ifndef SP_CACHE_CACHE_H
+#define SP_CACHE_CACHE_H
+
+#include "base/random.h"
+#include "cache/log.h"
+#include "cache/store.h"
+#include "core/op.h"
+#include "key/registry.h"
+#include "observe/exposition.h"
+
+#include <sugarperf/cache.h>
+
+enum { SP__FLIGHT_BUCKETS = 1024, SP__NAME_EXTRA = SP__NAMESPACE_MAX + 16 };
+
+struct sp_cache {
+        struct sp__engine *engine;
+        bool own_engine;
+        int64_t ttl_ms;
+        int64_t negative_ms;
+        int64_t lease_ms;
+        int64_t value_max;
+        int64_t jitter; /* percent */
+        bool outage_fails;
+        char prefix[SP__NAMESPACE_MAX + 2]; /* "namespace:" */
+        size_t prefix_len;
+
+        struct sp__keys *keys;
+        _Atomic int
+            unsure; /* above 0: entries were from before what the mirror knows, so tags are asked with the key */
+        _Atomic uint64_t declared; /* counts templates: what was made of fewer has not all its tags */
+        struct sp__log log;
+        struct sp__store *store; /* NULL: none */
+
+        atomic_bool closed;
+        sp__mutex lock; /* before ports' locks, the log's and the mirror's; guards what follows, and flights */
+        sp__cond idle;
+        size_t working;    /* operations and steps under way; a lease that its holder has is none */
+        bool unsubscribed; /* at the end */
+        struct sp__list flights[SP__FLIGHT_BUCKETS];
+        struct sp__random random;
+
+        _Atomic int64_t hits;
+        _Atomic int64_t stales;
+        _Atomic int64_t misses;
+        _Atomic int64_t errors;
+        struct sp__histogram *loads;
+};
+
+/** As sp_cache_new(), on an engine that outlives it (NULL: one of its own). */
+sp_status sp__cache_new(const sp_config *config, struct sp__engine *engine, sp_cache **out, sp_error **error);
+/** Writes the cache's metrics. Any thread. */
+void sp__cache_collect(void *cache, struct sp__expo *expo);
+
+/** Before anything else of a public call: SP_FORKED, SP_CLOSED, SP_INVALID or SP_LIMIT for the key, SP_CANCELLED. */
+sp_status sp__cache_admit(sp_cache *cache, sp_ctx *ctx, const void *key, size_t len, sp_error **error);
+/** Work begins and ends: sp_cache_free() waits for it. Any lock but the cache's may be held. */
+void sp__cache_work(sp_cache *cache);
+void sp__cache_rest(sp_cache *cache);
+
+/** The in-process level; a fresh one is counted as a hit. `stale` as sp__store_get(). */
+enum sp__found sp__cache_find(sp_cache *cache, const void *key, size_t len, sp_value **value, struct sp__item *stale);
+
+/** Tags as numbers: of a key itself, of a pattern's text, of a name that a loader chose. */
+uint64_t sp__tag_of_key(const void *data, size_t len);
+uint64_t sp__tag_of_pattern(const void *data, size_t len);
+uint64_t sp__tag_of_name(const void *data, size_t len);
+/** A key's own tag and those of the declared patterns that it matches; `tags` has room for SP__TAGS_MAX + 1. */
+size_t sp__cache_tags(sp_cache *cache, const void *key, size_t len, uint64_t *tags, const sp_template **tmpl);
+
+/** What the key, and the lease for it, are called in Redis. The same slot of a cluster. Lengths are returned. */
+size_t sp__cache_entry_name(const sp_cache *cache, const void *key, size_t len, char out[SP_KEY_MAX + SP__NAME_EXTRA]);
+size_t sp__cache_lease_name(const sp_cache *cache, const void *key, size_t len, char out[SP_KEY_MAX + SP__NAME_EXTRA]);
+
+static inline void sp__count(_Atomic int64_t *counter)
+{
+        atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
+}
+
+#endif

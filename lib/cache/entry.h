@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * The form of an entry in Redis. Little endian:
+ *
+ *     0  "SP"                    8  u64 epoch                 24  i64 made      wall clock, ms
+ *     2  u8 format (1)          16  i64 v0                    32  i64 fresh until
+ *     3  u8 codec                                             40  i64 kept until
+ *     4  u8 tags, u8 0, u16 0                                 48  u64 for each tag, then the value
+ *
+ * `v0` is the log's number from before the value was loaded: the entry holds while none of its tags has a higher one. Past
+ * "fresh until" it is stale, past "kept until" it is nothing. Pure.
+ */
+#ifndef SP_CACHE_ENTRY_H
+#define SP_CACHE_ENTRY_H
+
+#include "base/buf.h"
+
+enum { SP__ENTRY_FORMAT = 1, SP__ENTRY_TAGS = 16 };
+
+struct sp__entry {
+        uint64_t e;
+        int64_t v0;
+        int64_t made;
+        int64_t fresh_until;
+        int64_t kept_until;
+        uint32_t codec;
+        unsigned tag_count;
+        uint64_t tags[SP__ENTRY_TAGS]; /* those that the loader chose */
+        const char *data;              /* borrowed */
+        size_t len;
+};
+
+enum sp__entry_kind {
+        SP__ENTRY_GOOD,
+        SP__ENTRY_NEWER,  /* of a later library: not to be overwritten */
+        SP__ENTRY_FOREIGN /* damaged, or nobody's */
+};
+
+void sp__entry_encode(const struct sp__entry *entry, struct sp__buf *out);
+/** `out` is untouched unless the answer is SP__ENTRY_GOOD. Any bytes are safe. */
+enum sp__entry_kind sp__entry_decode(const void *data, size_t len, struct sp__entry *out);
+
+#endif

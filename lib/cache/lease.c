@@ -1,0 +1,452 @@
+/* SPDX-License-Identifier: MIT */
+/* What the holder of a lease does: it tags, fills or releases. */
+#include "cache/lease.h"
+
+#include "core/error.h"
+#include "loop/port.h"
+#include "observe/histogram.h"
+#include "redis/wire.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { NAME_MAX_LEN = 256, CODEC_MAX = 255 };
+
+struct fill {
+        sp__op op;
+        sp_cache *cache;
+        struct sp__flight *flight; /* a reference */
+        bool with_text;
+        bool asked_tags;
+        struct sp__entry entry; /* for Redis */
+        struct sp__item item;   /* for this process; its value is a reference */
+};
+
+static struct fill *fill_of(sp__op *op)
+{
+        return SP__OF(op, struct fill, op);
+}
+
+static void cancel(sp__op *op, sp_status why)
+{
+        struct sp__batch done;
+
+        sp__batch_init(&done);
+        sp__op_fail(op, why, sp__error_new(why, NULL, "filling a lease: %s", sp_status_text(why)), &done);
+        sp__batch_deliver(&done);
+}
+
+static void destroy(sp__op *op)
+{
+        struct fill *fill = fill_of(op);
+        sp_cache *cache = fill->cache;
+
+        sp_value_unref(fill->item.value);
+        sp__flight_unref(fill->flight);
+        if (op->caller != op)
+                sp__op_unref(op->caller);
+        free(fill);
+        sp__cache_rest(cache);
+}
+
+static const struct sp__op_kind fill_kind = {.cancel = cancel, .destroy = destroy};
+
+sp_status sp_lease_tag(sp_lease *lease, const void *data, size_t len)
+{
+        if (!lease || !data || len == 0)
+                return SP_INVALID;
+        if (len > NAME_MAX_LEN || lease->tag_count == SP__ENTRY_TAGS)
+                return SP_LIMIT;
+        lease->tags[lease->tag_count++] = sp__tag_of_name(data, len);
+        return SP_OK;
+}
+
+static void give_back(struct sp__flight *flight, sp_lease *lease)
+{
+        bool mine, passed = false;
+
+        sp__lock(&flight->cache->lock);
+        mine = flight->state == SP__FLIGHT_LEASED && flight->lease == lease;
+        if (mine)
+                passed = sp__flight_pass(flight);
+        sp__unlock(&flight->cache->lock);
+        if (mine && !passed && flight->acquired)
+                sp__flight_release(flight, flight->token);
+}
+
+void sp_lease_release(sp_lease *lease)
+{
+        if (!lease)
+                return;
+        if (sp__engine_forked(lease->flight->cache->engine))
+                return;
+        give_back(lease->flight, lease);
+        sp__flight_unref(lease->flight);
+        free(lease);
+}
+
+static int64_t wall_ms(void)
+{
+        struct timespec at;
+
+        clock_gettime(CLOCK_REALTIME, &at);
+        return (int64_t)at.tv_sec * 1000 + at.tv_nsec / 1000000;
+}
+
+/* Entries that were made together shall not expire together. */
+static int64_t jittered(sp_cache *cache, int64_t ms)
+{
+        double unit;
+
+        sp__lock(&cache->lock);
+        unit = sp__random_unit(&cache->random);
+        sp__unlock(&cache->lock);
+        ms -= (int64_t)((double)ms * (double)cache->jitter / 100 * unit);
+        return ms > 0 ? ms : 1;
+}
+
+static void set_times(struct fill *fill, int64_t ttl_ms)
+{
+        struct sp__flight *flight = fill->flight;
+        int64_t now = sp__now(), wall = wall_ms();
+
+        if (ttl_ms <= 0)
+                ttl_ms = fill->entry.codec == SP_CODEC_ABSENT ? flight->negative_ms : flight->ttl_ms;
+        ttl_ms = jittered(fill->cache, ttl_ms);
+        fill->entry.made = wall;
+        fill->entry.fresh_until = wall + ttl_ms;
+        fill->entry.kept_until = wall + ttl_ms + flight->stale_ms;
+        fill->item.fresh_until = sp__after_ms(now, ttl_ms);
+        fill->item.kept_until = sp__after_ms(now, ttl_ms + flight->stale_ms);
+}
+
+static void set_tags(struct fill *fill, const sp_lease *lease)
+{
+        struct sp__flight *flight = fill->flight;
+        struct sp__item *item = &fill->item;
+
+        item->declared = flight->declared;
+        item->tag_count = (unsigned)(flight->tag_count + lease->tag_count);
+        memcpy(item->tags, flight->tags, flight->tag_count * sizeof(uint64_t));
+        memcpy(item->tags + flight->tag_count, lease->tags, lease->tag_count * sizeof(uint64_t));
+        fill->entry.tag_count = lease->tag_count;
+        memcpy(fill->entry.tags, lease->tags, lease->tag_count * sizeof(uint64_t));
+}
+
+static struct fill *fill_new(sp_lease *lease, sp_ctx *ctx, sp_value *value, int64_t ttl_ms)
+{
+        struct fill *fill = calloc(1, sizeof *fill);
+
+        if (!fill)
+                return NULL;
+        sp__op_init(&fill->op, &fill_kind, ctx, SP__FOREVER);
+        fill->cache = lease->flight->cache;
+        fill->flight = sp__flight_ref(lease->flight);
+        fill->item.value = sp_value_ref(value);
+        fill->entry.data = sp_value_data(value, &fill->entry.len);
+        fill->entry.codec = sp_value_codec(value);
+        sp__cache_work(fill->cache);
+        set_tags(fill, lease);
+        set_times(fill, ttl_ms);
+        return fill;
+}
+
+/* Whether what was loaded since the mark still holds, as far as this process knows. */
+static enum sp__fresh judge(struct fill *fill)
+{
+        struct sp__mirror *mirror = &fill->cache->log.mirror;
+        const struct sp__mark *mark = &fill->flight->mark;
+        const struct sp__item *item = &fill->item;
+
+        if (!sp__mirror_holds(mirror, mark, item->tags, item->tag_count))
+                return SP__GONE;
+        return mark->known ? sp__mirror_judge(mirror, item->e, item->v0, item->tags, item->tag_count) : SP__UNKNOWN;
+}
+
+/* The flight's waiters get the value, or the next one of them loads. */
+static bool hand_out(struct fill *fill, bool holds, struct sp__list *waiters)
+{
+        struct sp__flight *flight = fill->flight;
+
+        sp__list_init(waiters);
+        sp__lock(&fill->cache->lock);
+        holds = holds && judge(fill) != SP__GONE;
+        if (flight->state == SP__FLIGHT_FILLING && holds) {
+                sp__flight_detach(flight, waiters);
+                sp__flight_over(flight);
+        } else if (flight->state == SP__FLIGHT_FILLING) {
+                sp__flight_pass(flight);
+        }
+        sp__unlock(&fill->cache->lock);
+        return holds;
+}
+
+static void settle(struct fill *fill, sp_status status, sp_error *error, struct sp__batch *done)
+{
+        if (status == SP_OK)
+                sp__op_yield(&fill->op, SP__YIELD_NONE, NULL, NULL, done);
+        else
+                sp__op_fail(&fill->op, status, error, done);
+}
+
+static sp_error *lost(void)
+{
+        return sp__error_new(SP_LEASE_LOST, NULL, "%s", sp_status_text(SP_LEASE_LOST));
+}
+
+/* Ends it: `status` of storing, `holds`: whether waiters may have the value, `keep`: whether this process may. */
+static void finish(struct fill *fill, sp_status status, sp_error *error, bool holds, bool keep)
+{
+        struct sp__list waiters;
+        struct sp__batch done;
+        bool held = holds;
+
+        sp__batch_init(&done);
+        holds = hand_out(fill, holds, &waiters);
+        if (held && !holds && status == SP_OK) {
+                status = SP_LEASE_LOST;
+                error = lost();
+        }
+        if (holds && keep && fill->cache->store)
+                sp__store_put(fill->cache->store, fill->flight->key, fill->flight->len, &fill->item);
+        settle(fill, status, error, &done);
+        sp__flight_answer(&waiters, SP_LOOKUP_HIT, fill->item.value, SP_OK, NULL, &done);
+        sp__batch_deliver(&done);
+        sp__op_unref(&fill->op);
+}
+
+static void finish_lost(struct fill *fill)
+{
+        finish(fill, SP_LEASE_LOST, lost(), false, false);
+}
+
+/* Redis did not take it. The value is right all the same, and who waits in this process may have it. */
+static void finish_unstored(struct fill *fill, sp_status status, sp_error *error)
+{
+        if (!fill->cache->outage_fails && status != SP_CLOSED) {
+                sp_error_free(error);
+                status = SP_OK;
+                error = NULL;
+        }
+        finish(fill, status, error, judge(fill) != SP__GONE, fill->flight->mark.known);
+}
+
+/* Stored; did a tag's bump come before? */
+static void finish_stored(struct fill *fill, const redisReply *tags)
+{
+        struct sp__item *item = &fill->item;
+        enum sp__fresh fresh = judge(fill);
+        int64_t n;
+
+        if (fresh == SP__UNKNOWN && tags && sp__log_holds(tags, item->e, item->v0, item->tag_count, &n)) {
+                item->v0 = n;
+                fresh = SP__FRESH;
+        }
+        if (fresh == SP__GONE || (fresh == SP__UNKNOWN && tags))
+                finish_lost(fill);
+        else
+                finish(fill, SP_OK, NULL, fresh == SP__FRESH, fresh == SP__FRESH);
+}
+
+static void send(struct fill *fill);
+
+static void filled(sp__op *op)
+{
+        struct fill *fill = op->owner;
+        struct sp__command *command = sp__command_of(op);
+        const redisReply *refused = op->status == SP_OK ? sp__command_refused(command) : NULL;
+        int64_t stored;
+
+        if (op->status != SP_OK) {
+                finish_unstored(fill, op->status, sp__error_copy(op->error));
+        } else if (sp__command_noscript(command) && !fill->with_text) {
+                fill->with_text = true;
+                send(fill);
+        } else if (refused) {
+                sp_error *error = sp__redis_error(refused, fill->cache->log.address.where);
+
+                finish_unstored(fill, error ? sp_error_status(error) : SP_NOMEM, error);
+        } else if (!sp__reply_int(command->replies[0], &stored) || stored != 1) {
+                finish_lost(fill);
+        } else {
+                finish_stored(fill, command->due > 1 ? command->replies[1] : NULL);
+        }
+}
+
+static void add_names(struct fill *fill, struct sp__command *command)
+{
+        const struct sp__flight *flight = fill->flight;
+        char name[SP_KEY_MAX + SP__NAME_EXTRA];
+
+        sp__command_arg(command, name, sp__cache_entry_name(fill->cache, flight->key, flight->len, name));
+        sp__command_arg(command, name, sp__cache_lease_name(fill->cache, flight->key, flight->len, name));
+}
+
+/* With the log's numbers of all its tags, where the mirror is not live and cannot tell. */
+static void send(struct fill *fill)
+{
+        struct sp__log *log = &fill->cache->log;
+        struct sp__command *command = sp__command_new();
+        struct sp__buf packed = SP__BUF_INIT;
+
+        sp__entry_encode(&fill->entry, &packed);
+        if (!command || packed.failed) {
+                sp__command_free(command);
+                sp__buf_free(&packed);
+                finish_unstored(fill, SP_NOMEM, sp__error_new(SP_NOMEM, NULL, "out of memory"));
+                return;
+        }
+        sp__script_begin(command, SP__SCRIPT_FILL, fill->with_text, 2, 3);
+        add_names(fill, command);
+        sp__command_text(command, fill->flight->token);
+        sp__command_arg(command, packed.data, packed.len);
+        sp__command_int(command, fill->entry.kept_until - fill->entry.made);
+        sp__buf_free(&packed);
+        if (judge(fill) == SP__UNKNOWN)
+                sp__log_add_tags(log, command, fill->item.tags, fill->item.tag_count);
+        sp__link_run(log->link, command, fill->op.caller, filled, fill);
+}
+
+/* Takes the lease off its flight. false: it has it no longer. */
+static bool claim(struct fill *fill, sp_lease *lease)
+{
+        struct sp__flight *flight = fill->flight;
+        bool mine, late;
+
+        sp__lock(&fill->cache->lock);
+        mine = flight->state == SP__FLIGHT_LEASED && flight->lease == lease;
+        late = mine && sp__now() > flight->lease_until;
+        if (late) {
+                sp__flight_pass(flight);
+        } else if (mine) {
+                flight->state = SP__FLIGHT_FILLING;
+                flight->lease = NULL;
+        }
+        sp__unlock(&fill->cache->lock);
+        sp__histogram_record(fill->cache->loads, sp__now() - lease->granted_at);
+        return mine && !late;
+}
+
+/* Ends the lease. The operation's reference is taken. */
+static void start(struct fill *fill, sp_lease *lease)
+{
+        struct sp__flight *flight = fill->flight;
+        bool mine = claim(fill, lease);
+
+        sp__flight_unref(lease->flight);
+        free(lease);
+        if (mine) {
+                /* Its own step now: nobody else writes the mark. */
+                fill->item.e = fill->entry.e = flight->mark.e;
+                fill->item.v0 = fill->entry.v0 = flight->mark.v0;
+        }
+        if (!mine) {
+                finish_lost(fill);
+        } else if (judge(fill) == SP__GONE) {
+                if (flight->acquired)
+                        sp__flight_release(flight, flight->token);
+                finish_lost(fill);
+        } else if (flight->local) {
+                finish(fill, SP_OK, NULL, true, flight->mark.known);
+        } else {
+                send(fill);
+        }
+}
+
+static sp_status admit(const sp_lease *lease, const void *data, size_t len, uint32_t codec, sp_error **error)
+{
+        int64_t max;
+
+        if (!lease)
+                return sp__fail(error, SP_INVALID, "a lease is needed");
+        if (sp__engine_forked(lease->flight->cache->engine))
+                return sp__fail(error, SP_FORKED, "%s", sp_status_text(SP_FORKED));
+        max = lease->flight->cache->value_max;
+        if ((!data && len) || codec > CODEC_MAX)
+                return sp__fail(error, SP_INVALID, "a value has bytes, and a codec up to %d", CODEC_MAX);
+        if ((int64_t)len > max)
+                return sp__fail(error, SP_LIMIT, "the value has %zu bytes, cache.value_max is %lld", len,
+                                (long long)max);
+        return SP_OK;
+}
+
+/* An operation ready to be told whom to answer; on failure the lease was given back. */
+static sp_status prepare(sp_lease *lease, sp_ctx *ctx, const void *data, size_t len, uint32_t codec, int64_t ttl_ms,
+                         struct fill **out, sp_error **error)
+{
+        sp_status status = admit(lease, data, len, codec, error);
+        sp_value *value = status == SP_OK ? sp_value_new(data, len, codec) : NULL;
+
+        if (value) {
+                *out = fill_new(lease, ctx, value, ttl_ms);
+                sp_value_unref(value);
+        }
+        if (status == SP_OK && (!value || !*out))
+                status = sp__fail(error, SP_NOMEM, "out of memory");
+        if (status != SP_OK)
+                sp_lease_release(lease);
+        return status;
+}
+
+static sp_status refuse(struct fill *fill, sp_lease *lease, sp_status status)
+{
+        sp_lease_release(lease);
+        sp__op_abandon(&fill->op);
+        return status;
+}
+
+sp_status sp_lease_fill(sp_lease *lease, sp_ctx *ctx, const void *data, size_t len, uint32_t codec, int64_t ttl_ms,
+                        sp_error **error)
+{
+        struct fill *fill = NULL;
+        sp_status status = prepare(lease, ctx, data, len, codec, ttl_ms, &fill, error);
+
+        if (status != SP_OK)
+                return status;
+        sp__op_to_caller(&fill->op);
+        if (sp__op_enlist(&fill->op) != SP_OK)
+                return sp__fail(error, refuse(fill, lease, SP_CANCELLED), "%s", sp_status_text(SP_CANCELLED));
+        sp__op_ref(&fill->op);
+        start(fill, lease);
+        sp__op_wait(&fill->op);
+        status = fill->op.status;
+        if (status != SP_OK) {
+                sp__error_give(error, fill->op.error);
+                fill->op.error = NULL;
+        }
+        sp__op_unref(&fill->op);
+        return status;
+}
+
+sp_status sp_lease_fill_async(sp_lease *lease, sp_ctx *ctx, const void *data, size_t len, uint32_t codec,
+                              int64_t ttl_ms, sp_queue *queue, uint64_t tag)
+{
+        struct fill *fill = NULL;
+        sp_status status = prepare(lease, ctx, data, len, codec, ttl_ms, &fill, NULL);
+
+        if (status != SP_OK)
+                return status;
+        status = sp__op_to_queue(&fill->op, queue, tag);
+        if (status == SP_OK)
+                status = sp__op_enlist(&fill->op);
+        if (status != SP_OK)
+                return refuse(fill, lease, status);
+        start(fill, lease);
+        return SP_OK;
+}
+
+bool sp__lease_fill_step(sp_lease *lease, sp_value *value, sp__op *caller, void (*then)(sp__op *op), void *owner)
+{
+        struct fill *fill = fill_new(lease, NULL, value, 0);
+
+        if (!fill) {
+                sp_lease_release(lease);
+                return false;
+        }
+        fill->op.caller = caller ? sp__op_ref(caller) : NULL;
+        fill->op.then = then;
+        fill->op.owner = owner;
+        start(fill, lease);
+        return true;
+}

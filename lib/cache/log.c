@@ -1,0 +1,506 @@
+/* SPDX-License-Identifier: MIT */
+#include "cache/log.h"
+
+#include "base/hash.h"
+#include "base/random.h"
+#include "core/config.h"
+#include "core/error.h"
+#include "redis/wire.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define RETRY_FIRST (50 * SP__MS)
+#define RETRY_MOST  SP__SECOND
+
+enum { RETRY_TAGS = 1024, EPOCH_LEN = 17, HEARD_MAX = 4096 };
+
+static uint64_t epoch_of(const char *text, size_t len)
+{
+        return sp__hash(text, len, 0);
+}
+
+static void new_epoch(char out[EPOCH_LEN])
+{
+        snprintf(out, EPOCH_LEN, "%016llx", (unsigned long long)sp__random_seed());
+}
+
+static void get_run_id(struct sp__log *log, char out[SP__RUN_ID_MAX])
+{
+        sp__lock(&log->lock);
+        memcpy(out, log->run_id, SP__RUN_ID_MAX);
+        sp__unlock(&log->lock);
+}
+
+void sp__log_add_place(struct sp__log *log, struct sp__command *command, bool with_text)
+{
+        char epoch[EPOCH_LEN], run_id[SP__RUN_ID_MAX];
+
+        new_epoch(epoch);
+        get_run_id(log, run_id);
+        sp__script_begin(command, SP__SCRIPT_PLACE, with_text, 1, 2);
+        sp__command_text(command, log->hash);
+        sp__command_text(command, epoch);
+        sp__command_text(command, run_id);
+}
+
+void sp__log_add_bump(struct sp__log *log, struct sp__command *command, bool with_text, const uint64_t *tags,
+                      size_t count, bool renew)
+{
+        char epoch[EPOCH_LEN], run_id[SP__RUN_ID_MAX];
+        struct sp__buf packed = SP__BUF_INIT;
+
+        new_epoch(epoch);
+        get_run_id(log, run_id);
+        for (size_t i = 0; i < count; i++)
+                sp__buf_u64(&packed, tags[i]);
+        sp__script_begin(command, SP__SCRIPT_BUMP, with_text, 2, 4);
+        sp__command_text(command, log->hash);
+        sp__command_text(command, log->channel);
+        sp__command_text(command, epoch);
+        sp__command_text(command, run_id);
+        sp__command_int(command, renew ? -1 : SP__LOG_TAGS_MAX);
+        sp__command_arg(command, packed.data ? packed.data : "", packed.len);
+        command->request.failed = command->request.failed || packed.failed;
+        sp__buf_free(&packed);
+}
+
+bool sp__log_read(const redisReply *reply, uint64_t *e, int64_t *n)
+{
+        size_t len;
+        const char *epoch = sp__reply_bytes(sp__reply_at(reply, 0), &len);
+
+        if (!epoch || !sp__reply_int(sp__reply_at(reply, 1), n))
+                return false;
+        *e = epoch_of(epoch, len);
+        return true;
+}
+
+static void pack_tag(uint64_t tag, char out[8])
+{
+        for (int i = 0; i < 8; i++)
+                out[i] = (char)(tag >> (8 * i));
+}
+
+void sp__log_add_tags(struct sp__log *log, struct sp__command *command, const uint64_t *tags, size_t count)
+{
+        char packed[8];
+
+        sp__command_begin(command, 4 + count);
+        sp__command_text(command, "HMGET");
+        sp__command_text(command, log->hash);
+        sp__command_text(command, "@e");
+        sp__command_text(command, "@n");
+        for (size_t i = 0; i < count; i++) {
+                pack_tag(tags[i], packed);
+                sp__command_arg(command, packed, sizeof packed);
+        }
+}
+
+bool sp__log_holds(const redisReply *reply, uint64_t e, int64_t v0, size_t count, int64_t *n)
+{
+        uint64_t epoch;
+
+        if (!sp__log_read(reply, &epoch, n) || epoch != e || v0 > *n)
+                return false;
+        for (size_t i = 0; i < count; i++) {
+                const redisReply *last = sp__reply_at(reply, 2 + i);
+                int64_t number;
+
+                if (!last || (last->type != REDIS_REPLY_NIL && !sp__reply_int(last, &number)))
+                        return false;
+                if (last->type != REDIS_REPLY_NIL && number > v0)
+                        return false;
+        }
+        return true;
+}
+
+/* The first command that a new connection is allowed: if the server is another one than before, or lives anew, what it
+ * has of the log may be old, and the epoch ends. The link's lock is held. */
+static void greet(void *arg, const char *run_id, struct sp__buf *out)
+{
+        struct sp__log *log = arg;
+        char epoch[EPOCH_LEN];
+        const char *words[] = {"EVAL", sp__script_text(SP__SCRIPT_PLACE), "1", log->hash, epoch, run_id};
+
+        new_epoch(epoch);
+        sp__lock(&log->lock);
+        snprintf(log->run_id, sizeof log->run_id, "%s", run_id);
+        sp__unlock(&log->lock);
+        sp__resp_head(out, 6);
+        for (int i = 0; i < 6; i++)
+                sp__resp_bulk(out, words[i], strlen(words[i]));
+}
+
+static void settle(struct sp__log *log)
+{
+        struct sp__list waiting, *link;
+
+        if (atomic_load(&log->settled))
+                return;
+        sp__list_init(&waiting);
+        sp__lock(&log->lock);
+        atomic_store(&log->settled, true);
+        sp__list_join(&waiting, &log->waiting);
+        sp__unlock(&log->lock);
+        while ((link = sp__list_pop(&waiting))) {
+                struct sp__log_waiter *waiter = SP__OF(link, struct sp__log_waiter, link);
+
+                waiter->go(waiter);
+        }
+}
+
+bool sp__log_await(struct sp__log *log, struct sp__log_waiter *waiter)
+{
+        bool waits;
+
+        if (atomic_load(&log->settled))
+                return false;
+        sp__lock(&log->lock);
+        waits = !atomic_load(&log->settled);
+        if (waits)
+                sp__list_push(&log->waiting, &waiter->link);
+        sp__unlock(&log->lock);
+        return waits;
+}
+
+/* A trip of the log's own. */
+struct errand {
+        struct sp__log *log;
+        struct sp__proof proof;
+        uint64_t upto;
+        size_t count;
+        bool all;
+        bool with_text;
+        uint64_t tags[];
+};
+
+static struct errand *errand_new(struct sp__log *log, size_t tags)
+{
+        struct errand *errand = calloc(1, sizeof *errand + tags * sizeof(uint64_t));
+
+        if (!errand)
+                return NULL;
+        errand->log = log;
+        sp__lock(&log->lock);
+        log->trips++;
+        sp__unlock(&log->lock);
+        return errand;
+}
+
+static void errand_end(struct errand *errand)
+{
+        struct sp__log *log = errand->log;
+
+        free(errand);
+        sp__lock(&log->lock);
+        if (--log->trips == 0)
+                pthread_cond_broadcast(&log->idle);
+        sp__unlock(&log->lock);
+}
+
+static void ask(struct sp__log *log);
+static void proved(sp__op *op);
+
+static void send_proof(struct errand *errand)
+{
+        struct sp__command *command = sp__command_new();
+
+        if (!command) {
+                atomic_store(&errand->log->asking, false);
+                errand_end(errand);
+                return;
+        }
+        sp__log_add_place(errand->log, command, errand->with_text);
+        sp__link_run(errand->log->link, command, NULL, proved, errand);
+}
+
+/* A log that went back within its epoch lost something: nobody may trust it any more. */
+static void renew(struct sp__log *log)
+{
+        struct sp__command *command = sp__command_new();
+
+        if (!command)
+                return;
+        sp__log_add_bump(log, command, true, NULL, 0, true);
+        sp__link_run(log->link, command, NULL, NULL, NULL);
+}
+
+static void proved(sp__op *op)
+{
+        struct errand *errand = op->owner;
+        struct sp__log *log = errand->log;
+        struct sp__command *command = sp__command_of(op);
+        uint64_t e;
+        int64_t n;
+
+        if (op->status == SP_OK && sp__command_noscript(command) && !errand->with_text) {
+                errand->with_text = true;
+                send_proof(errand);
+                return;
+        }
+        if (op->status == SP_OK && sp__log_read(command->replies[0], &e, &n) &&
+            sp__mirror_prove(&log->mirror, &errand->proof, e, n) == SP__REGRESSED)
+                renew(log);
+        atomic_store(&log->asking, false);
+        settle(log);
+        errand_end(errand);
+}
+
+/* Any thread. */
+static void ask(struct sp__log *log)
+{
+        struct errand *errand;
+
+        if (atomic_load(&log->ending) || atomic_exchange(&log->asking, true))
+                return;
+        errand = errand_new(log, 0);
+        if (errand && sp__mirror_ask(&log->mirror, &errand->proof)) {
+                send_proof(errand);
+                return;
+        }
+        atomic_store(&log->asking, false);
+        if (errand)
+                errand_end(errand);
+}
+
+static void prove_again(struct sp__timer *timer)
+{
+        struct sp__log *log = SP__OF(timer, struct sp__log, prove_timer);
+
+        if (atomic_load(&log->ending))
+                return;
+        sp__timer_set(log->engine, timer, sp__now() + log->period);
+        ask(log);
+}
+
+static void stream_up(void *arg)
+{
+        struct sp__log *log = arg;
+
+        sp__mirror_up(&log->mirror);
+        ask(log);
+}
+
+static void stream_down(void *arg, const sp_error *why)
+{
+        struct sp__log *log = arg;
+
+        sp__mirror_down(&log->mirror);
+        settle(log);
+}
+
+/* "epoch n tags", eight bytes a tag. What is nothing of the kind is as if it had been lost. */
+static void stream_heard(void *arg, const void *data, size_t len)
+{
+        struct sp__log *log = arg;
+        const char *text = data, *blank = memchr(text, ' ', len), *second;
+        uint64_t tags[HEARD_MAX];
+        size_t left, count = 0;
+        char *end;
+        int64_t n;
+
+        second = blank ? memchr(blank + 1, ' ', (size_t)(text + len - blank - 1)) : NULL;
+        if (!second || !isdigit((unsigned char)blank[1]))
+                return;
+        n = strtoll(blank + 1, &end, 10);
+        left = (size_t)(text + len - second - 1);
+        if (end != second || left % 8 != 0 || left / 8 > HEARD_MAX)
+                return;
+        while (count < left / 8) {
+                tags[count] = sp__get_u64(second + 1 + count * 8);
+                count++;
+        }
+        sp__mirror_hear(&log->mirror, epoch_of(text, (size_t)(blank - text)), n, tags, count);
+        if (!sp__mirror_live(&log->mirror))
+                ask(log);
+}
+
+void sp__log_start(struct sp__log *log)
+{
+        bool first;
+
+        if (!log->link)
+                return;
+        sp__lock(&log->lock);
+        first = !log->started;
+        log->started = true;
+        sp__unlock(&log->lock);
+        if (!first)
+                return;
+        sp__subscriber_start(log->subscriber);
+        sp__timer_set(log->engine, &log->prove_timer, sp__now() + log->period);
+}
+
+void sp__log_acknowledge(struct sp__log *log, uint64_t e, int64_t n, const uint64_t *tags, size_t count)
+{
+        if (!sp__mirror_acknowledge(&log->mirror, e, n, tags, count))
+                ask(log);
+}
+
+static void schedule_retry(struct sp__log *log)
+{
+        int64_t pause;
+
+        sp__lock(&log->lock);
+        pause = RETRY_FIRST << (log->retries < 8 ? log->retries : 8);
+        if (!log->retrying && !atomic_load(&log->ending)) {
+                log->retrying = true;
+                log->retries++;
+                sp__timer_set(log->engine, &log->retry_timer, sp__now() + (pause < RETRY_MOST ? pause : RETRY_MOST));
+        }
+        sp__unlock(&log->lock);
+}
+
+static void retried(sp__op *op);
+
+static void send_retry(struct errand *errand)
+{
+        struct sp__command *command = sp__command_new();
+
+        if (!command) {
+                schedule_retry(errand->log);
+                errand_end(errand);
+                return;
+        }
+        sp__log_add_bump(errand->log, command, errand->with_text, errand->tags, errand->count, errand->all);
+        sp__link_run(errand->log->link, command, NULL, retried, errand);
+}
+
+static void retried(sp__op *op)
+{
+        struct errand *errand = op->owner;
+        struct sp__log *log = errand->log;
+        struct sp__command *command = sp__command_of(op);
+        uint64_t e;
+        int64_t n;
+
+        if (op->status == SP_OK && sp__command_noscript(command) && !errand->with_text) {
+                errand->with_text = true;
+                send_retry(errand);
+                return;
+        }
+        if (op->status == SP_OK && sp__log_read(command->replies[0], &e, &n)) {
+                sp__log_acknowledge(log, e, n, errand->tags, errand->count);
+                sp__mirror_pay(&log->mirror, errand->tags, errand->count, errand->upto, errand->all);
+                sp__lock(&log->lock);
+                log->retries = 0;
+                sp__unlock(&log->lock);
+        }
+        schedule_retry(log);
+        errand_end(errand);
+}
+
+static void retry(struct sp__timer *timer)
+{
+        struct sp__log *log = SP__OF(timer, struct sp__log, retry_timer);
+        struct errand *errand = errand_new(log, RETRY_TAGS);
+
+        sp__lock(&log->lock);
+        log->retrying = false;
+        sp__unlock(&log->lock);
+        if (!errand) {
+                schedule_retry(log);
+                return;
+        }
+        errand->count = sp__mirror_owed(&log->mirror, errand->tags, RETRY_TAGS, &errand->upto, &errand->all);
+        if (errand->count || errand->all)
+                send_retry(errand);
+        else
+                errand_end(errand);
+}
+
+void sp__log_owe(struct sp__log *log, const uint64_t *tags, size_t count)
+{
+        sp__mirror_owe(&log->mirror, tags, count);
+        schedule_retry(log);
+}
+
+static sp_status check_namespace(const char *name, sp_error **error)
+{
+        if (!*name || strlen(name) > SP__NAMESPACE_MAX || strpbrk(name, "{} \r\n"))
+                return sp__fail(error, SP_CONFIG, "cache.namespace must be 1–%d bytes without braces and blanks",
+                                SP__NAMESPACE_MAX);
+        return SP_OK;
+}
+
+static sp_status connect_parts(struct sp__log *log, const sp_config *config, sp_error **error)
+{
+        int64_t connect = sp__config_int(config, "redis", NULL, "connect_timeout") * SP__MS;
+        struct sp__link_options link = {.connect_timeout = connect,
+                                        .timeout = sp__config_int(config, "redis", NULL, "timeout") * SP__MS,
+                                        .greet = greet,
+                                        .arg = log};
+        struct sp__subscriber_options stream = {.connect_timeout = connect,
+                                                .ping = log->period,
+                                                .up = stream_up,
+                                                .message = stream_heard,
+                                                .down = stream_down,
+                                                .arg = log};
+
+        log->link = sp__link_new(log->engine, &log->address, &link);
+        log->subscriber = sp__subscriber_new(log->engine, &log->address, log->channel, &stream);
+        if (log->link && log->subscriber)
+                return SP_OK;
+        sp__link_free(log->link);
+        sp__subscriber_free(log->subscriber, NULL);
+        return sp__fail(error, SP_NOMEM, "no memory or descriptors left for a connection to Redis");
+}
+
+sp_status sp__log_init(struct sp__log *log, const sp_config *config, struct sp__engine *engine, sp_error **error)
+{
+        const char *url = sp__config_text(config, "redis", NULL, "url");
+        const char *name = sp__config_text(config, "cache", NULL, "namespace");
+        int64_t bound = sp__config_int(config, "cache", NULL, "bound") * SP__MS;
+        sp_status status = check_namespace(name, error);
+
+        if (status == SP_OK && *url)
+                status = sp__address_parse(url, &log->address, error);
+        if (status != SP_OK)
+                return status;
+        log->engine = engine;
+        log->period = bound / 3;
+        snprintf(log->hash, sizeof log->hash, "{%s}:v", name);
+        snprintf(log->channel, sizeof log->channel, "{%s}:s", name);
+        sp__mirror_init(&log->mirror, *url != 0, bound);
+        sp__mutex_init(&log->lock);
+        sp__cond_init(&log->idle);
+        sp__list_init(&log->waiting);
+        atomic_init(&log->settled, *url == 0);
+        log->prove_timer.fire = prove_again;
+        log->retry_timer.fire = retry;
+        status = *url ? connect_parts(log, config, error) : SP_OK;
+        if (status != SP_OK)
+                sp__log_destroy(log);
+        return status;
+}
+
+void sp__log_stop(struct sp__log *log)
+{
+        atomic_store(&log->ending, true);
+        sp__timer_stop(log->engine, &log->prove_timer);
+        sp__lock(&log->lock);
+        sp__timer_stop(log->engine, &log->retry_timer);
+        sp__unlock(&log->lock);
+        settle(log);
+}
+
+void sp__log_close(struct sp__log *log)
+{
+        if (log->link)
+                sp__link_close(log->link);
+        sp__lock(&log->lock);
+        while (log->trips > 0)
+                sp__cond_wait(&log->idle, &log->lock, SP__FOREVER);
+        sp__unlock(&log->lock);
+}
+
+void sp__log_destroy(struct sp__log *log)
+{
+        sp__cond_destroy(&log->idle);
+        sp__address_free(&log->address);
+        sp__mirror_destroy(&log->mirror);
+        sp__mutex_destroy(&log->lock);
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * The namespace's invalidation log: the mirror of it, kept true by a subscription and by proofs; the trips that append to
+ * it; what is owed to it while Redis is away. With no Redis it is the mirror alone.
+ *
+ * Threads: any. Its lock is a leaf.
+ */
+#ifndef SP_CACHE_LOG_H
+#define SP_CACHE_LOG_H
+
+#include "cache/mirror.h"
+#include "cache/scripts.h"
+#include "loop/engine.h"
+#include "redis/link.h"
+#include "redis/subscriber.h"
+
+enum { SP__NAMESPACE_MAX = 128, SP__RUN_ID_MAX = 64, SP__LOG_TAGS_MAX = 1000000 };
+
+struct sp__log {
+        struct sp__mirror mirror;
+        struct sp__engine *engine;
+        struct sp__address address;
+        struct sp__link *link; /* NULL: no Redis */
+        struct sp__subscriber *subscriber;
+        char hash[SP__NAMESPACE_MAX + 8];    /* {namespace}:v */
+        char channel[SP__NAMESPACE_MAX + 8]; /* {namespace}:s */
+        int64_t period;                      /* between two proofs */
+        atomic_bool asking;                  /* a proof is under way */
+        atomic_bool settled;                 /* it is known whether Redis answers */
+        atomic_bool ending;
+
+        sp__mutex lock;
+        sp__cond idle;
+        unsigned trips; /* of its own, under way */
+        char run_id[SP__RUN_ID_MAX];
+        bool started;
+        struct sp__list waiting; /* until it is settled */
+        unsigned retries;
+        bool retrying;
+
+        struct sp__timer prove_timer;
+        struct sp__timer retry_timer;
+};
+
+/** Who waits until the log is settled: told once, on any thread, no lock held. */
+struct sp__log_waiter {
+        struct sp__list link;
+        void (*go)(struct sp__log_waiter *waiter);
+};
+
+sp_status sp__log_init(struct sp__log *log, const sp_config *config, struct sp__engine *engine, sp_error **error);
+/** After closing, and after the subscriber ended. */
+void sp__log_destroy(struct sp__log *log);
+/** Connects, once. Any number of calls. */
+void sp__log_start(struct sp__log *log);
+/** false: it is settled, there is nothing to wait for. */
+bool sp__log_await(struct sp__log *log, struct sp__log_waiter *waiter);
+/** No proofs and retries any more. The engine's thread. */
+void sp__log_stop(struct sp__log *log);
+/** After stopping: closes the connection and waits until no trip of its own is under way. Not the engine's thread. */
+void sp__log_close(struct sp__log *log);
+
+/** The call of SP__SCRIPT_PLACE, added to a trip; and its answer. */
+void sp__log_add_place(struct sp__log *log, struct sp__command *command, bool with_text);
+/** The call of SP__SCRIPT_BUMP with the tags. `renew`: begins a new epoch. */
+void sp__log_add_bump(struct sp__log *log, struct sp__command *command, bool with_text, const uint64_t *tags,
+                      size_t count, bool renew);
+/** {epoch, n} as the scripts answer; false: it is not that. */
+bool sp__log_read(const redisReply *reply, uint64_t *e, int64_t *n);
+/** HMGET of the log's place and of tags; whether an entry holds by its answer, and the place's number. */
+void sp__log_add_tags(struct sp__log *log, struct sp__command *command, const uint64_t *tags, size_t count);
+bool sp__log_holds(const redisReply *reply, uint64_t e, int64_t v0, size_t count, int64_t *n);
+
+/** Redis acknowledged a bump of ours; it did not. */
+void sp__log_acknowledge(struct sp__log *log, uint64_t e, int64_t n, const uint64_t *tags, size_t count);
+void sp__log_owe(struct sp__log *log, const uint64_t *tags, size_t count);
+
+#endif

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: MIT */
+/* The public look-up: the in-process level at once, else a seat in the key's flight. */
+#include "cache/flight.h"
+
+#include "core/error.h"
+#include "loop/port.h"
+
+#include <stdlib.h>
+
+int sp_lookup_state(const sp_lookup *lookup)
+{
+        return lookup->state;
+}
+
+sp_value *sp_lookup_value(const sp_lookup *lookup)
+{
+        return lookup->value;
+}
+
+sp_lease *sp_lookup_take_lease(sp_lookup *lookup)
+{
+        sp_lease *lease = lookup->lease;
+
+        lookup->lease = NULL;
+        return lease;
+}
+
+void sp_lookup_free(sp_lookup *lookup)
+{
+        if (!lookup)
+                return;
+        sp_lease_release(lookup->lease);
+        sp_value_unref(lookup->value);
+        free(lookup);
+}
+
+int sp_cache_peek(sp_cache *cache, const void *data, size_t len, sp_value **out)
+{
+        sp_value *value;
+        enum sp__found found;
+
+        if (!cache || sp__cache_admit(cache, NULL, data, len, NULL) != SP_OK)
+                return 0;
+        found = sp__cache_find(cache, data, len, &value, NULL);
+        if (found == SP__FOUND_FRESH) {
+                *out = value;
+                return 1;
+        }
+        if (found == SP__FOUND_STALE)
+                sp_value_unref(value);
+        return 0;
+}
+
+static sp_status out_of_memory(sp_error **error)
+{
+        return sp__fail(error, SP_NOMEM, "out of memory");
+}
+
+/* What the in-process level says. SP_NOT_FOUND: ask on; `stale` has a value then, perhaps. */
+static sp_status find_at_once(sp_cache *cache, const void *data, size_t len, sp_lookup **out, struct sp__item *stale)
+{
+        sp_value *value = NULL;
+
+        if (sp__cache_find(cache, data, len, &value, stale) == SP__FOUND_FRESH) {
+                *out = sp__lookup_new(SP_LOOKUP_HIT, value, NULL);
+                return *out ? SP_OK : SP_NOMEM;
+        }
+        stale->value = value;
+        return SP_NOT_FOUND;
+}
+
+static sp_status wait_for(struct sp__seeker *seeker, const void *data, size_t len, struct sp__item *stale,
+                          sp_lookup **out, sp_error **error)
+{
+        sp__op *op = &seeker->op;
+        sp_status status;
+
+        sp__op_to_caller(op);
+        if (sp__op_enlist(op) != SP_OK) {
+                sp__op_abandon(op);
+                return sp__fail(error, SP_CANCELLED, "%s", sp_status_text(SP_CANCELLED));
+        }
+        sp__seeker_join(seeker, data, len, stale->value ? stale : NULL);
+        sp__op_wait(op);
+        status = op->status;
+        if (status == SP_OK) {
+                *out = op->what;
+                op->what = NULL;
+        } else {
+                sp__error_give(error, op->error);
+                op->error = NULL;
+        }
+        sp__op_unref(op);
+        return status;
+}
+
+sp_status sp_cache_lookup(sp_cache *cache, sp_ctx *ctx, const void *data, size_t len, sp_lookup **out, sp_error **error)
+{
+        sp_status status = sp__cache_admit(cache, ctx, data, len, error);
+        struct sp__item stale = {.value = NULL};
+        struct sp__seeker *seeker;
+
+        if (status != SP_OK)
+                return status;
+        status = find_at_once(cache, data, len, out, &stale);
+        if (status == SP_OK)
+                return SP_OK;
+        if (status == SP_NOMEM)
+                return out_of_memory(error);
+        seeker = sp__seeker_new(cache, ctx, SP__FOREVER, NULL);
+        status = seeker ? wait_for(seeker, data, len, &stale, out, error) : out_of_memory(error);
+        sp_value_unref(stale.value);
+        return status;
+}
+
+static sp_status submit(struct sp__seeker *seeker, const void *data, size_t len, struct sp__item *stale,
+                        sp_lookup *found, sp_queue *queue, uint64_t tag)
+{
+        sp__op *op = &seeker->op;
+        sp_status status = sp__op_to_queue(op, queue, tag);
+
+        if (status == SP_OK)
+                status = sp__op_enlist(op);
+        if (status != SP_OK) {
+                sp_lookup_free(found);
+                sp__op_abandon(op);
+                return status;
+        }
+        if (found)
+                sp__seeker_yield(seeker, found);
+        else
+                sp__seeker_join(seeker, data, len, stale->value ? stale : NULL);
+        sp__op_unref(op);
+        return SP_OK;
+}
+
+sp_status sp_cache_lookup_async(sp_cache *cache, sp_ctx *ctx, const void *data, size_t len, sp_queue *queue,
+                                uint64_t tag)
+{
+        sp_status status = sp__cache_admit(cache, ctx, data, len, NULL);
+        struct sp__item stale = {.value = NULL};
+        struct sp__seeker *seeker;
+        sp_lookup *found = NULL;
+
+        if (status != SP_OK)
+                return status;
+        if (find_at_once(cache, data, len, &found, &stale) == SP_NOMEM)
+                return SP_NOMEM;
+        seeker = sp__seeker_new(cache, ctx, SP__FOREVER, NULL);
+        if (seeker)
+                status = submit(seeker, data, len, &stale, found, queue, tag);
+        else
+                sp_lookup_free(found);
+        sp_value_unref(stale.value);
+        return seeker ? status : SP_NOMEM;
+}

@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: MIT */
+/* Query through the cache: look-up, statement and fill as steps of one operation, none of which needs the caller's code. */
+#include "cache/lease.h"
+
+#include "core/error.h"
+#include "core/params.h"
+#include "loop/port.h"
+#include "pg/pool.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { OID_JSON = 114, OID_JSONB = 3802 };
+
+struct query {
+        sp__op op;
+        sp_cache *cache;
+        sp_pool *pool;
+        sp_stmt *stmt; /* a reference */
+        sp_params *params;
+        uint32_t mode;
+        bool refreshing; /* it was answered with a stale value; nobody waits for the rest */
+        sp_lease *lease;
+        sp_value *value;
+        size_t len;
+        char key[];
+};
+
+static struct query *query_of(sp__op *op)
+{
+        return SP__OF(op, struct query, op);
+}
+
+static void cancel(sp__op *op, sp_status why)
+{
+        struct sp__batch done;
+
+        sp__batch_init(&done);
+        sp__op_fail(op, why, sp__error_new(why, NULL, "a query through the cache: %s", sp_status_text(why)), &done);
+        sp__batch_deliver(&done);
+}
+
+static void destroy(sp__op *op)
+{
+        struct query *query = query_of(op);
+        sp_cache *cache = query->cache;
+
+        sp_lease_release(query->lease);
+        sp_value_unref(query->value);
+        sp_params_free(query->params);
+        sp_stmt_unref(query->stmt);
+        free(query);
+        sp__cache_rest(cache);
+}
+
+static const struct sp__op_kind query_kind = {.cancel = cancel, .destroy = destroy};
+
+static void unref_value(void *value)
+{
+        sp_value_unref(value);
+}
+
+/* The answer; an absent value is none. */
+static void answer(struct query *query, sp_value *value)
+{
+        struct sp__batch done;
+
+        sp__batch_init(&done);
+        if (sp_value_codec(value) == SP_CODEC_ABSENT)
+                sp__op_fail(&query->op, SP_NOT_FOUND, sp__error_new(SP_NOT_FOUND, NULL, "the query had no row"), &done);
+        else
+                sp__op_yield(&query->op, SP__YIELD_VALUE, sp_value_ref(value), unref_value, &done);
+        sp__batch_deliver(&done);
+}
+
+static void fail(struct query *query, sp_status status, const sp_error *error)
+{
+        struct sp__batch done;
+
+        sp__batch_init(&done);
+        sp__op_fail(&query->op, status, sp__error_copy(error), &done);
+        sp__batch_deliver(&done);
+}
+
+static sp__op *caller_of(struct query *query)
+{
+        return query->refreshing ? NULL : query->op.caller;
+}
+
+static sp_value *value_of_cell(sp_result *result)
+{
+        uint32_t type = sp_result_columns(result) ? sp_result_type(result, 0) : 0;
+        size_t len = 0;
+        const void *cell = sp_result_rows(result) ? sp_result_get(result, 0, 0, &len) : NULL;
+
+        if (!cell)
+                return sp_value_new(NULL, 0, SP_CODEC_ABSENT);
+        return sp_value_new(cell, len, type == OID_JSON || type == OID_JSONB ? SP_CODEC_JSON : SP_CODEC_TEXT);
+}
+
+static sp_value *value_of(struct query *query, sp_result *result)
+{
+        const void *packed;
+        size_t len;
+
+        if (query->mode == SP_QUERY_CELL)
+                return value_of_cell(result);
+        packed = sp_result_pack(result, &len);
+        return packed ? sp_value_new(packed, len, SP_CODEC_RESULT) : NULL;
+}
+
+static void filled(sp__op *op)
+{
+        struct query *query = op->owner;
+
+        answer(query, query->value);
+        sp__op_unref(&query->op);
+}
+
+/* The value is right, whether or not it could be stored. */
+static void fill(struct query *query)
+{
+        sp_lease *lease = query->lease;
+        size_t len;
+
+        query->lease = NULL;
+        sp_value_data(query->value, &len);
+        if ((int64_t)len <= query->cache->value_max) {
+                if (sp__lease_fill_step(lease, query->value, caller_of(query), filled, query))
+                        return;
+        } else {
+                sp_lease_release(lease);
+        }
+        answer(query, query->value);
+        sp__op_unref(&query->op);
+}
+
+static void loaded(sp__op *op)
+{
+        struct query *query = op->owner;
+        sp_result *result = NULL;
+
+        if (op->status == SP_OK) {
+                result = op->what;
+                op->what = NULL;
+                query->value = value_of(query, result);
+                sp_result_free(result);
+        }
+        if (query->value) {
+                fill(query);
+                return;
+        }
+        sp_lease_release(query->lease);
+        query->lease = NULL;
+        fail(query, op->status == SP_OK ? SP_NOMEM : op->status, op->error);
+        sp__op_unref(&query->op);
+}
+
+static void load(struct query *query)
+{
+        sp_ctx *ctx = query->refreshing ? NULL : query->op.ctx;
+        int64_t deadline = query->refreshing ? SP__FOREVER : query->op.deadline;
+        sp_error *error = NULL;
+        sp_status status = sp__pool_step(query->pool, ctx, deadline, query->stmt, query->params, caller_of(query),
+                                         loaded, query, &error);
+
+        if (status == SP_OK)
+                return;
+        sp_lease_release(query->lease);
+        query->lease = NULL;
+        fail(query, status, error);
+        sp_error_free(error);
+        sp__op_unref(&query->op);
+}
+
+static void found(sp__op *op)
+{
+        struct query *query = op->owner;
+        sp_lookup *lookup = op->what;
+
+        if (op->status != SP_OK) {
+                fail(query, op->status, op->error);
+                sp__op_unref(&query->op);
+                return;
+        }
+        query->lease = sp_lookup_take_lease(lookup);
+        if (lookup->value) {
+                query->refreshing = true;
+                answer(query, lookup->value);
+        }
+        if (query->lease && (query->refreshing || sp__op_pending(&query->op)))
+                load(query);
+        else
+                sp__op_unref(&query->op);
+}
+
+static struct query *query_new(sp_cache *cache, sp_pool *pool, sp_ctx *ctx, const void *data, size_t len,
+                               const sp_stmt *stmt, const sp_params *params, uint32_t mode)
+{
+        struct query *query = calloc(1, sizeof *query + len);
+
+        if (!query)
+                return NULL;
+        sp__op_init(&query->op, &query_kind, ctx, SP__FOREVER);
+        query->cache = cache;
+        query->pool = pool;
+        query->stmt = sp_stmt_ref((sp_stmt *)(uintptr_t)stmt);
+        query->mode = mode;
+        query->len = len;
+        memcpy(query->key, data, len);
+        sp__cache_work(cache);
+        if (params && !(query->params = sp__params_copy(params))) {
+                sp__op_unref(&query->op);
+                return NULL;
+        }
+        return query;
+}
+
+/* Begins; the machine holds a reference of its own until it ended. */
+static void start(struct query *query, struct sp__item *stale)
+{
+        sp__op *op = &query->op;
+
+        sp__op_ref(op);
+        if (sp__lookup_step(query->cache, op->ctx, op->deadline, query->key, query->len, op->caller,
+                            stale->value ? stale : NULL, found, query))
+                return;
+        fail(query, SP_NOMEM, NULL);
+        sp__op_unref(op);
+}
+
+static sp_status admit(sp_cache *cache, sp_pool *pool, sp_ctx *ctx, const void *data, size_t len, const sp_stmt *stmt,
+                       uint32_t mode, sp_error **error)
+{
+        if (!pool || !stmt || mode > SP_QUERY_CELL)
+                return sp__fail(error, SP_INVALID, "a query needs a pool, a statement and a mode");
+        return sp__cache_admit(cache, ctx, data, len, error);
+}
+
+static sp_status take_hit(sp_value *value, sp_value **out, sp_error **error)
+{
+        if (sp_value_codec(value) == SP_CODEC_ABSENT) {
+                sp_value_unref(value);
+                return sp__fail(error, SP_NOT_FOUND, "the query had no row");
+        }
+        *out = value;
+        return SP_OK;
+}
+
+static sp_status wait_for(struct query *query, struct sp__item *stale, sp_value **out, sp_error **error)
+{
+        sp__op *op = &query->op;
+        sp_status status;
+
+        sp__op_to_caller(op);
+        if (sp__op_enlist(op) != SP_OK) {
+                sp__op_abandon(op);
+                return sp__fail(error, SP_CANCELLED, "%s", sp_status_text(SP_CANCELLED));
+        }
+        start(query, stale);
+        sp__op_wait(op);
+        status = op->status;
+        if (status == SP_OK) {
+                *out = op->what;
+                op->what = NULL;
+        } else {
+                sp__error_give(error, op->error);
+                op->error = NULL;
+        }
+        sp__op_unref(op);
+        return status;
+}
+
+sp_status sp_cache_query(sp_cache *cache, sp_pool *pool, sp_ctx *ctx, const void *data, size_t len, const sp_stmt *stmt,
+                         const sp_params *params, uint32_t mode, sp_value **out, sp_error **error)
+{
+        sp_status status = admit(cache, pool, ctx, data, len, stmt, mode, error);
+        struct sp__item stale = {.value = NULL};
+        struct query *query;
+        sp_value *value = NULL;
+
+        if (status != SP_OK)
+                return status;
+        if (sp__cache_find(cache, data, len, &value, &stale) == SP__FOUND_FRESH)
+                return take_hit(value, out, error);
+        stale.value = value;
+        query = query_new(cache, pool, ctx, data, len, stmt, params, mode);
+        status = query ? wait_for(query, &stale, out, error) : sp__fail(error, SP_NOMEM, "out of memory");
+        sp_value_unref(value);
+        return status;
+}
+
+sp_status sp_cache_query_async(sp_cache *cache, sp_pool *pool, sp_ctx *ctx, const void *data, size_t len,
+                               const sp_stmt *stmt, const sp_params *params, uint32_t mode, sp_queue *queue,
+                               uint64_t tag)
+{
+        sp_status status = admit(cache, pool, ctx, data, len, stmt, mode, NULL);
+        struct sp__item stale = {.value = NULL};
+        struct query *query;
+        sp_value *value = NULL;
+        bool fresh;
+
+        if (status != SP_OK)
+                return status;
+        query = query_new(cache, pool, ctx, data, len, stmt, params, mode);
+        if (!query)
+                return SP_NOMEM;
+        status = sp__op_to_queue(&query->op, queue, tag);
+        if (status == SP_OK)
+                status = sp__op_enlist(&query->op);
+        if (status != SP_OK) {
+                sp__op_abandon(&query->op);
+                return status;
+        }
+        fresh = sp__cache_find(cache, data, len, &value, &stale) == SP__FOUND_FRESH;
+        stale.value = value;
+        if (fresh)
+                answer(query, value);
+        else
+                start(query, &stale);
+        sp_value_unref(value);
+        sp__op_unref(&query->op);
+        return SP_OK;
+}

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+/* What the cache counts. A stale answer counts as a hit; one count a look-up. */
+#include "cache/cache.h"
+
+#include "base/buf.h"
+#include "observe/histogram.h"
+
+static int64_t read_counter(const _Atomic int64_t *counter)
+{
+        return atomic_load_explicit((_Atomic int64_t *)(uintptr_t)counter, memory_order_relaxed);
+}
+
+int64_t sp_cache_hits(const sp_cache *cache)
+{
+        return read_counter(&cache->hits) + read_counter(&cache->stales);
+}
+
+int64_t sp_cache_misses(const sp_cache *cache)
+{
+        return read_counter(&cache->misses);
+}
+
+double sp_cache_hit_rate(const sp_cache *cache)
+{
+        int64_t hits = sp_cache_hits(cache), all = hits + sp_cache_misses(cache);
+
+        return all ? (double)hits / (double)all : 0;
+}
+
+sp_status sp_cache_report(const sp_cache *cache, sp_value **out)
+{
+        struct sp__buf text = SP__BUF_INIT;
+        sp_value *value = NULL;
+
+        sp__buf_format(&text, "{\"cache_hits_total\":%lld,\"cache_misses_total\":%lld,\"cache_hit_rate\":%.2f}",
+                       (long long)sp_cache_hits(cache), (long long)sp_cache_misses(cache),
+                       sp_cache_hit_rate(cache) * 100);
+        if (!text.failed)
+                value = sp_value_new(text.data, text.len, SP_CODEC_JSON);
+        sp__buf_free(&text);
+        if (!value)
+                return SP_NOMEM;
+        *out = value;
+        return SP_OK;
+}
+
+static void collect_requests(const sp_cache *cache, struct sp__expo *expo)
+{
+        const struct {
+                const char *result;
+                const _Atomic int64_t *counter;
+        } rows[] = {
+            {"hit", &cache->hits}, {"stale", &cache->stales}, {"miss", &cache->misses}, {"error", &cache->errors}};
+
+        sp__expo_family(expo, "sugarperf_cache_requests", "counter", "Look-ups by what they found.");
+        for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+                sp__expo_sample(expo, "_total", (const char *[]){"cache", "default", "result", rows[i].result, NULL},
+                                (double)read_counter(rows[i].counter));
+}
+
+static void collect_store(sp_cache *cache, const char *const labels[], struct sp__expo *expo)
+{
+        struct sp__store_stats stats = {.entries = 0};
+
+        if (cache->store)
+                sp__store_stats(cache->store, &stats);
+        sp__expo_family(expo, "sugarperf_cache_memory_bytes", "gauge", "Bytes of the in-process level.");
+        sp__expo_sample(expo, NULL, labels, (double)stats.bytes);
+        sp__expo_family(expo, "sugarperf_cache_memory_entries", "gauge", "Entries of the in-process level.");
+        sp__expo_sample(expo, NULL, labels, (double)stats.entries);
+        sp__expo_family(expo, "sugarperf_cache_evictions", "counter",
+                        "Entries that left the in-process level for want of room.");
+        sp__expo_sample(expo, "_total", labels, (double)stats.evictions);
+}
+
+/* The names of the document that the product was written to. */
+static void collect_aliases(sp_cache *cache, struct sp__expo *expo)
+{
+        sp__expo_family(expo, "cache_hits", "counter", "Look-ups that found a value.");
+        sp__expo_sample(expo, "_total", NULL, (double)sp_cache_hits(cache));
+        sp__expo_family(expo, "cache_misses", "counter", "Look-ups that found none.");
+        sp__expo_sample(expo, "_total", NULL, (double)sp_cache_misses(cache));
+        sp__expo_family(expo, "cache_hit_rate", "gauge", "Share of look-ups that found a value, in percent.");
+        sp__expo_sample(expo, NULL, NULL, sp_cache_hit_rate(cache) * 100);
+}
+
+void sp__cache_collect(void *arg, struct sp__expo *expo)
+{
+        static const char *const labels[] = {"cache", "default", NULL};
+        sp_cache *cache = arg;
+
+        collect_requests(cache, expo);
+        sp__expo_family(expo, "sugarperf_cache_load_duration_seconds", "histogram",
+                        "From granting a lease until it was filled.");
+        sp__expo_histogram(expo, labels, cache->loads);
+        collect_store(cache, labels, expo);
+        sp__expo_family(expo, "sugarperf_cache_live", "gauge",
+                        "1 while the in-process level is proven to be coherent, else 0.");
+        sp__expo_sample(expo, NULL, labels, sp__mirror_live(&cache->log.mirror));
+        collect_aliases(cache, expo);
+}

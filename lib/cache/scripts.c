@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+#include "cache/scripts.h"
+
+#include <openssl/sha.h>
+#include <stdio.h>
+#include <string.h>
+
+/* @e: epoch, @n: sequence, @r: the run of the server that the epoch belongs to. A log without all three was lost. */
+static const char *const texts[SP__SCRIPTS] = {
+    [SP__SCRIPT_PLACE] = "local v = redis.call('hmget', KEYS[1], '@e', '@n', '@r')\n"
+                         "if v[1] and v[2] and v[3] == ARGV[2] then return {v[1], tonumber(v[2])} end\n"
+                         "redis.call('unlink', KEYS[1])\n"
+                         "redis.call('hset', KEYS[1], '@e', ARGV[1], '@n', 0, '@r', ARGV[2])\n"
+                         "return {ARGV[1], 0}\n",
+    [SP__SCRIPT_BUMP] =
+        "local v = redis.call('hmget', KEYS[1], '@e', '@n', '@r')\n"
+        "local e = v[1]\n"
+        "if not e or not v[2] or v[3] ~= ARGV[2] or redis.call('hlen', KEYS[1]) > tonumber(ARGV[3]) then\n"
+        "  e = ARGV[1]\n"
+        "  redis.call('unlink', KEYS[1])\n"
+        "  redis.call('hset', KEYS[1], '@e', e, '@n', 0, '@r', ARGV[2])\n"
+        "end\n"
+        "local n = redis.call('hincrby', KEYS[1], '@n', 1)\n"
+        "local text = string.format('%.0f', n)\n"
+        "for i = 1, #ARGV[4], 8 do\n"
+        "  redis.call('hset', KEYS[1], string.sub(ARGV[4], i, i + 7), text)\n"
+        "end\n"
+        "redis.call('publish', KEYS[2], e .. ' ' .. text .. ' ' .. ARGV[4])\n"
+        "return {e, n}\n",
+    [SP__SCRIPT_ACQUIRE] = "local held = redis.call('get', KEYS[2])\n"
+                           "if not held or held == ARGV[1] or held == ARGV[3] then\n"
+                           "  redis.call('set', KEYS[2], ARGV[1], 'PX', ARGV[2])\n"
+                           "  return {1, redis.call('get', KEYS[1])}\n"
+                           "end\n"
+                           "return {0, redis.call('get', KEYS[1])}\n",
+    [SP__SCRIPT_FILL] = "if redis.call('get', KEYS[2]) ~= ARGV[1] then return 0 end\n"
+                        "redis.call('set', KEYS[1], ARGV[2], 'PX', ARGV[3])\n"
+                        "redis.call('del', KEYS[2])\n"
+                        "return 1\n",
+    [SP__SCRIPT_RELEASE] = "if redis.call('get', KEYS[1]) ~= ARGV[1] then return 0 end\n"
+                           "return redis.call('del', KEYS[1])\n",
+};
+
+static void digest(const char *text, char hex[2 * SHA_DIGEST_LENGTH + 1])
+{
+        unsigned char bytes[SHA_DIGEST_LENGTH];
+
+        SHA1((const unsigned char *)text, strlen(text), bytes);
+        for (int i = 0; i < SHA_DIGEST_LENGTH; i++)
+                snprintf(hex + 2 * (size_t)i, 3, "%02x", bytes[i]);
+}
+
+const char *sp__script_text(enum sp__script script)
+{
+        return texts[script];
+}
+
+void sp__script_begin(struct sp__command *command, enum sp__script script, bool with_text, size_t keys, size_t args)
+{
+        char hex[2 * SHA_DIGEST_LENGTH + 1];
+
+        sp__command_begin(command, 3 + keys + args);
+        if (with_text) {
+                sp__command_text(command, "EVAL");
+                sp__command_text(command, texts[script]);
+        } else {
+                digest(texts[script], hex);
+                sp__command_text(command, "EVALSHA");
+                sp__command_text(command, hex);
+        }
+        sp__command_int(command, (int64_t)keys);
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/** The scripts that Redis runs for us, called by their digest; after SCRIPT FLUSH once more with their text. */
+#ifndef SP_CACHE_SCRIPTS_H
+#define SP_CACHE_SCRIPTS_H
+
+#include "redis/command.h"
+
+enum sp__script {
+        /** V · epoch, run id → {epoch, n}: where the log is; begins a new epoch where it was lost. */
+        SP__SCRIPT_PLACE,
+        /** V, channel · epoch, run id, tags at most, tags (8 bytes each) → {epoch, n}: the log's next entry. */
+        SP__SCRIPT_BUMP,
+        /** k, k's lease · token, ms, former token → {1 or 0, k's value}. */
+        SP__SCRIPT_ACQUIRE,
+        /** k, k's lease · token, entry, ms → 1 or 0. */
+        SP__SCRIPT_FILL,
+        /** k's lease · token → 1 or 0. */
+        SP__SCRIPT_RELEASE,
+        SP__SCRIPTS
+};
+
+/** Adds the script's call with `keys` keys and `args` arguments, which are to be added next. */
+void sp__script_begin(struct sp__command *command, enum sp__script script, bool with_text, size_t keys, size_t args);
+/** The same as bytes, for a greeting. Always with its text. */
+const char *sp__script_text(enum sp__script script);
+
+#endif

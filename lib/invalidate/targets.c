@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT */
+#include "invalidate/targets.h"
+
+#include "cache/cache.h"
+#include "core/error.h"
+#include "core/params.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { NAME_MAX_LEN = 256 };
+
+sp_targets *sp_targets_new(void)
+{
+        return calloc(1, sizeof(sp_targets));
+}
+
+void sp_targets_free(sp_targets *targets)
+{
+        if (!targets)
+                return;
+        for (size_t i = 0; i < targets->count; i++)
+                sp_params_free(targets->all[i].params);
+        sp__buf_free(&targets->bytes);
+        free(targets);
+}
+
+/* Takes the parameters. */
+static sp_status add(sp_targets *targets, enum sp__target_kind kind, const void *data, size_t len, sp_params *params)
+{
+        size_t at = targets->bytes.len;
+
+        sp__buf_add(&targets->bytes, data, len);
+        /* A pattern is used as text. */
+        sp__buf_char(&targets->bytes, 0);
+        if (targets->bytes.failed) {
+                sp_params_free(params);
+                return SP_NOMEM;
+        }
+        targets->all[targets->count++] = (struct sp__target){.kind = kind, .at = at, .len = len, .params = params};
+        return SP_OK;
+}
+
+static sp_status admit(const sp_targets *targets, const void *data, size_t len, size_t max)
+{
+        if (!targets || !data || len == 0)
+                return SP_INVALID;
+        return len > max || targets->count == SP__TARGETS_MAX ? SP_LIMIT : SP_OK;
+}
+
+sp_status sp_targets_key(sp_targets *targets, const void *data, size_t len)
+{
+        sp_status status = admit(targets, data, len, SP_KEY_MAX);
+
+        return status == SP_OK ? add(targets, SP__TARGET_KEY, data, len, NULL) : status;
+}
+
+sp_status sp_targets_tag(sp_targets *targets, const void *data, size_t len)
+{
+        sp_status status = admit(targets, data, len, NAME_MAX_LEN);
+
+        return status == SP_OK ? add(targets, SP__TARGET_NAME, data, len, NULL) : status;
+}
+
+sp_status sp_targets_pattern(sp_targets *targets, const char *pattern, const sp_params *params)
+{
+        sp_status status = admit(targets, pattern, pattern ? strlen(pattern) : 0, SP_KEY_MAX);
+        sp_params *copy;
+
+        if (status != SP_OK)
+                return status;
+        copy = sp__params_copy(params);
+        if (params && !copy)
+                return SP_NOMEM;
+        return add(targets, SP__TARGET_PATTERN, pattern, strlen(pattern), copy);
+}
+
+static sp_status pattern_tag(const char *pattern, const sp_params *params, const struct sp__keys *keys, uint64_t *tag,
+                             sp_error **error)
+{
+        const sp_template *tmpl = sp__keys_pattern(keys, pattern);
+        char text[SP_KEY_MAX];
+        sp_status status;
+        size_t len;
+
+        if (!tmpl)
+                return sp__fail(error, SP_INVALID, "no template declared the pattern \"%.128s\"", pattern);
+        status = sp__pattern_format(tmpl, pattern, params, text, sizeof text, &len, error);
+        if (status == SP_OK)
+                *tag = sp__tag_of_pattern(text, len);
+        return status;
+}
+
+sp_status sp__targets_tags(const sp_targets *targets, const struct sp__keys *keys, uint64_t *tags, sp_error **error)
+{
+        sp_status status = SP_OK;
+
+        for (size_t i = 0; i < targets->count && status == SP_OK; i++) {
+                const struct sp__target *target = &targets->all[i];
+                const char *text = targets->bytes.data + target->at;
+
+                if (target->kind == SP__TARGET_KEY)
+                        tags[i] = sp__tag_of_key(text, target->len);
+                else if (target->kind == SP__TARGET_NAME)
+                        tags[i] = sp__tag_of_name(text, target->len);
+                else
+                        status = pattern_tag(text, target->params, keys, &tags[i], error);
+        }
+        return status;
+}

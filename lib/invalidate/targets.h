@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/** What is to be invalidated, as it was named; a cache makes tags of it. One thread at a time. */
+#ifndef SP_INVALIDATE_TARGETS_H
+#define SP_INVALIDATE_TARGETS_H
+
+#include "base/buf.h"
+#include "key/registry.h"
+
+#include <sugarperf/invalidate.h>
+
+enum { SP__TARGETS_MAX = 1024 };
+
+enum sp__target_kind { SP__TARGET_KEY, SP__TARGET_NAME, SP__TARGET_PATTERN };
+
+struct sp__target {
+        enum sp__target_kind kind;
+        size_t at; /* in `bytes` */
+        size_t len;
+        sp_params *params; /* of a pattern, a copy, may be NULL */
+};
+
+struct sp_targets {
+        struct sp__buf bytes;
+        size_t count;
+        struct sp__target all[SP__TARGETS_MAX];
+};
+
+/** The tags of all targets; `tags` has room for SP__TARGETS_MAX. SP_INVALID names a pattern that nobody declared. */
+sp_status sp__targets_tags(const sp_targets *targets, const struct sp__keys *keys, uint64_t *tags, sp_error **error);
+
+#endif
