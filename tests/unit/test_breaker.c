@@ -387,6 +387,8 @@ static void test_a_permit_counts_once_among_many_in_flight_and_old_ones_still_co
         }
         for (int i = 0; i < 100; i++)
                 assert_int_equal(sp_breaker_acquire(rig.breaker, &permits[SP__PERMITS + i]), SP_OK);
+        for (int i = 0; i < 99; i++)
+                sp_breaker_release(rig.breaker, permits[SP__PERMITS + i]);
         for (int i = 1; i < 100; i += 2)
                 sp_breaker_record(rig.breaker, permits[i], BAD, 1);
         assert_int_equal(sp_breaker_failures(rig.breaker), SP__PERMITS / 2 + 50);
@@ -394,8 +396,8 @@ static void test_a_permit_counts_once_among_many_in_flight_and_old_ones_still_co
         sp_breaker_record(rig.breaker, permits[SP__PERMITS + 99] + 1, BAD, 1);
         sp_breaker_record(rig.breaker, UINT64_MAX, BAD, 1);
         assert_int_equal(sp_breaker_failures(rig.breaker), SP__PERMITS / 2 + 50);
-        sp_breaker_record(rig.breaker, permits[SP__PERMITS], 99, 1);
-        assert_int_equal(sp__breaker_calls(rig.breaker, NEUTRAL), 1);
+        sp_breaker_record(rig.breaker, permits[SP__PERMITS + 99], 99, 1);
+        assert_int_equal(sp__breaker_calls(rig.breaker, NEUTRAL), 100);
         free(permits);
         rig_free(&rig);
 }
