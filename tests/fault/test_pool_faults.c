@@ -20,6 +20,11 @@ static const struct way *way_of(void **state)
         return *state;
 }
 
+static bool of_a_server_away(sp_status status)
+{
+        return status == SP_UNAVAILABLE || status == SP_LOST || status == SP_TIMEOUT;
+}
+
 /* Until the server answers again: each failure in between must be one of a server that is away. */
 static void recovers(const struct way *way, sp_pool *pool)
 {
@@ -28,7 +33,7 @@ static void recovers(const struct way *way, sp_pool *pool)
         sp_status status;
 
         while ((status = way->query(pool, NULL, stmt, NULL, &result, NULL)) != SP_OK)
-                assert_true(status == SP_UNAVAILABLE || status == SP_LOST || status == SP_TIMEOUT);
+                assert_true(of_a_server_away(status));
         sp_result_free(result);
         sp_stmt_unref(stmt);
 }
@@ -63,16 +68,22 @@ static void *load_body(void *arg)
         for (int64_t i = 0; !atomic_load(&load->stop); i++) {
                 sp_params *params = sp_params_new();
                 sp_result *result = NULL;
+                sp_error *error = NULL;
                 sp_status status;
                 size_t len;
+                bool good;
 
                 sp_params_add_int(params, i);
-                status = load->way->query(load->pool, NULL, stmt, params, &result, NULL);
-                if (status == SP_OK
-                        ? strtoll(sp_result_get(result, 0, 0, &len), NULL, 10) != i
-                        : status != SP_UNAVAILABLE && status != SP_LOST && status != SP_TIMEOUT && status != SP_SQL)
+                status = load->way->query(load->pool, NULL, stmt, params, &result, &error);
+                good = status == SP_OK ? strtoll(sp_result_get(result, 0, 0, &len), NULL, 10) == i
+                                       : of_a_server_away(status);
+                if (!good) {
+                        printf("# %s: %s\n", sp_status_name(status),
+                               error ? sp_error_message(error) : "another's answer");
                         atomic_fetch_add(&load->wrong, 1);
+                }
                 atomic_fetch_add(&load->answers, 1);
+                sp_error_free(error);
                 sp_result_free(result);
                 sp_params_free(params);
         }
