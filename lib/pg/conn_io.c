@@ -5,12 +5,33 @@
 #include "core/error.h"
 #include "core/params.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 enum { NULLS_MAX = 8, EVICT_LEN = 64 };
+
+bool sp__conn_watch(struct sp__conn *conn, uint32_t want)
+{
+        int fd = fcntl(PQsocket(conn->pg), F_DUPFD_CLOEXEC, 0);
+
+        if (fd < 0)
+                return false;
+        sp__port_attach(&conn->port, fd, want);
+        return true;
+}
+
+void sp__conn_unwatch(struct sp__conn *conn)
+{
+        int fd = conn->port.fd;
+
+        sp__port_detach(&conn->port);
+        if (fd >= 0)
+                close(fd);
+}
 
 /* One command and its Sync. libpq 17 buffers the Sync; before, it flushes with each. */
 static bool put_sync(PGconn *pg)
@@ -197,7 +218,7 @@ void sp__conn_end(struct sp__conn *conn, sp_error *why, sp_status status)
         struct sp__list *link;
 
         sp__timer_stop(conn->port.engine, &conn->connect_timer);
-        sp__port_detach(&conn->port);
+        sp__conn_unwatch(conn);
         PQfinish(conn->pg);
         conn->pg = NULL;
         conn->ready = conn->lost = false;

@@ -10,6 +10,12 @@ void sp__conn_connect(struct sp__conn *conn);
 void sp__conn_connect_step(struct sp__conn *conn);
 /** The connect time-out; engine's thread, no lock held. */
 void sp__conn_connect_late(struct sp__conn *conn);
+/**
+ * Watches libpq's socket, by a descriptor of our own: libpq closes its own whenever it finds the connection broken, also in a
+ * send by one thread while another one polls, and the number would soon be another connection's. false: none is left.
+ */
+bool sp__conn_watch(struct sp__conn *conn, uint32_t want);
+void sp__conn_unwatch(struct sp__conn *conn);
 /** Buffers a unit: PREPARE where needed, the statement, its Sync. A failure marks the connection lost. */
 void sp__conn_put(struct sp__conn *conn, struct sp__unit *unit, const sp_params *params);
 void sp__conn_write(struct sp__conn *conn);

@@ -19,6 +19,18 @@ static void fail(struct sp__conn *conn)
         sp__conn_end(conn, error, status);
 }
 
+/* The engine takes the next step when the socket is ready. */
+static bool await(struct sp__conn *conn, uint32_t want)
+{
+        if (!sp__conn_watch(conn, want)) {
+                sp__conn_end(conn, sp__error_new(SP_UNAVAILABLE, NULL, "no descriptor is left: raise the open-file limit"),
+                             SP_UNAVAILABLE);
+                return false;
+        }
+        sp__port_engage(&conn->port);
+        return true;
+}
+
 static void stand(struct sp__conn *conn)
 {
         sp__timer_stop(conn->port.engine, &conn->connect_timer);
@@ -27,7 +39,8 @@ static void stand(struct sp__conn *conn)
                 fail(conn);
                 return;
         }
-        sp__port_attach(&conn->port, PQsocket(conn->pg), EPOLLIN);
+        if (!await(conn, EPOLLIN))
+                return;
         sp__prepared_clear(&conn->prepared);
         conn->opened_ns = conn->last_ns = sp__now();
         conn->nulls = 0;
@@ -38,22 +51,20 @@ static void stand(struct sp__conn *conn)
 void sp__conn_connect_step(struct sp__conn *conn)
 {
         /* libpq may close its socket and open another, also under the same number. */
-        sp__port_detach(&conn->port);
+        sp__conn_unwatch(conn);
         switch (PQconnectPoll(conn->pg)) {
         case PGRES_POLLING_READING:
-                sp__port_attach(&conn->port, PQsocket(conn->pg), EPOLLIN);
+                await(conn, EPOLLIN);
                 break;
         case PGRES_POLLING_WRITING:
-                sp__port_attach(&conn->port, PQsocket(conn->pg), EPOLLOUT);
+                await(conn, EPOLLOUT);
                 break;
         case PGRES_POLLING_OK:
                 stand(conn);
                 break;
         default:
                 fail(conn);
-                return;
         }
-        sp__port_engage(&conn->port);
 }
 
 void sp__conn_connect(struct sp__conn *conn)
@@ -74,8 +85,7 @@ void sp__conn_connect(struct sp__conn *conn)
                 /* So that the SQLSTATE of a refusal shows in the message. */
                 PQsetErrorVerbosity(conn->pg, PQERRORS_VERBOSE);
                 sp__timer_set(conn->port.engine, &conn->connect_timer, sp__after_ms(conn->asked_ns, conn->connect_ms));
-                sp__port_attach(&conn->port, PQsocket(conn->pg), EPOLLOUT);
-                sp__port_engage(&conn->port);
+                await(conn, EPOLLOUT);
         }
         sp__unlock(&conn->port.lock);
 }

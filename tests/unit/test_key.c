@@ -293,6 +293,7 @@ static void test_only_the_template_s_own_keys_match(void **state)
             "rec:user:~0EC9EB33E74510BCDD1F2EA55206E82F21649C5C2BECBF2B433EB475B34C01BD:b",
         };
         sp_template *tmpl = template("rec:user:{id}:{part}"), *secret = template("rec:user:{id!}:b");
+        sp_template *many = template("a:a:a:a:a:a:a:a:a:a:a:a:a:a:a:a:a:a:a:a:a:a:a:a:a:a:a:a:a:a:a:{x}");
         sp_params *out = sp_params_new();
         char longer[200];
 
@@ -306,7 +307,11 @@ static void test_only_the_template_s_own_keys_match(void **state)
         assert_false(sp__template_matches(secret, "rec:user:plain:b", 16));
         snprintf(longer, sizeof longer, "rec:user:%0129d:b", 1);
         assert_false(sp__template_matches(tmpl, longer, strlen(longer)));
+        memset(longer, ':', sizeof longer);
+        assert_false(sp__template_matches(tmpl, longer, sizeof longer));
+        assert_false(sp__template_matches(many, longer, sizeof longer));
         sp_params_free(out);
+        sp_template_unref(many);
         sp_template_unref(tmpl);
         sp_template_unref(secret);
 }

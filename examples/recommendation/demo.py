@@ -1,0 +1,219 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""The recommendation service before and after: the naive form and the service on the library under the same load."""
+import argparse
+import json
+import os
+import signal
+import sys
+import time
+
+from measure import Failure, answers, report
+from measure.database import Database, Sampler
+from measure.program import Load, Program
+from measure.redis import Redis
+
+# Seconds of the runs, and how many of what is counted.
+FULL = {'bearable': 20, 'heavy': 6, 'grace': 5, 'document': 24, 'warm': 30, 'single': 200, 'saves': 2000, 'checked': 40}
+QUICK = {'bearable': 4, 'heavy': 3, 'grace': 1, 'document': 4, 'warm': 9, 'single': 40, 'saves': 500, 'checked': 12}
+SMOKE = {'bearable': 1, 'heavy': 1, 'grace': 1, 'document': 2, 'warm': 1, 'single': 10, 'saves': 50, 'checked': 12}
+HEAVY_RATE = 1000
+POOL_MAX = 20
+STARTED = time.monotonic()
+
+
+def say(text):
+    print(f'[{time.monotonic() - STARTED:5.1f} s] {text}', file=sys.stderr, flush=True)
+
+
+def parse():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('--build', required=True, help="meson's build folder")
+    parser.add_argument('--quick', action='store_true', help='shorter runs over the same data: under one minute')
+    parser.add_argument('--smoke', action='store_true', help='a second each: whether it works; the figures mean nothing')
+    parser.add_argument('--keep', action='store_true', help='stay up at the end and say where')
+    parser.add_argument('--scale', type=float, default=1, help='of the data; 1: 100,000 contents')
+    parser.add_argument('--json', help='write all that was measured to this file')
+    return parser.parse_args()
+
+
+def sizes_of(scale):
+    if not 0.001 <= scale <= 100:
+        raise Failure('--scale must be from 0.001 to 100')
+    return {'users': int(50000 * scale), 'contents': int(100000 * scale), 'interactions': int(1000000 * scale), 'tags': 500}
+
+
+def variable(name):
+    value = os.environ.get(name)
+    if not value:
+        raise Failure(f'{name} is not set: ./run demo starts private servers where none are given')
+    return value
+
+
+class Demo:
+    def __init__(self, options, database):
+        self.options, self.database = options, database
+        self.times = SMOKE if options.smoke else QUICK if options.quick else FULL
+        self.sizes = sizes_of(options.scale)
+        self.load = Load(options.build, self.sizes)
+        self.result = {'sizes': self.sizes, 'heavy_rate': HEAVY_RATE, 'document_seconds': self.times['document'],
+                       'pool_max': POOL_MAX, 'naive': {}, 'library': {}}
+
+    def fill(self):
+        say('data: {users:,} users, {contents:,} contents, {interactions:,} interactions, {tags} tags, skewed by '
+            "Zipf's law".format(**self.sizes))
+        self.database.create()
+        self.database.run_file('schema.sql')
+        self.database.run_file('data.sql', **self.sizes)
+        say('foreign keys, statistics')
+        self.database.run_file('keys.sql')
+        self.database.vacuum()
+
+    def heavy(self, program, application, side):
+        with Sampler(self.database, application) as sampler:
+            side['heavy'] = self.load.run(program, rate=HEAVY_RATE, seconds=self.times['heavy'], seed=3,
+                                          grace=self.times['grace'])
+        side['connections'] = sampler.summary()
+
+    def measure_naive(self):
+        side = self.result['naive']
+        with Program(self.options.build, 'naive', {'DATABASE_URL': self.database.url}) as program:
+            say(f'naive form, no indexes, 10 connections, at {program.url}')
+            side['single'] = self.load.run(program, profile='single', count=max(10, self.times['single'] // 4), seed=5)
+            say("  the document's load test")
+            side['document'] = self.load.run(program, profile='document', seconds=self.times['document'])
+            say(f"  {self.times['saves']} saves, one a content")
+            side['scores'] = program.json('POST', f"/admin/scores?limit={self.times['saves']}")
+            side['scores_ms'] = side['scores']['milliseconds'] * 10000 / max(1, side['scores']['rows'])
+            say(f'  {HEAVY_RATE} requests/s for {self.times["heavy"]} s, to saturate it')
+            self.heavy(program, 'naive', side)
+        self.result['rate'] = max(2, round(side['heavy']['achieved'] / 2))
+        with Program(self.options.build, 'naive', {'DATABASE_URL': self.database.url}) as program:
+            say(f"  {self.result['rate']} requests/s for {self.times['bearable']} s, half of what it can answer")
+            side['bearable'] = self.load.run(program, rate=self.result['rate'], seconds=self.times['bearable'], seed=2)
+
+    def measure_library(self, program):
+        side = self.result['library']
+        say(f'service on the library, {POOL_MAX} connections at most, cache empty, at {program.url}')
+        side['single'] = self.load.run(program, profile='single', count=self.times['single'], seed=5)
+        side['scores'] = program.json('POST', '/admin/scores?limit=10000')
+        say(f"  the same load, first {HEAVY_RATE * 2}/s for {self.times['warm']} s to fill the cache")
+        self.load.run(program, rate=HEAVY_RATE * 2, seconds=self.times['warm'], seed=1)
+        say(f"  {self.result['rate']} requests/s for {self.times['bearable']} s")
+        side['bearable'] = self.load.run(program, rate=self.result['rate'], seconds=self.times['bearable'], seed=2)
+        say(f'  {HEAVY_RATE} requests/s for {self.times["heavy"]} s')
+        before = program.json('GET', '/metrics/cache')
+        self.heavy(program, 'recommendation', side)
+        side['hit_rate'] = hit_rate(before, program.json('GET', '/metrics/cache'))
+        say("  the document's load test")
+        side['document'] = self.load.run(program, profile='document', seconds=self.times['document'])
+        side['cache'] = program.json('GET', '/metrics/cache')
+        side['hit_rate_all'] = side['cache']['cache_hit_rate']
+
+    def check(self, program):
+        """Lines that tell which answers differ from plain SQL's, cold and cached, before and after an invalidation."""
+        count = self.times['checked']
+        users = [f'user-{i * (self.sizes["users"] // count)}' for i in range(count)]
+        outsider = self.database.query("SELECT id FROM contents JOIN content_tag_links ON content_id = id"
+                                       " WHERE tag_id = 'tag-0' ORDER BY engagement_score, id LIMIT 1")
+        contents = ['content-0', 'content-7', outsider]
+        say(f'answers of {count} users and {len(contents)} contents against plain SQL')
+        lines = answers.differences(self.database, program, users, contents)
+        lines += answers.differences(self.database, program, users, contents)
+        old = [program.json('GET', f'/recommendations/{user}') for user in users]
+        say('  again, after interactions and an update of all scores')
+        self.result['library']['scores_all'] = answers.change(self.database, program, users[0], outsider)
+        lines += answers.differences(self.database, program, users, contents)
+        changed = sum(program.json('GET', f'/recommendations/{user}') != before for user, before in zip(users, old))
+        if not changed:
+            lines.append('the change showed in no list: this check proves nothing')
+        self.result['checked'] = {'users': count, 'changed': changed, 'differences': lines}
+        return lines
+
+
+def hit_rate(before, after):
+    hits, misses = (after[name] - before[name] for name in ('cache_hits_total', 'cache_misses_total'))
+    return 100 * hits / max(1, hits + misses)
+
+
+def say_verdict(demo):
+    checked = demo.result['checked']
+    for line in checked['differences']:
+        print(f'DIFFERENT {line}')
+    if checked['differences']:
+        return
+    print(f"\nAnswers: the lists of {checked['users']} users and 3 contents are those of a plain SQL query, cold and cached, "
+          f"before and after\ninteractions and an update of all scores, which changed the lists of {checked['changed']} of "
+          'them.')
+
+
+def stay(demo, program):
+    print('\nStill up, until Ctrl-C:')
+    for path in ('/recommendations/user-3?limit=10', '/content/content-7', '/user/user-77/interests', '/metrics',
+                 '/metrics/cache', '/health/database'):
+        print(f'  curl {program.url}{path}')
+    print('  curl -d \'{"userId":"user-3","contentId":"content-7","type":"like"}\' ' + f'{program.url}/interactions')
+    print(f"  psql '{demo.database.url}'", flush=True)
+    try:
+        while program.process.poll() is None:
+            time.sleep(0.5)
+    except KeyboardInterrupt:
+        print()
+
+
+def run(demo, redis_url):
+    demo.fill()
+    demo.measure_naive()
+    say('indexes')
+    demo.database.run_file('indexes.sql')
+    demo.database.vacuum()
+    environment = {'DATABASE_URL': demo.database.url, 'REDIS_URL': redis_url, 'SUGARPERF_POOL_MAX': str(POOL_MAX),
+                   'SUGARPERF_CACHE_NAMESPACE': demo.database.schema}
+    with Program(demo.options.build, 'service', environment) as program:
+        demo.measure_library(program)
+        lines = demo.check(program)
+        demo.result['library']['messages'] = program.messages()
+        print(report.tables(demo.result))
+        say_verdict(demo)
+        if demo.options.json:
+            with open(demo.options.json, 'w', encoding='utf-8') as file:
+                json.dump(demo.result, file, indent=1)
+        if demo.options.keep:
+            stay(demo, program)
+        status = program.stop()
+        if status:
+            lines.append(f'the service ended with status {status}')
+            print(lines[-1])
+    return 1 if lines else 0
+
+
+def interrupted(_signal, _frame):
+    raise KeyboardInterrupt
+
+
+def main():
+    options = parse()
+    signal.signal(signal.SIGTERM, interrupted)
+    redis_url = variable('REDIS_URL')
+    database = Database(variable('DATABASE_URL'), f'sugarperf_demo_{os.getpid()}')
+    with Redis(redis_url) as redis:
+        if redis.holds('rec:*'):
+            raise Failure('this Redis holds keys rec:* of somebody: name another database of it, as in redis://host/15')
+        try:
+            return run(Demo(options, database), redis_url)
+        finally:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            redis.remove('rec:*')
+            redis.remove(f'*{database.schema}*')
+            database.drop()
+
+
+if __name__ == '__main__':
+    try:
+        sys.exit(main())
+    except Failure as failure:
+        print(f'demo: {failure}', file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+/* The recommendation service: what it is configured with, which paths it serves, how it starts and ends. */
+#include "options.h"
+#include "work.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { DRAIN_MS = 5000, HTTP_THREADS = 2 };
+
+static const struct http_route routes[] = {
+    {"GET", "/recommendations/{}", get_recommendations},
+    {"GET", "/content/{}", get_content},
+    {"GET", "/user/{}/interests", get_interests},
+    {"POST", "/content", post_content},
+    {"POST", "/interactions", post_interaction},
+    {"POST", "/admin/scores", post_scores},
+    {"GET", "/metrics", get_metrics},
+    {"GET", "/metrics/cache", get_cache_metrics},
+    {"GET", "/health/database", get_database_health},
+    {NULL, NULL, NULL},
+};
+
+/* The environment wins (DATABASE_URL, REDIS_URL, SUGARPERF_…); the document's figures are the library's defaults. */
+static sp_status configure(sp_config *config, sp_error **error)
+{
+        sp_status status = sp_config_env(config, error);
+
+        if (status == SP_OK)
+                status = sp_config_set(config, "pool.application_name", "recommendation", error);
+        return status;
+}
+
+static sp_status client_new(struct service *service, sp_error **error)
+{
+        sp_config *config = sp_config_new();
+        sp_status status = config ? configure(config, error) : SP_NOMEM;
+
+        if (status == SP_OK)
+                status = sp_client_new(config, &service->client, error);
+        sp_config_free(config);
+        return status;
+}
+
+static sp_status service_start(struct service *service, sp_error **error)
+{
+        sp_status status = client_new(service, error);
+
+        if (status != SP_OK)
+                return status;
+        service->pool = sp_client_pool(service->client, NULL);
+        service->cache = sp_client_cache(service->client);
+        service->profiler = sp_client_profiler(service->client);
+        service->metrics = sp_client_metrics(service->client);
+        service->breaker = sp_client_breaker(service->client, "database");
+        status = sp_queue_new(0, &service->queue);
+        return status == SP_OK ? catalog_new(service, error) : status;
+}
+
+static void service_stop(struct service *service)
+{
+        if (service->client) {
+                sp_client_close(service->client);
+                if (sp_client_drain(service->client, DRAIN_MS) != SP_OK)
+                        fprintf(stderr, "recommendation-service: some work did not end within %d ms\n", DRAIN_MS);
+        }
+        catalog_free(service);
+        sp_client_free(service->client);
+        sp_queue_free(service->queue);
+}
+
+/* False: the port cannot be had. Else it returns when a signal asked to stop and every request was answered. */
+static bool serve(struct service *service, int port, const sigset_t *signals)
+{
+        struct http_options options = {.port = port, .threads = HTTP_THREADS, .routes = routes, .arg = service};
+        struct http *http = http_start(&options);
+        pthread_t finisher;
+
+        if (!http || pthread_create(&finisher, NULL, work_run, service) != 0) {
+                fprintf(stderr, "recommendation-service: cannot listen on port %d: %s; --port 0 takes a free one\n",
+                        port, strerror(errno));
+                http_stop(http);
+                return false;
+        }
+        stop_wait(signals, http_port(http));
+        http_stop(http);
+        atomic_store(&service->stopping, true);
+        pthread_join(finisher, NULL);
+        return true;
+}
+
+int main(int argc, char **argv)
+{
+        struct service service = {0};
+        int port = options_port(argc, argv, "the recommendation service; see README.md");
+        sp_error *error = NULL;
+        sigset_t signals;
+        bool good;
+
+        stop_prepare(&signals);
+        good = service_start(&service, &error) == SP_OK;
+        if (good)
+                good = serve(&service, port, &signals);
+        else
+                fprintf(stderr, "recommendation-service: %s\n", error ? sp_error_message(error) : "out of memory");
+        sp_error_free(error);
+        service_stop(&service);
+        return good ? 0 : 1;
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+/* What an operator asks: the library knows the answers. */
+#include "work.h"
+
+#include <string.h>
+
+#include <jansson.h>
+
+static void value_release(void *value)
+{
+        sp_value_unref(value);
+}
+
+static void answer_value(struct http_call *call, sp_value *value, const char *type)
+{
+        struct http_body body = {.type = type, .release = value_release, .owner = value};
+
+        body.data = sp_value_data(value, &body.len);
+        http_answer(call, 200, NULL, body);
+}
+
+void get_metrics(void *arg, struct http_call *call, const char *id)
+{
+        struct service *service = arg;
+        const char *accept = http_header(call, "Accept");
+        bool open = accept && strstr(accept, "application/openmetrics-text");
+        sp_value *text;
+
+        if (sp_metrics_text(service->metrics, open ? SP_METRICS_OPENMETRICS : SP_METRICS_PROMETHEUS, &text) != SP_OK)
+                http_error(call, 503, sp_status_text(SP_NOMEM));
+        else
+                answer_value(call, text,
+                             open ? "application/openmetrics-text; version=1.0.0; charset=utf-8"
+                                  : "text/plain; version=0.0.4; charset=utf-8");
+}
+
+void get_cache_metrics(void *arg, struct http_call *call, const char *id)
+{
+        struct service *service = arg;
+        sp_value *report;
+
+        if (sp_cache_report(service->cache, &report) != SP_OK)
+                http_error(call, 503, sp_status_text(SP_NOMEM));
+        else
+                answer_value(call, report, NULL);
+}
+
+static bool healthy(const sp_value *health)
+{
+        size_t len;
+        const char *text = sp_value_data(health, &len);
+        json_t *report = json_loadb(text, len, 0, NULL);
+        const char *status = json_string_value(json_object_get(report, "status"));
+        bool good = status && strcmp(status, "healthy") == 0;
+
+        json_decref(report);
+        return good;
+}
+
+static void checked(struct work *work, sp_completion *completion)
+{
+        sp_value *health = sp_completion_value(completion);
+
+        if (health) {
+                struct http_body body = {.release = value_release, .owner = sp_value_ref(health)};
+
+                body.data = sp_value_data(health, &body.len);
+                work_answer(work, healthy(health) ? 200 : 503, NULL, body);
+        } else {
+                work_answer_failure(work, sp_completion_status(completion));
+        }
+        work_free(work);
+}
+
+void get_database_health(void *arg, struct http_call *call, const char *id)
+{
+        struct service *service = arg;
+        struct work *work = work_new(service, call, "GET /health/database");
+        sp_status status;
+
+        if (!work)
+                return;
+        work->next = checked;
+        status = sp_pool_health_async(service->pool, NULL, service->queue, work_tag(work));
+        if (status != SP_OK) {
+                work_answer_failure(work, status);
+                work_free(work);
+        }
+}

@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: MIT
+"""The example service answers what plain SQL answers, also after writes; it refuses, degrades and ends as it says."""
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+import unittest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+EXAMPLE = os.path.join(ROOT, 'examples', 'recommendation')
+BUILD = os.environ['SP_BUILD_DIR']
+# A database of Redis that no other suite uses.
+REDIS_URL = os.environ['REDIS_URL'].rsplit('/', 1)[0] + '/7'
+sys.path.insert(0, EXAMPLE)
+
+from measure import answers  # noqa: E402  # pylint: disable=wrong-import-position
+from measure.database import Database  # noqa: E402  # pylint: disable=wrong-import-position
+from measure.program import Program, path_of  # noqa: E402  # pylint: disable=wrong-import-position
+from measure.redis import Redis  # noqa: E402  # pylint: disable=wrong-import-position
+
+SIZES = {'users': 500, 'contents': 1000, 'interactions': 5000, 'tags': 100}
+
+
+class Case(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.database = Database(os.environ['DATABASE_URL'], f'recommendation_{os.getpid()}')
+        cls.database.create()
+        cls.addClassCleanup(cls.database.drop)
+        for name in ('schema.sql', 'data.sql', 'keys.sql', 'indexes.sql'):
+            cls.database.run_file(name, **SIZES)
+
+    def setUp(self):
+        self.service = self.start()
+
+    def start(self, **environment):
+        with Redis(REDIS_URL) as redis:
+            redis.call('FLUSHDB')
+        service = Program(BUILD, 'service', {'DATABASE_URL': self.database.url, 'REDIS_URL': REDIS_URL, **environment})
+        self.addCleanup(service.__exit__)
+        return service
+
+    def refused(self, status, method, path, body=None):
+        got, _, text = self.service.request(method, path, body)
+        self.assertEqual(got, status, f'{method} {path}: {text}')
+        self.assertIn('error', json.loads(text))
+        self.assertEqual(text.count('\n'), 1)
+
+
+class Answers(Case):
+    users = [f'user-{i}' for i in range(0, SIZES['users'], 20)] + ['user-nobody']
+
+    def same(self, contents=(), limit=10):
+        self.assertEqual(answers.differences(self.database, self.service, self.users, contents, limit), [])
+
+    def source(self, path):
+        return self.service.request('GET', path)[1]['X-Cache']
+
+    def test_lists_are_those_of_plain_sql_whatever_the_limit(self):
+        for limit in (1, 10, 100):
+            self.same(['content-7'], limit)
+            self.same(['content-7'], limit)
+
+    def test_the_second_answer_comes_from_the_cache(self):
+        for path in ('/recommendations/user-3', '/content/content-7'):
+            self.assertEqual([self.source(path), self.source(path)], ['miss', 'hit'])
+
+    def test_after_interactions_and_new_scores_they_still_are(self):
+        outsider = 'content-500'
+        self.same([outsider])
+        before = [self.service.json('GET', f'/recommendations/{user}') for user in self.users]
+        answers.change(self.database, self.service, self.users[0], outsider)
+        self.same([outsider])
+        self.assertNotEqual(before, [self.service.json('GET', f'/recommendations/{user}') for user in self.users])
+
+    def test_the_check_notices_a_cache_that_was_not_told(self):
+        self.same(['content-7'])
+        self.database.query("UPDATE contents SET title = 'behind the back of the cache'")
+        lines = answers.differences(self.database, self.service, self.users, ['content-7'])
+        self.assertEqual(len(lines), len(self.users) + 1)
+
+    def test_an_interaction_drops_its_user_s_lists_and_its_content_alone(self):
+        paths = ['/recommendations/user-3?limit=5', '/recommendations/user-3', '/content/content-7',
+                 '/recommendations/user-4', '/content/content-8']
+        for path in paths:
+            self.source(path)
+        count = self.service.json('GET', '/content/content-7')['like_count']
+        self.service.json('POST', '/interactions', {'userId': 'user-3', 'contentId': 'content-7', 'type': 'like'})
+        self.assertEqual([self.source(path) for path in paths], ['miss', 'miss', 'miss', 'hit', 'hit'])
+        self.assertEqual(self.service.json('GET', '/content/content-7')['like_count'], count + 1)
+
+    def test_a_new_content_shows_where_it_belongs(self):
+        self.refused(404, 'GET', '/content/fresh')
+        self.same(limit=100)
+        self.service.json('POST', '/content', {'id': 'fresh', 'creatorId': 'user-1', 'title': 'Fresh', 'tags': ['tag-0']})
+        self.same(['fresh'], limit=100)
+        self.refused(409, 'POST', '/content', {'id': 'fresh', 'creatorId': 'user-1', 'title': 'Again'})
+
+    def test_interests_are_the_user_s_tags(self):
+        want = self.database.query("SELECT count(*) FROM user_interests WHERE user_id = 'user-4'")
+        for _ in range(2):
+            self.assertEqual(len(self.service.json('GET', '/user/user-4/interests')), int(want))
+
+    def test_scores_are_the_document_s_formula(self):
+        report = self.service.json('POST', '/admin/scores')
+        self.assertEqual(report['rows'], int(self.database.query('SELECT count(*) FROM contents')))
+        self.assertEqual(self.database.query(
+            "SELECT count(*) FROM contents WHERE abs(engagement_score - (view_count + like_count * 5 + share_count * 10)"
+            " / (1 + POW(2, -least(EXTRACT(EPOCH FROM (NOW() - created_at)) / (24 * 60 * 60), 100))))"
+            " > 1e-3 * engagement_score"), '0')
+
+
+class Refusals(Case):
+    def test_bad_requests_are_one_line_with_the_right_status(self):
+        for limit in ('0', '101', '-1', '+5', '1e1', 'ten', '', '99999999999999999999'):
+            self.refused(400, 'GET', f'/recommendations/user-3?limit={limit}')
+        for path in ('/recommendations/us%20er', '/recommendations/%22', '/recommendations/' + 'x' * 129, '/recommendations/',
+                     '/content/%C3%BC'):
+            self.refused(400, 'GET', path)
+        self.refused(404, 'GET', '/content/nothing')
+        self.refused(404, 'GET', '/content/nothing')
+        self.refused(404, 'GET', '/nowhere')
+        self.refused(404, 'GET', '/content/a/b')
+        self.refused(405, 'DELETE', '/content/content-7')
+
+    def test_bad_bodies_are_refused(self):
+        good = {'userId': 'user-3', 'contentId': 'content-7', 'type': 'view'}
+        for change in ({'userId': ''}, {'userId': 3}, {'contentId': 'x y'}, {'type': 'stare'}, {'type': None}):
+            self.refused(400, 'POST', '/interactions', {**good, **change})
+        self.refused(400, 'POST', '/interactions', [good])
+        self.refused(404, 'POST', '/interactions', {**good, 'contentId': 'nothing'})
+        self.refused(404, 'POST', '/interactions', {**good, 'userId': 'nobody'})
+        self.refused(413, 'POST', '/interactions', {**good, 'padding': 'x' * 70000})
+        self.refused(400, 'POST', '/content', {'creatorId': 'user-3', 'title': 'T', 'tags': [1]})
+        self.refused(404, 'POST', '/content', {'creatorId': 'nobody', 'title': 'T'})
+        self.assertEqual(self.database.query("SELECT count(*) FROM contents WHERE title = 'T'"), '0')
+
+    def test_a_bad_start_is_one_line_that_names_the_reason(self):
+        with socket.create_server(('127.0.0.1', 0)) as taken:
+            port = str(taken.getsockname()[1])
+            self.ends_with(1, port, '--port', port)
+        self.ends_with(2, 'many', '--port', 'many')
+        self.ends_with(1, 'SUGARPERF_POOL_MAX', '--port', '0', SUGARPERF_POOL_MAX='many')
+        self.ends_with(1, 'DATABASE_URL', '--port', '0', DATABASE_URL='http://app:hunter2@db')
+
+    def ends_with(self, status, word, *arguments, **environment):
+        done = subprocess.run([path_of(BUILD, 'service'), *arguments], env={**os.environ, **environment},
+                              capture_output=True, text=True, timeout=60, check=False)
+        self.assertEqual((done.returncode, done.stderr.count('\n')), (status, 1), done.stderr)
+        self.assertIn(word, done.stderr)
+        self.assertNotIn('hunter2', done.stderr)
+
+
+class Operations(Case):
+    def test_metrics_in_both_formats(self):
+        self.service.json('GET', '/recommendations/user-3')
+        _, headers, text = self.service.request('GET', '/metrics')
+        self.assertTrue(headers['Content-Type'].startswith('text/plain; version=0.0.4'))
+        self.assertIn('# TYPE', text)
+        _, headers, text = self.service.request('GET', '/metrics', headers={'Accept': 'application/openmetrics-text'})
+        self.assertTrue(headers['Content-Type'].startswith('application/openmetrics-text'))
+        self.assertTrue(text.endswith('# EOF\n'))
+
+    def test_cache_metrics_and_health_have_the_document_s_fields(self):
+        for _ in range(2):
+            self.service.json('GET', '/recommendations/user-3')
+        self.assertEqual(self.service.json('GET', '/metrics/cache'),
+                         {'cache_hits_total': 1, 'cache_misses_total': 1, 'cache_hit_rate': 50})
+        health = self.service.json('GET', '/health/database')
+        self.assertEqual((health['status'], health['database']), ('healthy', 'connected'))
+        self.assertIn('activeConnections', health['poolMetrics'])
+
+    def test_without_a_database_lists_are_empty_and_the_rest_says_so(self):
+        with socket.create_server(('127.0.0.1', 0)) as closed:
+            port = closed.getsockname()[1]
+        self.service = self.start(DATABASE_URL=f'postgresql://test:test@127.0.0.1:{port}/test')
+        for _ in range(8):
+            status, headers, text = self.service.request('GET', '/recommendations/user-3')
+            self.assertEqual((status, headers['X-Cache'], text), (200, 'fallback', '[]'))
+        self.refused(503, 'GET', '/content/content-7')
+        self.refused(503, 'POST', '/interactions', {'userId': 'user-3', 'contentId': 'content-7', 'type': 'view'})
+        status, _, text = self.service.request('GET', '/health/database')
+        self.assertEqual((status, json.loads(text)['status']), (503, 'unhealthy'))
+
+    def wait_for(self, count, condition):
+        for _ in range(1000):
+            if self.database.query(f'SELECT count(*) FROM pg_stat_activity WHERE {condition}') == str(count):
+                return
+            time.sleep(0.02)
+        self.fail(f'not within 20 s: {count} sessions with {condition}')
+
+    def test_a_signal_ends_it_when_every_request_was_answered(self):
+        service, statuses = self.start(SUGARPERF_POOL_STATEMENT_TIMEOUT='60s', SUGARPERF_POOL_QUERY_TIMEOUT='60s'), []
+        holder = subprocess.Popen(['psql', '-XqAt', '-d', self.database.url], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                  text=True)
+        holder.stdin.write('BEGIN; LOCK TABLE contents; SELECT 1;\n')
+        holder.stdin.flush()
+        holder.stdout.readline()
+        asking = threading.Thread(target=lambda: statuses.append(service.request('POST', '/admin/scores')[0]))
+        asking.start()
+        self.wait_for(1, "wait_event_type = 'Lock' AND application_name = 'recommendation'")
+        service.process.terminate()
+        holder.communicate('COMMIT;\n')
+        asking.join()
+        self.assertEqual((statuses, service.process.wait(30)), ([200], 0))
+
+
+class Demonstration(unittest.TestCase):
+    def demo(self, *arguments):
+        return subprocess.run([sys.executable, os.path.join(EXAMPLE, 'demo.py'), '--build', BUILD, '--smoke', *arguments],
+                              env={**os.environ, 'REDIS_URL': REDIS_URL}, stdin=subprocess.DEVNULL, capture_output=True,
+                              text=True, timeout=200, check=False)
+
+    def test_the_demo_passes_and_leaves_nothing_behind(self):
+        target = os.path.join(BUILD, f'demo-{os.getpid()}.json')
+        with Redis(REDIS_URL) as redis:
+            redis.call('FLUSHDB')
+            done = self.demo('--scale', '0.02', '--json', target)
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+            self.assertEqual(redis.call('DBSIZE'), 0)
+        with open(target, encoding='utf-8') as file:
+            result = json.load(file)
+        os.remove(target)
+        self.assertEqual(result['checked']['differences'], [])
+        self.assertGreater(result['checked']['changed'], 0)
+        plain = Database(os.environ['DATABASE_URL'], 'public')
+        self.assertEqual(plain.query("SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'sugarperf_demo%'"), '0')
+
+    def test_a_redis_in_use_is_left_alone(self):
+        with Redis(REDIS_URL) as redis:
+            redis.call('SET', 'rec:content:mine:full', 'x')
+            done = self.demo()
+            self.assertEqual((done.returncode, redis.call('GET', 'rec:content:mine:full')), (2, 'x'))
+            self.assertEqual(len(done.stderr.splitlines()), 1)
+            redis.call('FLUSHDB')
+
+
+if __name__ == '__main__':
+    unittest.main()

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MIT */
+/* A session is its holder's alone, and nothing of it is left for the next one. */
+#include "ways.h"
+
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct way *way_of(void **state)
+{
+        return *state;
+}
+
+static sp_session *acquire(const struct way *way, sp_pool *pool)
+{
+        sp_error *error = NULL;
+        sp_session *session;
+
+        if (way->acquire(pool, NULL, &session, &error) != SP_OK)
+                fail_msg("%s", sp_error_message(error));
+        return session;
+}
+
+static void test_what_is_open_is_rolled_back(void **state)
+{
+        sp_pool *pool = pool_with((const char *[]){"pool.max=2", NULL});
+        sp_session *session;
+
+        run(way_of(state), pool, "DROP TABLE IF EXISTS session_tx");
+        run(way_of(state), pool, "CREATE TABLE session_tx (id int)");
+        session = acquire(way_of(state), pool);
+        session_run(way_of(state), session, "BEGIN");
+        session_run(way_of(state), session, "INSERT INTO session_tx VALUES (1)");
+        session_run(way_of(state), session, "COMMIT");
+        session_run(way_of(state), session, "BEGIN");
+        session_run(way_of(state), session, "INSERT INTO session_tx VALUES (2)");
+        sp_session_release(session);
+        assert_int_equal(number(way_of(state), pool, "SELECT sum(id) FROM session_tx", 0), 1);
+        run(way_of(state), pool, "DROP TABLE session_tx");
+        sp_pool_free(pool);
+}
+
+static void test_session_state_does_not_reach_the_next_holder(void **state)
+{
+        sp_pool *pool = pool_with((const char *[]){"pool.max=1", NULL});
+        sp_session *session = acquire(way_of(state), pool);
+        int64_t backend = session_number(way_of(state), session, "SELECT pg_backend_pid()");
+
+        session_run(way_of(state), session, "SET work_mem = '77MB'");
+        session_run(way_of(state), session, "CREATE TEMP TABLE left_behind (id int)");
+        session_run(way_of(state), session, "SELECT pg_advisory_lock(4711)");
+        session_run(way_of(state), session, "LISTEN something");
+        sp_session_release(session);
+        session = acquire(way_of(state), pool);
+        assert_int_equal(session_number(way_of(state), session, "SELECT pg_backend_pid()"), backend);
+        assert_int_not_equal(
+            session_number(way_of(state), session, "SELECT setting::int FROM pg_settings WHERE name = 'work_mem'"),
+            77 * 1024);
+        assert_int_equal(
+            session_number(way_of(state), session, "SELECT count(*) FROM pg_class WHERE relname = 'left_behind'"), 0);
+        assert_int_equal(
+            session_number(way_of(state), session, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"), 0);
+        assert_int_equal(session_number(way_of(state), session, "SELECT count(*) FROM pg_listening_channels()"), 0);
+        /* The pool's own settings are back in force. */
+        assert_int_equal(session_number(way_of(state), session,
+                                        "SELECT setting::int FROM pg_settings WHERE name = 'statement_timeout'"),
+                         1000);
+        sp_session_release(session);
+        sp_pool_free(pool);
+}
+
+static void test_who_holds_sessions_can_still_query(void **state)
+{
+        sp_pool *pool = pool_with((const char *[]){"pool.max=3", "pool.acquire_timeout=1s", NULL});
+        sp_session *one = acquire(way_of(state), pool), *two = acquire(way_of(state), pool), *three = NULL;
+        sp_error *error = NULL;
+
+        assert_int_equal(way_of(state)->acquire(pool, NULL, &three, &error), SP_TIMEOUT);
+        assert_null(three);
+        assert_string_equal(sp_error_code(error), "acquire");
+        says(error, "pool.max is 3", NULL);
+        assert_int_equal(number(way_of(state), pool, "SELECT 5", 0), 5);
+        sp_session_release(one);
+        three = acquire(way_of(state), pool);
+        sp_session_release(three);
+        sp_session_release(two);
+        sp_pool_free(pool);
+}
+
+static void test_an_aborted_transaction_is_clean_for_the_next(void **state)
+{
+        sp_pool *pool = pool_with((const char *[]){"pool.max=1", NULL});
+        sp_session *session = acquire(way_of(state), pool);
+        sp_stmt *bad = stmt_of("SELECT 1/0");
+        sp_result *result;
+
+        session_run(way_of(state), session, "BEGIN");
+        assert_int_equal(way_of(state)->session(session, NULL, bad, NULL, &result, NULL), SP_SQL);
+        sp_session_release(session);
+        assert_int_equal(number(way_of(state), pool, "SELECT 5", 0), 5);
+        sp_stmt_unref(bad);
+        sp_pool_free(pool);
+}
+
+static void test_a_cancelled_statement_frees_its_connection(void **state)
+{
+        sp_pool *pool = pool_with((const char *[]){"pool.max=1", "pool.statement_timeout=0", NULL});
+        sp_session *session = acquire(way_of(state), pool);
+        sp_stmt *sleep = stmt_of("SELECT pg_sleep(300)");
+        sp_ctx *ctx = ctx_of("30ms");
+        sp_result *result;
+
+        assert_int_equal(way_of(state)->session(session, ctx, sleep, NULL, &result, NULL), SP_TIMEOUT);
+        sp_session_release(session);
+        assert_int_equal(number(way_of(state), pool, "SELECT 5", 0), 5);
+        sp_ctx_unref(ctx);
+        sp_stmt_unref(sleep);
+        sp_pool_free(pool);
+}
+
+static void test_a_lost_connection_ends_the_session_not_the_pool(void **state)
+{
+        sp_pool *pool = pool_with((const char *[]){"pool.max=2", NULL});
+        sp_session *session = acquire(way_of(state), pool);
+        sp_stmt *stmt = stmt_of("SELECT 1");
+        sp_error *error = NULL;
+        sp_result *result = NULL;
+        char text[96];
+
+        snprintf(text, sizeof text, "SELECT pg_terminate_backend(%lld)",
+                 (long long)session_number(way_of(state), session, "SELECT pg_backend_pid()"));
+        run(way_of(state), pool, text);
+        /* Until its end is noticed statements may succeed or be lost on the way; from then on the session says so. */
+        while (way_of(state)->session(session, NULL, stmt, NULL, &result, &error) != SP_UNAVAILABLE) {
+                sp_result_free(result);
+                sp_error_free(error);
+                result = NULL;
+                error = NULL;
+        }
+        says(error, "acquire another session", NULL);
+        sp_session_release(session);
+        assert_int_equal(number(way_of(state), pool, "SELECT 5", 0), 5);
+        sp_stmt_unref(stmt);
+        sp_pool_free(pool);
+}
+
+static void test_a_session_that_nobody_took_goes_back(void **state)
+{
+        sp_pool *pool = pool_with((const char *[]){"pool.max=1", NULL});
+        sp_completion *done;
+        sp_queue *queue;
+
+        assert_int_equal(sp_queue_new(0, &queue), SP_OK);
+        assert_int_equal(sp_pool_acquire_async(pool, NULL, queue, 1), SP_OK);
+        assert_int_equal(sp_queue_wait(queue, &done, 1, -1), 1);
+        assert_int_equal(sp_completion_status(done), SP_OK);
+        sp_completion_free(done);
+        assert_int_equal(number(&ways[0], pool, "SELECT 5", 0), 5);
+        assert_int_equal(sp_pool_acquire_async(pool, NULL, queue, 1), SP_OK);
+        while (sp_pool_active(pool) == 0)
+                sched_yield();
+        sp_queue_free(queue);
+        assert_int_equal(number(&ways[0], pool, "SELECT 5", 0), 5);
+        sp_pool_free(pool);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+            BOTH_WAYS(test_what_is_open_is_rolled_back),
+            BOTH_WAYS(test_session_state_does_not_reach_the_next_holder),
+            BOTH_WAYS(test_who_holds_sessions_can_still_query),
+            BOTH_WAYS(test_an_aborted_transaction_is_clean_for_the_next),
+            BOTH_WAYS(test_a_cancelled_statement_frees_its_connection),
+            BOTH_WAYS(test_a_lost_connection_ends_the_session_not_the_pool),
+            cmocka_unit_test(test_a_session_that_nobody_took_goes_back),
+        };
+
+        return cmocka_run_group_tests_name("session", tests, NULL, NULL);
+}
