@@ -69,9 +69,9 @@ uint64_t sp__tag_of_name(const void *data, size_t len);
 /** A key's own tag and those of the declared patterns that it matches; `tags` has room for SP__TAGS_MAX + 1. */
 size_t sp__cache_tags(sp_cache *cache, const void *key, size_t len, uint64_t *tags, const sp_template **tmpl);
 
-/** What the key, and the lease for it, are called in Redis. The same slot of a cluster. Lengths are returned. */
-size_t sp__cache_entry_name(const sp_cache *cache, const void *key, size_t len, char out[SP_KEY_MAX + SP__NAME_EXTRA]);
-size_t sp__cache_lease_name(const sp_cache *cache, const void *key, size_t len, char out[SP_KEY_MAX + SP__NAME_EXTRA]);
+/** What the key, and the lease for it, are called in Redis: the same slot of a cluster. `out` has room for SP__NAME_MAX. */
+size_t sp__cache_entry_name(const sp_cache *cache, const void *key, size_t len, char *out);
+size_t sp__cache_lease_name(const sp_cache *cache, const void *key, size_t len, char *out);
 
 static inline void sp__count(_Atomic int64_t *counter)
 {

@@ -408,60 +408,95 @@ void sp__flight_grant(struct sp__flight *flight)
         sp__flight_end_step(flight);
 }
 
-/* The flight that it joined, if it is to be begun. The cache's lock is held. Takes `stale` where it is used. */
-static struct sp__flight *join(struct sp__seeker *seeker, const void *key, size_t len, struct sp__item *stale,
-                               bool *begun)
-{
-        sp_cache *cache = seeker->cache;
-        struct sp__flight *flight = sp__flight_find(cache, key, len);
+/* What became of a seeker under the cache's lock. */
+struct seat {
+        struct sp__flight *flight;
+        bool begun;
+        sp_lookup *lookup; /* it has its answer */
+        sp_status status;
+};
 
-        *begun = !flight;
-        if (!flight)
-                flight = begin(cache, key, len);
-        if (!flight)
-                return NULL;
-        if (*begun && stale) {
-                flight->found = *stale;
-                flight->found_stale = true;
-                sp_value_ref(stale->value);
-        }
-        if (!*begun && stale)
-                return flight;
-        if (flight->state == SP__FLIGHT_LEASED && sp__list_empty(&flight->waiters))
-                set_timer(flight, flight->lease_until);
-        sp__list_push(&flight->waiters, &sp__op_ref(&seeker->op)->link);
-        if (*begun)
-                sp__flight_ref(flight);
-        return flight;
+/* It was filled while the seeker was on its way here. */
+static bool find_again(sp_cache *cache, const void *key, size_t len, struct seat *seat)
+{
+        sp_value *value;
+        enum sp__found found = SP__FOUND_NOTHING;
+
+        if (cache->store)
+                found = sp__store_get(cache->store, key, len, atomic_load(&cache->declared), &value, NULL);
+        if (found == SP__FOUND_STALE)
+                sp_value_unref(value);
+        if (found != SP__FOUND_FRESH)
+                return false;
+        seat->lookup = sp__lookup_new(SP_LOOKUP_HIT, value, NULL);
+        return seat->lookup != NULL;
 }
 
-void sp__seeker_join(struct sp__seeker *seeker, const void *key, size_t len, struct sp__item *stale)
+/* The cache's lock is held. */
+static void begin_for(sp_cache *cache, const void *key, size_t len, const struct sp__item *stale, struct seat *seat)
+{
+        if (find_again(cache, key, len, seat))
+                return;
+        seat->flight = begin(cache, key, len);
+        if (!seat->flight) {
+                seat->status = SP_NOMEM;
+                return;
+        }
+        seat->begun = true;
+        sp__flight_ref(seat->flight);
+        if (!stale)
+                return;
+        seat->flight->found = *stale;
+        seat->flight->found_stale = true;
+        sp_value_ref(stale->value);
+}
+
+/* The cache's lock is held. */
+static void take_seat(struct sp__seeker *seeker, const void *key, size_t len, const struct sp__item *stale,
+                      struct seat *seat)
 {
         sp_cache *cache = seeker->cache;
-        struct sp__flight *flight = NULL;
+
+        if (atomic_load(&cache->closed)) {
+                seat->status = SP_CLOSED;
+                return;
+        }
+        seat->flight = sp__flight_find(cache, key, len);
+        if (seat->flight && stale)
+                seat->lookup = sp__lookup_new(SP_LOOKUP_STALE, sp_value_ref(stale->value), NULL);
+        else if (!seat->flight)
+                begin_for(cache, key, len, stale, seat);
+        if (!seat->flight || seat->lookup)
+                return;
+        if (seat->flight->state == SP__FLIGHT_LEASED && sp__list_empty(&seat->flight->waiters))
+                set_timer(seat->flight, seat->flight->lease_until);
+        sp__list_push(&seat->flight->waiters, &sp__op_ref(&seeker->op)->link);
+}
+
+void sp__seeker_join(struct sp__seeker *seeker, const void *key, size_t len, const struct sp__item *stale)
+{
+        sp_cache *cache = seeker->cache;
+        struct seat seat = {.status = SP_OK};
         struct sp__batch done;
-        bool begun = false, closed;
 
         watch_time(seeker);
         sp__batch_init(&done);
         sp__lock(&cache->lock);
-        closed = atomic_load(&cache->closed);
-        if (!closed)
-                flight = join(seeker, key, len, stale, &begun);
+        take_seat(seeker, key, len, stale, &seat);
         sp__unlock(&cache->lock);
-        if (!flight)
-                refuse(&seeker->op, closed ? SP_CLOSED : SP_NOMEM, NULL, &done);
-        else if (!begun && stale)
-                answer(&seeker->op, SP_LOOKUP_STALE, stale->value, SP_OK, NULL, &done);
+        if (seat.status != SP_OK)
+                refuse(&seeker->op, seat.status, NULL, &done);
+        else if (seat.lookup)
+                sp__op_yield(&seeker->op, SP__YIELD_LOOKUP, seat.lookup, free_lookup, &done);
         sp__batch_deliver(&done);
-        if (!begun || !flight)
+        if (!seat.begun)
                 return;
-        sp__flight_step(flight);
-        if (flight->local || stale)
-                sp__flight_acquire(flight);
+        sp__flight_step(seat.flight);
+        if (seat.flight->local || stale)
+                sp__flight_acquire(seat.flight);
         else
-                sp__flight_seek(flight);
-        sp__flight_unref(flight);
+                sp__flight_seek(seat.flight);
+        sp__flight_unref(seat.flight);
 }
 
 void sp__seeker_yield(struct sp__seeker *seeker, sp_lookup *lookup)
@@ -475,7 +510,7 @@ void sp__seeker_yield(struct sp__seeker *seeker, sp_lookup *lookup)
 }
 
 bool sp__lookup_step(sp_cache *cache, sp_ctx *ctx, int64_t deadline, const void *key, size_t len, sp__op *caller,
-                     struct sp__item *stale, void (*then)(sp__op *op), void *owner)
+                     const struct sp__item *stale, void (*then)(sp__op *op), void *owner)
 {
         struct sp__seeker *seeker = sp__seeker_new(cache, ctx, deadline, caller);
 

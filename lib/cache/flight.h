@@ -92,12 +92,12 @@ struct sp__seeker *sp__seeker_new(sp_cache *cache, sp_ctx *ctx, int64_t deadline
  * Joins the key's flight, or begins one; the seeker's fields are set, its caller keeps its reference. `stale` (may be NULL;
  * its value stays the caller's): what it may answer while somebody refreshes it.
  */
-void sp__seeker_join(struct sp__seeker *seeker, const void *key, size_t len, struct sp__item *stale);
+void sp__seeker_join(struct sp__seeker *seeker, const void *key, size_t len, const struct sp__item *stale);
 /** Answers it at once, with what the in-process level had (counted already). */
 void sp__seeker_yield(struct sp__seeker *seeker, sp_lookup *lookup);
 /** Looks a key up as a step of another operation: `then` is called once, op->what is an sp_lookup. false: out of memory. */
 bool sp__lookup_step(sp_cache *cache, sp_ctx *ctx, int64_t deadline, const void *key, size_t len, sp__op *caller,
-                     struct sp__item *stale, void (*then)(sp__op *op), void *owner);
+                     const struct sp__item *stale, void (*then)(sp__op *op), void *owner);
 
 struct sp__flight *sp__flight_ref(struct sp__flight *flight);
 void sp__flight_unref(struct sp__flight *flight);

@@ -40,10 +40,11 @@ void sp__log_add_place(struct sp__log *log, struct sp__command *command, bool wi
 
         new_epoch(epoch);
         get_run_id(log, run_id);
-        sp__script_begin(command, SP__SCRIPT_PLACE, with_text, 1, 2);
+        sp__script_begin(command, SP__SCRIPT_PLACE, with_text, 1, 3);
         sp__command_text(command, log->hash);
         sp__command_text(command, epoch);
         sp__command_text(command, run_id);
+        sp__command_int(command, 0);
 }
 
 void sp__log_add_bump(struct sp__log *log, struct sp__command *command, bool with_text, const uint64_t *tags,
@@ -123,14 +124,14 @@ static void greet(void *arg, const char *run_id, struct sp__buf *out)
 {
         struct sp__log *log = arg;
         char epoch[EPOCH_LEN];
-        const char *words[] = {"EVAL", sp__script_text(SP__SCRIPT_PLACE), "1", log->hash, epoch, run_id};
+        const char *words[] = {"EVAL", sp__script_text(SP__SCRIPT_PLACE), "1", log->hash, epoch, run_id, "1"};
 
         new_epoch(epoch);
         sp__lock(&log->lock);
         snprintf(log->run_id, sizeof log->run_id, "%s", run_id);
         sp__unlock(&log->lock);
-        sp__resp_head(out, 6);
-        for (int i = 0; i < 6; i++)
+        sp__resp_head(out, sizeof words / sizeof *words);
+        for (size_t i = 0; i < sizeof words / sizeof *words; i++)
                 sp__resp_bulk(out, words[i], strlen(words[i]));
 }
 

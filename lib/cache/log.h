@@ -14,6 +14,8 @@
 #include "redis/link.h"
 #include "redis/subscriber.h"
 
+#include <sugarperf/config.h>
+
 enum { SP__NAMESPACE_MAX = 128, SP__RUN_ID_MAX = 64, SP__LOG_TAGS_MAX = 1000000 };
 
 struct sp__log {

@@ -5,28 +5,32 @@
 #include <stdio.h>
 #include <string.h>
 
-/* @e: epoch, @n: sequence, @r: the run of the server that the epoch belongs to. A log without all three was lost. */
+/*
+ * @e: epoch, @n: sequence, @r: the run of the server in which the epoch began. A log without epoch or sequence was lost; one
+ * that began in another run may have come back from an old snapshot, which each connection asks once, before all else.
+ */
 static const char *const texts[SP__SCRIPTS] = {
     [SP__SCRIPT_PLACE] = "local v = redis.call('hmget', KEYS[1], '@e', '@n', '@r')\n"
-                         "if v[1] and v[2] and v[3] == ARGV[2] then return {v[1], tonumber(v[2])} end\n"
+                         "if v[1] and v[2] and (ARGV[3] == '0' or v[3] == ARGV[2]) then\n"
+                         "  return {v[1], tonumber(v[2])}\n"
+                         "end\n"
                          "redis.call('unlink', KEYS[1])\n"
                          "redis.call('hset', KEYS[1], '@e', ARGV[1], '@n', 0, '@r', ARGV[2])\n"
                          "return {ARGV[1], 0}\n",
-    [SP__SCRIPT_BUMP] =
-        "local v = redis.call('hmget', KEYS[1], '@e', '@n', '@r')\n"
-        "local e = v[1]\n"
-        "if not e or not v[2] or v[3] ~= ARGV[2] or redis.call('hlen', KEYS[1]) > tonumber(ARGV[3]) then\n"
-        "  e = ARGV[1]\n"
-        "  redis.call('unlink', KEYS[1])\n"
-        "  redis.call('hset', KEYS[1], '@e', e, '@n', 0, '@r', ARGV[2])\n"
-        "end\n"
-        "local n = redis.call('hincrby', KEYS[1], '@n', 1)\n"
-        "local text = string.format('%.0f', n)\n"
-        "for i = 1, #ARGV[4], 8 do\n"
-        "  redis.call('hset', KEYS[1], string.sub(ARGV[4], i, i + 7), text)\n"
-        "end\n"
-        "redis.call('publish', KEYS[2], e .. ' ' .. text .. ' ' .. ARGV[4])\n"
-        "return {e, n}\n",
+    [SP__SCRIPT_BUMP] = "local v = redis.call('hmget', KEYS[1], '@e', '@n', '@r')\n"
+                        "local e = v[1]\n"
+                        "if not e or not v[2] or redis.call('hlen', KEYS[1]) > tonumber(ARGV[3]) then\n"
+                        "  e = ARGV[1]\n"
+                        "  redis.call('unlink', KEYS[1])\n"
+                        "  redis.call('hset', KEYS[1], '@e', e, '@n', 0, '@r', ARGV[2])\n"
+                        "end\n"
+                        "local n = redis.call('hincrby', KEYS[1], '@n', 1)\n"
+                        "local text = string.format('%.0f', n)\n"
+                        "for i = 1, #ARGV[4], 8 do\n"
+                        "  redis.call('hset', KEYS[1], string.sub(ARGV[4], i, i + 7), text)\n"
+                        "end\n"
+                        "redis.call('publish', KEYS[2], e .. ' ' .. text .. ' ' .. ARGV[4])\n"
+                        "return {e, n}\n",
     [SP__SCRIPT_ACQUIRE] = "local held = redis.call('get', KEYS[2])\n"
                            "if not held or held == ARGV[1] or held == ARGV[3] then\n"
                            "  redis.call('set', KEYS[2], ARGV[1], 'PX', ARGV[2])\n"

@@ -6,7 +6,7 @@
 #include "redis/command.h"
 
 enum sp__script {
-        /** V · epoch, run id → {epoch, n}: where the log is; begins a new epoch where it was lost. */
+        /** V · epoch, run id, 1 or 0 → {epoch, n}: where the log is; begins a new epoch where it was lost or, 1, of another run. */
         SP__SCRIPT_PLACE,
         /** V, channel · epoch, run id, tags at most, tags (8 bytes each) → {epoch, n}: the log's next entry. */
         SP__SCRIPT_BUMP,

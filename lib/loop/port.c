@@ -130,6 +130,8 @@ void sp__port_enter(struct sp__port *port, sp__op *caller, bool idle)
         if (!blocked) {
                 sp__port_engage(port);
         } else if (port->driver == SP__DRIVER_FREE || (port->driver == SP__DRIVER_ENGINE && idle)) {
+                /* It may have waited for the token since an earlier step; nobody waits and drives. */
+                sp__list_remove(&caller->port_link);
                 set_driver(port, SP__DRIVER_WAITER, caller);
                 sp__op_poke(caller);
         } else if (port->driving != caller && !sp__list_linked(&caller->port_link)) {
