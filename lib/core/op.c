@@ -119,7 +119,7 @@ bool sp__op_yield(sp__op *op, enum sp__yield yield, void *what, void (*what_free
 static void tell_caller(sp__op *op)
 {
         sp__lock(&op->wait_lock);
-        op->done = true;
+        atomic_store(&op->done, true);
         pthread_cond_signal(&op->wait_cond);
         sp__unlock(&op->wait_lock);
 }

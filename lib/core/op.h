@@ -70,7 +70,7 @@ struct sp_completion {
         sp__mutex wait_lock;
         sp__cond wait_cond;
         bool waits;                      /* set before it is shared */
-        bool done;                       /* wait_lock */
+        atomic_bool done;                /* told; set under wait_lock, read anywhere */
         bool poked;                      /* wait_lock: look again, something moved */
         struct sp__list port_link;       /* among those who could drive; the port's lock */
         _Atomic(struct sp__port *) port; /* where its input or output is pending, NULL: nowhere */

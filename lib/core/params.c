@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { VALUES_MAX = 65535, HEAD = 4, CELL_HEAD = 5 };
+enum { VALUES_MAX = 65535, HEAD = 4, CELL_HEAD = 5, FEW = 8 };
 
 #define BYTES_MAX ((size_t)1 << 30)
 
@@ -24,11 +24,15 @@ struct sp_params {
         struct cell *cells;
         size_t count;
         size_t cap;
-        /* The view, made anew when the cells changed. */
+        /* The view, made anew when it is asked for. */
         const char **values;
         int *lengths;
         int *formats;
         size_t view_cap;
+        /* Room for as many as most statements have. */
+        const char *few_values[FEW];
+        int few_lengths[FEW];
+        int few_formats[FEW];
 };
 
 sp_params *sp_params_new(void)
@@ -182,20 +186,26 @@ bool sp__params_view(const sp_params *shared, struct sp__params_view *view)
 {
         /* The view is a memo: one thread at a time, as everything of sp_params. */
         sp_params *params = (sp_params *)(uintptr_t)shared;
+        bool few = params && params->count <= FEW;
+        const char **values;
+        int *lengths, *formats;
 
         *view = (struct sp__params_view){0};
         if (!params || params->count == 0)
                 return true;
-        if (params->view_cap < params->count && !view_grow(params))
+        if (!few && params->view_cap < params->count && !view_grow(params))
                 return false;
+        values = few ? params->few_values : params->values;
+        lengths = few ? params->few_lengths : params->lengths;
+        formats = few ? params->few_formats : params->formats;
         for (size_t i = 0; i < params->count; i++) {
                 const struct cell *cell = &params->cells[i];
 
-                params->values[i] = cell->len < 0 ? NULL : params->bytes.data + cell->offset;
-                params->lengths[i] = cell->len < 0 ? 0 : cell->len;
-                params->formats[i] = cell->binary;
+                values[i] = cell->len < 0 ? NULL : params->bytes.data + cell->offset;
+                lengths[i] = cell->len < 0 ? 0 : cell->len;
+                formats[i] = cell->binary;
         }
-        *view = (struct sp__params_view){(int)params->count, params->values, params->lengths, params->formats};
+        *view = (struct sp__params_view){(int)params->count, values, lengths, formats};
         return true;
 }
 

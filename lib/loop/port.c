@@ -215,12 +215,7 @@ void sp__port_event(struct sp__port *port, uint32_t events)
 
 static bool is_done(sp__op *op)
 {
-        bool done;
-
-        sp__lock(&op->wait_lock);
-        done = op->done;
-        sp__unlock(&op->wait_lock);
-        return done;
+        return atomic_load(&op->done);
 }
 
 /* One look at the port that `op` drives. false: it drives it no longer. */
@@ -249,29 +244,20 @@ static bool drive_once(struct sp__port *port, sp__op *op)
         return true;
 }
 
-/* Until it is done, has moved, or its deadline passed. */
-static void drive(struct sp__port *port, sp__op *op)
+/* Until it is done, has moved, or its deadline passed. false: it does not drive this port. */
+static bool drive(struct sp__port *port, sp__op *op)
 {
-        while (!is_done(op) && sp__now() < op->deadline && atomic_load(&op->port) == port) {
+        do {
                 if (!drive_once(port, op))
-                        return;
-        }
-}
-
-static bool drives(struct sp__port *port, sp__op *op)
-{
-        bool mine;
-
-        sp__lock(&port->lock);
-        mine = port->driving == op;
-        sp__unlock(&port->lock);
-        return mine;
+                        return false;
+        } while (!is_done(op) && sp__now() < op->deadline && atomic_load(&op->port) == port);
+        return true;
 }
 
 static void sleep_until_poked(sp__op *op)
 {
         sp__lock(&op->wait_lock);
-        while (!op->done && !op->poked) {
+        while (!is_done(op) && !op->poked) {
                 if (!sp__cond_wait(&op->wait_cond, &op->wait_lock, op->deadline))
                         break;
         }
@@ -291,9 +277,7 @@ void sp__op_wait(sp__op *op)
                                 sleep_until_poked(op);
                         continue;
                 }
-                if (port && drives(port, op))
-                        drive(port, op);
-                else
+                if (!port || !drive(port, op))
                         sleep_until_poked(op);
         }
         atomic_store(&op->gone, true);

@@ -23,7 +23,7 @@ static void finish(struct sp__conn *conn)
         sp__lock(&pool->lock);
         conn->cancelling = false;
         sp__unlock(&pool->lock);
-        sp__pool_account(conn, 0);
+        sp__pool_account(conn);
 }
 
 /* Helper thread. */

@@ -199,7 +199,7 @@ PGcancel *sp__conn_cancel(struct sp__conn *conn)
 void sp__conn_forget(struct sp__conn *conn, const sp_stmt *stmt)
 {
         sp__lock(&conn->port.lock);
-        sp__prepared_remove(&conn->prepared, stmt->id);
+        sp__prepared_remove(&conn->prepared, stmt);
         sp__unlock(&conn->port.lock);
 }
 
@@ -222,10 +222,5 @@ void sp__conn_remember(struct sp__conn *conn, const sp_stmt *stmt)
 
 bool sp__conn_in_transaction(struct sp__conn *conn)
 {
-        PGTransactionStatusType status;
-
-        sp__lock(&conn->port.lock);
-        status = conn->ready ? PQtransactionStatus(conn->pg) : PQTRANS_IDLE;
-        sp__unlock(&conn->port.lock);
-        return status == PQTRANS_INTRANS || status == PQTRANS_INERROR;
+        return atomic_load_explicit(&conn->in_tx, memory_order_acquire);
 }

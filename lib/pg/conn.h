@@ -61,9 +61,10 @@ struct sp__conn {
 
         /* The port's lock. */
         PGconn *pg;
-        bool ready;  /* connected, in pipeline mode */
-        bool lost;   /* to be closed by the driver's next look */
-        bool barred; /* the pool ends: never connect again */
+        atomic_bool in_tx; /* whether a transaction was open after the last answer; read without the lock */
+        bool ready;        /* connected, in pipeline mode */
+        bool lost;         /* to be closed by the driver's next look */
+        bool barred;       /* the pool ends: never connect again */
         bool opened_news, closed_news;
         sp_error *why;
         sp_status why_status;

@@ -118,6 +118,14 @@ static struct sp__unit *head(struct sp__conn *conn)
         return SP__OF(conn->flights.next, struct sp__unit, link);
 }
 
+static bool in_transaction(const PGconn *pg)
+{
+        PGTransactionStatusType status = PQtransactionStatus(pg);
+
+        /* ACTIVE: more is in flight. What the Sync said is then not to be had, and is asked again at the next. */
+        return status == PQTRANS_INTRANS || status == PQTRANS_INERROR;
+}
+
 /* The unit's Sync came. */
 static void finish(struct sp__conn *conn, int64_t now)
 {
@@ -126,7 +134,7 @@ static void finish(struct sp__conn *conn, int64_t now)
         unit->began_ns = unit->sent_ns > conn->last_ns ? unit->sent_ns : conn->last_ns;
         unit->done_ns = now;
         if (unit->preparing && !unit->prepared)
-                sp__prepared_remove(&conn->prepared, unit->stmt->id);
+                sp__prepared_remove(&conn->prepared, unit->stmt);
         sp__list_remove(&unit->link);
         if (!unit->stmt && !unit->text) {
                 PQclear(unit->result);
@@ -136,6 +144,7 @@ static void finish(struct sp__conn *conn, int64_t now)
                 sp__list_push(&conn->ended, &unit->link);
         }
         conn->last_ns = now;
+        atomic_store_explicit(&conn->in_tx, in_transaction(conn->pg), memory_order_release);
 }
 
 static void keep(PGresult **where, PGresult *res)
@@ -222,6 +231,7 @@ void sp__conn_end(struct sp__conn *conn, sp_error *why, sp_status status)
         PQfinish(conn->pg);
         conn->pg = NULL;
         conn->ready = conn->lost = false;
+        atomic_store(&conn->in_tx, false);
         sp_error_free(conn->why);
         conn->why = why;
         conn->why_status = status;

@@ -23,7 +23,8 @@ static void fail(struct sp__conn *conn)
 static bool await(struct sp__conn *conn, uint32_t want)
 {
         if (!sp__conn_watch(conn, want)) {
-                sp__conn_end(conn, sp__error_new(SP_UNAVAILABLE, NULL, "no descriptor is left: raise the open-file limit"),
+                sp__conn_end(conn,
+                             sp__error_new(SP_UNAVAILABLE, NULL, "no descriptor is left: raise the open-file limit"),
                              SP_UNAVAILABLE);
                 return false;
         }

@@ -55,14 +55,17 @@ struct sp__query {
         sp__op op;
         sp_pool *pool;
         sp_stmt *stmt;
-        sp_params *params;
-        sp_session *session; /* that it runs in, or NULL */
+        const sp_params *params; /* the blocked caller's, until it is kept; the pool's lock then */
+        sp_params *kept;         /* a copy of our own */
+        sp_session *session;     /* that it runs in, or NULL */
         struct sp__unit unit;
         struct sp__timer timer; /* of an asynchronous one; holds a reference while set */
         struct sp__task task;
         int64_t born_ns;
         int64_t patience; /* when waiting for a connection ends */
         int tries;
+        bool timed;    /* its timer was set */
+        bool admitted; /* counted as pending; the pool's lock, but for its submitter */
 
         /* The pool's lock. */
         struct sp__conn *conn; /* that it was sent to and that has not answered */
@@ -110,8 +113,10 @@ void sp__pool_enqueue(sp_pool *pool, struct sp__query *query);
 void sp__pool_dequeue(sp_pool *pool, struct sp__query *query);
 /** No lock held: gives connections to those that wait. */
 void sp__pool_dispatch(sp_pool *pool);
-/** No lock held: `units` of this connection have ended; dispatches. */
-void sp__pool_account(struct sp__conn *conn, uint32_t units);
+/** `units` of this connection have ended. true: the caller must close it, without the lock. */
+bool sp__pool_settle(struct sp__conn *conn, uint32_t units);
+/** No lock held: looks again whether the connection can rest, and who waits. */
+void sp__pool_account(struct sp__conn *conn);
 
 /* session.c */
 

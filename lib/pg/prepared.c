@@ -7,6 +7,7 @@
 struct sp__prepared_item {
         struct sp__list recent;
         struct sp__prepared_item *next; /* in its bucket, or among the free ones */
+        uint64_t hash;
         char id[SP__STMT_ID];
 };
 
@@ -42,24 +43,18 @@ void sp__prepared_clear(struct sp__prepared *set)
         set->count = 0;
 }
 
-/* The id is a hash in hex: its last digits are as good as any. */
-static struct sp__prepared_item **bucket_of(struct sp__prepared *set, const char *id)
+static struct sp__prepared_item **find(struct sp__prepared *set, uint64_t hash, const char *id)
 {
-        return &set->buckets[strtoul(id + strlen(id) - 6, NULL, 16) & set->mask];
-}
+        struct sp__prepared_item **at = &set->buckets[hash & set->mask];
 
-static struct sp__prepared_item **find(struct sp__prepared *set, const char *id)
-{
-        struct sp__prepared_item **at = bucket_of(set, id);
-
-        while (*at && strcmp((*at)->id, id) != 0)
+        while (*at && ((*at)->hash != hash || strcmp((*at)->id, id) != 0))
                 at = &(*at)->next;
         return at;
 }
 
 bool sp__prepared_has(struct sp__prepared *set, const sp_stmt *stmt)
 {
-        struct sp__prepared_item *item = set->cap ? *find(set, stmt->id) : NULL;
+        struct sp__prepared_item *item = set->cap ? *find(set, stmt->hash, stmt->id) : NULL;
 
         if (!item)
                 return false;
@@ -79,7 +74,7 @@ static struct sp__prepared_item *place(struct sp__prepared *set, char evicted[SP
         oldest = SP__OF(sp__list_pop(&set->recent), struct sp__prepared_item, recent);
         if (*oldest->id) {
                 memcpy(evicted, oldest->id, SP__STMT_ID);
-                *find(set, oldest->id) = oldest->next;
+                *find(set, oldest->hash, oldest->id) = oldest->next;
         }
         return oldest;
 }
@@ -87,17 +82,18 @@ static struct sp__prepared_item *place(struct sp__prepared *set, char evicted[SP
 void sp__prepared_add(struct sp__prepared *set, const sp_stmt *stmt, char evicted[SP__STMT_ID])
 {
         struct sp__prepared_item *item = place(set, evicted);
-        struct sp__prepared_item **bucket = bucket_of(set, stmt->id);
+        struct sp__prepared_item **bucket = &set->buckets[stmt->hash & set->mask];
 
+        item->hash = stmt->hash;
         memcpy(item->id, stmt->id, SP__STMT_ID);
         item->next = *bucket;
         *bucket = item;
         sp__list_push(&set->recent, &item->recent);
 }
 
-bool sp__prepared_remove(struct sp__prepared *set, const char *id)
+bool sp__prepared_remove(struct sp__prepared *set, const sp_stmt *stmt)
 {
-        struct sp__prepared_item **at = set->cap ? find(set, id) : NULL;
+        struct sp__prepared_item **at = set->cap ? find(set, stmt->hash, stmt->id) : NULL;
         struct sp__prepared_item *item = at ? *at : NULL;
 
         if (!item)

@@ -24,6 +24,6 @@ bool sp__prepared_has(struct sp__prepared *set, const sp_stmt *stmt);
 /** Adds it. `evicted` gets the id of the one that made room, "" for none. */
 void sp__prepared_add(struct sp__prepared *set, const sp_stmt *stmt, char evicted[SP__STMT_ID]);
 /** Whether it was there. */
-bool sp__prepared_remove(struct sp__prepared *set, const char *id);
+bool sp__prepared_remove(struct sp__prepared *set, const sp_stmt *stmt);
 
 #endif

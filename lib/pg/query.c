@@ -92,7 +92,7 @@ static void query_settled(sp__op *op)
         struct sp__query *query = query_of(op);
         sp_pool *pool = query->pool;
 
-        if (sp__timer_stop(pool->engine, &query->timer))
+        if (query->timed && sp__timer_stop(pool->engine, &query->timer))
                 sp__op_unref(op);
         sp__lock(&pool->lock);
         if (--pool->pending == 0)
@@ -107,7 +107,7 @@ static void query_destroy(sp__op *op)
         PQclear(query->unit.result);
         PQclear(query->unit.error);
         sp_stmt_unref(query->stmt);
-        sp_params_free(query->params);
+        sp_params_free(query->kept);
         free(query);
 }
 
@@ -132,10 +132,12 @@ static void query_begin(struct sp__task *task)
 struct sp__query *sp__query_new(sp_pool *pool, sp_ctx *ctx, const sp_stmt *stmt, const sp_params *params,
                                 int64_t deadline_ms)
 {
-        struct sp__query *query = calloc(1, sizeof *query);
+        /* Not calloc(), which passes glibc's per-thread cache by. */
+        struct sp__query *query = malloc(sizeof *query);
 
         if (!query)
                 return NULL;
+        *query = (struct sp__query){0};
         query->born_ns = sp__now();
         sp__op_init(&query->op, &kind, ctx, sp__after_ms(query->born_ns, deadline_ms));
         query->patience = sp__after_ms(query->born_ns, pool->limits.acquire_ms);
@@ -145,11 +147,18 @@ struct sp__query *sp__query_new(sp_pool *pool, sp_ctx *ctx, const sp_stmt *stmt,
         sp__list_init(&query->unit.link);
         query->timer.fire = query_late;
         query->task.run = query_begin;
-        if (params && !(query->params = sp__params_copy(params))) {
-                sp__op_unref(&query->op);
-                return NULL;
-        }
+        query->params = params;
         return query;
+}
+
+/* From now on the parameters are our own. For a blocked caller's: the pool's lock is held and it is pending, so it is there. */
+static bool keep_params(struct sp__query *query)
+{
+        if (!query->params || query->kept)
+                return true;
+        query->kept = sp__params_copy(query->params);
+        query->params = query->kept;
+        return query->kept != NULL;
 }
 
 static sp_status check_kind(const struct sp__query *query, sp_error **error)
@@ -172,18 +181,16 @@ sp_status sp__query_admit(struct sp__query *query, sp_error **error)
 {
         sp_pool *pool = query->pool;
         sp_status status = check_kind(query, error);
-        bool closed;
 
         if (status != SP_OK)
                 return status;
         if (query->op.ctx && sp_ctx_cancelled(query->op.ctx))
                 return sp__fail(error, SP_CANCELLED, "the caller's context was cancelled");
         sp__lock(&pool->lock);
-        closed = pool->closed;
-        if (!closed)
-                pool->pending++;
+        query->admitted = !pool->closed;
+        pool->pending += query->admitted;
         sp__unlock(&pool->lock);
-        return closed ? sp__fail(error, SP_CLOSED, "pool \"%s\" is closed", pool->name) : SP_OK;
+        return !query->admitted ? sp__fail(error, SP_CLOSED, "pool \"%s\" is closed", pool->name) : SP_OK;
 }
 
 /* From now on a cancelled context ends it. If that was just cancelled, it ends at once. */
@@ -228,6 +235,8 @@ static bool place(struct sp__query *query, struct sp__conn **conn, sp_status *re
                 *refused = SP_CLOSED;
         else if (pool->waiters >= pool->limits.waiting)
                 *refused = SP_FULL;
+        else if (!keep_params(query))
+                *refused = SP_NOMEM;
         else
                 sp__pool_enqueue(pool, query);
         return false;
@@ -259,14 +268,17 @@ void sp__query_start(struct sp__query *query)
 
 static void set_timer(struct sp__query *query)
 {
+        if (query->op.deadline == SP__FOREVER)
+                return;
+        query->timed = true;
         sp__op_ref(&query->op);
-        if (query->op.deadline == SP__FOREVER || !sp__timer_set(query->pool->engine, &query->timer, query->op.deadline))
+        if (!sp__timer_set(query->pool->engine, &query->timer, query->op.deadline))
                 sp__op_unref(&query->op);
 }
 
 sp_status sp__query_submit(struct sp__query *query, sp_queue *queue, uint64_t tag)
 {
-        sp_status status = sp__op_to_queue(&query->op, queue, tag);
+        sp_status status = keep_params(query) ? sp__op_to_queue(&query->op, queue, tag) : SP_NOMEM;
 
         if (status == SP_OK)
                 status = sp__query_admit(query, NULL);
@@ -317,7 +329,7 @@ sp_status sp__pool_step(sp_pool *pool, sp_ctx *ctx, int64_t deadline, const sp_s
         query = sp__query_new(pool, ctx, stmt, params, pool->limits.query_ms);
         if (!query)
                 return sp__fail(error, SP_NOMEM, "out of memory");
-        status = sp__query_admit(query, error);
+        status = keep_params(query) ? sp__query_admit(query, error) : sp__fail(error, SP_NOMEM, "out of memory");
         if (status != SP_OK) {
                 sp__op_unref(&query->op);
                 return status;
@@ -431,9 +443,20 @@ static void answer_lost(struct sp__query *query, struct sp__batch *done)
 /* Whether it may be sent once more: its connection was lost before it ran, or it may run twice. */
 static bool again(const struct sp__query *query)
 {
-        if (!sp__op_pending(&query->op) || query->session || query->tries >= TRIES)
-                return false;
-        return query->unit.unsent || sp__stmt_repeatable(query->stmt);
+        return !query->session && query->tries < TRIES && (query->unit.unsent || sp__stmt_repeatable(query->stmt));
+}
+
+/* Makes ready for another try; not when it was ended meanwhile, or memory is short. */
+static bool prepare_retry(struct sp__query *query)
+{
+        bool ready;
+
+        sp__lock(&query->pool->lock);
+        ready = sp__op_pending(&query->op) && keep_params(query);
+        if (ready)
+                query->conn = NULL;
+        sp__unlock(&query->pool->lock);
+        return ready;
 }
 
 static void unit_clear(struct sp__unit *unit)
@@ -447,47 +470,73 @@ static void unit_clear(struct sp__unit *unit)
 static bool ended_one(struct sp__conn *conn, struct sp__query *query, struct sp__batch *done)
 {
         struct sp__unit *unit = &query->unit;
-        bool answered = unit->done_ns != 0, retry;
+        bool answered = unit->done_ns != 0;
 
         if (answered && !unit->error)
                 sp__stmt_learn(query->stmt, unit->done_ns - unit->began_ns);
-        retry = answered ? unit->error && sp__op_pending(&query->op) && heal(query, conn) : again(query);
-        if (retry) {
+        if ((answered ? unit->error && heal(query, conn) : again(query)) && prepare_retry(query)) {
                 query->tries++;
                 atomic_fetch_add(&query->pool->counts.retries, 1);
-                unit_clear(unit);
-        } else if (answered) {
-                answer(query, done);
-        } else {
-                answer_lost(query, done);
+                return true;
         }
-        return retry;
+        if (answered)
+                answer(query, done);
+        else
+                answer_lost(query, done);
+        return false;
 }
 
-/* The pool's part: the connection no longer runs it. A cancel request that came too late may hit what comes next. */
+/* The connection no longer runs it. A cancel request that came too late may hit what comes next. The pool's lock is held. */
 static void release(struct sp__conn *conn, struct sp__query *query)
 {
         bool hit = query->unit.done_ns && strcmp(sp__fault_code(query->unit.error), "57014") == 0;
 
-        sp__lock(&conn->pool->lock);
         if (conn->cancelled && !hit)
                 conn->retire = true;
         conn->cancelled = false;
-        if (query->conn == conn)
-                query->conn = NULL;
-        sp__unlock(&conn->pool->lock);
+        query->conn = NULL;
 }
 
+/* A lane whose answers leave a transaction open is not one any more. The pool's lock is held. */
 static void check_lane(struct sp__conn *conn)
 {
-        bool dirty = conn->lane && sp__conn_in_transaction(conn);
-
-        if (!dirty)
+        if (!conn->lane || !sp__conn_in_transaction(conn))
                 return;
-        sp__lock(&conn->pool->lock);
         conn->retire = true;
         sp__pool_unlist(conn->pool, conn);
-        sp__unlock(&conn->pool->lock);
+}
+
+static struct sp__query *query_at(struct sp__list *link)
+{
+        return SP__OF(SP__OF(link, struct sp__unit, link), struct sp__query, unit);
+}
+
+/* The pool's part, in one turn of its lock. */
+static void account(struct sp__conn *conn, struct sp__list *units, struct sp__list *retries, uint32_t count)
+{
+        sp_pool *pool = conn->pool;
+        bool close, waited_for;
+
+        sp__lock(&pool->lock);
+        SP__EACH(units, at, after)
+        release(conn, query_at(at));
+        SP__EACH(retries, again_at, again_after)
+        release(conn, query_at(again_at));
+        check_lane(conn);
+        close = sp__pool_settle(conn, count);
+        waited_for = pool->waiters > 0;
+        sp__unlock(&pool->lock);
+        if (close)
+                sp__conn_close(conn);
+        if (waited_for)
+                sp__pool_dispatch(pool);
+}
+
+static void retry(struct sp__query *query)
+{
+        unit_clear(&query->unit);
+        sp__query_start(query);
+        sp__op_unref(&query->op);
 }
 
 void sp__query_ended(struct sp__conn *conn, struct sp__list *units)
@@ -499,27 +548,19 @@ void sp__query_ended(struct sp__conn *conn, struct sp__list *units)
         sp__batch_init(&done);
         sp__list_init(&retries);
         sp__list_init(&finished);
-        check_lane(conn);
         for (; (link = sp__list_pop(units)); count++) {
                 struct sp__unit *unit = SP__OF(link, struct sp__unit, link);
-                struct sp__query *query = SP__OF(unit, struct sp__query, unit);
 
-                if (!unit->stmt) {
+                if (!unit->stmt)
                         sp__session_cleaned(conn, unit);
-                        continue;
-                }
-                release(conn, query);
-                sp__list_push(ended_one(conn, query, &done) ? &retries : &finished, link);
+                else
+                        sp__list_push(ended_one(conn, query_at(link), &done) ? &retries : &finished, link);
         }
         /* Connections are given on before callers are told: a caller that asks again finds one free. */
-        sp__pool_account(conn, count);
+        account(conn, &finished, &retries, count);
         sp__batch_deliver(&done);
-        while ((link = sp__list_pop(&retries))) {
-                struct sp__query *query = SP__OF(SP__OF(link, struct sp__unit, link), struct sp__query, unit);
-
-                sp__query_start(query);
-                sp__op_unref(&query->op);
-        }
+        while ((link = sp__list_pop(&retries)))
+                retry(query_at(link));
         while ((link = sp__list_pop(&finished)))
-                sp__op_unref(&SP__OF(SP__OF(link, struct sp__unit, link), struct sp__query, unit)->op);
+                sp__op_unref(&query_at(link)->op);
 }

@@ -13,13 +13,13 @@ struct sp_result {
 
 sp_result *sp__result_new(PGresult *res)
 {
-        sp_result *result = calloc(1, sizeof *result);
+        sp_result *result = malloc(sizeof *result);
 
         if (!result) {
                 PQclear(res);
                 return NULL;
         }
-        result->res = res;
+        *result = (sp_result){.res = res};
         return result;
 }
 

@@ -264,15 +264,19 @@ void sp__pool_dispatch(sp_pool *pool)
         }
 }
 
-void sp__pool_account(struct sp__conn *conn, uint32_t units)
+bool sp__pool_settle(struct sp__conn *conn, uint32_t units)
+{
+        conn->load -= units;
+        return conn->load == 0 && conn->place == SP__CONN_BUSY && !conn->cancelling && sp__pool_rest(conn->pool, conn);
+}
+
+void sp__pool_account(struct sp__conn *conn)
 {
         sp_pool *pool = conn->pool;
-        bool close = false;
+        bool close;
 
         sp__lock(&pool->lock);
-        conn->load -= units;
-        if (conn->load == 0 && conn->place == SP__CONN_BUSY && !conn->cancelling)
-                close = sp__pool_rest(pool, conn);
+        close = sp__pool_settle(conn, 0);
         sp__unlock(&pool->lock);
         if (close)
                 sp__conn_close(conn);

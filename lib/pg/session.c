@@ -30,7 +30,7 @@ void sp__session_give(struct sp__query *query, struct sp__conn *conn)
                 conn->place = SP__CONN_BUSY;
                 pool->sessions--;
                 sp__unlock(&pool->lock);
-                sp__pool_account(conn, 0);
+                sp__pool_account(conn);
                 sp__op_fail(&query->op, SP_NOMEM, NULL, &done);
         }
         sp__batch_deliver(&done);
@@ -174,7 +174,7 @@ static void give_back(sp_session *session)
                 sp__conn_send(conn, units[i], NULL, NULL);
         }
         if (!broken)
-                sp__pool_account(conn, 0);
+                sp__pool_account(conn);
 }
 
 void sp_session_release(sp_session *session)

@@ -21,6 +21,7 @@ static bool copy_texts(sp_stmt *stmt, const char *name, const char *data, size_t
 
         snprintf(stmt->id, sizeof stmt->id, "sp_%016" PRIx64 "%016" PRIx64, (uint64_t)hash.high64,
                  (uint64_t)hash.low64);
+        stmt->hash = hash.low64;
         stmt->text = malloc(len + 1);
         if (!stmt->text)
                 return false;

@@ -17,6 +17,7 @@ struct sp_stmt {
         char *name;
         char *text;
         char id[SP__STMT_ID];    /* its name on the server: a hash of the text, so that equal texts are prepared once */
+        uint64_t hash;           /* half of it, as a number */
         _Atomic int64_t cost_ns; /* moving average of the server's time; 0: never ran */
 };
 

@@ -85,7 +85,7 @@ def main(words):
         print('\n'.join(f'{case.area}: {case.name}: {case.ours.name} against {case.peer.name}'
                         for case in cases))
         return 0
-    runner = harness.Runner(procs.ServerCpu(os.environ.get('SP_TEST_SERVERS')), options.seconds, options.rounds, say)
+    runner = harness.Runner(procs.Servers(os.environ.get('SP_TEST_SERVERS')), options.seconds, options.rounds, say)
     rows = []
     for case in cases:
         rows.append(row_of(case, context, runner))

@@ -7,14 +7,20 @@ from harness import Budget, Case
 def cases(context):
     remote = ('--url', context.redis, '--items', KEYS)
     near = ('--items', 1000, '--size', VALUE_BYTES)
+    lookup = context.driver('sp_cache_lookup', 'bench-redis-ours', *remote)
+    raw = context.driver('hiredis, GET', 'bench-redis-raw', *remote)
+    alone = context.driver('sp_cache_peek, no Redis', 'bench-l1-ours', *near)
+    both = context.driver('sp_cache_peek, Redis behind', 'bench-l1-ours', *near, '--url', context.redis)
     floor = context.driver('hash, probe, reference', 'bench-l1-floor', *near)
+
+    def lone(name, cpus):
+        return Case('cache', name, lookup, raw, 0.95, measure='p50', data=('keys',), cpus=cpus)
+
+    def near_hit(name, ours, data=()):
+        return Case('cache', name, ours, Budget(60), 1.0, measure='time', floor=floor, data=data)
     return [
-        Case('cache', '1 blocking caller, Redis hit', context.driver('sp_cache_lookup', 'bench-redis-ours', *remote),
-             context.driver('hiredis, GET', 'bench-redis-raw', *remote), 0.95,
-             data=('keys',)),
-        Case('cache', 'in-process hit', context.driver('sp_cache_peek, no Redis', 'bench-l1-ours', *near),
-             Budget(60), 1.0, measure='time', floor=floor),
-        Case('cache', 'in-process hit, two levels',
-             context.driver('sp_cache_peek, Redis behind', 'bench-l1-ours', *near, '--url', context.redis),
-             Budget(60), 1.0, measure='time', floor=floor, data=('keys',)),
+        lone('1 blocking caller, Redis hit, a CPU each', 2),
+        lone('1 blocking caller, Redis hit, one CPU', 1),
+        near_hit('in-process hit', alone),
+        near_hit('in-process hit, two levels', both, ('keys',)),
     ]

@@ -14,10 +14,11 @@ def cases(context):
     pgbench_64 = context.pgbench('pgbench -M prepared -c 64', '--clients', 64)
     pgbench_20 = context.pgbench('pgbench -M prepared -c 20', '--clients', 20)
 
-    def case(name, ours, peer, goal):
-        return Case('pool', name, ours, peer, goal, data=('items',))
+    def case(name, ours, peer, goal, **more):
+        return Case('pool', name, ours, peer, goal, data=('items',), **more)
     return [
-        case('1 blocking caller', ours_one, raw, 0.95),
+        case('1 blocking caller, a CPU each', ours_one, raw, 0.95, measure='p50', cpus=2),
+        case('1 blocking caller, one CPU', ours_one, raw, 0.95, measure='p50', cpus=1),
         case('64 callers, blocking', ours_threads, pgbench_64, 1.0),
         case('64 callers, asynchronous', ours_queue, pgbench_64, 1.0),
         case('64 callers, blocking, pool of 20', ours_threads, pgbench_20, 1.0),

@@ -46,7 +46,8 @@ class Budget:
 @dataclasses.dataclass(frozen=True)
 class Case:
     """`floor` is a side that shows what the machine itself takes; it has no part in the ratio. `data` names what the sides
-    read: methods of the context that make it."""
+    read: methods of the context that make it. `cpus`: 0 leaves the placement to the kernel; 1 puts client and servers on one
+    CPU, 2 on one each: a lone caller's time differs sevenfold between the two, and the kernel wanders from one to the other."""
     area: str
     name: str
     ours: Side
@@ -55,6 +56,7 @@ class Case:
     measure: str = 'throughput'
     floor: Side | None = None
     data: tuple = ()
+    cpus: int = 0
 
 
 class SideFailed(Exception):
@@ -64,19 +66,39 @@ class SideFailed(Exception):
 class Runner:
     """Runs sides as processes of their own and keeps the A/A runs of a peer that several cases share."""
 
-    def __init__(self, server_cpu, seconds, rounds, progress=lambda text: None):
-        self.server_cpu, self.seconds, self.rounds, self.progress = server_cpu, seconds, rounds, progress
+    def __init__(self, servers, seconds, rounds, progress=lambda text: None):
+        self.servers, self.seconds, self.rounds, self.progress = servers, seconds, rounds, progress
+        self.cpus = sorted(os.sched_getaffinity(0))
+        self.client_cpus = self.cpus
         self.kept = {}
+
+    def place(self, cpus):
+        """Where clients and servers run, see Case; "" or why not."""
+        if cpus > len(self.cpus):
+            return f'{cpus} CPUs are wanted, {len(self.cpus)} is there'
+        # From the far end: the first one answers most interrupts.
+        self.client_cpus = self.cpus[-1:] if cpus else self.cpus
+        try:
+            self.servers.pin(self.cpus[-cpus:][:1] if cpus else self.cpus)
+        except PermissionError:
+            return 'the servers belong to another account and cannot be pinned'
+        return ''
+
+    def start(self, side, errors):
+        environment = dict(os.environ, **dict(side.env))
+        os.sched_setaffinity(0, self.client_cpus)
+        try:
+            return subprocess.Popen(side.command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors,
+                                    text=True, env=environment, start_new_session=True)
+        except OSError as reason:
+            raise SideFailed(f'{side.name}: cannot run {side.command[0]}: {reason.strerror}') from reason
+        finally:
+            os.sched_setaffinity(0, self.cpus)
 
     def run(self, side):
         """One fresh process: its object with "server_cpu" added."""
-        environment = dict(os.environ, **dict(side.env))
         with tempfile.TemporaryFile() as errors:
-            try:
-                process = subprocess.Popen(side.command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors,
-                                           text=True, env=environment, start_new_session=True)
-            except OSError as reason:
-                raise SideFailed(f'{side.name}: cannot run {side.command[0]}: {reason.strerror}') from reason
+            process = self.start(side, errors)
             limit = threading.Timer(60 + 10 * self.seconds, end, [process])
             limit.start()
             try:
@@ -88,18 +110,18 @@ class Runner:
 
     def listen(self, process):
         """The last line, and the CPU time of the servers between start and stop."""
-        last, begin, finish = '', self.server_cpu.read(), None
+        last, begin, finish = '', self.servers.seconds(), None
         for line in process.stdout:
             word = line.strip()
             if word == 'start':
-                begin = self.server_cpu.read()
+                begin = self.servers.seconds()
             elif word == 'stop':
-                finish = self.server_cpu.read()
+                finish = self.servers.seconds()
             elif word:
                 last = word
         process.wait()
         if finish is None:
-            finish = self.server_cpu.read()
+            finish = self.servers.seconds()
         return last, None if begin is None or finish is None else max(finish - begin, 0)
 
     def interleaved(self, sides, label):
@@ -114,11 +136,11 @@ class Runner:
                     runs[index].append(run)
         return runs
 
-    def against_itself(self, side, label):
+    def against_itself(self, side, cpus, label):
         """Two sets of runs of one side, interleaved as two sides would be."""
-        if side not in self.kept:
-            self.kept[side] = self.interleaved([side, side], f'{label}: A/A of {side.name},')
-        return self.kept[side]
+        if (side, cpus) not in self.kept:
+            self.kept[side, cpus] = self.interleaved([side, side], f'{label}: A/A of {side.name},')
+        return self.kept[side, cpus]
 
 
 def end(process):
@@ -166,7 +188,7 @@ def measured_row(case, runner):
     unit, value, more_is_better = MEASURES[case.measure]
     label = f'{case.area}: {case.name}'
     budget = isinstance(case.peer, Budget)
-    twice = runner.against_itself(case.ours if budget else case.peer, label)
+    twice = runner.against_itself(case.ours if budget else case.peer, case.cpus, label)
     aa = estimate.summary(estimate.ratios(*[[value(run) for run in runs] for runs in twice], more_is_better))
     aa['spread'] = estimate.spread(aa)
 
@@ -192,7 +214,7 @@ def measured_row(case, runner):
 
 def measure(case, runner):
     """The row of a case, as it stands in the JSON file; "failed" is true where a side that is here broke."""
-    why = missing(case)
+    why = missing(case) or runner.place(case.cpus)
     if why:
         return row_without_figures(case, why)
     try:

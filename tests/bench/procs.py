@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""CPU time of processes, read from /proc."""
+"""CPU time of processes and which CPUs they may use, by /proc."""
 import os
 
 TICKS = os.sysconf('SC_CLK_TCK')
@@ -49,16 +49,32 @@ def processes_under(folder):
     return found
 
 
-class ServerCpu:
-    """CPU seconds of the servers of one set (SP_TEST_SERVERS), those of ended backends included."""
+def pin(pid, cpus):
+    """All threads of a process; its future children inherit it."""
+    for thread in os.listdir(f'/proc/{pid}/task'):
+        os.sched_setaffinity(int(thread), cpus)
+
+
+class Servers:
+    """The processes of one private set (SP_TEST_SERVERS)."""
 
     def __init__(self, folder):
         self.folders = [os.path.realpath(os.path.join(folder, name)) for name in ('pg', 'redis')] if folder else []
 
-    def read(self):
-        """Seconds so far; None when there is no private server whose processes could be found."""
+    def pids(self):
+        return [pid for folder in self.folders for pid in processes_under(folder)]
+
+    def pin(self, cpus):
+        for pid in self.pids():
+            try:
+                pin(pid, cpus)
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+
+    def seconds(self):
+        """CPU seconds so far, those of ended backends included; None when no server of the set was found."""
         total, found = 0.0, False
-        for pid in (pid for folder in self.folders for pid in processes_under(folder)):
+        for pid in self.pids():
             try:
                 total += exact_seconds(pid) + reaped_seconds(pid)
                 found = True

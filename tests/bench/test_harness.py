@@ -17,7 +17,7 @@ import report
 from context import Context, Missing
 from harness import Budget, Case, Side
 
-NO_SERVERS = procs.ServerCpu(None)
+NO_SERVERS = procs.Servers(None)
 KEYS = {'area': str, 'case': str, 'ours': str, 'peer': str, 'unit': str, 'goal': float}
 
 
@@ -181,6 +181,40 @@ class Order(unittest.TestCase):
             self.assertEqual(os.path.getsize(path), 4 + 2 + 2)
 
 
+class Placement(unittest.TestCase):
+    def placed(self, cpus):
+        """The CPUs that client and server may use while a case runs."""
+        with tempfile.TemporaryDirectory() as folder:
+            os.mkdir(os.path.join(folder, 'redis'))
+            path = os.path.join(folder, 'client')
+            one = harness.Runner(procs.Servers(folder), 1.0, 1)
+            with subprocess.Popen([sys.executable, '-c', 'print("up", flush=True)\ninput()'], text=True,
+                                  cwd=os.path.join(folder, 'redis'), stdin=subprocess.PIPE, stdout=subprocess.PIPE) as server:
+                self.assertEqual(server.stdout.readline(), 'up\n')
+                note = f'import os\nopen({path!r}, "w").write(repr(os.sched_getaffinity(0)))'
+                row = harness.measure(Case('area', 'case', side('mine', 1, note), side('theirs', 1), 1, cpus=cpus), one)
+                servers = os.sched_getaffinity(server.pid)
+                self.assertEqual(one.place(0), '')
+                self.assertEqual(os.sched_getaffinity(server.pid), os.sched_getaffinity(0))
+                server.communicate('\n')
+            if row['met'] is None:
+                return row['why'], None
+            with open(path, encoding='ascii') as file:
+                return eval(file.read()), servers
+
+    def test_a_lone_caller_shares_a_cpu_with_the_servers_or_has_its_own(self):
+        mine = os.sched_getaffinity(0)
+        self.assertEqual(self.placed(0), (mine, mine))
+        client, server = self.placed(1)
+        self.assertEqual((client, len(client)), (server, 1))
+        client, server = self.placed(2)
+        if len(mine) < 2:
+            self.assertIn('2 CPUs are wanted', client)
+        else:
+            self.assertEqual((len(client), len(server), client & server), (1, 1, set()))
+        self.assertEqual(os.sched_getaffinity(0), mine)
+
+
 class Cpu(unittest.TestCase):
     BURN = ('import time\n'
             'def burn():\n'
@@ -190,13 +224,13 @@ class Cpu(unittest.TestCase):
         """CPU seconds found for a server that runs `code` and then waits."""
         with tempfile.TemporaryDirectory() as folder:
             os.mkdir(os.path.join(folder, 'pg'))
-            cpu = procs.ServerCpu(folder)
-            self.assertIsNone(cpu.read())
+            servers = procs.Servers(folder)
+            self.assertIsNone(servers.seconds())
             with subprocess.Popen([sys.executable, '-c', f'{self.BURN}{code}\nprint("done", flush=True)\ninput()'],
                                   cwd=os.path.join(folder, 'pg'), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                   text=True) as process:
                 self.assertEqual(process.stdout.readline(), 'done\n')
-                seconds = cpu.read()
+                seconds = servers.seconds()
                 process.communicate('\n')
         return seconds
 
@@ -207,7 +241,7 @@ class Cpu(unittest.TestCase):
         self.assertGreaterEqual(self.reading('import os\nif os.fork() == 0:\n    burn(); os._exit(0)\nos.wait()'), 0.19)
 
     def test_without_private_servers_there_is_no_figure(self):
-        self.assertIsNone(NO_SERVERS.read())
+        self.assertIsNone(NO_SERVERS.seconds())
 
 
 class Cases(unittest.TestCase):

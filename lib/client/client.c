@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT */
+/* Wires the parts, and takes them down in order. */
+#include "client/client.h"
+
+#include "core/config.h"
+#include "core/error.h"
+#include "observe/registry.h"
+#include "pg/pool_internal.h"
+#include "profile/profiler.h"
+
+#include <stdlib.h>
+
+static void collect_profiler(void *profiler, struct sp__expo *expo)
+{
+        sp__profiler_collect(profiler, expo);
+}
+
+static sp_status parts_new(sp_client *client, const sp_config *config, sp_error **error)
+{
+        sp_status status = sp__engine_new(&client->engine, error);
+
+        if (status != SP_OK)
+                return status;
+        client->config = sp__config_copy(config);
+        client->metrics = sp__metrics_new();
+        if (!client->config || !client->metrics)
+                return sp__fail(error, SP_NOMEM, "out of memory");
+        status = sp_profiler_new(client->config, NULL, &client->profiler, error);
+        if (status == SP_OK && !sp__metrics_add(client->metrics, collect_profiler, client->profiler))
+                status = sp__fail(error, SP_NOMEM, "out of memory");
+        if (status == SP_OK)
+                status = sp__client_pools(client, error);
+        return status;
+}
+
+sp_status sp_client_new(const sp_config *config, sp_client **out, sp_error **error)
+{
+        sp_client *client = calloc(1, sizeof *client);
+        sp_status status;
+
+        if (!client)
+                return sp__fail(error, SP_NOMEM, "out of memory");
+        sp__mutex_init(&client->lock);
+        status = parts_new(client, config, error);
+        if (status != SP_OK) {
+                sp_client_free(client);
+                return status;
+        }
+        *out = client;
+        return SP_OK;
+}
+
+void sp_client_close(sp_client *client)
+{
+        if (!client || sp__engine_forked(client->engine))
+                return;
+        for (size_t i = 0; i < client->pool_count; i++)
+                sp_pool_close(client->pools[i].pool);
+}
+
+sp_status sp_client_drain(sp_client *client, int64_t timeout_ms)
+{
+        int64_t deadline = sp__after_ms(sp__now(), timeout_ms);
+        sp_status status = SP_OK;
+
+        if (sp__engine_forked(client->engine))
+                return SP_FORKED;
+        for (size_t i = 0; i < client->pool_count && status == SP_OK; i++) {
+                int64_t left = deadline == SP__FOREVER ? -1 : (deadline - sp__now()) / SP__MS;
+
+                status = sp_pool_drain(client->pools[i].pool, deadline == SP__FOREVER || left > 0 ? left : 0);
+        }
+        return status;
+}
+
+static void free_breakers(sp_client *client)
+{
+        struct sp__named_breaker *next;
+
+        for (struct sp__named_breaker *at = client->breakers; at; at = next) {
+                next = at->next;
+                sp_breaker_unref(at->breaker);
+                free(at);
+        }
+}
+
+/* In a child: what the parent's threads left half done is left alone. */
+static void drop(sp_client *client)
+{
+        for (size_t i = 0; i < client->pool_count; i++)
+                sp__pool_drop(client->pools[i].pool);
+        sp__engine_free(client->engine);
+}
+
+static void destroy(sp_client *client)
+{
+        sp__metrics_free(client->metrics);
+        for (size_t i = 0; i < client->pool_count; i++) {
+                sp__pool_destroy(client->pools[i].pool);
+                free(client->pools[i].name);
+        }
+        free(client->pools);
+        free_breakers(client);
+        sp_profiler_free(client->profiler);
+        sp_config_free(client->config);
+        sp__mutex_destroy(&client->lock);
+        free(client);
+}
+
+void sp_client_free(sp_client *client)
+{
+        if (!client)
+                return;
+        if (client->engine && sp__engine_forked(client->engine)) {
+                drop(client);
+                return;
+        }
+        for (size_t i = 0; i < client->pool_count; i++)
+                sp__pool_shut(client->pools[i].pool);
+        sp__engine_free(client->engine);
+        destroy(client);
+}
+
+sp_cache *sp_client_cache(sp_client *client)
+{
+        return client->cache;
+}
+
+sp_profiler *sp_client_profiler(sp_client *client)
+{
+        return client->profiler;
+}
+
+sp_metrics *sp_client_metrics(sp_client *client)
+{
+        return client->metrics;
+}
