@@ -2,6 +2,7 @@
 /* Wires the parts, and takes them down in order. */
 #include "client/client.h"
 
+#include "cache/cache.h"
 #include "core/config.h"
 #include "core/error.h"
 #include "observe/registry.h"
@@ -30,6 +31,10 @@ static sp_status parts_new(sp_client *client, const sp_config *config, sp_error 
                 status = sp__fail(error, SP_NOMEM, "out of memory");
         if (status == SP_OK)
                 status = sp__client_pools(client, error);
+        if (status == SP_OK)
+                status = sp__cache_new(client->config, client->engine, &client->cache, error);
+        if (status == SP_OK && !sp__metrics_add(client->metrics, sp__cache_collect, client->cache))
+                status = sp__fail(error, SP_NOMEM, "out of memory");
         return status;
 }
 
@@ -52,8 +57,9 @@ sp_status sp_client_new(const sp_config *config, sp_client **out, sp_error **err
 
 void sp_client_close(sp_client *client)
 {
-        if (!client || sp__engine_forked(client->engine))
+        if (!client || !client->engine || sp__engine_forked(client->engine))
                 return;
+        sp_cache_close(client->cache);
         for (size_t i = 0; i < client->pool_count; i++)
                 sp_pool_close(client->pools[i].pool);
 }
@@ -87,6 +93,7 @@ static void free_breakers(sp_client *client)
 /* In a child: what the parent's threads left half done is left alone. */
 static void drop(sp_client *client)
 {
+        sp_cache_free(client->cache);
         for (size_t i = 0; i < client->pool_count; i++)
                 sp__pool_drop(client->pools[i].pool);
         sp__engine_free(client->engine);
@@ -115,6 +122,11 @@ void sp_client_free(sp_client *client)
                 drop(client);
                 return;
         }
+        /* A pool's callers may be the cache's steps, and both need the engine to their end. */
+        sp_client_close(client);
+        if (client->metrics)
+                sp__metrics_remove(client->metrics, client->cache);
+        sp_cache_free(client->cache);
         for (size_t i = 0; i < client->pool_count; i++)
                 sp__pool_shut(client->pools[i].pool);
         sp__engine_free(client->engine);
