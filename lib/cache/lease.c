@@ -164,14 +164,17 @@ static enum sp__fresh judge(struct fill *fill)
         return mark->known ? sp__mirror_judge(mirror, item->e, item->v0, item->tags, item->tag_count) : SP__UNKNOWN;
 }
 
-/* The flight's waiters get the value, or the next one of them loads. */
-static bool hand_out(struct fill *fill, bool holds, struct sp__list *waiters)
+/* The flight's waiters get the value, or the next one of them loads. `keep`: it goes into the in-process level, before
+ * the flight is over, so that nobody finds neither. */
+static bool hand_out(struct fill *fill, bool holds, bool keep, struct sp__list *waiters)
 {
         struct sp__flight *flight = fill->flight;
 
         sp__list_init(waiters);
         sp__lock(&fill->cache->lock);
         holds = holds && judge(fill) != SP__GONE;
+        if (holds && keep && fill->cache->store)
+                sp__store_put(fill->cache->store, flight->key, flight->len, &fill->item);
         if (flight->state == SP__FLIGHT_FILLING && holds) {
                 sp__flight_detach(flight, waiters);
                 sp__flight_over(flight);
@@ -203,13 +206,11 @@ static void finish(struct fill *fill, sp_status status, sp_error *error, bool ho
         bool held = holds;
 
         sp__batch_init(&done);
-        holds = hand_out(fill, holds, &waiters);
+        holds = hand_out(fill, holds, keep, &waiters);
         if (held && !holds && status == SP_OK) {
                 status = SP_LEASE_LOST;
                 error = lost();
         }
-        if (holds && keep && fill->cache->store)
-                sp__store_put(fill->cache->store, fill->flight->key, fill->flight->len, &fill->item);
         settle(fill, status, error, &done);
         sp__flight_answer(&waiters, SP_LOOKUP_HIT, fill->item.value, SP_OK, NULL, &done);
         sp__batch_deliver(&done);

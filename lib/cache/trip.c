@@ -168,6 +168,8 @@ static void give(struct sp__flight *flight)
         sp__lock(&cache->lock);
         fresh = sp__flight_usable(flight);
         if (fresh == SP__FRESH) {
+                if (cache->store)
+                        sp__store_put(cache->store, flight->key, flight->len, &flight->found);
                 sp__flight_detach(flight, &waiters);
                 sp__flight_over(flight);
         }
@@ -180,8 +182,6 @@ static void give(struct sp__flight *flight)
                 verify(flight);
                 return;
         }
-        if (cache->store)
-                sp__store_put(cache->store, flight->key, flight->len, &flight->found);
         if (flight->acquired)
                 sp__flight_release(flight, flight->token);
         sp__flight_answer(&waiters, SP_LOOKUP_HIT, flight->found.value, SP_OK, NULL, &done);
