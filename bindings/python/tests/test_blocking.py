@@ -125,18 +125,19 @@ class Queries(unittest.TestCase):
             f"import sys; sys.path[:0] = [{PACKAGE!r}]\n"
             "import sugarperf\n"
             "from tests.support import settings\n"
-            "client = sugarperf.Client(settings())\n"
-            "client.query('SELECT 1')\n"
-            "print('ready', flush=True)\n"
+            "client = sugarperf.Client(settings(pool__application_name=sys.argv[1], pool__statement_timeout=0))\n"
             "try:\n"
-            "    client.query('SELECT pg_sleep(300)')\n"
+            "    client.query('SELECT pg_sleep(300)', timeout=300)\n"
             "except KeyboardInterrupt:\n"
             "    print('interrupted', client.query('SELECT 1 AS one')[0]['one'], flush=True)\n"
             "client.close()\n"
         )
-        with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as child:
+        name = fresh("interrupted")
+        waits = "SELECT 1 FROM pg_stat_activity WHERE application_name = $1 AND wait_event = 'PgSleep'"
+        with subprocess.Popen([sys.executable, "-c", program, name], stdout=subprocess.PIPE, text=True) as child:
             assert child.stdout is not None
-            self.assertEqual(child.stdout.readline(), "ready\n")
+            while child.poll() is None and not self.client.query(waits, [name]):
+                pass
             child.send_signal(signal.SIGINT)
             self.assertEqual(child.stdout.readline(), "interrupted 1\n")
             try:
