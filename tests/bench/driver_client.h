@@ -11,9 +11,5 @@
 sp_client *driver_client(const struct driver_options *options, const char *url_name, const char *const settings[]);
 /* Ends the program with the error's message unless the status is SP_OK. */
 void driver_check(const char *what, sp_status status, sp_error *error);
-/* Fills bench:item:1 … through leases; keys that are there stay. */
-void driver_fill(sp_cache *cache, const struct driver_options *options);
-/* Writes the key of an item, returns its length. */
-size_t driver_key(char *buf, size_t cap, uint32_t item);
 
 #endif

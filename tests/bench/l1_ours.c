@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A hit in process: sp_cache_peek, or with `--mode lookup` sp_cache_lookup. With `--url` Redis stands behind it. */
 #include "driver_client.h"
+#include "driver_keys.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The library's cache without its in-process level: each lookup is a hit in Redis. `--mode fill` stores the keys. */
 #include "driver_client.h"
+#include "driver_keys.h"
 
 #include <string.h>
 
