@@ -76,6 +76,9 @@ def tables(result):
     """All of them, as one text."""
     naive, library = result['naive'], result['library']
     parts = [
+        "\n{users:,} users, {contents:,} contents, {interactions:,} interactions.".format(**result['sizes'])
+        + " The load: 95 % reads, Zipf's law over {users:,} of the users and {contents:,} of the contents.".format(
+            **result['loaded']),
         table(f"Endpoints at {result['rate']:.0f} requests/s, which the naive form can bear; ms", HEADS,
               endpoint_rows(naive['bearable'], library['bearable'])),
         table(f"Endpoints at {result['heavy_rate']:.0f} requests/s, where the naive form is saturated; ms", HEADS,
