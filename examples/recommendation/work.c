@@ -6,6 +6,7 @@
 #include <string.h>
 
 enum { BATCH = 64, WAIT_MS = 200 };
+static const int64_t second = 1000000000;
 
 struct work *work_new(struct service *service, struct http_call *call, const char *name)
 {
@@ -52,6 +53,7 @@ void *work_run(void *arg)
 {
         struct service *service = arg;
         sp_completion *batch[BATCH];
+        int64_t reported = 0, now;
         size_t count;
 
         while (!atomic_load(&service->stopping) || sp_queue_pending(service->queue)) {
@@ -62,8 +64,11 @@ void *work_run(void *arg)
                         work->next(work, batch[i]);
                         sp_completion_free(batch[i]);
                 }
-                if (!count)
+                now = sp_profiler_start(service->profiler);
+                if (!count || now - reported > second) {
                         report_slow(service->profiler);
+                        reported = now;
+                }
         }
         return NULL;
 }

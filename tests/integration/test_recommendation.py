@@ -36,9 +36,10 @@ class Case(unittest.TestCase):
     def setUp(self):
         self.service = self.start()
 
-    def start(self, **environment):
+    def start(self, keep_cache=False, **environment):
         with Redis(REDIS_URL) as redis:
-            redis.call('FLUSHDB')
+            if not keep_cache:
+                redis.call('FLUSHDB')
         service = Program(BUILD, 'service', {'DATABASE_URL': self.database.url, 'REDIS_URL': REDIS_URL, **environment})
         self.addCleanup(service.__exit__)
         return service
@@ -173,10 +174,23 @@ class Operations(Case):
         self.assertEqual((health['status'], health['database']), ('healthy', 'connected'))
         self.assertIn('activeConnections', health['poolMetrics'])
 
-    def test_without_a_database_lists_are_empty_and_the_rest_says_so(self):
+    def start_without_database(self, keep_cache):
         with socket.create_server(('127.0.0.1', 0)) as closed:
             port = closed.getsockname()[1]
-        self.service = self.start(DATABASE_URL=f'postgresql://test:test@127.0.0.1:{port}/test')
+        self.service = self.start(keep_cache, DATABASE_URL=f'postgresql://test:test@127.0.0.1:{port}/test')
+
+    def test_without_a_database_the_cache_still_answers(self):
+        paths = ('/recommendations/user-3', '/content/content-7')
+        before = [self.service.json('GET', path) for path in paths]
+        self.start_without_database(True)
+        for _ in range(8):
+            self.assertEqual(self.service.request('GET', '/recommendations/user-4')[1]['X-Cache'], 'fallback')
+        for path, body in zip(paths, before):
+            status, headers, text = self.service.request('GET', path)
+            self.assertEqual((status, headers['X-Cache'], json.loads(text)), (200, 'hit', body))
+
+    def test_without_a_database_lists_are_empty_and_the_rest_says_so(self):
+        self.start_without_database(False)
         for _ in range(8):
             status, headers, text = self.service.request('GET', '/recommendations/user-3')
             self.assertEqual((status, headers['X-Cache'], text), (200, 'fallback', '[]'))

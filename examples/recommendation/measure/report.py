@@ -76,9 +76,13 @@ def tables(result):
     """All of them, as one text."""
     naive, library = result['naive'], result['library']
     parts = [
+        "\n{users:,} users, {contents:,} contents, {interactions:,} interactions.".format(**result['sizes'])
+        + " The load: 95 % reads, Zipf's law over {users:,} of the users and {contents:,} of the contents.".format(
+            **result['loaded']),
         table(f"Endpoints at {result['rate']:.0f} requests/s, which the naive form can bear; ms", HEADS,
               endpoint_rows(naive['bearable'], library['bearable'])),
-        table(f"Endpoints at {result['heavy_rate']:.0f} requests/s, where the naive form is saturated; ms", HEADS,
+        table(f"Endpoints at {result['heavy_rate']:.0f} requests/s, where the naive form is saturated (what was still unanswered "
+              f"{result['grace']} s after the end counts with its time until then); ms", HEADS,
               endpoint_rows(naive['heavy'], library['heavy'])),
         table('The same loads as a whole', HEADS,
               [*load_row(f"{result['rate']:.0f}/s", naive['bearable'], library['bearable']),
@@ -150,6 +154,7 @@ def criteria(result):
             ('p99, ms', 500, worst(heavy, 'p99'), worst(heavy, 'p99') < 500),
             ('cache hit rate, %', 80, result['library']['hit_rate'], result['library']['hit_rate'] > 80),
             ('use of the pool, %', 50, use, use < 50),
+            ('statements over 100 ms', 1, len(result['library']['slow']), not result['library']['slow']),
             ('errors, %', 0.1, errors_of(heavy) * 100, errors_of(heavy) < 0.001)]
     signs = {True: 'yes', False: 'NO'}
     return [(name, f"{'>' if 'hit' in name else '<'} {target}", value, signs[met]) for name, target, value, met in rows]
