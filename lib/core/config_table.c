@@ -81,7 +81,7 @@ const struct sp__config_row sp__config_table[] = {
     ROW_TIME("breaker.open_time", true, "60s", 1, DAY_MS, "1ms–1d", "how long it stays open before a probe"),
 
     ROW_TIME("profiler.slow", false, "100ms", 0, DAY_MS, "0–1d", "what takes longer goes to the slow log"),
-    ROW_INT("profiler.names", false, "1000", 1, 100000, "1–100000", NULL,
+    ROW_INT("profiler.names", false, "1000", 1, 10000, "1–10000", NULL,
             "names that are told apart; what comes later counts as \"other\""),
     ROW_INT("profiler.ring", false, "256", 1, 100000, "1–100000", NULL, "entries that the slow log holds"),
 };
