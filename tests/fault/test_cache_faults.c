@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: MIT */
+/* Redis goes, hangs, is full or comes back from an old snapshot: calls end in time, nothing old is read, nothing restarts. */
+#include "../integration/cache_ways.h"
+
+#include "base/clock.h"
+
+#include <hiredis/hiredis.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static const struct cache_way *way_of(void **state)
+{
+        return *state;
+}
+
+static void control(const char *verb)
+{
+        pid_t pid = fork();
+        int status = 0;
+
+        if (pid == 0) {
+                execlp("python3", "python3", "tests/support/servers.py", "ctl", verb, "redis", (char *)NULL);
+                _exit(127);
+        }
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_int_equal(status, 0);
+}
+
+static void tell(const char *command)
+{
+        redisContext *redis = redisConnect("127.0.0.1", atoi(strstr(getenv("REDIS_URL"), "127.0.0.1:") + 10));
+        redisReply *reply;
+
+        assert_true(redis && !redis->err);
+        reply = redisCommand(redis, command);
+        assert_non_null(reply);
+        assert_int_not_equal(reply->type, REDIS_REPLY_ERROR);
+        freeReplyObject(reply);
+        redisFree(redis);
+}
+
+static void reads(const struct cache_way *way, sp_cache *cache, const char *key, const char *expected)
+{
+        char *text = text_of(way, cache, key);
+
+        assert_string_equal(text, expected);
+        free(text);
+}
+
+static bool is_text(const struct cache_way *way, sp_cache *cache, const char *key, const char *expected)
+{
+        char *text = text_of(way, cache, key);
+        bool same = strcmp(text, expected) == 0;
+
+        free(text);
+        return same;
+}
+
+static sp_status look(const struct cache_way *way, sp_cache *cache, const char *key, sp_error **error)
+{
+        sp_lookup *lookup = NULL;
+        sp_status status = way->lookup(cache, NULL, key, strlen(key), &lookup, error);
+
+        if (status == SP_OK)
+                sp_lookup_free(lookup);
+        return status;
+}
+
+/* Until values are shared through Redis again: what one cache stores the other one finds. */
+static void await_recovery(const struct cache_way *way, sp_cache *cache)
+{
+        sp_cache *other = cache_with(way, NULL);
+        char key[64];
+        bool shared = false;
+
+        while (!shared) {
+                sp_lookup *lookup = NULL;
+                sp_lease *lease;
+
+                fresh_key("f:recovery", key, sizeof key);
+                assert_int_equal(way->lookup(cache, NULL, key, strlen(key), &lookup, NULL), SP_OK);
+                lease = sp_lookup_take_lease(lookup);
+                sp_lookup_free(lookup);
+                assert_int_equal(fill_text(way, lease, "shared"), SP_OK);
+                shared = state_of(way, other, key) == SP_LOOKUP_HIT;
+        }
+        sp_cache_free(other);
+}
+
+static void await_memory(sp_cache *cache, const struct cache_way *way, const char *key)
+{
+        sp_value *value = NULL;
+
+        while (!sp_cache_peek(cache, key, strlen(key), &value))
+                assert_int_equal(look(way, cache, key, NULL), SP_OK);
+        sp_value_unref(value);
+}
+
+static void test_without_redis_one_loads_for_all_or_calls_fail(void **state)
+{
+        const struct cache_way *way = way_of(state);
+        sp_cache *loads, *fails;
+        sp_error *error = NULL;
+        char key[64];
+
+        control("stop");
+        loads = cache_with(way, NULL);
+        fails = cache_with(way, (const char *[]){"cache.outage=fail", NULL});
+        fresh_key("f:down", key, sizeof key);
+        put_text(way, loads, key, "loaded");
+        put_text(way, loads, key, "not kept");
+        assert_int_equal(look(way, fails, key, &error), SP_UNAVAILABLE);
+        says(error, "127.0.0.1:", NULL);
+        error = NULL;
+        assert_int_equal(drop_key(way, loads, key, &error), SP_UNAVAILABLE);
+        says(error, "127.0.0.1:", NULL);
+        control("start");
+        await_recovery(way, loads);
+        put_text(way, loads, key, "kept");
+        await_memory(loads, way, key);
+        sp_cache_free(fails);
+        sp_cache_free(loads);
+}
+
+static void test_an_invalidation_that_redis_missed_holds_here_and_is_made_up_for(void **state)
+{
+        const struct cache_way *way = way_of(state);
+        sp_cache *cache = cache_with(way, NULL), *other = cache_with(way, NULL);
+        char key[64];
+
+        fresh_key("f:owed", key, sizeof key);
+        put_text(way, cache, key, "old");
+        reads(way, other, key, "old");
+        tell("CONFIG SET maxmemory 1");
+        assert_int_equal(drop_key(way, cache, key, NULL), SP_REDIS);
+        for (int i = 0; i < 3; i++)
+                put_text(way, cache, key, "loaded each time");
+        tell("CONFIG SET maxmemory 0");
+        while (is_text(way, other, key, "old"))
+                continue;
+        put_text(way, cache, key, "new");
+        await_memory(cache, way, key);
+        reads(way, cache, key, "new");
+        sp_cache_free(other);
+        sp_cache_free(cache);
+}
+
+static void test_a_server_that_hangs_is_given_up_in_time(void **state)
+{
+        const struct cache_way *way = way_of(state);
+        sp_cache *cache = cache_with(way, (const char *[]){"redis.timeout=100ms", "cache.outage=fail", NULL});
+        sp_error *error = NULL;
+        char key[64];
+        int64_t begun;
+
+        fresh_key("f:hang", key, sizeof key);
+        put_text(way, cache, "f:hang:warm", "one");
+        assert_int_equal(drop_key(way, cache, "f:hang:warm", NULL), SP_OK);
+        tell("CLIENT PAUSE 1500 ALL");
+        begun = sp__now();
+        assert_int_equal(look(way, cache, key, &error), SP_UNAVAILABLE);
+        assert_true(sp__now() - begun < 1400 * SP__MS);
+        says(error, "127.0.0.1:", NULL);
+        while (look(way, cache, key, NULL) != SP_OK)
+                continue;
+        put_text(way, cache, key, "one");
+        reads(way, cache, key, "one");
+        sp_cache_free(cache);
+}
+
+static void test_a_server_back_from_an_old_snapshot_has_nothing_that_was_invalidated(void **state)
+{
+        const struct cache_way *way = way_of(state);
+        sp_cache *cache = cache_with(way, NULL), *other;
+        char key[64];
+
+        fresh_key("f:snapshot", key, sizeof key);
+        put_text(way, cache, key, "old");
+        tell("SAVE");
+        assert_int_equal(drop_key(way, cache, key, NULL), SP_OK);
+        put_text(way, cache, key, "new");
+        control("kill");
+        control("start");
+        other = cache_with(way, NULL);
+        reads(way, other, key, "");
+        await_recovery(way, cache);
+        assert_false(is_text(way, cache, key, "old"));
+        sp_cache_free(other);
+        sp_cache_free(cache);
+}
+
+static void test_values_are_served_from_memory_only_within_the_bound(void **state)
+{
+        const struct cache_way *way = way_of(state);
+        sp_cache *cache = cache_with(way, (const char *[]){"cache.bound=200ms", NULL});
+        sp_value *value;
+        int64_t stopped;
+        char key[64];
+
+        fresh_key("f:bound", key, sizeof key);
+        put_text(way, cache, key, "one");
+        await_memory(cache, way, key);
+        control("stop");
+        stopped = sp__now();
+        while (sp_cache_peek(cache, key, strlen(key), &value)) {
+                sp_value_unref(value);
+                assert_true(sp__now() - stopped < 2 * SP__SECOND);
+        }
+        control("start");
+        await_recovery(way, cache);
+        sp_cache_free(cache);
+}
+
+static void test_a_wrong_password_is_told_apart_and_never_shown(void **state)
+{
+        const struct cache_way *way = way_of(state);
+        sp_config *config = sp_config_new();
+        sp_cache *cache = NULL;
+        sp_error *error = NULL;
+        char url[128];
+
+        snprintf(url, sizeof url, "redis://sugar:hunter2@%s", strstr(getenv("REDIS_URL"), "127.0.0.1"));
+        assert_int_equal(sp_config_set(config, "redis.url", url, NULL), SP_OK);
+        assert_int_equal(sp_cache_new(config, &cache, NULL), SP_OK);
+        assert_int_equal(look(way, cache, "f:auth", &error), SP_AUTH);
+        says(error, "WRONGPASS", "hunter2");
+        sp_cache_free(cache);
+        sp_config_free(config);
+}
+
+#define REDIS_WAYS(test)                                                                                               \
+        {#test ", blocking", test, NULL, NULL, (void *)(uintptr_t)&cache_ways[0]},                                     \
+        {                                                                                                              \
+#test ", asynchronous", test, NULL, NULL, (void *)(uintptr_t)&cache_ways[1]                            \
+        }
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+            REDIS_WAYS(test_without_redis_one_loads_for_all_or_calls_fail),
+            REDIS_WAYS(test_an_invalidation_that_redis_missed_holds_here_and_is_made_up_for),
+            REDIS_WAYS(test_a_server_that_hangs_is_given_up_in_time),
+            REDIS_WAYS(test_a_server_back_from_an_old_snapshot_has_nothing_that_was_invalidated),
+            REDIS_WAYS(test_values_are_served_from_memory_only_within_the_bound),
+            REDIS_WAYS(test_a_wrong_password_is_told_apart_and_never_shown),
+        };
+
+        return cmocka_run_group_tests_name("cache faults", tests, NULL, NULL);
+}
