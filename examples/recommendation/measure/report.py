@@ -81,8 +81,8 @@ def tables(result):
             **result['loaded']),
         table(f"Endpoints at {result['rate']:.0f} requests/s, which the naive form can bear; ms", HEADS,
               endpoint_rows(naive['bearable'], library['bearable'])),
-        table(f"Endpoints at {result['heavy_rate']:.0f} requests/s, where the naive form is saturated (what was still unanswered "
-              f"{result['grace']} s after the end counts with its time until then); ms", HEADS,
+        table(f"Endpoints at {result['heavy_rate']:.0f} requests/s, where the naive form is saturated; ms\n"
+              f"(what was still unanswered {result['grace']} s after the end counts with its time until then)", HEADS,
               endpoint_rows(naive['heavy'], library['heavy'])),
         table('The same loads as a whole', HEADS,
               [*load_row(f"{result['rate']:.0f}/s", naive['bearable'], library['bearable']),
