@@ -234,6 +234,7 @@ static void proved(sp__op *op)
         struct errand *errand = op->owner;
         struct sp__log *log = errand->log;
         struct sp__command *command = sp__command_of(op);
+        enum sp__proven proven = SP__PENDING;
         uint64_t e;
         int64_t n;
 
@@ -242,11 +243,15 @@ static void proved(sp__op *op)
                 send_proof(errand);
                 return;
         }
-        if (op->status == SP_OK && sp__log_read(command->replies[0], &e, &n) &&
-            sp__mirror_prove(&log->mirror, &errand->proof, e, n) == SP__REGRESSED)
+        if (op->status == SP_OK && sp__log_read(command->replies[0], &e, &n))
+                proven = sp__mirror_prove(&log->mirror, &errand->proof, e, n);
+        if (proven == SP__REGRESSED)
                 renew(log);
         atomic_store(&log->asking, false);
-        settle(log);
+        if (proven == SP__IGNORED)
+                ask(log);
+        else
+                settle(log);
         errand_end(errand);
 }
 

@@ -25,18 +25,16 @@ static void forget(struct sp__mirror *mirror)
         changed(mirror);
 }
 
-/*
- * Nothing is known before n, nor before what Redis acknowledged to this process: a proof may be older than that, and its
- * answer come later.
- */
+/* Nothing is known before n, nor, in the same epoch, before what was seen: a message may be older than that. */
 static void reset(struct sp__mirror *mirror, uint64_t e, int64_t n)
 {
+        int64_t seen = mirror->known && mirror->e == e && mirror->seen > n ? mirror->seen : n;
+
         forget(mirror);
         mirror->known = true;
         mirror->e = e;
         mirror->n = n;
-        mirror->c0 = mirror->acked_e == e && mirror->acked_n > n ? mirror->acked_n : n;
-        mirror->seen = mirror->c0;
+        mirror->c0 = mirror->seen = seen;
         mirror->resets++;
 }
 
@@ -190,6 +188,7 @@ bool sp__mirror_ask(struct sp__mirror *mirror, struct sp__proof *proof)
         proof->known = mirror->known;
         proof->e = mirror->e;
         proof->seen = mirror->seen;
+        proof->own = mirror->own_n;
         sp__unlock(&mirror->lock);
         return streaming;
 }
@@ -211,7 +210,8 @@ static enum sp__proven await(struct sp__mirror *mirror, const struct sp__proof *
 
 static enum sp__proven prove(struct sp__mirror *mirror, const struct sp__proof *proof, uint64_t e, int64_t n)
 {
-        if (!mirror->streaming || mirror->stream != proof->stream)
+        /* What was acknowledged since it was asked may be missing in it. */
+        if (!mirror->streaming || mirror->stream != proof->stream || proof->own < mirror->unplaced)
                 return SP__IGNORED;
         if (!mirror->known || mirror->e != e) {
                 reset(mirror, e, n);
@@ -256,15 +256,12 @@ bool sp__mirror_acknowledge(struct sp__mirror *mirror, uint64_t e, int64_t n, co
 
         sp__lock(&mirror->lock);
         log_own(mirror, tags, count);
-        if (mirror->acked_e != e || mirror->acked_n < n) {
-                mirror->acked_e = e;
-                mirror->acked_n = n;
-        }
         if (mirror->known && mirror->e == e) {
                 raise_seen(mirror, n);
                 bump(mirror, n, tags, count);
         } else {
                 forget(mirror);
+                mirror->unplaced = mirror->own_n;
                 knows = false;
         }
         sp__unlock(&mirror->lock);

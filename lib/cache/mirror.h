@@ -34,6 +34,7 @@ struct sp__proof {
         bool known;
         uint64_t e;
         int64_t seen;
+        uint64_t own;
 };
 
 enum sp__fresh { SP__FRESH, SP__GONE, SP__UNKNOWN };
@@ -51,10 +52,8 @@ struct sp__mirror {
         uint64_t e;
         int64_t n;    /* the stream was applied up to here */
         int64_t c0;   /* nothing is known before */
-        int64_t seen; /* the highest number seen or acknowledged */
+        int64_t seen; /* the highest number seen, or acknowledged to this process */
         struct sp__tagmap last;
-        uint64_t acked_e; /* the newest acknowledgement of this process's own, whatever was forgotten since */
-        int64_t acked_n;
 
         uint64_t stream; /* counts subscriptions */
         bool streaming;
@@ -63,6 +62,7 @@ struct sp__mirror {
         int64_t wait_since;
 
         uint64_t own_n;
+        uint64_t unplaced; /* own_n when an acknowledgement came last that the mirror has no place for */
         uint64_t own_c0;
         struct sp__tagmap own;
         struct sp__tagmap owed; /* tags whose invalidation Redis has not acknowledged: no entry under them is fresh */
