@@ -41,8 +41,15 @@ class Case(unittest.TestCase):
             if not keep_cache:
                 redis.call('FLUSHDB')
         service = Program(BUILD, 'service', {'DATABASE_URL': self.database.url, 'REDIS_URL': REDIS_URL, **environment})
-        self.addCleanup(service.__exit__)
+        self.addCleanup(self.end, service)
         return service
+
+    def end(self, service):
+        """A sanitizer's report changes the status."""
+        status = service.stop(60)
+        messages = service.messages()
+        service.log.close()
+        self.assertEqual(status, 0, '\n'.join(messages[-60:]))
 
     def refused(self, status, method, path, body=None):
         got, _, text = self.service.request(method, path, body)
