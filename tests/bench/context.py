@@ -91,7 +91,7 @@ class Context:
         self.done.add('items')
 
     def keys(self):
-        """bench:item:1 … in Redis, filled by the library, so that every side reads the same bytes."""
+        """bench:item:1 … in Redis, filled by the library (there as sp:bench:item:1 …): every side reads the same bytes."""
         if 'keys' in self.done:
             return
         fill = [self.program('bench-redis-ours'), '--mode', 'fill', '--url', self.redis, '--items', str(KEYS),

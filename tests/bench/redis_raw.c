@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* hiredis as its manual shows it: a thread, a connection, GET of the bytes that the library stored. */
+/* hiredis as its manual shows it: a thread, a connection, GET of the bytes that the library stored under its namespace. */
 #include "driver.h"
 
 #include <hiredis/hiredis.h>
@@ -9,7 +9,7 @@ static void get(void *state, uint32_t item)
 {
         redisContext *link = state;
         char key[64];
-        size_t len = (size_t)snprintf(key, sizeof key, "bench:item:%u", (unsigned)item);
+        size_t len = (size_t)snprintf(key, sizeof key, "sp:bench:item:%u", (unsigned)item);
         redisReply *reply = redisCommand(link, "GET %b", key, len);
 
         if (!reply || reply->type != REDIS_REPLY_STRING || reply->len == 0)

@@ -4,12 +4,14 @@ import json
 
 
 def figure(value):
-    """Four significant digits at most, no exponent."""
+    """At least three significant digits, no exponent."""
     if value is None:
         return '-'
     if abs(value) >= 100:
         return f'{value:,.0f}'
-    return f'{value:.1f}' if abs(value) >= 10 else f'{value:.2f}'
+    if abs(value) >= 10 or value == 0:
+        return f'{value:.1f}'
+    return f'{value:.2f}' if abs(value) >= 1 else f'{value:.3f}'
 
 
 def sides_line(row, name):

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 'use strict';
-/* ioredis at its best setting for concurrent callers; it reads the bytes that the library stored. */
+/*
+ * ioredis at its best setting for concurrent callers; it reads the bytes that the library stored, under
+ * its namespace.
+ */
 const Redis = require('ioredis');
 const { main } = require('./driver.js');
 
@@ -9,7 +12,7 @@ main(async ({ url }) => {
 
     return {
         async step(item) {
-            const value = await redis.get(`bench:item:${item}`);
+            const value = await redis.get(`sp:bench:item:${item}`);
 
             if (value === null || value.length === 0)
                 throw new Error('the key is not in Redis');
