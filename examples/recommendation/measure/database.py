@@ -32,7 +32,7 @@ class Database:
     def psql(self, arguments, url=None):
         environment = dict(os.environ, PGOPTIONS='--client-min-messages=warning', PGCONNECT_TIMEOUT='5')
         try:
-            done = subprocess.run(['psql', '-XqAt', '-v', 'ON_ERROR_STOP=1', '-d', url or self.url, *arguments],
+            done = subprocess.run(['psql', '-XqAtw', '-v', 'ON_ERROR_STOP=1', '-d', url or self.url, *arguments],
                                   env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
         except FileNotFoundError:
             raise Failure('psql is missing: ./run setup installs postgresql-client') from None
@@ -71,7 +71,7 @@ class Sampler:
         self.text = ("SELECT count(*), count(*) FILTER (WHERE state <> 'idle') FROM pg_stat_activity"
                      f" WHERE application_name = '{application}' AND datname = current_database()"
                      " AND backend_type = 'client backend';\n")
-        self.process = subprocess.Popen(['psql', '-XqAt', '-d', database.plain], stdin=subprocess.PIPE,
+        self.process = subprocess.Popen(['psql', '-XqAtw', '-d', database.plain], stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         self.samples = []
         self.stopped = threading.Event()
