@@ -5,12 +5,12 @@
 #include <string.h>
 
 /*
- * $1 user, $2 how many. Contents that share a tag with the user's interests, best score first; the best of all for a user
- * without interests. Tags are as skewed as traffic is, so there are two ways. `near` walks down the index of scores: users
- * with a common interest have their list after a few dozen steps. Who finds too few among the first 1,000 has rare tags
- * alone, and `far` reads all contents under them: few, for the same reason. Either way it is exact. The limits are
- * subselects so that one generic plan serves every limit, and OFFSET 0 keeps the planner from turning a few index reads
- * into a scan.
+ * $1 user, $2 how many. Contents that share a tag with the user's interests, best score first; the best of all for a
+ * user without interests. Tags are as skewed as traffic is, so there are two ways. `near` walks down the index of
+ * scores: users with a common interest have their list after a few dozen steps. Who finds too few among the first 1,000
+ * has rare tags alone, and `far` reads all contents under them: few, for the same reason. Either way it is exact. The
+ * limits are subselects so that one generic plan serves every limit, and OFFSET 0 keeps the planner from turning a few
+ * index reads into a scan.
  */
 static const char recommendations_text[] =
     "WITH wanted AS MATERIALIZED ("
@@ -64,9 +64,9 @@ static const char interaction_text[] =
     "RETURNING json_build_object('id', id)";
 
 /*
- * $1 id or NULL, $2 creator, $3 title, $4 description, $5 tags as JSON. A new content has no score, so it can only show in
- * lists that lack a hundred scored ones: the second column tells whether one of its tags (or all contents together, for
- * users without interests) is so rare.
+ * $1 id or NULL, $2 creator, $3 title, $4 description, $5 tags as JSON. A new content has no score, so it can only show
+ * in lists that lack a hundred scored ones: the second column tells whether one of its tags (or all contents together,
+ * for users without interests) is so rare.
  */
 static const char create_text[] =
     "WITH created AS ("

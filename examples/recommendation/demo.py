@@ -66,7 +66,8 @@ class Demo:
         self.loaded = {'users': int(self.sizes['users'] * part), 'contents': int(self.sizes['contents'] * part),
                        'tags': self.sizes['tags']}
         self.load = Load(options.build, self.loaded)
-        self.result = {'sizes': self.sizes, 'loaded': self.loaded, 'heavy_rate': HEAVY_RATE, 'document_seconds': self.times['document'],
+        self.result = {'sizes': self.sizes, 'loaded': self.loaded, 'heavy_rate': HEAVY_RATE,
+                       'document_seconds': self.times['document'],
                        'grace': self.times['grace'],
                        'pool_max': POOL_MAX, 'naive': {}, 'library': {}}
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Load for the demo: asks 127.0.0.1:PORT what a plan says and prints what came back as JSON. In the open plan a request's
- * time counts from when it was due, also when it had to wait for a connection: a slow server cannot slow its load down and
- * so look better than it is. (Debian's wrk, hey and siege are closed loops; vegeta and wrk2 are not packaged.)
+ * Load for the demo: asks 127.0.0.1:PORT what a plan says and prints what came back as JSON. In the open plan a
+ * request's time counts from when it was due, also when it had to wait for a connection: a slow server cannot slow its
+ * load down and so look better than it is. (Debian's wrk, hey and siege are closed loops; vegeta and wrk2 are not
+ * packaged.)
  */
 #include "load.h"
 

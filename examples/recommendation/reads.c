@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Reads through the cache. The long way, for what must not fail: look up; on a lease ask the database under the breaker,
- * answer, fill. So the breaker sees the database alone, hits are served while it is open, and everybody else who wants the
- * key waits for our lease. The short way, get_interests(), is the library's query through the cache, in one call.
+ * answer, fill. So the breaker sees the database alone, hits are served while it is open, and everybody else who wants
+ * the key waits for our lease. The short way, get_interests(), is the library's query through the cache, in one call.
  */
 #include "work.h"
 

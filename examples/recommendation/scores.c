@@ -60,7 +60,9 @@ static void chunk_done(struct work *work, sp_completion *completion)
         int rows = number(work_cell(completion, 1));
 
         if (status != SP_OK) {
-                /* What was updated before is not lost to the lists: they are dropped, and the caller may run it again. */
+                /*
+                 * What was updated before is not lost to the lists: they are dropped, and the caller may run it again.
+                 */
                 work_answer_failure(work, status);
                 invalidate(work);
                 return;

@@ -186,7 +186,9 @@ void post_interaction(void *arg, struct http_call *call, const char *id)
         json_decref(body);
 }
 
-/* A new content changes no list but those that a content without a score can enter; its own key may be known as absent. */
+/*
+ * A new content changes no list but those that a content without a score can enter; its own key may be known as absent.
+ */
 static sp_status content_targets(struct work *work, const char *id, bool everywhere)
 {
         sp_status status = SP_OK;
