@@ -5,6 +5,8 @@
 #include "core/error.h"
 #include "core/queue.h"
 
+#include <unistd.h>
+
 void sp__op_init(sp__op *op, const struct sp__op_kind *kind, sp_ctx *ctx, int64_t deadline)
 {
         int64_t limit = ctx ? sp__ctx_deadline(ctx) : SP__FOREVER;
@@ -38,13 +40,21 @@ void sp__op_to_caller(sp__op *op)
 {
         op->waits = true;
         op->caller = op;
+        op->polls = -1;
         sp__mutex_init(&op->wait_lock);
         sp__cond_init(&op->wait_cond);
 }
 
 sp_status sp__op_enlist(sp__op *op)
 {
-        return !op->ctx || sp__ctx_add(op->ctx, op) ? SP_OK : SP_CANCELLED;
+        if (!op->ctx)
+                return SP_OK;
+        if (!sp__ctx_add(op->ctx, op))
+                return SP_CANCELLED;
+        /* A timer may have been first: then it was delivered, or still leaves by itself. */
+        if (!sp__op_pending(op))
+                sp__ctx_remove(op->ctx, op);
+        return SP_OK;
 }
 
 void sp__op_abandon(sp__op *op)
@@ -89,21 +99,31 @@ static void settle(sp__op *op, struct sp__batch *batch)
         sp__list_push(&batch->list, &sp__op_ref(op)->done_link);
 }
 
-bool sp__op_fail(sp__op *op, sp_status status, sp_error *error, struct sp__batch *batch)
+bool sp__op_claim(sp__op *op)
 {
-        if (atomic_exchange(&op->taken, true)) {
-                sp_error_free(error);
-                return false;
-        }
+        return !atomic_exchange(&op->taken, true);
+}
+
+void sp__op_end(sp__op *op, sp_status status, sp_error *error, struct sp__batch *batch)
+{
         op->status = status;
         op->error = error;
         settle(op, batch);
+}
+
+bool sp__op_fail(sp__op *op, sp_status status, sp_error *error, struct sp__batch *batch)
+{
+        if (!sp__op_claim(op)) {
+                sp_error_free(error);
+                return false;
+        }
+        sp__op_end(op, status, error, batch);
         return true;
 }
 
 bool sp__op_yield(sp__op *op, enum sp__yield yield, void *what, void (*what_free)(void *), struct sp__batch *batch)
 {
-        if (atomic_exchange(&op->taken, true)) {
+        if (!sp__op_claim(op)) {
                 if (what)
                         what_free(what);
                 return false;
@@ -116,11 +136,22 @@ bool sp__op_yield(sp__op *op, enum sp__yield yield, void *what, void (*what_free
         return true;
 }
 
+/* Its thread sleeps on the condition or in poll(). The lock is held. */
+static void wake(sp__op *op)
+{
+        uint64_t one = 1;
+
+        pthread_cond_signal(&op->wait_cond);
+        if (op->polls >= 0 && write(op->polls, &one, sizeof one) < 0) {
+                /* Full: it is readable already. */
+        }
+}
+
 static void tell_caller(sp__op *op)
 {
         sp__lock(&op->wait_lock);
         atomic_store(&op->done, true);
-        pthread_cond_signal(&op->wait_cond);
+        wake(op);
         sp__unlock(&op->wait_lock);
 }
 
@@ -156,6 +187,6 @@ void sp__op_poke(sp__op *op)
                 return;
         sp__lock(&op->wait_lock);
         op->poked = true;
-        pthread_cond_signal(&op->wait_cond);
+        wake(op);
         sp__unlock(&op->wait_lock);
 }

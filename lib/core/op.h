@@ -69,11 +69,12 @@ struct sp_completion {
         /* For a caller that waits. */
         sp__mutex wait_lock;
         sp__cond wait_cond;
-        bool waits;                      /* set before it is shared */
-        atomic_bool done;                /* told; set under wait_lock, read anywhere */
-        bool poked;                      /* wait_lock: look again, something moved */
-        struct sp__list port_link;       /* among those who could drive; the port's lock */
-        _Atomic(struct sp__port *) port; /* where its input or output is pending, NULL: nowhere */
+        bool waits;                /* set before it is shared */
+        atomic_bool done;          /* told; set under wait_lock, read anywhere */
+        bool poked;                /* wait_lock: look again, something moved */
+        int polls;                 /* wait_lock: the eventfd that wakes its thread from poll(), -1: it is not there */
+        struct sp__list port_link; /* among those who could drive; the lock of `port` */
+        _Atomic(struct sp__port *) port; /* where its answer is awaited, NULL: nowhere; that one's lock */
         atomic_bool gone;                /* the thread no longer waits: it must not be given a token */
 };
 
@@ -87,7 +88,7 @@ void sp__op_init(sp__op *op, const struct sp__op_kind *kind, sp_ctx *ctx, int64_
 sp_status sp__op_to_queue(sp__op *op, sp_queue *queue, uint64_t tag);
 /** It will be answered to a caller that calls sp__op_wait() (loop/port.h). Before it is shared. */
 void sp__op_to_caller(sp__op *op);
-/** Registers it with its context, so that cancelling reaches it. SP_CANCELLED when that is over. Before it is shared. */
+/** Registers it with its context, so that cancelling reaches it, unless it was settled. SP_CANCELLED when that is over. */
 sp_status sp__op_enlist(sp__op *op);
 /** A submission that was refused: undoes the above and drops the caller's reference. */
 void sp__op_abandon(sp__op *op);
@@ -101,6 +102,10 @@ static inline bool sp__op_pending(const sp__op *op)
 }
 
 void sp__batch_init(struct sp__batch *batch);
+/** true: the caller settles it, by sp__op_end(), and soon. false: another one does. Any lock may be held. */
+bool sp__op_claim(sp__op *op);
+/** Ends what was claimed; `error` (may be NULL) is owned from now on. */
+void sp__op_end(sp__op *op, sp_status status, sp_error *error, struct sp__batch *batch);
 /**
  * Ends it with a status and an error (owned from now on, may be NULL). false: another one was first, and the error is freed.
  * The batch holds a reference until it is delivered. Any lock may be held.

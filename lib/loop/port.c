@@ -91,6 +91,9 @@ void sp__port_detach(struct sp__port *port)
 
         if (port->fd >= 0 && port->armed)
                 arm(port, 0);
+        /* Only at the end of all: who polls must not stay there. */
+        if (port->polling)
+                interrupt(port);
         port->fd = -1;
         port->driver = SP__DRIVER_FREE;
         port->driving = NULL;
@@ -106,7 +109,7 @@ void sp__port_want(struct sp__port *port, uint32_t want)
         port->want = want;
         if (port->driver == SP__DRIVER_ENGINE && port->fd >= 0)
                 arm(port, want);
-        else if (port->driver == SP__DRIVER_WAITER)
+        else if (port->polling)
                 interrupt(port);
 }
 
@@ -118,16 +121,25 @@ void sp__port_engage(struct sp__port *port)
         sp__engine_nudge(port->engine);
 }
 
+/* Whether its thread waits, and for this port alone. The lock is held. */
+static bool joins(struct sp__port *port, sp__op *caller)
+{
+        struct sp__port *former = NULL;
+        bool came = atomic_compare_exchange_strong(&caller->port, &former, port);
+
+        if (!came && former != port)
+                return false;
+        /* In this order, and the other way round in sp__op_wait(): one of the two sees the other. */
+        if (!atomic_load(&caller->gone))
+                return true;
+        if (came)
+                atomic_store(&caller->port, NULL);
+        return false;
+}
+
 void sp__port_enter(struct sp__port *port, sp__op *caller, bool idle)
 {
-        bool blocked = false;
-
-        if (caller) {
-                /* In this order, and the other way round in sp__op_wait(): one of the two sees the other. */
-                atomic_store(&caller->port, port);
-                blocked = !atomic_load(&caller->gone);
-        }
-        if (!blocked) {
+        if (!caller || !joins(port, caller)) {
                 sp__port_engage(port);
         } else if (port->driver == SP__DRIVER_FREE || (port->driver == SP__DRIVER_ENGINE && idle)) {
                 /* It may have waited for the token since an earlier step; nobody waits and drives. */
@@ -139,34 +151,34 @@ void sp__port_enter(struct sp__port *port, sp__op *caller, bool idle)
         }
 }
 
-static void leave(struct sp__port *port, sp__op *caller)
+/* false: it went elsewhere meanwhile. */
+static bool leave(struct sp__port *port, sp__op *caller)
 {
+        bool here, polls;
+
         sp__lock(&port->lock);
-        if (port->driving == caller)
-                pass(port);
-        else
+        here = atomic_load(&caller->port) == port;
+        polls = here && port->polling == caller;
+        if (here && port->driving != caller)
                 sp__list_remove(&caller->port_link);
+        else if (here && !polls)
+                pass(port);
+        if (here)
+                atomic_store(&caller->port, NULL);
         sp__unlock(&port->lock);
+        /* Its thread notices that it does not belong there any more. */
+        if (polls)
+                sp__op_poke(caller);
+        return here;
 }
 
 void sp__op_leave(sp__op *caller)
 {
-        struct sp__port *port = caller ? atomic_exchange(&caller->port, NULL) : NULL;
+        struct sp__port *port;
 
-        if (port)
-                leave(port, caller);
-}
-
-void sp__op_interrupt(sp__op *caller)
-{
-        struct sp__port *port = atomic_load(&caller->port);
-
-        if (!port)
-                return;
-        sp__lock(&port->lock);
-        if (port->driving == caller)
-                interrupt(port);
-        sp__unlock(&port->lock);
+        while (caller && (port = atomic_load(&caller->port)) && !leave(port, caller)) {
+                /* Look where it is now. */
+        }
 }
 
 void sp__port_flush(struct sp__port *port, struct sp__batch *done)
@@ -213,72 +225,109 @@ void sp__port_event(struct sp__port *port, uint32_t events)
         finish_event(port, &done);
 }
 
-static bool is_done(sp__op *op)
+/* Whether it was told. What moves from here on shows as a poke. */
+static bool look(sp__op *op)
 {
-        return atomic_load(&op->done);
+        if (atomic_load(&op->done))
+                return true;
+        sp__lock(&op->wait_lock);
+        op->poked = false;
+        sp__unlock(&op->wait_lock);
+        return false;
 }
 
-/* One look at the port that `op` drives. false: it drives it no longer. */
-static bool drive_once(struct sp__port *port, sp__op *op)
+/* Until one of them is ready, its deadline passed, or it was told or poked. */
+static void poll_for(sp__op *op, struct pollfd fds[2])
+{
+        bool news;
+
+        sp__lock(&op->wait_lock);
+        news = op->done || op->poked;
+        op->polls = news ? -1 : fds[1].fd;
+        sp__unlock(&op->wait_lock);
+        if (news)
+                return;
+        poll(fds, 2, sp__poll_ms(sp__now(), op->deadline));
+        sp__lock(&op->wait_lock);
+        op->polls = -1;
+        sp__unlock(&op->wait_lock);
+}
+
+/* Back from poll(). false: it does not drive this port any more. The lock is held. */
+static bool still_drives(struct sp__port *port, sp__op *op, bool woken)
+{
+        uint64_t drained;
+
+        if (port->polling == op) {
+                port->polling = NULL;
+                if (woken && read(port->wake, &drained, sizeof drained) < 0) {
+                        /* It was not readable: so it shall be. */
+                }
+        }
+        if (port->driving != op)
+                return false;
+        if (atomic_load(&op->port) == port)
+                return true;
+        pass(port);
+        return false;
+}
+
+/* One look at the port. false: `op` does not drive it. */
+static bool drive(struct sp__port *port, sp__op *op)
 {
         struct pollfd fds[2] = {{.events = 0}, {.fd = port->wake, .events = POLLIN}};
         struct sp__batch done;
-        uint64_t drained;
-        bool mine;
+        bool mine, ready;
 
         sp__lock(&port->lock);
         mine = port->driving == op && port->fd >= 0;
+        if (mine)
+                port->polling = op;
         fds[0].fd = port->fd;
         fds[0].events = (short)(port->want & (EPOLLIN | EPOLLOUT));
         sp__unlock(&port->lock);
-        if (!mine || poll(fds, 2, sp__poll_ms(sp__now(), op->deadline)) <= 0)
-                return mine;
-        if (fds[1].revents && read(port->wake, &drained, sizeof drained) < 0)
-                return true;
+        if (!mine)
+                return false;
+        poll_for(op, fds);
         sp__batch_init(&done);
         sp__lock(&port->lock);
-        if (fds[0].revents && port->driving == op && port->fd >= 0)
+        mine = still_drives(port, op, fds[1].revents != 0);
+        ready = mine && fds[0].revents && port->fd >= 0;
+        if (ready)
                 port->kind->ready(port, (uint32_t)fds[0].revents, &done);
         sp__unlock(&port->lock);
-        finish_event(port, &done);
-        return true;
+        if (ready)
+                finish_event(port, &done);
+        return mine;
 }
 
-/* Until it is done, has moved, or its deadline passed. false: it does not drive this port. */
-static bool drive(struct sp__port *port, sp__op *op)
-{
-        do {
-                if (!drive_once(port, op))
-                        return false;
-        } while (!is_done(op) && sp__now() < op->deadline && atomic_load(&op->port) == port);
-        return true;
-}
-
-static void sleep_until_poked(sp__op *op)
+static void sleep_until_poked(sp__op *op, int64_t deadline)
 {
         sp__lock(&op->wait_lock);
-        while (!is_done(op) && !op->poked) {
-                if (!sp__cond_wait(&op->wait_cond, &op->wait_lock, op->deadline))
+        while (!op->done && !op->poked) {
+                if (!sp__cond_wait(&op->wait_cond, &op->wait_lock, deadline))
                         break;
         }
-        op->poked = false;
         sp__unlock(&op->wait_lock);
 }
 
 void sp__op_wait(sp__op *op)
 {
-        while (!is_done(op)) {
+        bool late = false;
+
+        while (!look(op)) {
                 struct sp__port *port = atomic_load(&op->port);
 
-                if (op->deadline != SP__FOREVER && sp__now() >= op->deadline) {
+                if (late || atomic_load(&op->settled)) {
+                        /* Settled by us, or by one who is about to tell us: no reason to keep a token. */
+                        sp__op_leave(op);
+                        sleep_until_poked(op, SP__FOREVER);
+                } else if (op->deadline != SP__FOREVER && sp__now() >= op->deadline) {
+                        late = true;
                         op->kind->cancel(op, SP_TIMEOUT);
-                        /* Settled by us, or by one who is about to tell us. */
-                        if (!is_done(op))
-                                sleep_until_poked(op);
-                        continue;
+                } else if (!port || !drive(port, op)) {
+                        sleep_until_poked(op, op->deadline);
                 }
-                if (!port || !drive(port, op))
-                        sleep_until_poked(op);
         }
         atomic_store(&op->gone, true);
         sp__op_leave(op);

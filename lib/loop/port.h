@@ -43,6 +43,7 @@ struct sp__port {
         uint32_t armed; /* what the engine's epoll watches, 0: nothing */
         enum sp__driver driver;
         sp__op *driving;            /* WAITER: whose thread has the token */
+        sp__op *polling;            /* whose thread waits for the fd: it passes the token on itself */
         struct sp__list waiters;    /* blocked callers that could drive */
         struct sp__list dirty_link; /* engine's thread only */
 };
@@ -63,14 +64,15 @@ void sp__port_engage(struct sp__port *port);
 
 /**
  * An operation is about to be sent here on behalf of `caller` (op->caller, NULL when nobody is blocked): sees to it that
- * somebody will drive. `idle`: nothing else is in flight. The lock is held; call before sending. The caller must have left
- * its former port (sp__op_leave()).
+ * somebody will drive. `idle`: nothing else is in flight. The lock is held; call before sending. A caller that is still at
+ * another port (it did not sp__op_leave()) stays there, and the engine drives here.
  */
 void sp__port_enter(struct sp__port *port, sp__op *caller, bool idle);
-/** The blocked caller no longer waits for its port: takes it off the list, or hands its token on. No port's lock held. */
+/**
+ * The blocked caller no longer waits for its port: takes it off the list, or has its token handed on. Any thread, no port's
+ * lock held.
+ */
 void sp__op_leave(sp__op *caller);
-/** Interrupts `caller` if it drives this port just now. No port's lock held. */
-void sp__op_interrupt(sp__op *caller);
 
 /** Writes buffered output: at once, or at the end of the engine's turn when called there. The lock is held. */
 void sp__port_flush(struct sp__port *port, struct sp__batch *done);

@@ -16,12 +16,14 @@ struct cancel {
         PGcancel *request;
 };
 
-static void finish(struct sp__conn *conn)
+static void finish(struct sp__conn *conn, bool sent)
 {
         sp_pool *pool = conn->pool;
 
         sp__lock(&pool->lock);
-        conn->cancelling = false;
+        conn->cancelling--;
+        if (!sent)
+                conn->cancelled = false;
         sp__unlock(&pool->lock);
         sp__pool_account(conn);
 }
@@ -34,7 +36,7 @@ static void send_request(struct sp__task *task)
 
         PQcancel(cancel->request, message, sizeof message);
         PQfreeCancel(cancel->request);
-        finish(cancel->conn);
+        finish(cancel->conn, true);
         free(cancel);
 }
 
@@ -45,7 +47,7 @@ void sp__pool_cancel(struct sp__conn *conn)
 
         if (!cancel) {
                 PQfreeCancel(request);
-                finish(conn);
+                finish(conn, false);
                 return;
         }
         *cancel = (struct cancel){.task.run = send_request, .conn = conn, .request = request};

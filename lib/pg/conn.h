@@ -22,11 +22,12 @@ struct sp__conn;
 /** What is sent between two Syncs, and how it ended. */
 struct sp__unit {
         struct sp__list link; /* in flight; the port's lock. Then a list of ended ones */
+        const sp__op *op;     /* whose it is: once settled it is not sent any more; NULL: nobody's */
         const sp_stmt *stmt;  /* NULL: `text` */
         const char *text;     /* a statement of the pool's own, without parameters */
         bool preparing;       /* PREPARE goes with it */
         bool prepared;        /* … and was answered */
-        bool unsent;          /* the connection was found broken before a byte was written */
+        bool unsent;          /* the connection was found broken, or it was cancelled, before a byte was written */
         PGresult *result;
         PGresult *error;
         int64_t sent_ns;
@@ -86,8 +87,8 @@ struct sp__conn {
         bool alone;           /* what it runs must not be joined */
         bool retire;          /* close it when idle */
         bool lane;
-        bool cancelling; /* a cancel request is on its way: not to be used by anyone else */
-        bool cancelled;  /* … or went, and what it was for has not ended */
+        uint32_t cancelling; /* cancel requests on their way: not to be used by anyone else */
+        bool cancelled;      /* … or went, and what it was for has not ended */
         int64_t idle_since;
         int64_t die_at; /* its lifetime */
         struct sp_session *session;

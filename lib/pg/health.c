@@ -65,8 +65,7 @@ static void health_cancel(sp__op *op, sp_status why)
         struct sp__batch done;
 
         sp__batch_init(&done);
-        if (sp__op_fail(op, why, NULL, &done) && op->caller)
-                sp__op_interrupt(op->caller);
+        sp__op_fail(op, why, NULL, &done);
         sp__batch_deliver(&done);
 }
 
@@ -122,6 +121,7 @@ static void health_end(struct health *health, const sp_error *error, sp_status s
         else
                 sp__op_fail(&health->op, SP_NOMEM, NULL, &done);
         sp__batch_deliver(&done);
+        sp__pool_leave(health->pool);
         sp__op_unref(&health->op);
 }
 
@@ -136,6 +136,7 @@ static void health_start(struct health *health, sp_ctx *ctx)
         sp_status status;
 
         sp__op_ref(&health->op);
+        sp__pool_enter(health->pool);
         status = sp__pool_step(health->pool, ctx, health->op.deadline, health->pool->probe, NULL, health->op.caller,
                                probed, health, &error);
         if (status != SP_OK)
@@ -167,11 +168,13 @@ sp_status sp_pool_health(sp_pool *pool, sp_ctx *ctx, sp_value **out)
         health = health_new(pool, ctx);
         if (!health)
                 return SP_NOMEM;
+        sp__pool_enter(pool);
         sp__op_to_caller(&health->op);
         health_start(health, ctx);
         /* The probe's timer is the only deadline. */
         health->op.deadline = SP__FOREVER;
         sp__op_wait(&health->op);
+        sp__pool_leave(pool);
         status = health->op.status;
         if (status == SP_OK)
                 *out = sp_value_ref(sp_completion_value(&health->op));

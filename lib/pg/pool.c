@@ -44,34 +44,9 @@ static struct sp__query *query_at(struct sp__list *link)
         return SP__OF(SP__OF(link, sp__op, link), struct sp__query, op);
 }
 
-/* The oldest waiter, taken off, if `now` is past its patience. The list's reference passes to the caller. */
-static struct sp__query *next_impatient(sp_pool *pool, int64_t now)
-{
-        struct sp__query *query = NULL;
-
-        sp__lock(&pool->lock);
-        if (!sp__list_empty(&pool->waiting)) {
-                query = query_at(pool->waiting.next);
-                if (query->patience > now) {
-                        sp__timer_set(pool->engine, &pool->wait_timer, query->patience);
-                        query = NULL;
-                } else {
-                        sp__op_ref(&query->op);
-                }
-        }
-        sp__unlock(&pool->lock);
-        return query;
-}
-
 static void wait_late(struct sp__timer *timer)
 {
-        sp_pool *pool = SP__OF(timer, sp_pool, wait_timer);
-        struct sp__query *query;
-
-        while ((query = next_impatient(pool, sp__now()))) {
-                query->op.kind->cancel(&query->op, SP_TIMEOUT);
-                sp__op_unref(&query->op);
-        }
+        sp__pool_end_waiting(SP__OF(timer, sp_pool, wait_timer), sp__now(), SP_TIMEOUT);
 }
 
 static void open_again(struct sp__timer *timer)
@@ -131,7 +106,7 @@ static void pool_opened(struct sp__conn *conn)
         pool->faults = 0;
         pool->open_after = 0;
         conn->load = 0;
-        conn->retire = conn->cancelling = conn->cancelled = conn->lane = false;
+        conn->retire = conn->cancelled = conn->lane = false;
         /* Up to a tenth earlier, so that connections made together do not end together. */
         conn->die_at = sp__after_ms(now, life - (int64_t)(0.1 * (double)life * sp__random_unit(&pool->random)));
         close = sp__pool_rest(pool, conn);
@@ -266,32 +241,29 @@ sp_status sp_pool_new(const sp_config *config, const char *name, sp_pool **out, 
         return sp__pool_new(config, name, NULL, NULL, out, error);
 }
 
-static struct sp__query *next_waiting(sp_pool *pool)
-{
-        struct sp__query *query = NULL;
-
-        sp__lock(&pool->lock);
-        if (!sp__list_empty(&pool->waiting)) {
-                query = query_at(pool->waiting.next);
-                sp__op_ref(&query->op);
-        }
-        sp__unlock(&pool->lock);
-        return query;
-}
-
 void sp_pool_close(sp_pool *pool)
 {
-        struct sp__query *query;
-
         if (!pool || sp__engine_forked(pool->engine))
                 return;
         sp__lock(&pool->lock);
         pool->closed = true;
         sp__unlock(&pool->lock);
-        while ((query = next_waiting(pool))) {
-                query->op.kind->cancel(&query->op, SP_CLOSED);
-                sp__op_unref(&query->op);
-        }
+        sp__pool_end_waiting(pool, SP__FOREVER, SP_CLOSED);
+}
+
+void sp__pool_enter(sp_pool *pool)
+{
+        sp__lock(&pool->lock);
+        pool->pending++;
+        sp__unlock(&pool->lock);
+}
+
+void sp__pool_leave(sp_pool *pool)
+{
+        sp__lock(&pool->lock);
+        if (--pool->pending == 0)
+                pthread_cond_broadcast(&pool->quiet);
+        sp__unlock(&pool->lock);
 }
 
 sp_status sp_pool_drain(sp_pool *pool, int64_t timeout_ms)

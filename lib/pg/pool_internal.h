@@ -38,7 +38,8 @@ struct sp_pool {
         struct sp__list idle;    /* connections, latest first */
         struct sp__list waiting; /* queries, oldest first */
         int64_t total, opening, sessions, waiters;
-        int64_t pending; /* operations not yet settled */
+        int64_t wishes;  /* those among the waiters that want a session */
+        int64_t pending; /* operations not yet settled, and threads inside a call: the pool outlives them */
         bool closed;
         sp_error *fault; /* why the last connection could not be opened */
         sp_status fault_status;
@@ -57,7 +58,8 @@ struct sp__query {
         sp_stmt *stmt;
         const sp_params *params; /* the blocked caller's, until it is kept; the pool's lock then */
         sp_params *kept;         /* a copy of our own */
-        sp_session *session;     /* that it runs in, or NULL */
+        bool in_session;
+        sp_session *session; /* that it will be sent in: a reference, NULL once it ended there */
         struct sp__unit unit;
         struct sp__timer timer; /* of an asynchronous one; holds a reference while set */
         struct sp__task task;
@@ -73,6 +75,7 @@ struct sp__query {
 };
 
 struct sp_session {
+        atomic_uint refs; /* the holder's, and one for each statement until it ended: then it goes back */
         sp_pool *pool;
         struct sp__conn *conn;
         int64_t since_ns;
@@ -85,8 +88,8 @@ struct sp_session {
 /** NULL when out of memory. `deadline_ms` from now, besides the context's. */
 struct sp__query *sp__query_new(sp_pool *pool, sp_ctx *ctx, const sp_stmt *stmt, const sp_params *params,
                                 int64_t deadline_ms);
-/** Refuses (SP_CLOSED, SP_FORKED, SP_CANCELLED, SP_SESSION, …) or counts it as pending. */
-sp_status sp__query_admit(struct sp__query *query, sp_error **error);
+/** Refuses (SP_CLOSED, SP_FORKED, SP_CANCELLED, SP_SESSION, …) or counts it as pending; `inside`: a thread waits for it. */
+sp_status sp__query_admit(struct sp__query *query, bool inside, sp_error **error);
 /** Sends it, or lets it wait for a connection. Consumes nothing. */
 void sp__query_start(struct sp__query *query);
 /** Admits and starts it on the engine's thread, to be answered to a queue; consumes the reference. */
@@ -97,9 +100,16 @@ sp_status sp__query_run(struct sp__query *query, struct sp__query **done, sp_err
 void sp__query_ended(struct sp__conn *conn, struct sp__list *units);
 /** Ends it with an error of the pool's. */
 void sp__query_fail(struct sp__query *query, sp_status status, sp_error *error);
+/** Ends those that wait and whose patience ends by `now`. */
+void sp__pool_end_waiting(sp_pool *pool, int64_t now, sp_status why);
 
 /* route.c: the pool's lock is held unless it says otherwise */
 
+/**
+ * Whether it may have a connection before those that wait: a fast one joins a lane, which is nothing to others, and wishes for
+ * sessions beyond their limit hold up nobody else.
+ */
+bool sp__route_in_turn(const sp_pool *pool, const struct sp__query *query);
 /** A connection for the query, its load counted; NULL: it must wait. */
 struct sp__conn *sp__route(sp_pool *pool, const struct sp__query *query);
 /** Opens more connections where callers wait and the limits allow. */
@@ -122,6 +132,8 @@ void sp__pool_account(struct sp__conn *conn);
 
 /** The query wished for a session and got `conn`. No lock held. */
 void sp__session_give(struct sp__query *query, struct sp__conn *conn);
+/** Gives it back with the last reference. No lock held. */
+void sp__session_unref(sp_session *session);
 /** A unit of the session's clean-up ended. No lock held. */
 void sp__session_cleaned(struct sp__conn *conn, struct sp__unit *unit);
 
@@ -133,6 +145,9 @@ void sp__pool_cancel(struct sp__conn *conn);
 /* pool.c */
 
 extern const struct sp__conn_owner sp__pool_owner;
+/** From here to sp__pool_leave() sp__pool_shut() waits. The pool is not touched after it. No lock held. */
+void sp__pool_enter(sp_pool *pool);
+void sp__pool_leave(sp_pool *pool);
 void sp__pool_house(struct sp__timer *timer);
 /** Closes and waits for what is pending; the engine may stop afterwards. */
 void sp__pool_shut(sp_pool *pool);

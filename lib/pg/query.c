@@ -22,7 +22,7 @@ static struct sp__conn *cancellable(const struct sp__query *query)
 {
         struct sp__conn *conn = query->conn;
 
-        return conn && (conn->alone || query->session) ? conn : NULL;
+        return conn && (conn->alone || query->in_session) ? conn : NULL;
 }
 
 static sp_error *late_error(const struct sp__query *query, bool waiting)
@@ -61,43 +61,86 @@ static void query_cancel(sp__op *op, sp_status why)
         sp_pool *pool = query->pool;
         struct sp__batch done;
         struct sp__conn *conn = NULL;
-        bool waiting, won;
+        bool waiting;
 
+        /* First of all: for an operation that another one ends the pool may be gone. */
+        if (!sp__op_claim(op))
+                return;
         sp__batch_init(&done);
         sp__lock(&pool->lock);
         waiting = query->waiting;
-        won = sp__op_fail(op, why, end_error(query, why, waiting), &done);
-        if (won && waiting)
+        sp__op_end(op, why, end_error(query, why, waiting), &done);
+        if (waiting)
                 sp__pool_dequeue(pool, query);
-        else if (won)
+        else
                 conn = cancellable(query);
-        if (conn)
-                conn->cancelling = conn->cancelled = true;
+        if (conn) {
+                conn->cancelling++;
+                conn->cancelled = true;
+        }
         sp__unlock(&pool->lock);
-        if (!won)
-                return;
         if (why == SP_TIMEOUT)
                 atomic_fetch_add(&pool->counts.timeouts, 1);
         if (conn)
                 sp__pool_cancel(conn);
-        if (op->caller)
-                sp__op_interrupt(op->caller);
         sp__batch_deliver(&done);
         if (waiting)
                 sp__op_unref(op);
+}
+
+void sp__pool_end_waiting(sp_pool *pool, int64_t now, sp_status why)
+{
+        struct sp__list ended, *link;
+        struct sp__batch done;
+
+        sp__batch_init(&done);
+        sp__list_init(&ended);
+        sp__lock(&pool->lock);
+        SP__EACH(&pool->waiting, at, after)
+        {
+                struct sp__query *query = SP__OF(SP__OF(at, sp__op, link), struct sp__query, op);
+
+                if (query->patience > now) {
+                        sp__timer_set(pool->engine, &pool->wait_timer, query->patience);
+                        break;
+                }
+                /* Else it is about to be taken off by the one who ends it. */
+                if (!sp__op_claim(&query->op))
+                        continue;
+                sp__op_end(&query->op, why, end_error(query, why, true), &done);
+                sp__pool_dequeue(pool, query);
+                sp__list_push(&ended, at);
+                if (why == SP_TIMEOUT)
+                        atomic_fetch_add(&pool->counts.timeouts, 1);
+        }
+        sp__unlock(&pool->lock);
+        sp__batch_deliver(&done);
+        while ((link = sp__list_pop(&ended)))
+                sp__op_unref(SP__OF(link, sp__op, link));
+}
+
+/* Whose thread drives for it, with a reference; NULL: nobody's, or it was settled. The pool's lock is held. */
+static sp__op *caller_of(const struct sp__query *query)
+{
+        return query->op.caller ? sp__op_ref(query->op.caller) : NULL;
 }
 
 static void query_settled(sp__op *op)
 {
         struct sp__query *query = query_of(op);
         sp_pool *pool = query->pool;
+        sp__op *outer = NULL;
 
         if (query->timed && sp__timer_stop(pool->engine, &query->timer))
                 sp__op_unref(op);
         sp__lock(&pool->lock);
-        if (--pool->pending == 0)
-                pthread_cond_broadcast(&pool->quiet);
+        if (op->caller != op)
+                outer = op->caller;
+        if (outer)
+                op->caller = NULL;
         sp__unlock(&pool->lock);
+        sp__op_unref(outer);
+        sp__pool_leave(pool);
 }
 
 static void query_destroy(sp__op *op)
@@ -106,6 +149,7 @@ static void query_destroy(sp__op *op)
 
         PQclear(query->unit.result);
         PQclear(query->unit.error);
+        sp__session_unref(query->session);
         sp_stmt_unref(query->stmt);
         sp_params_free(query->kept);
         free(query);
@@ -140,9 +184,9 @@ struct sp__query *sp__query_new(sp_pool *pool, sp_ctx *ctx, const sp_stmt *stmt,
         *query = (struct sp__query){0};
         query->born_ns = sp__now();
         sp__op_init(&query->op, &kind, ctx, sp__after_ms(query->born_ns, deadline_ms));
-        query->patience = sp__after_ms(query->born_ns, pool->limits.acquire_ms);
         query->pool = pool;
         query->stmt = sp_stmt_ref((sp_stmt *)(uintptr_t)stmt);
+        query->unit.op = &query->op;
         query->unit.stmt = stmt;
         sp__list_init(&query->unit.link);
         query->timer.fire = query_late;
@@ -170,14 +214,14 @@ static sp_status check_kind(const struct sp__query *query, sp_error **error)
         if (stmt->sql.kind == SP__SQL_COPY)
                 return sp__fail(error, SP_UNSUPPORTED, "statement \"%s\" is a COPY, which is not possible here",
                                 stmt->name);
-        if (stmt->sql.kind == SP__SQL_SESSION && !query->session)
+        if (stmt->sql.kind == SP__SQL_SESSION && !query->in_session)
                 return sp__fail(error, SP_SESSION,
                                 "statement \"%s\" depends on session state: run it on a session from sp_pool_acquire()",
                                 stmt->name);
         return SP_OK;
 }
 
-sp_status sp__query_admit(struct sp__query *query, sp_error **error)
+sp_status sp__query_admit(struct sp__query *query, bool inside, sp_error **error)
 {
         sp_pool *pool = query->pool;
         sp_status status = check_kind(query, error);
@@ -188,7 +232,7 @@ sp_status sp__query_admit(struct sp__query *query, sp_error **error)
                 return sp__fail(error, SP_CANCELLED, "the caller's context was cancelled");
         sp__lock(&pool->lock);
         query->admitted = !pool->closed;
-        pool->pending += query->admitted;
+        pool->pending += query->admitted ? 1 + inside : 0;
         sp__unlock(&pool->lock);
         return !query->admitted ? sp__fail(error, SP_CLOSED, "pool \"%s\" is closed", pool->name) : SP_OK;
 }
@@ -213,17 +257,15 @@ void sp__query_fail(struct sp__query *query, sp_status status, sp_error *error)
 static bool place(struct sp__query *query, struct sp__conn **conn, sp_status *refused)
 {
         sp_pool *pool = query->pool;
-        sp_session *session = query->session;
 
-        if (session) {
-                if (session->broken) {
+        if (query->in_session) {
+                if (query->session->broken) {
                         *refused = SP_UNAVAILABLE;
                         return false;
                 }
-                *conn = session->conn;
+                *conn = query->session->conn;
                 (*conn)->load++;
-        } else if (pool->waiters == 0 || (query->stmt && sp__stmt_fast(query->stmt))) {
-                /* Those that wait come first, but for a lane that only fast ones may join. */
+        } else if (sp__route_in_turn(pool, query)) {
                 *conn = sp__route(pool, query);
         }
         if (*conn) {
@@ -242,17 +284,29 @@ static bool place(struct sp__query *query, struct sp__conn **conn, sp_status *re
         return false;
 }
 
+/* It runs there no longer, or never will. Called by whoever starts or ends it. */
+static void leave_session(struct sp__query *query)
+{
+        sp_session *session = query->session;
+
+        query->session = NULL;
+        sp__session_unref(session);
+}
+
 void sp__query_start(struct sp__query *query)
 {
         sp_pool *pool = query->pool;
         struct sp__conn *conn = NULL;
         sp_status refused = SP_OK;
+        sp__op *caller = NULL;
         bool placed = false;
 
-        sp__op_leave(query->op.caller);
         sp__lock(&pool->lock);
-        if (sp__op_pending(&query->op))
+        if (sp__op_pending(&query->op)) {
+                caller = caller_of(query);
+                sp__op_leave(caller);
                 placed = place(query, &conn, &refused);
+        }
         sp__unlock(&pool->lock);
         if (refused == SP_UNAVAILABLE)
                 sp__query_fail(
@@ -261,9 +315,12 @@ void sp__query_start(struct sp__query *query)
         else if (refused != SP_OK)
                 sp__query_fail(query, refused, end_error(query, refused, true));
         else if (placed && query->stmt)
-                sp__conn_send(conn, &query->unit, query->params, query->op.caller);
+                sp__conn_send(conn, &query->unit, query->params, caller);
         else if (placed)
                 sp__session_give(query, conn);
+        sp__op_unref(caller);
+        if (!placed)
+                leave_session(query);
 }
 
 static void set_timer(struct sp__query *query)
@@ -281,7 +338,7 @@ sp_status sp__query_submit(struct sp__query *query, sp_queue *queue, uint64_t ta
         sp_status status = keep_params(query) ? sp__op_to_queue(&query->op, queue, tag) : SP_NOMEM;
 
         if (status == SP_OK)
-                status = sp__query_admit(query, NULL);
+                status = sp__query_admit(query, false, NULL);
         if (status != SP_OK) {
                 sp__op_abandon(&query->op);
                 return status;
@@ -297,7 +354,8 @@ sp_status sp__query_submit(struct sp__query *query, sp_queue *queue, uint64_t ta
 
 sp_status sp__query_run(struct sp__query *query, struct sp__query **done, sp_error **error)
 {
-        sp_status status = sp__query_admit(query, error);
+        sp_pool *pool = query->pool;
+        sp_status status = sp__query_admit(query, true, error);
 
         if (status != SP_OK) {
                 sp__op_abandon(&query->op);
@@ -307,6 +365,7 @@ sp_status sp__query_run(struct sp__query *query, struct sp__query **done, sp_err
         enlist(query);
         sp__query_start(query);
         sp__op_wait(&query->op);
+        sp__pool_leave(pool);
         status = query->op.status;
         if (status == SP_OK) {
                 *done = query;
@@ -329,14 +388,14 @@ sp_status sp__pool_step(sp_pool *pool, sp_ctx *ctx, int64_t deadline, const sp_s
         query = sp__query_new(pool, ctx, stmt, params, pool->limits.query_ms);
         if (!query)
                 return sp__fail(error, SP_NOMEM, "out of memory");
-        status = keep_params(query) ? sp__query_admit(query, error) : sp__fail(error, SP_NOMEM, "out of memory");
+        status = keep_params(query) ? sp__query_admit(query, false, error) : sp__fail(error, SP_NOMEM, "out of memory");
         if (status != SP_OK) {
                 sp__op_unref(&query->op);
                 return status;
         }
         query->op.then = then;
         query->op.owner = owner;
-        query->op.caller = caller;
+        query->op.caller = caller ? sp__op_ref(caller) : NULL;
         if (deadline < query->op.deadline)
                 query->op.deadline = deadline;
         set_timer(query);
@@ -440,10 +499,16 @@ static void answer_lost(struct sp__query *query, struct sp__batch *done)
         sp__op_fail(&query->op, status, error, done);
 }
 
-/* Whether it may be sent once more: its connection was lost before it ran, or it may run twice. */
+/*
+ * Whether it may be sent once more: its connection was lost before it ran, or it may run twice. Connections that a restarted
+ * server left dead are found one by one.
+ */
 static bool again(const struct sp__query *query)
 {
-        return !query->session && query->tries < TRIES && (query->unit.unsent || sp__stmt_repeatable(query->stmt));
+        bool unsent = query->unit.unsent;
+        int64_t limit = unsent ? TRIES + query->pool->limits.max : TRIES;
+
+        return !query->in_session && query->tries < limit && (unsent || sp__stmt_repeatable(query->stmt));
 }
 
 /* Makes ready for another try; not when it was ended meanwhile, or memory is short. */
@@ -491,9 +556,10 @@ static void release(struct sp__conn *conn, struct sp__query *query)
 {
         bool hit = query->unit.done_ns && strcmp(sp__fault_code(query->unit.error), "57014") == 0;
 
-        if (conn->cancelled && !hit)
+        if (conn->cancelled && !hit && !query->unit.unsent)
                 conn->retire = true;
-        conn->cancelled = false;
+        if (!query->unit.unsent)
+                conn->cancelled = false;
         query->conn = NULL;
 }
 
@@ -561,6 +627,8 @@ void sp__query_ended(struct sp__conn *conn, struct sp__list *units)
         sp__batch_deliver(&done);
         while ((link = sp__list_pop(&retries)))
                 retry(query_at(link));
-        while ((link = sp__list_pop(&finished)))
+        while ((link = sp__list_pop(&finished))) {
+                leave_session(query_at(link));
                 sp__op_unref(&query_at(link)->op);
+        }
 }

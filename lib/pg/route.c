@@ -57,7 +57,7 @@ static struct sp__conn *slot_take(sp_pool *pool)
         for (int64_t i = 0; i < pool->limits.max; i++) {
                 struct sp__conn *conn = pool->slots[i];
 
-                if (conn && conn->place == SP__CONN_EMPTY && conn->load == 0)
+                if (conn && conn->place == SP__CONN_EMPTY && conn->load == 0 && !conn->cancelling)
                         return conn;
                 if (conn)
                         continue;
@@ -98,7 +98,7 @@ static bool open_one(sp_pool *pool)
 /* A lane is shared and another one is allowed: it is made beside the work. */
 static void widen(sp_pool *pool)
 {
-        if (pool->opening == 0 && pool->total < pool->limits.max && pool->open_after <= sp__now())
+        if (!pool->closed && pool->opening == 0 && pool->total < pool->limits.max && pool->open_after <= sp__now())
                 open_one(pool);
 }
 
@@ -106,7 +106,8 @@ void sp__pool_grow(sp_pool *pool)
 {
         int64_t now = sp__now();
 
-        if (!pool->closed && pool->open_after > now && pool->waiters > 0 && pool->total == 0) {
+        if (!pool->closed && pool->open_after > now && pool->waiters > pool->opening &&
+            pool->total < pool->limits.max) {
                 sp__timer_set(pool->engine, &pool->open_timer, pool->open_after);
                 return;
         }
@@ -156,11 +157,16 @@ static struct sp__conn *route_alone(sp_pool *pool)
 }
 
 /* One connection is kept from sessions: who holds one must still be able to query. */
+static bool sessions_full(const sp_pool *pool)
+{
+        return pool->limits.max > 1 && pool->sessions >= pool->limits.max - 1;
+}
+
 static struct sp__conn *route_session(sp_pool *pool)
 {
         struct sp__conn *conn;
 
-        if (pool->limits.max > 1 && pool->sessions >= pool->limits.max - 1)
+        if (sessions_full(pool))
                 return NULL;
         conn = route_alone(pool);
         if (conn) {
@@ -169,6 +175,13 @@ static struct sp__conn *route_session(sp_pool *pool)
                 pool->sessions++;
         }
         return conn;
+}
+
+bool sp__route_in_turn(const sp_pool *pool, const struct sp__query *query)
+{
+        if (pool->waiters == 0 || (query->stmt && sp__stmt_fast(query->stmt)))
+                return true;
+        return query->stmt && sessions_full(pool) && pool->waiters == pool->wishes;
 }
 
 struct sp__conn *sp__route(sp_pool *pool, const struct sp__query *query)
@@ -206,6 +219,8 @@ bool sp__pool_rest(sp_pool *pool, struct sp__conn *conn)
 void sp__pool_enqueue(sp_pool *pool, struct sp__query *query)
 {
         query->waiting = true;
+        query->patience = sp__after_ms(sp__now(), pool->limits.acquire_ms);
+        pool->wishes += !query->stmt;
         sp__list_push(&pool->waiting, &sp__op_ref(&query->op)->link);
         if (pool->waiters++ == 0)
                 sp__timer_set(pool->engine, &pool->wait_timer, query->patience);
@@ -218,6 +233,7 @@ void sp__pool_dequeue(sp_pool *pool, struct sp__query *query)
         query->waiting = false;
         sp__list_remove(&query->op.link);
         pool->waiters--;
+        pool->wishes -= !query->stmt;
 }
 
 /* The next waiter that has a connection now, and that connection. */
@@ -229,6 +245,8 @@ static struct sp__query *next_served(sp_pool *pool, struct sp__conn **conn)
         {
                 struct sp__query *query = SP__OF(SP__OF(at, sp__op, link), struct sp__query, op);
 
+                if (!sp__op_pending(&query->op) || (!query->stmt && sessions_full(pool)))
+                        continue;
                 if (++looked > LOOK_AHEAD)
                         break;
                 if (looked > 1 && (!query->stmt || !sp__stmt_fast(query->stmt)))
@@ -247,10 +265,12 @@ void sp__pool_dispatch(sp_pool *pool)
 {
         struct sp__query *query;
         struct sp__conn *conn;
+        sp__op *caller;
 
         for (;;) {
                 sp__lock(&pool->lock);
                 query = next_served(pool, &conn);
+                caller = query && query->op.caller ? sp__op_ref(query->op.caller) : NULL;
                 if (!query)
                         sp__pool_grow(pool);
                 sp__unlock(&pool->lock);
@@ -258,9 +278,10 @@ void sp__pool_dispatch(sp_pool *pool)
                         return;
                 /* The waiting list's reference is now the connection's, or the session's giver's. */
                 if (query->stmt)
-                        sp__conn_send(conn, &query->unit, query->params, query->op.caller);
+                        sp__conn_send(conn, &query->unit, query->params, caller);
                 else
                         sp__session_give(query, conn);
+                sp__op_unref(caller);
         }
 }
 

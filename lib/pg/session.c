@@ -16,7 +16,7 @@ void sp__session_give(struct sp__query *query, struct sp__conn *conn)
 
         sp__batch_init(&done);
         if (session) {
-                *session = (sp_session){.pool = pool, .conn = conn, .since_ns = sp__now()};
+                *session = (sp_session){.refs = 1, .pool = pool, .conn = conn, .since_ns = sp__now()};
                 sp__lock(&pool->lock);
                 /* It may have been lost between being chosen and here. */
                 session->broken = conn->place != SP__CONN_SESSION;
@@ -27,8 +27,10 @@ void sp__session_give(struct sp__query *query, struct sp__conn *conn)
                 sp__op_yield(&query->op, SP__YIELD_SESSION, session, (void (*)(void *))sp_session_release, &done);
         } else {
                 sp__lock(&pool->lock);
-                conn->place = SP__CONN_BUSY;
-                pool->sessions--;
+                if (conn->place == SP__CONN_SESSION) {
+                        conn->place = SP__CONN_BUSY;
+                        pool->sessions--;
+                }
                 sp__unlock(&pool->lock);
                 sp__pool_account(conn);
                 sp__op_fail(&query->op, SP_NOMEM, NULL, &done);
@@ -72,6 +74,8 @@ static struct sp__query *session_statement(sp_session *session, sp_ctx *ctx, con
 
         if (!query)
                 return NULL;
+        atomic_fetch_add(&session->refs, 1);
+        query->in_session = true;
         query->session = session;
         session->dirty |= stmt->sql.dirties;
         return query;
@@ -128,16 +132,12 @@ void sp__session_cleaned(struct sp__conn *conn, struct sp__unit *unit)
         free(unit);
 }
 
-/* What has to be sent; what cannot be for want of memory makes the connection go instead. */
+/* Nothing runs there any more. What has to be sent; what cannot be for want of memory makes the connection go instead. */
 static uint32_t clean_up(const sp_session *session, struct sp__unit *units[2], bool *retire)
 {
         uint32_t n = 0;
-        bool running;
 
-        sp__lock(&session->pool->lock);
-        running = session->conn->load > 0;
-        sp__unlock(&session->pool->lock);
-        if (running || sp__conn_in_transaction(session->conn))
+        if (sp__conn_in_transaction(session->conn))
                 units[n++] = unit_new(rollback);
         if (session->dirty)
                 units[n++] = unit_new(discard);
@@ -177,13 +177,22 @@ static void give_back(sp_session *session)
                 sp__pool_account(conn);
 }
 
+void sp__session_unref(sp_session *session)
+{
+        if (!session || atomic_fetch_sub(&session->refs, 1) != 1)
+                return;
+        give_back(session);
+        free(session);
+}
+
 void sp_session_release(sp_session *session)
 {
         if (!session)
                 return;
-        if (!sp__engine_forked(session->pool->engine)) {
-                sp__histogram_record(session->pool->use_time, sp__now() - session->since_ns);
-                give_back(session);
+        if (sp__engine_forked(session->pool->engine)) {
+                free(session);
+                return;
         }
-        free(session);
+        sp__histogram_record(session->pool->use_time, sp__now() - session->since_ns);
+        sp__session_unref(session);
 }

@@ -131,7 +131,8 @@ static void test_a_lost_connection_ends_the_session_not_the_pool(void **state)
                  (long long)session_number(way_of(state), session, "SELECT pg_backend_pid()"));
         run(way_of(state), pool, text);
         /* Until its end is noticed statements may succeed or be lost on the way; from then on the session says so. */
-        while (way_of(state)->session(session, NULL, stmt, NULL, &result, &error) != SP_UNAVAILABLE) {
+        while (way_of(state)->session(session, NULL, stmt, NULL, &result, &error) != SP_UNAVAILABLE ||
+               !strstr(sp_error_message(error), "another session")) {
                 sp_result_free(result);
                 sp_error_free(error);
                 result = NULL;

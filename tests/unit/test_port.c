@@ -1,0 +1,532 @@
+/* SPDX-License-Identifier: MIT */
+/* Somebody always waits for an answer: the caller that drives, else the next caller, else the engine. */
+#include "core/queue.h"
+#include "loop/engine_internal.h"
+#include "loop/port.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <cmocka.h>
+#include <sched.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { ROUNDS = 500 };
+
+/* A protocol of one byte: each byte from the peer answers the oldest operation. */
+struct fake {
+        struct sp__port port;
+        struct sp__list flights;
+        int fd, peer;
+        atomic_uint events;
+};
+
+struct work {
+        sp__op op;
+        atomic_int cancels;
+};
+
+static struct fake *fake_of(const struct sp__port *port)
+{
+        return SP__OF(port, struct fake, port);
+}
+
+static void fake_ready(struct sp__port *port, uint32_t events, struct sp__batch *done)
+{
+        struct fake *fake = fake_of(port);
+        char bytes[16];
+        ssize_t n = read(fake->fd, bytes, sizeof bytes);
+
+        atomic_fetch_or(&fake->events, events);
+        if (events & EPOLLOUT)
+                sp__port_want(port, EPOLLIN);
+        for (ssize_t i = 0; i < n; i++) {
+                sp__op *op = SP__OF(sp__list_pop(&fake->flights), sp__op, link);
+
+                sp__op_yield(op, SP__YIELD_NONE, NULL, NULL, done);
+                sp__op_unref(op);
+        }
+}
+
+static bool fake_busy(const struct sp__port *port)
+{
+        return !sp__list_empty(&fake_of(port)->flights);
+}
+
+static const struct sp__port_kind fake_kind = {.ready = fake_ready, .busy = fake_busy};
+
+static void fake_open(struct fake *fake, struct sp__engine *engine)
+{
+        int pair[2];
+
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+        assert_true(sp__port_init(&fake->port, &fake_kind, engine));
+        sp__list_init(&fake->flights);
+        atomic_init(&fake->events, 0);
+        fake->fd = pair[0];
+        fake->peer = pair[1];
+        sp__lock(&fake->port.lock);
+        sp__port_attach(&fake->port, fake->fd, EPOLLIN);
+        sp__unlock(&fake->port.lock);
+}
+
+static void fake_close(struct fake *fake)
+{
+        struct sp__list *link;
+
+        sp__lock(&fake->port.lock);
+        sp__port_detach(&fake->port);
+        while ((link = sp__list_pop(&fake->flights)))
+                sp__op_unref(SP__OF(link, sp__op, link));
+        sp__unlock(&fake->port.lock);
+        sp__port_destroy(&fake->port);
+        close(fake->fd);
+        close(fake->peer);
+}
+
+static void answer(struct fake *fake)
+{
+        assert_int_equal(write(fake->peer, "x", 1), 1);
+}
+
+/* What a room does to send an operation on behalf of a blocked caller. */
+static void fake_send(struct fake *fake, sp__op *op, sp__op *caller)
+{
+        sp__lock(&fake->port.lock);
+        sp__port_enter(&fake->port, caller, sp__list_empty(&fake->flights));
+        sp__list_push(&fake->flights, &sp__op_ref(op)->link);
+        sp__unlock(&fake->port.lock);
+}
+
+static void work_cancel(sp__op *op, sp_status why)
+{
+        struct sp__batch done;
+
+        atomic_fetch_add(&SP__OF(op, struct work, op)->cancels, 1);
+        sp__batch_init(&done);
+        sp__op_fail(op, why, NULL, &done);
+        sp__batch_deliver(&done);
+}
+
+static void work_destroy(sp__op *op)
+{
+        free(SP__OF(op, struct work, op));
+}
+
+static const struct sp__op_kind work_kind = {.cancel = work_cancel, .destroy = work_destroy};
+
+static sp__op *work_new(int64_t deadline)
+{
+        struct work *work = calloc(1, sizeof *work);
+
+        sp__op_init(&work->op, &work_kind, NULL, deadline);
+        return &work->op;
+}
+
+static sp__op *blocking(int64_t deadline)
+{
+        sp__op *op = work_new(deadline);
+
+        sp__op_to_caller(op);
+        return op;
+}
+
+static void *wait_body(void *op)
+{
+        sp__op_wait(op);
+        return NULL;
+}
+
+static pthread_t wait_in_thread(sp__op *op)
+{
+        pthread_t thread;
+
+        assert_int_equal(pthread_create(&thread, NULL, wait_body, op), 0);
+        return thread;
+}
+
+static void ends(sp__op *op, pthread_t thread, sp_status status)
+{
+        pthread_join(thread, NULL);
+        assert_int_equal(op->status, status);
+        sp__op_unref(op);
+}
+
+static sp__op *driver_of(struct fake *fake)
+{
+        sp__op *op;
+
+        sp__lock(&fake->port.lock);
+        op = fake->port.driving;
+        sp__unlock(&fake->port.lock);
+        return op;
+}
+
+static bool in_flight(struct fake *fake)
+{
+        bool busy;
+
+        sp__lock(&fake->port.lock);
+        busy = fake_busy(&fake->port);
+        sp__unlock(&fake->port.lock);
+        return busy;
+}
+
+static void until_polling(struct fake *fake, sp__op *op)
+{
+        bool polls = false;
+
+        while (!polls) {
+                sched_yield();
+                sp__lock(&op->wait_lock);
+                polls = op->polls == fake->port.wake;
+                sp__unlock(&op->wait_lock);
+        }
+}
+
+static void settle(sp__op *op)
+{
+        struct sp__batch done;
+
+        sp__batch_init(&done);
+        sp__op_yield(op, SP__YIELD_NONE, NULL, NULL, &done);
+        sp__batch_deliver(&done);
+}
+
+struct world {
+        struct sp__engine *engine;
+        struct fake one, two;
+};
+
+static int world_open(void **state)
+{
+        struct world *world = calloc(1, sizeof *world);
+
+        assert_int_equal(sp__engine_new(&world->engine, NULL), SP_OK);
+        fake_open(&world->one, world->engine);
+        fake_open(&world->two, world->engine);
+        *state = world;
+        return 0;
+}
+
+static int world_close(void **state)
+{
+        struct world *world = *state;
+        struct sp__engine *engine = world->engine;
+
+        /* As a pool does: detached while the engine runs, destroyed once it has stopped. */
+        for (struct fake *fake = &world->one; fake; fake = fake == &world->one ? &world->two : NULL) {
+                sp__lock(&fake->port.lock);
+                sp__port_detach(&fake->port);
+                sp__unlock(&fake->port.lock);
+        }
+        sp__engine_free(engine);
+        fake_close(&world->one);
+        fake_close(&world->two);
+        free(world);
+        return 0;
+}
+
+static void test_a_lone_blocked_caller_needs_no_engine(void **state)
+{
+        struct world *world = *state;
+
+        for (int i = 0; i < ROUNDS; i++) {
+                sp__op *op = blocking(SP__FOREVER);
+
+                fake_send(&world->one, op, op);
+                answer(&world->one);
+                sp__op_wait(op);
+                assert_int_equal(op->status, SP_OK);
+                sp__op_unref(op);
+                assert_int_equal(world->one.port.driver, SP__DRIVER_FREE);
+        }
+        assert_false(world->engine->started);
+}
+
+static void test_the_token_passes_to_the_next_blocked_caller(void **state)
+{
+        struct world *world = *state;
+
+        for (int i = 0; i < ROUNDS; i++) {
+                sp__op *first = blocking(SP__FOREVER), *second = blocking(SP__FOREVER);
+                pthread_t one, two;
+
+                fake_send(&world->one, first, first);
+                fake_send(&world->one, second, second);
+                assert_ptr_equal(driver_of(&world->one), first);
+                one = wait_in_thread(first);
+                two = wait_in_thread(second);
+                answer(&world->one);
+                ends(first, one, SP_OK);
+                assert_ptr_equal(driver_of(&world->one), second);
+                answer(&world->one);
+                ends(second, two, SP_OK);
+        }
+        assert_false(world->engine->started);
+}
+
+static void test_the_token_passes_to_the_engine_when_no_caller_is_left(void **state)
+{
+        struct world *world = *state;
+        sp_completion *done;
+        sp_queue *queue;
+
+        assert_int_equal(sp_queue_new(0, &queue), SP_OK);
+        for (int i = 0; i < ROUNDS; i++) {
+                sp__op *first = blocking(SP__FOREVER), *second = work_new(SP__FOREVER);
+                pthread_t thread;
+
+                assert_int_equal(sp__op_to_queue(second, queue, 7), SP_OK);
+                fake_send(&world->one, first, first);
+                fake_send(&world->one, second, NULL);
+                thread = wait_in_thread(first);
+                answer(&world->one);
+                ends(first, thread, SP_OK);
+                assert_int_equal(world->one.port.driver, SP__DRIVER_ENGINE);
+                answer(&world->one);
+                assert_int_equal(sp_queue_wait(queue, &done, 1, -1), 1);
+                assert_int_equal(sp_completion_tag(done), 7);
+                sp_completion_free(done);
+                sp__op_unref(second);
+        }
+        sp_queue_free(queue);
+}
+
+static void test_a_caller_that_polls_hears_of_its_end(void **state)
+{
+        struct world *world = *state;
+
+        for (int i = 0; i < ROUNDS; i++) {
+                sp__op *op = blocking(SP__FOREVER);
+                pthread_t thread;
+
+                fake_send(&world->one, op, op);
+                thread = wait_in_thread(op);
+                if (i % 2)
+                        until_polling(&world->one, op);
+                op->kind->cancel(op, SP_CANCELLED);
+                ends(op, thread, SP_CANCELLED);
+                /* Its answer is still due, and the engine waits for it. */
+                assert_int_equal(world->one.port.driver, SP__DRIVER_ENGINE);
+                answer(&world->one);
+                while (driver_of(&world->one) || in_flight(&world->one))
+                        sched_yield();
+        }
+}
+
+static void test_a_caller_that_polls_follows_its_operation_elsewhere(void **state)
+{
+        struct world *world = *state;
+
+        for (int i = 0; i < ROUNDS; i++) {
+                sp__op *outer = blocking(SP__FOREVER), *step = work_new(SP__FOREVER);
+                pthread_t thread;
+
+                fake_send(&world->one, step, outer);
+                thread = wait_in_thread(outer);
+                if (i % 2)
+                        until_polling(&world->one, outer);
+                /* The first step is given up, the next one is sent elsewhere; the first one's answer never comes. */
+                sp__op_leave(outer);
+                fake_send(&world->two, outer, outer);
+                answer(&world->two);
+                ends(outer, thread, SP_OK);
+                sp__lock(&world->one.port.lock);
+                sp__list_remove(&step->link);
+                sp__unlock(&world->one.port.lock);
+                sp__op_unref(step);
+                sp__op_unref(step);
+                /* The engine, or nobody: never one who left. */
+                assert_null(driver_of(&world->one));
+                assert_null(driver_of(&world->two));
+                sp__lock(&world->one.port.lock);
+                if (world->one.port.driver == SP__DRIVER_ENGINE) {
+                        sp__port_detach(&world->one.port);
+                        sp__port_attach(&world->one.port, world->one.fd, EPOLLIN);
+                }
+                sp__unlock(&world->one.port.lock);
+        }
+}
+
+static void test_a_caller_waits_at_one_port_and_the_engine_at_the_other(void **state)
+{
+        struct world *world = *state;
+        sp__op *outer = blocking(SP__FOREVER), *step = blocking(SP__FOREVER);
+        pthread_t thread;
+
+        fake_send(&world->one, outer, outer);
+        fake_send(&world->two, step, outer);
+        assert_ptr_equal(driver_of(&world->one), outer);
+        assert_int_equal(world->two.port.driver, SP__DRIVER_ENGINE);
+        answer(&world->two);
+        sp__op_wait(step);
+        sp__op_unref(step);
+        thread = wait_in_thread(outer);
+        answer(&world->one);
+        ends(outer, thread, SP_OK);
+}
+
+static void test_those_at_a_port_that_closes_look_elsewhere(void **state)
+{
+        struct world *world = *state;
+        sp__op *first = blocking(SP__FOREVER), *second = blocking(SP__FOREVER);
+        pthread_t one, two;
+        struct sp__list *link;
+
+        fake_send(&world->one, first, first);
+        fake_send(&world->one, second, second);
+        one = wait_in_thread(first);
+        two = wait_in_thread(second);
+        until_polling(&world->one, first);
+        sp__lock(&world->one.port.lock);
+        sp__port_detach(&world->one.port);
+        while ((link = sp__list_pop(&world->one.flights)))
+                sp__op_unref(SP__OF(link, sp__op, link));
+        sp__unlock(&world->one.port.lock);
+        sp__op_leave(first);
+        sp__op_leave(second);
+        fake_send(&world->two, first, first);
+        fake_send(&world->two, second, second);
+        assert_int_equal(write(world->two.peer, "xx", 2), 2);
+        ends(first, one, SP_OK);
+        ends(second, two, SP_OK);
+        assert_false(world->engine->started);
+}
+
+static void test_what_is_to_be_written_is_seen_by_the_one_who_polls(void **state)
+{
+        struct world *world = *state;
+        sp__op *op = blocking(SP__FOREVER);
+        pthread_t thread;
+
+        fake_send(&world->one, op, op);
+        thread = wait_in_thread(op);
+        until_polling(&world->one, op);
+        sp__lock(&world->one.port.lock);
+        sp__port_want(&world->one.port, EPOLLIN | EPOLLOUT);
+        sp__unlock(&world->one.port.lock);
+        while (!(atomic_load(&world->one.events) & EPOLLOUT))
+                sched_yield();
+        answer(&world->one);
+        ends(op, thread, SP_OK);
+}
+
+static void test_a_deadline_ends_the_wait_and_passes_the_token(void **state)
+{
+        struct world *world = *state;
+        sp__op *first = blocking(sp__now() + 20 * SP__MS), *second = blocking(SP__FOREVER);
+        pthread_t one, two;
+
+        fake_send(&world->one, first, first);
+        fake_send(&world->one, second, second);
+        one = wait_in_thread(first);
+        two = wait_in_thread(second);
+        ends(first, one, SP_TIMEOUT);
+        assert_ptr_equal(driver_of(&world->one), second);
+        assert_int_equal(write(world->one.peer, "xx", 2), 2);
+        ends(second, two, SP_OK);
+}
+
+static void test_a_deadline_that_comes_second_is_told_once_and_waits(void **state)
+{
+        struct world *world = *state;
+        sp__op *op = blocking(sp__now() + 20 * SP__MS);
+        struct work *work = SP__OF(op, struct work, op);
+        struct sp__batch done;
+        pthread_t thread;
+
+        /* Somebody is about to end it, and takes his time. */
+        assert_true(sp__op_claim(op));
+        fake_send(&world->one, op, op);
+        thread = wait_in_thread(op);
+        while (atomic_load(&work->cancels) == 0)
+                sched_yield();
+        while (driver_of(&world->one))
+                sched_yield();
+        sp__batch_init(&done);
+        sp__op_end(op, SP_OK, NULL, &done);
+        sp__batch_deliver(&done);
+        pthread_join(thread, NULL);
+        assert_int_equal(atomic_load(&work->cancels), 1);
+        assert_int_equal(op->status, SP_OK);
+        sp__op_unref(op);
+}
+
+/* Callers, asynchronous work and cancellations at one port, answered in order: each is told once. */
+struct crowd {
+        struct world *world;
+        atomic_int told;
+};
+
+static void *crowd_body(void *arg)
+{
+        struct crowd *crowd = arg;
+
+        for (int i = 0; i < ROUNDS; i++) {
+                sp__op *op = blocking(i % 7 ? SP__FOREVER : sp__now() + 100000);
+
+                fake_send(&crowd->world->one, op, op);
+                answer(&crowd->world->one);
+                sp__op_wait(op);
+                assert_true(op->status == SP_OK || op->status == SP_TIMEOUT);
+                sp__op_unref(op);
+                atomic_fetch_add(&crowd->told, 1);
+        }
+        return NULL;
+}
+
+static void test_every_caller_of_a_crowd_is_told(void **state)
+{
+        struct crowd crowd = {.world = *state};
+        pthread_t threads[8];
+
+        for (size_t i = 0; i < 8; i++)
+                pthread_create(&threads[i], NULL, crowd_body, &crowd);
+        for (size_t i = 0; i < 8; i++)
+                pthread_join(threads[i], NULL);
+        assert_int_equal(atomic_load(&crowd.told), 8 * ROUNDS);
+}
+
+static void test_a_caller_told_before_it_waits_does_not_wait(void **state)
+{
+        struct world *world = *state;
+        sp__op *op = blocking(SP__FOREVER);
+
+        fake_send(&world->one, op, op);
+        settle(op);
+        sp__op_wait(op);
+        assert_int_equal(op->status, SP_OK);
+        sp__op_unref(op);
+        assert_int_equal(world->one.port.driver, SP__DRIVER_ENGINE);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+            cmocka_unit_test_setup_teardown(test_a_lone_blocked_caller_needs_no_engine, world_open, world_close),
+            cmocka_unit_test_setup_teardown(test_the_token_passes_to_the_next_blocked_caller, world_open, world_close),
+            cmocka_unit_test_setup_teardown(test_the_token_passes_to_the_engine_when_no_caller_is_left, world_open,
+                                            world_close),
+            cmocka_unit_test_setup_teardown(test_a_caller_that_polls_hears_of_its_end, world_open, world_close),
+            cmocka_unit_test_setup_teardown(test_a_caller_that_polls_follows_its_operation_elsewhere, world_open,
+                                            world_close),
+            cmocka_unit_test_setup_teardown(test_a_caller_waits_at_one_port_and_the_engine_at_the_other, world_open,
+                                            world_close),
+            cmocka_unit_test_setup_teardown(test_those_at_a_port_that_closes_look_elsewhere, world_open, world_close),
+            cmocka_unit_test_setup_teardown(test_what_is_to_be_written_is_seen_by_the_one_who_polls, world_open,
+                                            world_close),
+            cmocka_unit_test_setup_teardown(test_a_deadline_ends_the_wait_and_passes_the_token, world_open,
+                                            world_close),
+            cmocka_unit_test_setup_teardown(test_a_deadline_that_comes_second_is_told_once_and_waits, world_open,
+                                            world_close),
+            cmocka_unit_test_setup_teardown(test_every_caller_of_a_crowd_is_told, world_open, world_close),
+            cmocka_unit_test_setup_teardown(test_a_caller_told_before_it_waits_does_not_wait, world_open, world_close),
+        };
+
+        return cmocka_run_group_tests_name("port", tests, NULL, NULL);
+}
