@@ -53,6 +53,12 @@ def say(text):
         print(f'\r\033[K{text}', end='', file=sys.stderr, flush=True)
 
 
+def crowd():
+    """A line of warning where others are at work on this machine."""
+    load, cpus = os.getloadavg()[0], len(os.sched_getaffinity(0))
+    return f'load {load:.1f} on {cpus} CPUs before the first run: expect wide intervals\n' if load > cpus / 2 else ''
+
+
 def chosen(context, options):
     cases = [case for area in options.areas or areas()
              for case in importlib.import_module(f'cases_{area}').cases(context) if options.case in case.name]
@@ -87,6 +93,7 @@ def main(words):
         return 0
     runner = harness.Runner(procs.Servers(os.environ.get('SP_TEST_SERVERS')), options.seconds, options.rounds, say)
     rows = []
+    print(crowd(), end='', flush=True)
     for case in cases:
         rows.append(row_of(case, context, runner))
         say('')

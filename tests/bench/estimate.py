@@ -35,14 +35,19 @@ def ratios(ours, peer, more_is_better):
     return [mine / other if more_is_better else other / mine for mine, other in zip(ours, peer, strict=True)]
 
 
+def apart(one, other):
+    """By what part the larger exceeds the smaller: a ratio of 0.5 is as far from 1 as one of 2."""
+    return max(one / other, other / one) - 1
+
+
 def spread(ratio):
-    """How far from 1 the interval of an A/A ratio reaches: what this machine cannot tell from nothing."""
-    return max(abs(ratio['low'] - 1), abs(ratio['high'] - 1))
+    """How far from 1 the interval of an A/A ratio reaches, either way: what this machine cannot tell from nothing."""
+    return max(apart(ratio['low'], 1), apart(ratio['high'], 1))
 
 
 def verdict(ratio, goal, noise):
     """Met or missed only where the whole interval says so and the median is further from the goal than A/A's spread."""
-    if abs(ratio['median'] / goal - 1) <= noise:
+    if apart(ratio['median'], goal) <= noise:
         return UNKNOWN
     if ratio['low'] >= goal:
         return MET

@@ -69,17 +69,31 @@ static void submit(struct in_flight *work, uint64_t tag)
                      NULL);
 }
 
-static void settle(struct in_flight *work, sp_completion *completion)
+/* Takes what has ended; asks again for each while there is time, unless `once`. */
+static void settle(struct in_flight *work, bool once)
 {
-        uint64_t tag = sp_completion_tag(completion);
+        sp_completion *batch[BATCH];
+        size_t taken = sp_queue_wait(work->queue, batch, BATCH, -1);
 
-        if (sp_completion_status(completion) != SP_OK)
-                driver_die("sp_pool_query_async: %s", sp_error_message(sp_completion_error(completion)));
-        look_at(sp_completion_result(completion));
-        sp_completion_free(completion);
-        driver_record(work->caller, work->starts[tag], driver_now(), 1);
-        if (driver_going(work->caller))
+        for (size_t i = 0; i < taken; i++) {
+                uint64_t tag = sp_completion_tag(batch[i]);
+
+                if (sp_completion_status(batch[i]) != SP_OK)
+                        driver_die("sp_pool_query_async: %s", sp_error_message(sp_completion_error(batch[i])));
+                look_at(sp_completion_result(batch[i]));
+                sp_completion_free(batch[i]);
+                driver_record(work->caller, work->starts[tag], driver_now(), 1);
+                if (!once && driver_going(work->caller))
+                        submit(work, tag);
+        }
+}
+
+static void run(struct in_flight *work, uint32_t depth, bool once)
+{
+        for (uint32_t tag = 0; tag < depth; tag++)
                 submit(work, tag);
+        while (sp_queue_pending(work->queue) > 0)
+                settle(work, once);
 }
 
 static void async_body(struct driver_caller *caller, void *arg)
@@ -87,20 +101,13 @@ static void async_body(struct driver_caller *caller, void *arg)
         uint32_t depth = driver_options_of(caller)->callers;
         struct in_flight work = {
             .caller = caller, .select = arg, .params = sp_params_new(), .starts = calloc(depth, sizeof *work.starts)};
-        sp_completion *batch[BATCH];
-        size_t taken;
 
         if (!work.starts)
                 driver_die("out of memory");
         driver_check("sp_queue_new", sp_queue_new(0, &work.queue), NULL);
+        run(&work, depth, true);
         driver_ready(caller);
-        for (uint32_t tag = 0; tag < depth; tag++)
-                submit(&work, tag);
-        while (sp_queue_pending(work.queue) > 0) {
-                taken = sp_queue_wait(work.queue, batch, BATCH, -1);
-                for (size_t i = 0; i < taken; i++)
-                        settle(&work, batch[i]);
-        }
+        run(&work, depth, false);
         sp_queue_free(work.queue);
         sp_params_free(work.params);
         free(work.starts);

@@ -59,7 +59,8 @@ class Estimate(unittest.TestCase):
         self.assertEqual(estimate.ratios([200, 50], [100, 100], False), [0.5, 2])
 
     def test_the_spread_of_aa_is_its_furthest_end(self):
-        self.assertAlmostEqual(estimate.spread({'median': 1, 'low': 0.92, 'high': 1.03}), 0.08)
+        self.assertAlmostEqual(estimate.spread({'median': 1, 'low': 0.8, 'high': 1.03}), 0.25)
+        self.assertAlmostEqual(estimate.spread({'median': 1, 'low': 0.99, 'high': 1.25}), 0.25)
 
     def test_a_verdict_needs_the_whole_interval_and_more_than_the_noise(self):
         def of(low, median, high, noise=0.02):

@@ -53,6 +53,7 @@ async function run(open) {
         }
     }
 
+    await Promise.all(Array.from({ length: options.callers }, () => step(1)));
     const callers = Promise.all(Array.from({ length: options.callers }, caller));
     await Promise.race([pause(options.warmup), callers]);
     process.stdout.write('start\n');
