@@ -4,7 +4,9 @@
  * @brief Circuit breaker: fails fast while a dependency is down, probes it, recovers.
  *
  * CLOSED until `breaker.failures` (5) consecutive failures, then OPEN for `breaker.open_time` (60s), then HALF_OPEN: one
- * probe decides. Permits carry a generation: a late result of an older state does not count.
+ * probe decides. Permits carry a generation: a late result of an older state does not count. It may also open on the rate
+ * of failures or of slow calls over the last calls or seconds, or on calls in flight; let several probes decide; and stay
+ * open longer each time: see `breaker.…` in docs/configuration.md and docs/guard.md.
  *
  *     if (sp_breaker_acquire(breaker, &permit) != SP_OK)
  *             return fallback;
@@ -20,6 +22,8 @@
 
 #include <sugarperf/base.h>
 #include <sugarperf/config.h>
+#include <sugarperf/ctx.h>
+#include <sugarperf/queue.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -27,7 +31,15 @@ extern "C" {
 
 typedef struct sp_breaker sp_breaker;
 
-enum { SP_BREAKER_CLOSED = 0, SP_BREAKER_OPEN = 1, SP_BREAKER_HALF_OPEN = 2 };
+/** Into the last three it goes, and out of them, by sp_breaker_force(), sp_breaker_reset() or `breaker.mode` alone. */
+enum {
+        SP_BREAKER_CLOSED = 0,
+        SP_BREAKER_OPEN = 1,
+        SP_BREAKER_HALF_OPEN = 2,
+        SP_BREAKER_FORCED_OPEN = 3, /**< lets nothing through */
+        SP_BREAKER_DISABLED = 4,    /**< lets everything through and judges nothing */
+        SP_BREAKER_METRICS_ONLY = 5 /**< lets everything through, counts and rates it, and never opens */
+};
 enum { SP_OUTCOME_SUCCESS = 0, SP_OUTCOME_FAILURE = 1, SP_OUTCOME_IGNORED = 2 };
 
 /** `config` may be NULL (defaults); `name` selects `breaker.<name>.…`; `clock` may be NULL (the system's). */
@@ -54,6 +66,36 @@ SP_API int64_t sp_breaker_failures(const sp_breaker *breaker);
 SP_API int64_t sp_breaker_next_attempt(const sp_breaker *breaker);
 /** The document's getState() as JSON: {"state","failureCount","nextResetTime"}. */
 SP_API sp_status sp_breaker_report(const sp_breaker *breaker, sp_value **out);
+/** Calls recorded since the beginning with an SP_OUTCOME_…, late ones included; 0 for another number. */
+SP_API int64_t sp_breaker_calls(const sp_breaker *breaker, int outcome);
+/** Calls that were not let through. */
+SP_API int64_t sp_breaker_rejected(const sp_breaker *breaker);
+/** Permits of the present state whose result is still to come. */
+SP_API int64_t sp_breaker_in_flight(const sp_breaker *breaker);
+/**
+ * All of it as JSON: the fields of sp_breaker_report(), and {"nextAttempt" (ms), "inFlight", "successful", "failed",
+ * "ignored", "rejected", "changes", "windowCalls", "failureRate", "slowRate"}. Rates are 0 to 1, null below
+ * `breaker.minimum` calls.
+ */
+SP_API sp_status sp_breaker_stats(const sp_breaker *breaker, sp_value **out);
+
+/**
+ * Puts it into a state by hand, whatever its mode; open times, probes and results go on from there. The state that it is in
+ * begins anew. SP_INVALID: no state.
+ */
+SP_API sp_status sp_breaker_force(sp_breaker *breaker, int state);
+/** CLOSED, with nothing held against it; the totals stay. Where `breaker.mode` is set, the state that it asks for. */
+SP_API void sp_breaker_reset(sp_breaker *breaker);
+
+/** How often the state has changed. */
+SP_API uint64_t sp_breaker_changes(const sp_breaker *breaker);
+/**
+ * One completion as soon as the state has changed more than `seen` times: at once where that is so already. Its value is
+ * JSON, {"change","state","previous","missed"}, of the latest change; watch again with its "change" as `seen`. An open
+ * time that has passed is a change when the next call comes. `ctx` (may be NULL) cancels, its deadline does not; a breaker
+ * that is freed ends it with SP_CLOSED.
+ */
+SP_API sp_status sp_breaker_watch(sp_breaker *breaker, sp_ctx *ctx, uint64_t seen, sp_queue *queue, uint64_t tag);
 
 #ifdef __cplusplus
 }

@@ -13,6 +13,16 @@ int64_t sp__clock_now(const sp_clock *clock)
         return clock ? atomic_load(&clock->now) : sp__now();
 }
 
+int64_t sp__clock_coarse(const sp_clock *clock)
+{
+        struct timespec at;
+
+        if (clock)
+                return atomic_load(&clock->now);
+        clock_gettime(CLOCK_MONOTONIC_COARSE, &at);
+        return at.tv_sec * SP__SECOND + at.tv_nsec;
+}
+
 int sp__poll_ms(int64_t now, int64_t deadline)
 {
         enum { DAY_MS = 24 * 3600 * 1000 };

@@ -21,6 +21,8 @@ static inline int64_t sp__now(void)
 
 /** `clock` NULL: the system's. */
 int64_t sp__clock_now(const sp_clock *clock);
+/** At most a tick of the kernel (10 ms at 100 Hz) behind the above; 6 ns. */
+int64_t sp__clock_coarse(const sp_clock *clock);
 
 /** `now + ms`, where a negative ms means for ever. */
 static inline int64_t sp__after_ms(int64_t now, int64_t ms)

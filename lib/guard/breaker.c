@@ -1,88 +1,76 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The circuit breaker of M. Nygard, Release It! (2007): CLOSED, OPEN, HALF_OPEN with one probe. There are no timers: whoever
- * looks applies what the clock has brought about since. A state's permits are the serials issued since it began; an older
- * one is of a former state, and its result moves nothing.
+ * The circuit breaker of M. Nygard, Release It! (2007): CLOSED, OPEN, HALF_OPEN, with the rates and modes of Resilience4j.
+ * There are no timers: whoever looks applies what the clock has brought about since. A state's permits are the serials
+ * issued since it began; an older one is of a former state, and its result moves nothing.
  */
-#include "guard/breaker.h"
-
-#include "base/buf.h"
-#include "base/fork.h"
-#include "base/thread.h"
 #include "core/config.h"
 #include "core/error.h"
-#include "guard/permit.h"
+#include "guard/breaker_internal.h"
 
-#include <inttypes.h>
-#include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-struct sp_breaker {
-        atomic_uint refs;
-        sp__mutex lock; /* all that follows `open_ms` */
-        struct sp__fork fork;
-        sp_clock *clock;
-        char *name;
-        int64_t threshold;
-        int64_t open_ms;
+/* How far behind the coarse clock is at most: two ticks at 100 Hz. */
+#define COARSE_NS (20 * SP__MS)
 
-        int state;
-        int64_t failures;    /* in a row */
-        int64_t until;       /* OPEN: when a probe may go. HALF_OPEN: when the probe is given up */
-        uint64_t probe;      /* HALF_OPEN: the permit of the probe, 0 when none is on its way */
-        uint64_t generation; /* the first permit of this state */
-        int64_t rejected;
-        int64_t calls[SP_OUTCOME_IGNORED + 1];
-        struct sp__permits permits;
-};
+static void become(sp_breaker *breaker, int state);
 
-/* A child has one thread, and a lock that another one held at the fork: it reads without, and changes nothing. */
-static sp_breaker *enter(const sp_breaker *breaker)
+static sp_status parts_new(sp_breaker *breaker, const sp_config *config, const char *instance)
 {
-        sp_breaker *own = (sp_breaker *)(uintptr_t)breaker;
+        struct sp__breaker_rules *rules = &breaker->rules;
+        int64_t calls = sp__config_int(config, "breaker", instance, "window_calls");
+        int64_t slice = sp__config_int(config, "breaker", instance, "window_time") * SP__MS / SP__SLICES;
 
-        if (!sp__forked(&own->fork))
-                sp__lock(&own->lock);
-        return own;
+        sp__breaker_rules(rules, config, instance);
+        breaker->probes = calloc((size_t)rules->probes, sizeof *breaker->probes);
+        breaker->watchers = sp__watchers_new();
+        if (!breaker->name || !breaker->probes || !breaker->watchers)
+                return SP_NOMEM;
+        if ((rules->failure_rate || rules->slow_rate) &&
+            !sp__window_init(&breaker->window, (uint32_t)calls, rules->timed ? slice : 0))
+                return SP_NOMEM;
+        return sp__fork_init(&breaker->fork) ? SP_OK : SP_NOMEM;
 }
 
-static void leave(sp_breaker *breaker)
+static void parts_free(sp_breaker *breaker)
 {
-        if (!sp__forked(&breaker->fork))
-                sp__unlock(&breaker->lock);
+        sp__window_free(&breaker->window);
+        if (breaker->watchers)
+                sp__watchers_close(breaker->watchers);
+        free(breaker->probes);
+        free(breaker->name);
+        free(breaker);
 }
 
-static sp_breaker *breaker_make(const char *name)
+sp_status sp__breaker_new(const sp_config *config, const char *instance, const char *name, sp_clock *clock,
+                          sp_breaker **out, sp_error **error)
 {
         sp_breaker *breaker = calloc(1, sizeof *breaker);
 
         if (!breaker)
-                return NULL;
+                return sp__fail(error, SP_NOMEM, "out of memory");
         breaker->name = strdup(name);
-        if (!breaker->name || !sp__fork_init(&breaker->fork)) {
-                free(breaker->name);
-                free(breaker);
-                return NULL;
+        if (parts_new(breaker, config, instance) != SP_OK) {
+                parts_free(breaker);
+                return sp__fail(error, SP_NOMEM, "out of memory");
         }
         sp__mutex_init(&breaker->lock);
         atomic_init(&breaker->refs, 1);
-        breaker->permits.next = breaker->generation = 1;
-        return breaker;
+        breaker->clock = clock;
+        breaker->random.state = sp__random_seed();
+        breaker->permits.next = 1;
+        breaker->used = sp__breaker_now(breaker);
+        become(breaker, breaker->rules.initial);
+        breaker->change = (struct sp__change){0};
+        *out = breaker;
+        return SP_OK;
 }
 
 sp_status sp_breaker_new(const sp_config *config, const char *name, sp_clock *clock, sp_breaker **out, sp_error **error)
 {
-        sp_breaker *breaker = breaker_make(name && *name ? name : "default");
-
-        if (!breaker)
-                return sp__fail(error, SP_NOMEM, "out of memory");
-        breaker->clock = clock;
-        breaker->threshold = sp__config_int(config, "breaker", breaker->name, "failures");
-        breaker->open_ms = sp__config_int(config, "breaker", breaker->name, "open_time");
-        *out = breaker;
-        return SP_OK;
+        name = name && *name ? name : "default";
+        return sp__breaker_new(config, name, name, clock, out, error);
 }
 
 sp_breaker *sp_breaker_ref(sp_breaker *breaker)
@@ -95,103 +83,249 @@ void sp_breaker_unref(sp_breaker *breaker)
 {
         if (!breaker || atomic_fetch_sub_explicit(&breaker->refs, 1, memory_order_acq_rel) != 1)
                 return;
-        if (!sp__forked(&breaker->fork))
-                sp__mutex_destroy(&breaker->lock);
+        if (sp__forked(&breaker->fork))
+                return; /* watches may wait on locks that nobody holds here */
+        sp__mutex_destroy(&breaker->lock);
         sp__fork_destroy(&breaker->fork);
-        free(breaker->name);
-        free(breaker);
+        parts_free(breaker);
 }
 
 /* With the lock held, as everything below. */
-static int64_t now(const sp_breaker *breaker)
+static int64_t grown(const struct sp__breaker_rules *rules, int64_t times)
 {
-        return sp__clock_now(breaker->clock);
+        int64_t ms = rules->open_ms;
+
+        for (int64_t i = 1; i < times && ms < rules->open_max_ms && rules->open_factor > 1; i++)
+                ms *= rules->open_factor;
+        return ms < rules->open_max_ms ? ms : rules->open_max_ms;
+}
+
+static void open_until(sp_breaker *breaker)
+{
+        int64_t ms = grown(&breaker->rules, ++breaker->opened);
+        double late = (double)(ms * breaker->rules.jitter) / 100 * sp__random_unit(&breaker->random);
+
+        breaker->until = sp__after_ms(sp__breaker_now(breaker), ms + (int64_t)late);
+}
+
+static void forget(sp_breaker *breaker)
+{
+        breaker->failures = 0;
+        breaker->opened = 0;
+        sp__window_clear(&breaker->window);
 }
 
 static void become(sp_breaker *breaker, int state)
 {
+        int64_t shut = 0;
+
+        if (state != breaker->state)
+                breaker->change = (struct sp__change){breaker->change.number + 1, breaker->state, state};
         breaker->state = state;
-        breaker->probe = 0;
         breaker->generation = breaker->permits.next;
-        if (state == SP_BREAKER_OPEN)
-                breaker->until = sp__after_ms(now(breaker), breaker->open_ms);
-        if (state == SP_BREAKER_CLOSED)
-                breaker->failures = 0;
+        breaker->flying = breaker->good = breaker->bad = 0;
+        memset(breaker->probes, 0, (size_t)breaker->rules.probes * sizeof *breaker->probes);
+        if (state == SP_BREAKER_OPEN) {
+                open_until(breaker);
+                shut = breaker->until;
+        } else if (state == SP_BREAKER_FORCED_OPEN) {
+                shut = SP__FOREVER;
+        } else if (state != SP_BREAKER_HALF_OPEN) {
+                forget(breaker);
+        }
+        atomic_store_explicit(&breaker->shut, shut, memory_order_relaxed);
 }
 
-/* What the clock has brought about: an open time that has passed, a probe that never came back. */
+/* An open time that has passed. */
 static void tick(sp_breaker *breaker)
 {
-        if (breaker->state == SP_BREAKER_CLOSED || now(breaker) < breaker->until)
-                return;
-        if (breaker->state == SP_BREAKER_OPEN)
+        if (breaker->state == SP_BREAKER_OPEN && sp__breaker_now(breaker) >= breaker->until)
                 become(breaker, SP_BREAKER_HALF_OPEN);
-        breaker->probe = 0;
 }
 
-/* One at a time: a probe that is ignored makes room for the next. */
+static sp_status reject(sp_breaker *breaker)
+{
+        atomic_fetch_add_explicit(&breaker->rejected, 1, memory_order_relaxed);
+        return SP_OPEN;
+}
+
+/* A free place among the probes; those that never came back give theirs up. NULL: as many as decide are on their way. */
+static struct sp__probe *probe_place(sp_breaker *breaker, int64_t now)
+{
+        int64_t left = breaker->rules.probes - breaker->good - breaker->bad;
+        struct sp__probe *place = NULL;
+
+        for (int64_t i = 0; i < breaker->rules.probes; i++) {
+                struct sp__probe *probe = &breaker->probes[i];
+
+                if (probe->permit && now < probe->until)
+                        left--;
+                else
+                        place = probe;
+        }
+        return left > 0 ? place : NULL;
+}
+
 static sp_status admit_probe(sp_breaker *breaker, uint64_t *permit)
 {
-        if (breaker->state == SP_BREAKER_OPEN || breaker->probe) {
-                breaker->rejected++;
-                return SP_OPEN;
-        }
-        *permit = breaker->probe = sp__permit_issue(&breaker->permits);
-        breaker->until = sp__after_ms(now(breaker), breaker->open_ms);
+        int64_t now = sp__breaker_now(breaker);
+        struct sp__probe *place = probe_place(breaker, now);
+
+        if (!place)
+                return reject(breaker);
+        *permit = place->permit = sp__permit_issue(&breaker->permits);
+        place->until = sp__after_ms(now, breaker->rules.probe_ms);
+        breaker->flying++;
         return SP_OK;
+}
+
+static sp_status admit(sp_breaker *breaker, uint64_t *permit)
+{
+        int64_t most = breaker->rules.in_flight;
+
+        if (breaker->state == SP_BREAKER_HALF_OPEN)
+                return admit_probe(breaker, permit);
+        if (breaker->state == SP_BREAKER_OPEN || breaker->state == SP_BREAKER_FORCED_OPEN)
+                return reject(breaker);
+        if (most && breaker->flying >= most && breaker->state == SP_BREAKER_CLOSED) {
+                become(breaker, SP_BREAKER_OPEN);
+                return reject(breaker);
+        }
+        *permit = sp__permit_issue(&breaker->permits);
+        breaker->flying++;
+        return SP_OK;
+}
+
+/* Without the lock. Near the end of an open time the exact clock decides, under the lock. */
+static bool shut(const sp_breaker *breaker)
+{
+        int64_t until = atomic_load_explicit(&breaker->shut, memory_order_relaxed);
+
+        return until != 0 && sp__clock_coarse(breaker->clock) < until - COARSE_NS;
+}
+
+/* Changes are told when the lock is gone. */
+static void leave(sp_breaker *breaker, uint64_t before)
+{
+        struct sp__change change = breaker->change;
+
+        sp__unlock(&breaker->lock);
+        if (__builtin_expect(change.number != before, 0))
+                sp__watchers_tell(breaker->watchers, &change);
 }
 
 sp_status sp_breaker_acquire(sp_breaker *breaker, uint64_t *permit)
 {
-        sp_status status = SP_OK;
+        sp_status status;
+        uint64_t before;
 
         if (sp__forked(&breaker->fork))
                 return SP_FORKED;
+        if (shut(breaker))
+                return reject(breaker);
         sp__lock(&breaker->lock);
+        before = breaker->change.number;
         tick(breaker);
-        if (breaker->state == SP_BREAKER_CLOSED)
-                *permit = sp__permit_issue(&breaker->permits);
-        else
-                status = admit_probe(breaker, permit);
-        sp__unlock(&breaker->lock);
+        status = admit(breaker, permit);
+        leave(breaker, before);
         return status;
 }
 
-static void closed_result(sp_breaker *breaker, int outcome)
+static bool rate_trips(const sp_breaker *breaker)
 {
-        if (outcome == SP_OUTCOME_SUCCESS)
-                breaker->failures = 0;
-        else if (outcome == SP_OUTCOME_FAILURE && ++breaker->failures >= breaker->threshold)
+        const struct sp__breaker_rules *rules = &breaker->rules;
+        const struct sp__tally *sum = &breaker->window.sum;
+
+        if (!sp__breaker_judges(breaker))
+                return false;
+        return (rules->failure_rate && sum->failed * 100 >= rules->failure_rate * sum->calls) ||
+               (rules->slow_rate && sum->slow * 100 >= rules->slow_rate * sum->calls);
+}
+
+static bool slow(const sp_breaker *breaker, int64_t elapsed_ns)
+{
+        return breaker->rules.slow_rate && breaker->rules.slow_ns && elapsed_ns >= breaker->rules.slow_ns;
+}
+
+/* CLOSED, or METRICS_ONLY. */
+static void judge(sp_breaker *breaker, int outcome, int64_t elapsed_ns)
+{
+        const struct sp__breaker_rules *rules = &breaker->rules;
+        bool failed = outcome == SP_OUTCOME_FAILURE, rated = rules->failure_rate || rules->slow_rate;
+
+        if (outcome == SP_OUTCOME_IGNORED)
+                return;
+        breaker->failures = failed ? breaker->failures + 1 : 0;
+        if (rated)
+                sp__window_add(&breaker->window, rules->timed ? sp__clock_coarse(breaker->clock) : 0, failed,
+                               slow(breaker, elapsed_ns));
+        if (breaker->state != SP_BREAKER_CLOSED)
+                return;
+        if ((rules->failures && breaker->failures >= rules->failures) || (rated && rate_trips(breaker)))
                 become(breaker, SP_BREAKER_OPEN);
 }
 
-static void probe_result(sp_breaker *breaker, int outcome)
+/* Its place becomes free. false: no probe of this state, or given up. */
+static bool probe_back(sp_breaker *breaker, uint64_t permit)
 {
-        breaker->probe = 0;
-        if (outcome == SP_OUTCOME_SUCCESS)
-                become(breaker, SP_BREAKER_CLOSED);
-        else if (outcome == SP_OUTCOME_FAILURE) {
-                breaker->failures++;
-                become(breaker, SP_BREAKER_OPEN);
+        int64_t now = sp__breaker_now(breaker);
+
+        for (int64_t i = 0; i < breaker->rules.probes; i++) {
+                struct sp__probe *probe = &breaker->probes[i];
+
+                if (probe->permit != permit)
+                        continue;
+                probe->permit = 0;
+                return now < probe->until;
         }
+        return false;
+}
+
+static void probe_result(sp_breaker *breaker, uint64_t permit, int outcome, int64_t elapsed_ns)
+{
+        const struct sp__breaker_rules *rules = &breaker->rules;
+
+        if (!probe_back(breaker, permit) || outcome == SP_OUTCOME_IGNORED)
+                return;
+        if (outcome == SP_OUTCOME_FAILURE)
+                breaker->failures++;
+        if (outcome == SP_OUTCOME_SUCCESS && !slow(breaker, elapsed_ns))
+                breaker->good++;
+        else
+                breaker->bad++;
+        if (breaker->bad > rules->probe_failures)
+                become(breaker, SP_BREAKER_OPEN);
+        else if (breaker->good + rules->probe_failures >= rules->probes)
+                become(breaker, SP_BREAKER_CLOSED);
+}
+
+static void result(sp_breaker *breaker, uint64_t permit, int outcome, int64_t elapsed_ns)
+{
+        breaker->calls[outcome]++;
+        tick(breaker);
+        if (permit < breaker->generation)
+                return;
+        if (breaker->flying > 0)
+                breaker->flying--;
+        if (breaker->state == SP_BREAKER_CLOSED || breaker->state == SP_BREAKER_METRICS_ONLY)
+                judge(breaker, outcome, elapsed_ns);
+        else if (breaker->state == SP_BREAKER_HALF_OPEN)
+                probe_result(breaker, permit, outcome, elapsed_ns);
 }
 
 void sp_breaker_record(sp_breaker *breaker, uint64_t permit, int outcome, int64_t elapsed_ns)
 {
+        uint64_t before;
+
         if (sp__forked(&breaker->fork))
                 return;
         if (outcome != SP_OUTCOME_SUCCESS && outcome != SP_OUTCOME_FAILURE)
                 outcome = SP_OUTCOME_IGNORED;
         sp__lock(&breaker->lock);
-        if (sp__permit_take(&breaker->permits, permit)) {
-                breaker->calls[outcome]++;
-                tick(breaker);
-                if (breaker->state == SP_BREAKER_CLOSED && permit >= breaker->generation)
-                        closed_result(breaker, outcome);
-                else if (breaker->state == SP_BREAKER_HALF_OPEN && permit == breaker->probe)
-                        probe_result(breaker, outcome);
-        }
-        sp__unlock(&breaker->lock);
+        before = breaker->change.number;
+        if (sp__permit_take(&breaker->permits, permit))
+                result(breaker, permit, outcome, elapsed_ns);
+        leave(breaker, before);
 }
 
 void sp_breaker_release(sp_breaker *breaker, uint64_t permit)
@@ -199,109 +333,31 @@ void sp_breaker_release(sp_breaker *breaker, uint64_t permit)
         sp_breaker_record(breaker, permit, SP_OUTCOME_IGNORED, 0);
 }
 
-const char *sp_breaker_name(const sp_breaker *breaker)
+sp_status sp_breaker_force(sp_breaker *breaker, int state)
 {
-        return breaker->name;
-}
+        uint64_t before;
 
-/* State, failures and milliseconds until a probe, of one moment. */
-struct view {
-        int state;
-        int64_t failures;
-        int64_t wait_ms;
-};
-
-static struct view view_of(const sp_breaker *shared)
-{
-        sp_breaker *breaker = enter(shared);
-        struct view view = {breaker->state, breaker->failures, 0};
-        int64_t left;
-
-        if (breaker->state == SP_BREAKER_OPEN) {
-                left = breaker->until - now(breaker);
-                view.state = left > 0 ? SP_BREAKER_OPEN : SP_BREAKER_HALF_OPEN;
-                view.wait_ms = left > 0 ? (left - 1) / SP__MS + 1 : 0;
-        }
-        leave(breaker);
-        return view;
-}
-
-int sp_breaker_state(const sp_breaker *breaker)
-{
-        return view_of(breaker).state;
-}
-
-const char *sp_breaker_state_name(int state)
-{
-        static const char *const names[] = {"CLOSED", "OPEN", "HALF_OPEN"};
-
-        return state >= 0 && state <= SP_BREAKER_HALF_OPEN ? names[state] : "UNKNOWN";
-}
-
-int64_t sp_breaker_failures(const sp_breaker *breaker)
-{
-        return view_of(breaker).failures;
-}
-
-int64_t sp_breaker_next_attempt(const sp_breaker *breaker)
-{
-        return view_of(breaker).wait_ms;
-}
-
-/* ISO 8601 of the moment `ms` from now, as JavaScript writes a date; "null" for none. */
-static void reset_time(char *out, size_t cap, int64_t ms)
-{
-        struct timespec wall;
-        struct tm utc;
-        int64_t at;
-        time_t seconds;
-        size_t len;
-
-        if (ms <= 0) {
-                memcpy(out, "null", 5);
-                return;
-        }
-        clock_gettime(CLOCK_REALTIME, &wall);
-        at = (int64_t)wall.tv_sec * 1000 + wall.tv_nsec / SP__MS + ms;
-        seconds = (time_t)(at / 1000);
-        gmtime_r(&seconds, &utc);
-        len = strftime(out, cap, "\"%Y-%m-%dT%H:%M:%S", &utc);
-        snprintf(out + len, cap - len, ".%03dZ\"", (int)(at % 1000));
-}
-
-sp_status sp_breaker_report(const sp_breaker *breaker, sp_value **out)
-{
-        struct view view = view_of(breaker);
-        struct sp__buf json = SP__BUF_INIT;
-        sp_value *value = NULL;
-        char reset[48];
-
-        reset_time(reset, sizeof reset, view.wait_ms);
-        sp__buf_format(&json, "{\"state\":\"%s\",\"failureCount\":%" PRId64 ",\"nextResetTime\":%s}",
-                       sp_breaker_state_name(view.state), view.failures, reset);
-        if (!json.failed)
-                value = sp_value_new(json.data, json.len, SP_CODEC_JSON);
-        sp__buf_free(&json);
-        if (!value)
-                return SP_NOMEM;
-        *out = value;
+        if (state < SP_BREAKER_CLOSED || state > SP_BREAKER_METRICS_ONLY)
+                return SP_INVALID;
+        if (sp__forked(&breaker->fork))
+                return SP_FORKED;
+        sp__lock(&breaker->lock);
+        before = breaker->change.number;
+        become(breaker, state);
+        leave(breaker, before);
         return SP_OK;
 }
 
-int64_t sp__breaker_calls(const sp_breaker *shared, int outcome)
+void sp_breaker_reset(sp_breaker *breaker)
 {
-        sp_breaker *breaker = enter(shared);
-        int64_t calls = breaker->calls[outcome];
-
-        leave(breaker);
-        return calls;
+        sp_breaker_force(breaker, breaker->rules.initial);
 }
 
-int64_t sp__breaker_rejected(const sp_breaker *shared)
+sp_status sp_breaker_watch(sp_breaker *breaker, sp_ctx *ctx, uint64_t seen, sp_queue *queue, uint64_t tag)
 {
-        sp_breaker *breaker = enter(shared);
-        int64_t rejected = breaker->rejected;
-
-        leave(breaker);
-        return rejected;
+        if (!queue)
+                return SP_INVALID;
+        if (sp__forked(&breaker->fork))
+                return SP_FORKED;
+        return sp__watchers_add(breaker->watchers, ctx, seen, queue, tag);
 }

@@ -1,16 +1,30 @@
 /* SPDX-License-Identifier: MIT */
-/** What the breaker tells the metrics. */
+/** What the breaker tells the metrics and the registry. */
 #ifndef SP_GUARD_BREAKER_H
 #define SP_GUARD_BREAKER_H
+
+#include "guard/window.h"
 
 #include <sugarperf/breaker.h>
 
 struct sp__expo;
 
-/** Calls recorded since the beginning, by outcome, late ones included; any thread. */
-int64_t sp__breaker_calls(const sp_breaker *breaker, int outcome);
-/** Calls that were not let through. */
-int64_t sp__breaker_rejected(const sp_breaker *breaker);
+/** All of one moment. */
+struct sp__breaker_view {
+        int state;
+        int64_t failures, wait_ms, flying, rejected;
+        uint64_t changes;
+        int64_t calls[SP_OUTCOME_IGNORED + 1];
+        struct sp__tally window;
+        bool rated; /* the window holds enough calls to be judged */
+};
+
+/** As sp_breaker_new(), with the name that it shows apart from the instance whose configuration it has. */
+sp_status sp__breaker_new(const sp_config *config, const char *instance, const char *name, sp_clock *clock,
+                          sp_breaker **out, sp_error **error);
+void sp__breaker_look(const sp_breaker *breaker, struct sp__breaker_view *view);
+/** Whether it rested for `breaker.idle`, as seen by those who asked this from time to time. Any thread. */
+bool sp__breaker_idle(const sp_breaker *breaker);
 /** Adds the breaker's samples to the families sugarperf_circuitbreaker_…. */
 void sp__breaker_collect(const sp_breaker *breaker, struct sp__expo *expo);
 

@@ -2,6 +2,7 @@
 /* The breaker opens after failures in a row, lets one probe decide, is never wedged, and is moved by no late result. */
 #include "base/buf.h"
 #include "base/random.h"
+#include "breaker_play.h"
 #include "guard/breaker.h"
 #include "guard/permit.h"
 #include "observe/exposition.h"
@@ -22,100 +23,6 @@
 #include <cmocka.h>
 
 enum { OK = SP_OUTCOME_SUCCESS, BAD = SP_OUTCOME_FAILURE, NEUTRAL = SP_OUTCOME_IGNORED, OPEN_MS = 1000 };
-
-struct rig {
-        sp_clock *clock;
-        sp_breaker *breaker;
-};
-
-static struct rig rig_new(const char *failures)
-{
-        struct rig rig = {.clock = sp_clock_new()};
-        sp_config *config = sp_config_new();
-
-        assert_int_equal(sp_config_set(config, "breaker.pay.failures", failures, NULL), SP_OK);
-        assert_int_equal(sp_config_set(config, "breaker.pay.open_time", "1s", NULL), SP_OK);
-        assert_int_equal(sp_breaker_new(config, "pay", rig.clock, &rig.breaker, NULL), SP_OK);
-        sp_config_free(config);
-        return rig;
-}
-
-static void rig_free(struct rig *rig)
-{
-        sp_breaker_unref(rig->breaker);
-        sp_clock_free(rig->clock);
-}
-
-/*
- * A script, one letter a step: s f i acquire and record success, failure, ignored; a acquire and keep; S F record, I and r
- * release the oldest kept permit, d record it once more; ! an acquire that is refused; a digit advances by so many hundred
- * milliseconds; C O H expect a state. The threshold is 3.
- */
-static void play(struct rig *rig, const char *script)
-{
-        uint64_t kept[64], permit;
-        size_t first = 0, last = 0;
-
-        for (const char *at = script; *at; at++) {
-                const char *outcome = strchr("sfi", *at), *late = strchr("SFI", *at), *state = strchr("COH", *at);
-                bool good = true;
-
-                if (outcome) {
-                        good = sp_breaker_acquire(rig->breaker, &permit) == SP_OK;
-                        sp_breaker_record(rig->breaker, permit, (int)(outcome - "sfi"), 1);
-                } else if (late)
-                        sp_breaker_record(rig->breaker, kept[first++], (int)(late - "SFI"), 1);
-                else if (state)
-                        good = sp_breaker_state(rig->breaker) == (int)(state - "COH");
-                else if (*at == 'a')
-                        good = sp_breaker_acquire(rig->breaker, &kept[last++]) == SP_OK;
-                else if (*at == '!')
-                        good = sp_breaker_acquire(rig->breaker, &permit) == SP_OPEN;
-                else if (*at == 'r')
-                        sp_breaker_release(rig->breaker, kept[first++]);
-                else if (*at == 'd')
-                        sp_breaker_record(rig->breaker, kept[first - 1], BAD, 1);
-                else if (*at >= '0' && *at <= '9')
-                        sp_clock_advance(rig->clock, (*at - '0') * 100);
-                if (!good)
-                        fail_msg("%s: step %zu, '%c', state %s", script, (size_t)(at - script), *at,
-                                 sp_breaker_state_name(sp_breaker_state(rig->breaker)));
-        }
-}
-
-static void test_the_table_of_states(void **state)
-{
-        static const char *const scripts[] = {
-            "C",
-            "ffC",    /* below the threshold of 3 */
-            "fffO!",  /* opens */
-            "ffsffC", /* a success starts the count again */
-            "ffiifO", /* ignored ones do not */
-            "iiiiiiC",
-            "fffO 9 O! 1 H",         /* 900 ms, then 1,000 */
-            "fff 55 H s C ff C",     /* a probe that succeeds closes, and the count is 0 */
-            "fff 55 H f O! 9 O 1 H", /* one that fails opens for the whole time again */
-            "fff 55 a!!H S C",       /* one probe */
-            "fff 55 a!r a!F O",      /* released: the next is let through */
-            "fff 55 a!I a!S C",      /* ignored: likewise */
-            "fff 55 ii H s C",
-            "fff 55 a! 9 ! 1 H a ! F H S C", /* never back: after an open time the next; the old one's result is late */
-            "fff 55 a 91 S H s C",           /* late is late, also when nobody asked in between */
-            "aa fff O F O 55 H S H s C",     /* results of CLOSED do nothing in OPEN and HALF_OPEN */
-            "aaa ff f O 55 s C FFF C",       /* nor in the CLOSED that follows */
-            "aaaa FFF O S O",                /* a late success does not close */
-            "aaa FddddC",                    /* a permit counts once */
-            "fff 55 aFd O! 55 H",            /* a probe's too */
-            "a ff 99999 F O",                /* no deadline in CLOSED */
-        };
-
-        for (size_t i = 0; i < sizeof scripts / sizeof *scripts; i++) {
-                struct rig rig = rig_new("3");
-
-                play(&rig, scripts[i]);
-                rig_free(&rig);
-        }
-}
 
 static void test_defaults_are_the_document_s(void **state)
 {
@@ -236,143 +143,6 @@ static void test_whose_fault_an_error_is(void **state)
         }
 }
 
-/* The rules of the header, naively: every permit is remembered with the era that it was given in. */
-struct model {
-        int64_t now;
-        int state;
-        int64_t failures, until, rejected;
-        int era;
-        int64_t calls[3];
-        int probe; /* index of its permit, -1: none */
-        int64_t probe_until;
-};
-
-struct given {
-        uint64_t permit;
-        int era;
-        bool done;
-};
-
-enum { GIVEN = 512, EVENTS = 250000 };
-
-static void model_era(struct model *model, int state)
-{
-        model->state = state;
-        model->era++;
-        model->probe = -1;
-        if (state == SP_BREAKER_OPEN)
-                model->until = model->now + OPEN_MS;
-        if (state == SP_BREAKER_CLOSED)
-                model->failures = 0;
-}
-
-static void model_advance(struct model *model, int64_t ms)
-{
-        model->now += ms;
-        if (model->state == SP_BREAKER_OPEN && model->now >= model->until)
-                model_era(model, SP_BREAKER_HALF_OPEN);
-        if (model->probe >= 0 && model->now >= model->probe_until)
-                model->probe = -1;
-}
-
-static bool model_acquire(struct model *model, int index)
-{
-        if (model->state == SP_BREAKER_OPEN || (model->state == SP_BREAKER_HALF_OPEN && model->probe >= 0)) {
-                model->rejected++;
-                return false;
-        }
-        if (model->state == SP_BREAKER_HALF_OPEN) {
-                model->probe = index;
-                model->probe_until = model->now + OPEN_MS;
-        }
-        return true;
-}
-
-static void model_record(struct model *model, struct given *given, int index, int outcome, int threshold)
-{
-        bool probe = model->state == SP_BREAKER_HALF_OPEN && model->probe == index;
-
-        if (given->done)
-                return;
-        given->done = true;
-        model->calls[outcome]++;
-        if (probe) {
-                model->probe = -1;
-                model->failures += outcome == BAD;
-                if (outcome != NEUTRAL)
-                        model_era(model, outcome == OK ? SP_BREAKER_CLOSED : SP_BREAKER_OPEN);
-        } else if (model->state == SP_BREAKER_CLOSED && given->era == model->era) {
-                if (outcome != NEUTRAL)
-                        model->failures = outcome == OK ? 0 : model->failures + 1;
-                if (model->failures >= threshold)
-                        model_era(model, SP_BREAKER_OPEN);
-        }
-}
-
-static void agree(const struct rig *rig, const struct model *model)
-{
-        assert_int_equal(sp_breaker_state(rig->breaker), model->state);
-        assert_int_equal(sp_breaker_failures(rig->breaker), model->failures);
-        assert_int_equal(sp_breaker_next_attempt(rig->breaker),
-                         model->state == SP_BREAKER_OPEN ? model->until - model->now : 0);
-        assert_int_equal(sp__breaker_rejected(rig->breaker), model->rejected);
-        for (int i = OK; i <= NEUTRAL; i++)
-                assert_int_equal(sp__breaker_calls(rig->breaker, i), model->calls[i]);
-}
-
-/* Threshold 3; runs of bad luck, so that every state is long and often visited. */
-static void test_it_does_what_the_model_does_under_random_events(void **state)
-{
-        static struct given given[GIVEN];
-        struct sp__random random = {sp__random_seed()};
-        struct model model = {.probe = -1};
-        struct rig rig = rig_new("3");
-        int visits[3] = {0}, count = 0;
-
-        print_message("# seed %" PRIu64 "\n", random.state);
-        for (int event = 0; event < EVENTS; event++) {
-                uint64_t dice = sp__random_next(&random), pick = sp__random_next(&random);
-                int luck = (event / 1000) % 3, slot;
-
-                if (dice % 100 < 40) {
-                        uint64_t permit = 77;
-
-                        slot = count % GIVEN;
-                        if (model_acquire(&model, count)) {
-                                assert_int_equal(sp_breaker_acquire(rig.breaker, &permit), SP_OK);
-                                assert_true(permit < UINT64_C(1) << 53);
-                                given[slot] = (struct given){permit, model.era, false};
-                                count++;
-                        } else {
-                                assert_int_equal(sp_breaker_acquire(rig.breaker, &permit), SP_OPEN);
-                                assert_int_equal(permit, 77);
-                        }
-                } else if (dice % 100 < 85 && count > 0) {
-                        /* Mostly a recent permit, at times any, so that late and second results are common. */
-                        int reach = pick % 4 ? 4 : GIVEN, outcome = (int)((pick >> 8) % 3);
-
-                        if (outcome != NEUTRAL && luck != 2)
-                                outcome = luck == 0 ? BAD : OK;
-                        slot = count - 1 - (int)((pick >> 16) % (uint64_t)(count < reach ? count : reach));
-                        model_record(&model, &given[slot % GIVEN], slot, outcome, 3);
-                        if (outcome == NEUTRAL && pick & 1)
-                                sp_breaker_release(rig.breaker, given[slot % GIVEN].permit);
-                        else
-                                sp_breaker_record(rig.breaker, given[slot % GIVEN].permit, outcome, 1);
-                } else {
-                        int64_t ms = (int64_t)(pick % 8 ? pick % 300 : pick % 3000);
-
-                        sp_clock_advance(rig.clock, ms);
-                        model_advance(&model, ms);
-                }
-                agree(&rig, &model);
-                visits[model.state]++;
-        }
-        for (int i = 0; i < 3; i++)
-                assert_true(visits[i] > EVENTS / 100);
-        rig_free(&rig);
-}
-
 static void test_a_permit_counts_once_among_many_in_flight_and_old_ones_still_count(void **state)
 {
         struct rig rig = rig_new("20000");
@@ -397,7 +167,7 @@ static void test_a_permit_counts_once_among_many_in_flight_and_old_ones_still_co
         sp_breaker_record(rig.breaker, UINT64_MAX, BAD, 1);
         assert_int_equal(sp_breaker_failures(rig.breaker), SP__PERMITS / 2 + 50);
         sp_breaker_record(rig.breaker, permits[SP__PERMITS + 99], 99, 1);
-        assert_int_equal(sp__breaker_calls(rig.breaker, NEUTRAL), 100);
+        assert_int_equal(sp_breaker_calls(rig.breaker, NEUTRAL), 100);
         free(permits);
         rig_free(&rig);
 }
@@ -480,8 +250,8 @@ static void test_no_call_is_lost_or_counted_twice_between_threads(void **state)
         for (int i = 0; i < THREADS; i++)
                 pthread_join(threads[i], NULL);
         for (int i = OK; i <= NEUTRAL; i++)
-                calls += sp__breaker_calls(race.rig.breaker, i);
-        assert_int_equal(sp__breaker_rejected(race.rig.breaker), atomic_load(&race.refused));
+                calls += sp_breaker_calls(race.rig.breaker, i);
+        assert_int_equal(sp_breaker_rejected(race.rig.breaker), atomic_load(&race.refused));
         assert_int_equal(calls + atomic_load(&race.refused), THREADS * CALLS);
         assert_true(atomic_load(&race.refused) > 0);
         rig_free(&race.rig);
@@ -493,6 +263,8 @@ static void test_metrics_tell_state_calls_and_refusals(void **state)
             "sugarperf_circuitbreaker_state{name=\"pay\",state=\"closed\"} 0\n",
             "sugarperf_circuitbreaker_state{name=\"pay\",state=\"open\"} 1\n",
             "sugarperf_circuitbreaker_state{name=\"pay\",state=\"half_open\"} 0\n",
+            "sugarperf_circuitbreaker_state{name=\"pay\",state=\"metrics_only\"} 0\n",
+            "sugarperf_circuitbreaker_in_flight{name=\"pay\"} 0\n",
             "sugarperf_circuitbreaker_calls_total{name=\"pay\",kind=\"successful\"} 1\n",
             "sugarperf_circuitbreaker_calls_total{name=\"pay\",kind=\"failed\"} 3\n",
             "sugarperf_circuitbreaker_calls_total{name=\"pay\",kind=\"ignored\"} 2\n",
@@ -514,6 +286,127 @@ static void test_metrics_tell_state_calls_and_refusals(void **state)
         sp__buf_free(&text);
         sp__expo_free(&expo);
         rig_free(&rig);
+}
+
+static sp_completion *heard(sp_queue *queue, uint64_t tag, sp_status status)
+{
+        sp_completion *got = NULL;
+
+        assert_int_equal(sp_queue_take(queue, &got, 1), 1);
+        assert_int_equal(sp_completion_tag(got), tag);
+        assert_int_equal(sp_completion_status(got), status);
+        return got;
+}
+
+static void hears(sp_queue *queue, uint64_t tag, const char *text)
+{
+        sp_completion *got = heard(queue, tag, SP_OK);
+        size_t len;
+
+        assert_string_equal((const char *)sp_value_data(sp_completion_value(got), &len), text);
+        sp_completion_free(got);
+}
+
+static void test_a_watch_hears_of_each_change_once_and_of_what_it_missed(void **state)
+{
+        struct rig rig = rig_new("3");
+        sp_queue *queue = NULL;
+        sp_completion *none;
+
+        assert_int_equal(sp_queue_new(2, &queue), SP_OK);
+        assert_int_equal(sp_breaker_watch(rig.breaker, NULL, 0, queue, 7), SP_OK);
+        play(&rig, "ff");
+        assert_int_equal(sp_queue_take(queue, &none, 1), 0);
+        play(&rig, "f");
+        hears(queue, 7, "{\"change\":1,\"state\":\"OPEN\",\"previous\":\"CLOSED\",\"missed\":0}");
+        play(&rig, "55 s C");
+        assert_int_equal(sp_queue_take(queue, &none, 1), 0);
+        assert_int_equal(sp_breaker_changes(rig.breaker), 3);
+        assert_int_equal(sp_breaker_watch(rig.breaker, NULL, 1, queue, 8), SP_OK);
+        hears(queue, 8, "{\"change\":3,\"state\":\"CLOSED\",\"previous\":\"HALF_OPEN\",\"missed\":1}");
+        assert_int_equal(sp_breaker_watch(rig.breaker, NULL, 3, queue, 9), SP_OK);
+        assert_int_equal(sp_breaker_watch(rig.breaker, NULL, 3, queue, 10), SP_OK);
+        assert_int_equal(sp_breaker_watch(rig.breaker, NULL, 3, queue, 11), SP_FULL);
+        play(&rig, ">D");
+        hears(queue, 9, "{\"change\":4,\"state\":\"DISABLED\",\"previous\":\"CLOSED\",\"missed\":0}");
+        hears(queue, 10, "{\"change\":4,\"state\":\"DISABLED\",\"previous\":\"CLOSED\",\"missed\":0}");
+        play(&rig, ">D"); /* no change */
+        assert_int_equal(sp_breaker_changes(rig.breaker), 4);
+        rig_free(&rig);
+        sp_queue_free(queue);
+}
+
+static void test_a_watch_ends_with_its_context_and_with_its_breaker(void **state)
+{
+        struct rig rig = rig_new("3");
+        sp_ctx *ctx = sp_ctx_new(NULL);
+        sp_queue *queue = NULL;
+
+        assert_int_equal(sp_queue_new(0, &queue), SP_OK);
+        assert_int_equal(sp_breaker_watch(rig.breaker, ctx, 0, queue, 1), SP_OK);
+        assert_int_equal(sp_breaker_watch(rig.breaker, NULL, 0, queue, 2), SP_OK);
+        assert_int_equal(sp_breaker_watch(rig.breaker, NULL, 0, NULL, 2), SP_INVALID);
+        sp_ctx_cancel(ctx);
+        sp_completion_free(heard(queue, 1, SP_CANCELLED));
+        assert_int_equal(sp_breaker_watch(rig.breaker, ctx, 0, queue, 3), SP_CANCELLED);
+        rig_free(&rig);
+        sp_completion_free(heard(queue, 2, SP_CLOSED));
+        assert_int_equal(sp_queue_pending(queue), 0);
+        sp_ctx_unref(ctx);
+        sp_queue_free(queue);
+}
+
+static void test_stats_show_counts_and_rates(void **state)
+{
+        struct rig rig = rig_new_with((const char *const[]){"failure_rate", "90", "window_calls", "4", "minimum", "4",
+                                                            "slow_rate", "90", "failures", "0", NULL});
+        sp_value *value = NULL;
+        size_t len;
+
+        play(&rig, "sfia");
+        assert_int_equal(sp_breaker_stats(rig.breaker, &value), SP_OK);
+        assert_non_null(strstr(sp_value_data(value, &len), "\"failureRate\":null,\"slowRate\":null}"));
+        sp_value_unref(value);
+        play(&rig, "zz");
+        assert_int_equal(sp_breaker_stats(rig.breaker, &value), SP_OK);
+        assert_string_equal(sp_value_data(value, &len),
+                            "{\"state\":\"CLOSED\",\"failureCount\":0,\"nextResetTime\":null,\"nextAttempt\":0,"
+                            "\"inFlight\":1,\"successful\":3,\"failed\":1,\"ignored\":1,\"rejected\":0,"
+                            "\"changes\":0,\"windowCalls\":4,\"failureRate\":0.2500,\"slowRate\":0.5000}");
+        sp_value_unref(value);
+        rig_free(&rig);
+}
+
+static void test_a_state_that_is_none_is_refused(void **state)
+{
+        struct rig rig = rig_new("3");
+
+        assert_int_equal(sp_breaker_force(rig.breaker, -1), SP_INVALID);
+        assert_int_equal(sp_breaker_force(rig.breaker, SP_BREAKER_METRICS_ONLY + 1), SP_INVALID);
+        assert_string_equal(sp_breaker_state_name(SP_BREAKER_METRICS_ONLY + 1), "UNKNOWN");
+        assert_int_equal(sp_breaker_calls(rig.breaker, 3), 0);
+        rig_free(&rig);
+}
+
+/* The breaker looks at a coarse clock where it refuses without its lock: on the system's clock too it opens and closes. */
+static void test_it_opens_and_probes_on_the_system_s_clock(void **state)
+{
+        sp_config *config = sp_config_new();
+        sp_breaker *breaker = NULL;
+        uint64_t permit = 0;
+
+        assert_int_equal(sp_config_set(config, "breaker.failures", "1", NULL), SP_OK);
+        assert_int_equal(sp_config_set(config, "breaker.open_time", "50ms", NULL), SP_OK);
+        assert_int_equal(sp_breaker_new(config, NULL, NULL, &breaker, NULL), SP_OK);
+        sp_config_free(config);
+        assert_int_equal(sp_breaker_acquire(breaker, &permit), SP_OK);
+        sp_breaker_record(breaker, permit, BAD, 1);
+        while (sp_breaker_acquire(breaker, &permit) == SP_OPEN) {}
+        assert_int_equal(sp_breaker_next_attempt(breaker), 0);
+        sp_breaker_record(breaker, permit, OK, 1);
+        assert_int_equal(sp_breaker_state(breaker), SP_BREAKER_CLOSED);
+        assert_true(sp_breaker_rejected(breaker) > 0);
+        sp_breaker_unref(breaker);
 }
 
 /* Exit status of the child: how many of its checks failed. */
@@ -552,15 +445,18 @@ static void test_a_child_of_a_fork_is_refused(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-            cmocka_unit_test(test_the_table_of_states),
             cmocka_unit_test(test_defaults_are_the_document_s),
             cmocka_unit_test(test_the_report_has_the_document_s_fields),
             cmocka_unit_test(test_whose_fault_an_error_is),
-            cmocka_unit_test(test_it_does_what_the_model_does_under_random_events),
             cmocka_unit_test(test_a_permit_counts_once_among_many_in_flight_and_old_ones_still_count),
             cmocka_unit_test(test_one_probe_however_many_threads_ask),
             cmocka_unit_test(test_no_call_is_lost_or_counted_twice_between_threads),
             cmocka_unit_test(test_metrics_tell_state_calls_and_refusals),
+            cmocka_unit_test(test_a_watch_hears_of_each_change_once_and_of_what_it_missed),
+            cmocka_unit_test(test_a_watch_ends_with_its_context_and_with_its_breaker),
+            cmocka_unit_test(test_stats_show_counts_and_rates),
+            cmocka_unit_test(test_a_state_that_is_none_is_refused),
+            cmocka_unit_test(test_it_opens_and_probes_on_the_system_s_clock),
             cmocka_unit_test(test_a_child_of_a_fork_is_refused),
         };
 

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+/** What the files of the breaker share. */
+#ifndef SP_GUARD_BREAKER_INTERNAL_H
+#define SP_GUARD_BREAKER_INTERNAL_H
+
+#include "base/fork.h"
+#include "base/random.h"
+#include "base/thread.h"
+#include "guard/breaker.h"
+#include "guard/permit.h"
+#include "guard/watch.h"
+#include "guard/window.h"
+
+#include <stdatomic.h>
+
+struct sp__breaker_rules {
+        int64_t failures, failure_rate, slow_ns, slow_rate, minimum, in_flight;
+        int64_t probes, probe_failures, probe_ms;
+        int64_t open_ms, open_factor, open_max_ms, jitter;
+        int64_t idle_ms;
+        bool timed;  /* the window is one of time */
+        int initial; /* the state that breaker.mode asks for */
+};
+
+struct sp__probe {
+        uint64_t permit; /* 0: none */
+        int64_t until;
+};
+
+struct sp_breaker {
+        atomic_uint refs;
+        struct sp__fork fork;
+        sp_clock *clock;
+        char *name;
+        struct sp__breaker_rules rules;
+        struct sp__watchers *watchers;
+        _Atomic int64_t shut;     /* no call passes before it; 0: look under the lock. Written under the lock */
+        _Atomic int64_t rejected; /* written by any thread */
+
+        sp__mutex lock; /* all that follows */
+        int state;
+        int64_t failures;    /* in a row */
+        int64_t until;       /* OPEN: when a probe may go */
+        int64_t opened;      /* times in a row that it opened without closing between */
+        int64_t flying;      /* permits of this state without a result */
+        uint64_t generation; /* the first permit of this state */
+        int64_t good, bad;   /* HALF_OPEN: probes that came back */
+        struct sp__probe *probes;
+        struct sp__change change;
+        int64_t calls[SP_OUTCOME_IGNORED + 1];
+        struct sp__window window; /* there where a rate is judged */
+        struct sp__random random;
+        int64_t used; /* when the registry last saw its calls move */
+        int64_t used_calls;
+        struct sp__permits permits;
+};
+
+/** A child has one thread, and a lock that another one held at the fork: it reads without, and changes nothing. */
+static inline sp_breaker *sp__breaker_enter(const sp_breaker *breaker)
+{
+        sp_breaker *own = (sp_breaker *)(uintptr_t)breaker;
+
+        if (!sp__forked(&own->fork))
+                sp__lock(&own->lock);
+        return own;
+}
+
+static inline void sp__breaker_leave(sp_breaker *breaker)
+{
+        if (!sp__forked(&breaker->fork))
+                sp__unlock(&breaker->lock);
+}
+
+/** With the lock held. */
+static inline int64_t sp__breaker_now(const sp_breaker *breaker)
+{
+        return sp__clock_now(breaker->clock);
+}
+
+/** Whether the window holds enough to be judged, and its rates in percent, exactly. */
+static inline bool sp__breaker_judges(const sp_breaker *breaker)
+{
+        return breaker->window.sum.calls >= breaker->rules.minimum;
+}
+
+/** Reads `breaker.<instance>.…`. */
+void sp__breaker_rules(struct sp__breaker_rules *rules, const sp_config *config, const char *instance);
+
+#endif

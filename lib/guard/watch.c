@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: MIT */
+#include "guard/watch.h"
+
+#include "core/ctx.h"
+#include "core/error.h"
+#include "core/queue.h"
+
+#include <sugarperf/breaker.h>
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct sp__watchers {
+        sp__mutex lock; /* all that follows, and the links of the watches */
+        size_t refs;    /* the breaker's, and one for each watch that is alive */
+        bool closed;
+        struct sp__change last;
+        struct sp__list waiting;
+};
+
+struct watch {
+        sp__op op;
+        struct sp__watchers *watchers;
+        uint64_t seen;
+};
+
+struct sp__watchers *sp__watchers_new(void)
+{
+        struct sp__watchers *watchers = calloc(1, sizeof *watchers);
+
+        if (!watchers)
+                return NULL;
+        sp__mutex_init(&watchers->lock);
+        sp__list_init(&watchers->waiting);
+        watchers->refs = 1;
+        return watchers;
+}
+
+static void unref(struct sp__watchers *watchers)
+{
+        bool last;
+
+        sp__lock(&watchers->lock);
+        last = --watchers->refs == 0;
+        sp__unlock(&watchers->lock);
+        if (!last)
+                return;
+        sp__mutex_destroy(&watchers->lock);
+        free(watchers);
+}
+
+static struct watch *watch_at(struct sp__list *link)
+{
+        return SP__OF(SP__OF(link, sp__op, link), struct watch, op);
+}
+
+static void value_free(void *value)
+{
+        sp_value_unref(value);
+}
+
+/* {"change","state","previous","missed"}: how many changes came before it that this watch did not see. */
+static sp_value *describe(const struct sp__change *change, uint64_t seen)
+{
+        char text[128];
+        int len = snprintf(text, sizeof text,
+                           "{\"change\":%" PRIu64 ",\"state\":\"%s\",\"previous\":\"%s\",\"missed\":%" PRIu64 "}",
+                           change->number, sp_breaker_state_name(change->to), sp_breaker_state_name(change->from),
+                           change->number - seen - 1);
+
+        return sp_value_new(text, (size_t)len, SP_CODEC_JSON);
+}
+
+static void answer(struct watch *watch, const struct sp__change *change, struct sp__batch *done)
+{
+        sp_value *value = describe(change, watch->seen);
+
+        if (value)
+                sp__op_yield(&watch->op, SP__YIELD_VALUE, value, value_free, done);
+        else
+                sp__op_fail(&watch->op, SP_NOMEM, NULL, done);
+}
+
+static void watch_cancel(sp__op *op, sp_status why)
+{
+        struct watch *watch = SP__OF(op, struct watch, op);
+        struct sp__batch done;
+        bool listed;
+
+        sp__batch_init(&done);
+        sp__lock(&watch->watchers->lock);
+        listed = sp__list_linked(&op->link);
+        if (listed)
+                sp__list_remove(&op->link);
+        sp__op_fail(op, why, sp__error_new(why, NULL, "%s", sp_status_text(why)), &done);
+        sp__unlock(&watch->watchers->lock);
+        sp__batch_deliver(&done);
+        if (listed)
+                sp__op_unref(op);
+}
+
+static void watch_destroy(sp__op *op)
+{
+        struct watch *watch = SP__OF(op, struct watch, op);
+
+        unref(watch->watchers);
+        free(watch);
+}
+
+static const struct sp__op_kind watch_kind = {.cancel = watch_cancel, .destroy = watch_destroy};
+
+/* Into the list, or answered by the change that it has not seen. The list takes a reference. */
+static void place(struct watch *watch)
+{
+        struct sp__watchers *watchers = watch->watchers;
+        struct sp__batch done;
+
+        sp__batch_init(&done);
+        sp__lock(&watchers->lock);
+        if (watchers->last.number > watch->seen)
+                answer(watch, &watchers->last, &done);
+        else if (watchers->closed)
+                sp__op_fail(&watch->op, SP_CLOSED, NULL, &done);
+        else if (sp__op_pending(&watch->op))
+                sp__list_push(&watchers->waiting, &sp__op_ref(&watch->op)->link);
+        sp__unlock(&watchers->lock);
+        sp__batch_deliver(&done);
+}
+
+sp_status sp__watchers_add(struct sp__watchers *watchers, sp_ctx *ctx, uint64_t seen, sp_queue *queue, uint64_t tag)
+{
+        struct watch *watch = calloc(1, sizeof *watch);
+        sp_status status;
+
+        if (!watch)
+                return SP_NOMEM;
+        sp__op_init(&watch->op, &watch_kind, ctx, SP__FOREVER);
+        watch->watchers = watchers;
+        watch->seen = seen;
+        sp__lock(&watchers->lock);
+        watchers->refs++;
+        sp__unlock(&watchers->lock);
+        status = sp__op_to_queue(&watch->op, queue, tag);
+        if (status == SP_OK)
+                status = sp__op_enlist(&watch->op);
+        if (status != SP_OK) {
+                sp__op_abandon(&watch->op);
+                return status;
+        }
+        place(watch);
+        sp__op_unref(&watch->op);
+        return SP_OK;
+}
+
+/* The list's references pass to `told`. The lock is held. */
+static void collect_told(struct sp__watchers *watchers, struct sp__list *told, struct sp__batch *done)
+{
+        SP__EACH(&watchers->waiting, at, after)
+        {
+                struct watch *watch = watch_at(at);
+
+                if (!watchers->closed && watchers->last.number <= watch->seen)
+                        continue;
+                sp__list_remove(at);
+                if (watchers->closed)
+                        sp__op_fail(&watch->op, SP_CLOSED, NULL, done);
+                else
+                        answer(watch, &watchers->last, done);
+                sp__list_push(told, at);
+        }
+}
+
+static void tell(struct sp__watchers *watchers, const struct sp__change *change)
+{
+        struct sp__list told, *link;
+        struct sp__batch done;
+
+        sp__batch_init(&done);
+        sp__list_init(&told);
+        sp__lock(&watchers->lock);
+        if (!change)
+                watchers->closed = true;
+        else if (change->number > watchers->last.number)
+                watchers->last = *change;
+        collect_told(watchers, &told, &done);
+        sp__unlock(&watchers->lock);
+        sp__batch_deliver(&done);
+        while ((link = sp__list_pop(&told)))
+                sp__op_unref(&watch_at(link)->op);
+}
+
+void sp__watchers_tell(struct sp__watchers *watchers, const struct sp__change *change)
+{
+        tell(watchers, change);
+}
+
+void sp__watchers_close(struct sp__watchers *watchers)
+{
+        tell(watchers, NULL);
+        unref(watchers);
+}
