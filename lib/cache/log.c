@@ -326,15 +326,7 @@ static void stream_heard(void *arg, const void *data, size_t len)
 
 void sp__log_start(struct sp__log *log)
 {
-        bool first;
-
-        if (!log->link)
-                return;
-        sp__lock(&log->lock);
-        first = !log->started;
-        log->started = true;
-        sp__unlock(&log->lock);
-        if (!first)
+        if (!log->link || atomic_load(&log->started) || atomic_exchange(&log->started, true))
                 return;
         sp__subscriber_start(log->subscriber);
         sp__timer_set(log->engine, &log->prove_timer, sp__now() + log->period);

@@ -29,13 +29,13 @@ struct sp__log {
         int64_t period;                      /* between two proofs */
         atomic_bool asking;                  /* a proof is under way */
         atomic_bool settled;                 /* it is known whether Redis answers */
+        atomic_bool started;
         atomic_bool ending;
 
         sp__mutex lock;
         sp__cond idle;
         unsigned trips; /* of its own, under way */
         char run_id[SP__RUN_ID_MAX];
-        bool started;
         struct sp__list waiting; /* until it is settled */
         unsigned retries;
         bool retrying;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Several processes read, load, write and invalidate the same few rows while subscriptions are killed, the log's hash and
- * the scripts are deleted, messages get lost and holders of leases die. A row's version only grows. No read may return one
+ * Several processes read, load, write and invalidate the same few rows while subscriptions are killed, stalled and robbed
+ * of messages, the log's hash and the scripts are deleted, and holders of leases die. A row's version only grows. No read may return one
  * that was superseded by an acknowledged invalidation of this process's own, nor one whose invalidation was acknowledged
  * anywhere longer ago than the bound; and once all is quiet everybody reads the last one.
  *
@@ -9,6 +9,7 @@
  */
 #include "base/clock.h"
 #include "base/random.h"
+#include "redis_proxy.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -29,7 +30,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { KEYS = 12, GROUPS = 3, PROCESSES = 4, READERS = 3, WRITERS = 1, ACKS = 512, BOUND_MS = 300 };
+enum { KEYS = 12, GROUPS = 3, PROCESSES = 4, READERS = 3, WRITERS = 2, ACKS = 512, BOUND_MS = 300 };
 
 struct ack {
         _Atomic int64_t at;
@@ -47,6 +48,8 @@ struct world {
         uint64_t seed;
         int skip; /* one invalidation in so many is forgotten, 0: none */
         char name[64];
+        char url[64];
+        struct proxy_faults faults;
 };
 
 static struct world *world;
@@ -143,24 +146,29 @@ static int64_t read_row(struct actor *actor, int i)
         return version;
 }
 
+/* Reads a row and judges what comes. */
+static void check_row(struct actor *actor, int i)
+{
+        int64_t own = atomic_load(&actor->process->own[i]);
+        int64_t need = acked_by(i, sp__now() - BOUND_MS * SP__MS), version = read_row(actor, i);
+
+        if (version < 0) {
+                atomic_fetch_add(&world->refused, 1);
+                return;
+        }
+        atomic_fetch_add(&world->reads, 1);
+        if (version < need)
+                atomic_fetch_add(&world->bound_violations, 1);
+        if (version < own)
+                atomic_fetch_add(&world->own_violations, 1);
+}
+
 static void *reader(void *arg)
 {
         struct actor *actor = arg;
 
         while (sp__now() < world->readers_until) {
-                int i = (int)(sp__random_next(&actor->random) % KEYS);
-                int64_t own = atomic_load(&actor->process->own[i]);
-                int64_t need = acked_by(i, sp__now() - BOUND_MS * SP__MS), version = read_row(actor, i);
-
-                if (version < 0) {
-                        atomic_fetch_add(&world->refused, 1);
-                        continue;
-                }
-                atomic_fetch_add(&world->reads, 1);
-                if (version < need)
-                        atomic_fetch_add(&world->bound_violations, 1);
-                if (version < own)
-                        atomic_fetch_add(&world->own_violations, 1);
+                check_row(actor, (int)(sp__random_next(&actor->random) % KEYS));
                 pause_up_to(&actor->random, .3, 4 * SP__MS);
         }
         return NULL;
@@ -211,6 +219,8 @@ static void write_row(struct actor *actor, int i)
         own = atomic_load(&actor->process->own[i]);
         while (own < version && !atomic_compare_exchange_weak(&actor->process->own[i], &own, version))
                 continue;
+        /* At once: the message of it may not have come here yet. */
+        check_row(actor, i);
 }
 
 static void *writer(void *arg)
@@ -232,7 +242,7 @@ static sp_cache *open_cache(void)
         char bound[16], text[128];
 
         snprintf(bound, sizeof bound, "%dms", BOUND_MS);
-        assert_int_equal(sp_config_set(config, "redis.url", getenv("REDIS_URL"), NULL), SP_OK);
+        assert_int_equal(sp_config_set(config, "redis.url", world->url, NULL), SP_OK);
         assert_int_equal(sp_config_set(config, "cache.bound", bound, NULL), SP_OK);
         assert_int_equal(sp_config_set(config, "cache.lease", "300ms", NULL), SP_OK);
         assert_int_equal(sp_config_set(config, "cache.namespace", world->name, NULL), SP_OK);
@@ -292,7 +302,6 @@ static pid_t spawn(uint64_t seed)
 
         fflush(NULL);
         pid = fork();
-
         if (pid != 0)
                 return pid;
         live(seed);
@@ -300,10 +309,17 @@ static pid_t spawn(uint64_t seed)
         _exit(0);
 }
 
-static redisContext *connect_redis(void)
+static int redis_port(void)
 {
         const char *at = strstr(getenv("REDIS_URL"), "127.0.0.1:");
-        redisContext *redis = redisConnect("127.0.0.1", at ? atoi(at + 10) : 6379);
+
+        assert_non_null(at);
+        return atoi(at + 10);
+}
+
+static redisContext *connect_redis(void)
+{
+        redisContext *redis = redisConnect("127.0.0.1", redis_port());
 
         assert_true(redis && !redis->err);
         return redis;
@@ -321,31 +337,37 @@ static void tell(redisContext *redis, const char *format, ...)
                 freeReplyObject(reply);
 }
 
+static void kill_one(struct sp__random *random, pid_t *pids)
+{
+        pid_t *pid = &pids[sp__random_next(random) % PROCESSES];
+
+        kill(*pid, SIGKILL);
+        waitpid(*pid, NULL, 0);
+        atomic_fetch_add(&world->deaths, 1);
+        *pid = spawn(sp__random_next(random));
+}
+
 static void do_harm(redisContext *redis, struct sp__random *random, pid_t *pids)
 {
         double kind = sp__random_unit(random);
 
-        if (kind < .3) {
+        atomic_store(&world->faults.swallow, kind < .5 ? 10 : 0);
+        if (kind < .2)
                 tell(redis, "CLIENT KILL TYPE pubsub");
-        } else if (kind < .4) {
+        else if (kind < .3)
                 tell(redis, "UNLINK {%s}:v", world->name);
-        } else if (kind < .5) {
+        else if (kind < .4)
                 tell(redis, "HDEL {%s}:v %s", world->name, sp__random_unit(random) < .5 ? "@e" : "@n");
-        } else if (kind < .65) {
+        else if (kind < .5)
                 tell(redis, "SCRIPT FLUSH");
-        } else if (kind < .8) {
-                /* An invalidation whose message reaches nobody. */
+        else if (kind < .6)
                 tell(redis, "HINCRBY {%s}:v @n 1", world->name);
-        } else if (kind < .9) {
+        else if (kind < .7)
                 tell(redis, "CLIENT PAUSE 50");
-        } else {
-                pid_t *pid = &pids[sp__random_next(random) % PROCESSES];
-
-                kill(*pid, SIGKILL);
-                waitpid(*pid, NULL, 0);
-                atomic_fetch_add(&world->deaths, 1);
-                *pid = spawn(sp__random_next(random));
-        }
+        else if (kind < .9)
+                atomic_store(&world->faults.stall_until, sp__now() + 3 * BOUND_MS * SP__MS);
+        else
+                kill_one(random, pids);
 }
 
 static void begin(int64_t run_ns, int skip)
@@ -374,10 +396,13 @@ static void race(int64_t run_ns, int skip)
 {
         struct sp__random random;
         redisContext *redis;
-        pid_t pids[PROCESSES];
+        pid_t pids[PROCESSES], proxy;
+        int port;
 
         begin(run_ns, skip);
         random.state = world->seed;
+        proxy = start_proxy(redis_port(), &world->faults, sp__random_next(&random), &port);
+        snprintf(world->url, sizeof world->url, "redis://127.0.0.1:%d", port);
         for (int i = 0; i < PROCESSES; i++)
                 pids[i] = spawn(sp__random_next(&random));
         redis = connect_redis();
@@ -386,12 +411,15 @@ static void race(int64_t run_ns, int skip)
                 do_harm(redis, &random, pids);
         }
         redisFree(redis);
+        atomic_store(&world->faults.swallow, 0);
         for (int i = 0; i < PROCESSES; i++) {
                 int status = 0;
 
                 waitpid(pids[i], &status, 0);
                 assert_int_equal(status, 0);
         }
+        kill(proxy, SIGKILL);
+        waitpid(proxy, NULL, 0);
         report();
 }
 
