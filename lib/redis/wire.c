@@ -8,12 +8,37 @@
 #include <string.h>
 #include <sys/socket.h>
 
-enum { CHUNK = 16384, CHUNKS = 16, KEEP = 1 << 20 };
+enum { CHUNK = 16384, CHUNKS = 16, KEEP = 1 << 20, ELEMENTS_MAX = 1 << 16 };
 
 static bool broken(struct sp__wire *wire, const char *reason)
 {
         snprintf(wire->reason, sizeof wire->reason, "%s", reason);
         return false;
+}
+
+#if HIREDIS_MAJOR >= 1
+typedef size_t element_count;
+#else
+typedef int element_count;
+#endif
+
+/* hiredis would allocate for as many elements as a broken server names. */
+static void *create_array(const redisReadTask *task, element_count elements)
+{
+        const struct sp__wire *wire = task->privdata;
+
+        return elements <= ELEMENTS_MAX ? wire->usual_functions->createArray(task, elements) : NULL;
+}
+
+static void bound_replies(struct sp__wire *wire)
+{
+        redisReader *reader = wire->context->reader;
+
+        wire->usual_functions = reader->fn;
+        wire->functions = *reader->fn;
+        wire->functions.createArray = create_array;
+        reader->fn = &wire->functions;
+        reader->privdata = wire;
 }
 
 int sp__wire_open(struct sp__wire *wire, const struct sp__address *address, const char *number)
@@ -26,6 +51,7 @@ int sp__wire_open(struct sp__wire *wire, const struct sp__address *address, cons
                 sp__wire_close(wire);
                 return -1;
         }
+        bound_replies(wire);
         return wire->context->fd;
 }
 

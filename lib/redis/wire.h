@@ -15,6 +15,8 @@
 
 struct sp__wire {
         redisContext *context; /* NULL: none */
+        const redisReplyObjectFunctions *usual_functions;
+        redisReplyObjectFunctions functions; /* the usual ones, with a bound on arrays */
         struct sp__buf out;
         size_t sent; /* of `out` */
         /** What went wrong last, static or in the context. */

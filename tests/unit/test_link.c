@@ -239,7 +239,7 @@ static void test_answers_of_random_bytes(void **state)
 
         print_message("# seed %llu\n", (unsigned long long)random.state);
         set_up(&rig);
-        for (int i = 0; i < 60; i++) {
+        for (int i = 0; i < 20; i++) {
                 size_t len = sp__random_next(&random) % sizeof bytes;
 
                 for (size_t k = 0; k < len; k++)
