@@ -41,8 +41,8 @@ static const char *const texts[SP__SCRIPTS] = {
                         "redis.call('set', KEYS[1], ARGV[2], 'PX', ARGV[3])\n"
                         "redis.call('del', KEYS[2])\n"
                         "return 1\n",
-    [SP__SCRIPT_RELEASE] = "if redis.call('get', KEYS[1]) ~= ARGV[1] then return 0 end\n"
-                           "return redis.call('del', KEYS[1])\n",
+    [SP__SCRIPT_RELEASE] = ("if redis.call('get', KEYS[1]) ~= ARGV[1] then return 0 end\n"
+                            "return redis.call('del', KEYS[1])\n"),
 };
 
 static void digest(const char *text, char hex[2 * SHA_DIGEST_LENGTH + 1])

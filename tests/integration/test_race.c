@@ -351,7 +351,7 @@ static void do_harm(redisContext *redis, struct sp__random *random, pid_t *pids)
 {
         double kind = sp__random_unit(random);
 
-        atomic_store(&world->faults.swallow, kind < .5 ? 10 : 0);
+        atomic_store(&world->faults.swallow, kind < .5 ? 40 : 0);
         if (kind < .2)
                 tell(redis, "CLIENT KILL TYPE pubsub");
         else if (kind < .3)
