@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""docs/configuration.md is what the library's own table says: test_configuration.py --write makes it anew."""
-import ctypes
+"""docs/configuration.md is what the library's own table says: test_configuration.py --write makes it anew.
+
+SP_CONFIGURATION names the program that prints the table.
+"""
 import os
+import subprocess
 import sys
 import unittest
 
@@ -25,16 +28,8 @@ This page is generated from the library's table.
 
 
 def rows():
-    library = ctypes.CDLL(os.environ['SP_LIBRARY'])
-    columns = []
-    for column in ('name', 'type', 'default', 'range', 'help'):
-        function = getattr(library, f'sp_config_row_{column}')
-        function.restype, function.argtypes = ctypes.c_char_p, [ctypes.c_size_t]
-        columns.append(function)
-    index = 0
-    while columns[0](index) is not None:
-        yield [function(index).decode() for function in columns]
-        index += 1
+    done = subprocess.run([os.environ['SP_CONFIGURATION']], capture_output=True, text=True, check=True)
+    return [line.split('\t') for line in done.stdout.splitlines()]
 
 
 def page():
@@ -49,7 +44,7 @@ def page():
 class Configuration(unittest.TestCase):
     def test_the_page_is_the_table(self):
         with open(PAGE, encoding='utf-8') as file:
-            self.assertEqual(file.read(), page(), 'run: SP_LIBRARY=… python3 tests/abi/test_configuration.py --write')
+            self.assertEqual(file.read(), page(), 'run: SP_CONFIGURATION=build/tests/abi/configuration python3 tests/abi/test_configuration.py --write')
 
 
 if __name__ == '__main__':
