@@ -127,9 +127,9 @@ static bool stands(struct sp__conn *conn)
         if (!sp__list_empty(&conn->flights) || conn->port.driver == SP__DRIVER_ENGINE ||
             sp__now() - conn->last_ns < DOUBT_NS)
                 return true;
-        /* A goodbye and the end of the stream may come as two reads. */
+        /* A goodbye comes before the end of the stream, and may be all that is there yet. */
         while (poll(&fd, 1, 0) != 0) {
-                if (PQconsumeInput(conn->pg) != 1 || PQstatus(conn->pg) != CONNECTION_OK)
+                if (PQconsumeInput(conn->pg) != 1 || PQstatus(conn->pg) != CONNECTION_OK || sp__conn_dying(conn))
                         return false;
         }
         return true;

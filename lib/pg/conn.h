@@ -65,6 +65,7 @@ struct sp__conn {
         atomic_bool in_tx; /* whether a transaction was open after the last answer; read without the lock */
         bool ready;        /* connected, in pipeline mode */
         bool lost;         /* to be closed by the driver's next look */
+        bool dying;        /* the server said goodbye while nothing was in flight */
         bool barred;       /* the pool ends: never connect again */
         bool opened_news, closed_news;
         sp_error *why;

@@ -207,6 +207,13 @@ static void take_all(struct sp__conn *conn)
         }
 }
 
+bool sp__conn_dying(struct sp__conn *conn)
+{
+        if (sp__list_empty(&conn->flights))
+                PQisBusy(conn->pg);
+        return conn->dying;
+}
+
 void sp__conn_read(struct sp__conn *conn, uint32_t events)
 {
         bool broken;
@@ -216,7 +223,7 @@ void sp__conn_read(struct sp__conn *conn, uint32_t events)
         broken = PQconsumeInput(conn->pg) != 1;
         /* Answers that arrived before the connection broke count. */
         take_all(conn);
-        if (broken || conn->lost || PQstatus(conn->pg) == CONNECTION_BAD)
+        if (broken || conn->lost || PQstatus(conn->pg) == CONNECTION_BAD || sp__conn_dying(conn))
                 sp__conn_end(conn, NULL, SP_LOST);
         else if (conn->port.want & EPOLLOUT)
                 sp__conn_write(conn);

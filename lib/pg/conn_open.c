@@ -5,10 +5,17 @@
 #include "pg/fault.h"
 
 #include <inttypes.h>
+#include <string.h>
 #include <sys/epoll.h>
 
-static void ignore_notice(void *arg, const PGresult *res)
+/* Notices are nobody's, but that libpq takes for one what the server says before it closes an idle connection. */
+static void hear_notice(void *arg, const PGresult *res)
 {
+        const char *severity = PQresultErrorField(res, PG_DIAG_SEVERITY_NONLOCALIZED);
+        struct sp__conn *conn = arg;
+
+        if (severity && (strcmp(severity, "FATAL") == 0 || strcmp(severity, "PANIC") == 0))
+                conn->dying = true;
 }
 
 static void fail(struct sp__conn *conn)
@@ -46,6 +53,7 @@ static void stand(struct sp__conn *conn)
         conn->opened_ns = conn->last_ns = sp__now();
         conn->nulls = 0;
         conn->ready = true;
+        conn->dying = false;
         conn->opened_news = true;
 }
 
@@ -82,7 +90,7 @@ void sp__conn_connect(struct sp__conn *conn)
         if (!conn->pg || PQstatus(conn->pg) == CONNECTION_BAD) {
                 fail(conn);
         } else {
-                PQsetNoticeReceiver(conn->pg, ignore_notice, NULL);
+                PQsetNoticeReceiver(conn->pg, hear_notice, conn);
                 /* So that the SQLSTATE of a refusal shows in the message. */
                 PQsetErrorVerbosity(conn->pg, PQERRORS_VERBOSE);
                 sp__timer_set(conn->port.engine, &conn->connect_timer, sp__after_ms(conn->asked_ns, conn->connect_ms));

@@ -302,7 +302,8 @@ void sp__query_start(struct sp__query *query)
         bool placed = false;
 
         sp__lock(&pool->lock);
-        if (sp__op_pending(&query->op)) {
+        /* Past its deadline it is not sent: whoever minds the time ends it. */
+        if (sp__op_pending(&query->op) && (query->op.deadline == SP__FOREVER || sp__now() < query->op.deadline)) {
                 caller = caller_of(query);
                 sp__op_leave(caller);
                 placed = place(query, &conn, &refused);
