@@ -31,14 +31,22 @@ static bool make_parts(sp_cache *cache, int64_t memory)
         return cache->keys && cache->loads && (cache->store || memory == 0);
 }
 
-static void free_parts(sp_cache *cache)
+void sp__cache_unref(sp_cache *cache)
 {
-        sp__store_free(cache->store);
-        sp__histogram_free(cache->loads);
-        sp__keys_free(cache->keys);
+        if (atomic_fetch_sub_explicit(&cache->refs, 1, memory_order_acq_rel) != 1)
+                return;
         sp__cond_destroy(&cache->idle);
         sp__mutex_destroy(&cache->lock);
         free(cache);
+}
+
+static void free_parts(sp_cache *cache)
+{
+        atomic_store(&cache->gone, true);
+        sp__store_free(cache->store);
+        sp__histogram_free(cache->loads);
+        sp__keys_free(cache->keys);
+        sp__cache_unref(cache);
 }
 
 static sp_cache *blank(struct sp__engine *engine)
@@ -47,6 +55,7 @@ static sp_cache *blank(struct sp__engine *engine)
 
         if (!cache)
                 return NULL;
+        atomic_init(&cache->refs, 1);
         cache->engine = engine;
         cache->random.state = sp__random_seed();
         sp__mutex_init(&cache->lock);

@@ -15,6 +15,8 @@
 enum { SP__FLIGHT_BUCKETS = 1024, SP__NAME_EXTRA = SP__NAMESPACE_MAX + 16 };
 
 struct sp_cache {
+        atomic_uint refs; /* the owner's, and each flight's: a lease may be given back after the cache is gone */
+        atomic_bool gone;
         struct sp__engine *engine;
         bool own_engine;
         int64_t ttl_ms;
@@ -36,7 +38,8 @@ struct sp_cache {
         atomic_bool closed;
         sp__mutex lock; /* before ports' locks, the log's and the mirror's; guards what follows, and flights */
         sp__cond idle;
-        size_t working;    /* operations and steps under way; a lease that its holder has is none */
+        size_t
+            working; /* calls and steps under way; a lease in its holder's hands is none, nor an untaken completion */
         bool unsubscribed; /* at the end */
         struct sp__list flights[SP__FLIGHT_BUCKETS];
         struct sp__random random;
@@ -55,9 +58,11 @@ void sp__cache_collect(void *cache, struct sp__expo *expo);
 
 /** Before anything else of a public call: SP_FORKED, SP_CLOSED, SP_INVALID or SP_LIMIT for the key, SP_CANCELLED. */
 sp_status sp__cache_admit(sp_cache *cache, sp_ctx *ctx, const void *key, size_t len, sp_error **error);
-/** Work begins and ends: sp_cache_free() waits for it. Any lock but the cache's may be held. */
+/** Work begins and ends: sp_cache_free() waits for it. Any lock but the cache's may be held. Afterwards it may be gone. */
 void sp__cache_work(sp_cache *cache);
 void sp__cache_rest(sp_cache *cache);
+/** Of its memory alone. */
+void sp__cache_unref(sp_cache *cache);
 
 /** The in-process level; a fresh one is counted as a hit. `stale` as sp__store_get(). */
 enum sp__found sp__cache_find(sp_cache *cache, const void *key, size_t len, sp_value **value, struct sp__item *stale);

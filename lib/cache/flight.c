@@ -71,17 +71,20 @@ static void settled(sp__op *op)
                                                              : &cache->misses);
         if (seeker->timed && sp__timer_stop(cache->engine, &seeker->timer))
                 sp__op_unref(op);
+        /* From here on it is only an answer, which may lie in a queue for long. */
+        seeker->rests = true;
+        sp__cache_rest(cache);
 }
 
 static void destroy(sp__op *op)
 {
         struct sp__seeker *seeker = seeker_of(op);
-        sp_cache *cache = seeker->cache;
 
         if (op->caller != op)
                 sp__op_unref(op->caller);
+        if (!seeker->rests)
+                sp__cache_rest(seeker->cache);
         free(seeker);
-        sp__cache_rest(cache);
 }
 
 static const struct sp__op_kind seeker_kind = {.cancel = cancel, .settled = settled, .destroy = destroy};
@@ -159,6 +162,7 @@ static struct sp__flight *begin(sp_cache *cache, const void *key, size_t len)
                 return NULL;
         atomic_init(&flight->refs, 1);
         flight->cache = cache;
+        atomic_fetch_add(&cache->refs, 1);
         sp__list_init(&flight->waiters);
         flight->timer.fire = go_on;
         flight->declared = atomic_load(&cache->declared);
@@ -185,6 +189,7 @@ void sp__flight_unref(struct sp__flight *flight)
         if (atomic_fetch_sub_explicit(&flight->refs, 1, memory_order_acq_rel) != 1)
                 return;
         sp_value_unref(flight->found.value);
+        sp__cache_unref(flight->cache);
         free(flight);
 }
 

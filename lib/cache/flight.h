@@ -68,6 +68,7 @@ struct sp__seeker {
         struct sp__timer timer;
         bool timed;
         bool counted; /* in the statistics */
+        bool rests;   /* its work for the cache is done */
 };
 
 struct sp_lookup {
@@ -86,7 +87,7 @@ struct sp_lease {
 /** NULL when out of memory. The value is taken. */
 sp_lookup *sp__lookup_new(int state, sp_value *value, sp_lease *lease);
 
-/** NULL when out of memory. It counts as work of the cache. `caller` as sp__op.caller, NULL: set later. */
+/** NULL when out of memory. It counts as work of the cache until it is answered. `caller` as sp__op.caller, NULL: set later. */
 struct sp__seeker *sp__seeker_new(sp_cache *cache, sp_ctx *ctx, int64_t deadline, sp__op *caller);
 /**
  * Joins the key's flight, or begins one; the seeker's fields are set, its caller keeps its reference. `stale` (may be NULL;

@@ -40,14 +40,12 @@ static void cancel(sp__op *op, sp_status why)
 static void destroy(sp__op *op)
 {
         struct fill *fill = fill_of(op);
-        sp_cache *cache = fill->cache;
 
         sp_value_unref(fill->item.value);
         sp__flight_unref(fill->flight);
         if (op->caller != op)
                 sp__op_unref(op->caller);
         free(fill);
-        sp__cache_rest(cache);
 }
 
 static const struct sp__op_kind fill_kind = {.cancel = cancel, .destroy = destroy};
@@ -79,9 +77,11 @@ void sp_lease_release(sp_lease *lease)
 {
         if (!lease)
                 return;
-        if (sp__engine_forked(lease->flight->cache->engine))
-                return;
-        give_back(lease->flight, lease);
+        if (!atomic_load(&lease->flight->cache->gone)) {
+                if (sp__engine_forked(lease->flight->cache->engine))
+                        return;
+                give_back(lease->flight, lease);
+        }
         sp__flight_unref(lease->flight);
         free(lease);
 }
@@ -193,6 +193,15 @@ static void settle(struct fill *fill, sp_status status, sp_error *error, struct 
                 sp__op_fail(&fill->op, status, error, done);
 }
 
+/* The machine's reference, and its work for the cache. */
+static void end(struct fill *fill)
+{
+        sp_cache *cache = fill->cache;
+
+        sp__op_unref(&fill->op);
+        sp__cache_rest(cache);
+}
+
 static sp_error *lost(void)
 {
         return sp__error_new(SP_LEASE_LOST, NULL, "%s", sp_status_text(SP_LEASE_LOST));
@@ -214,7 +223,7 @@ static void finish(struct fill *fill, sp_status status, sp_error *error, bool ho
         settle(fill, status, error, &done);
         sp__flight_answer(&waiters, SP_LOOKUP_HIT, fill->item.value, SP_OK, NULL, &done);
         sp__batch_deliver(&done);
-        sp__op_unref(&fill->op);
+        end(fill);
 }
 
 static void finish_lost(struct fill *fill)
@@ -361,6 +370,8 @@ static sp_status admit(const sp_lease *lease, const void *data, size_t len, uint
 
         if (!lease)
                 return sp__fail(error, SP_INVALID, "a lease is needed");
+        if (atomic_load(&lease->flight->cache->gone))
+                return sp__fail(error, SP_CLOSED, "the cache is closed");
         if (sp__engine_forked(lease->flight->cache->engine))
                 return sp__fail(error, SP_FORKED, "%s", sp_status_text(SP_FORKED));
         max = lease->flight->cache->value_max;
@@ -392,8 +403,11 @@ static sp_status prepare(sp_lease *lease, sp_ctx *ctx, const void *data, size_t 
 
 static sp_status refuse(struct fill *fill, sp_lease *lease, sp_status status)
 {
+        sp_cache *cache = fill->cache;
+
         sp_lease_release(lease);
         sp__op_abandon(&fill->op);
+        sp__cache_rest(cache);
         return status;
 }
 
@@ -402,12 +416,15 @@ sp_status sp_lease_fill(sp_lease *lease, sp_ctx *ctx, const void *data, size_t l
 {
         struct fill *fill = NULL;
         sp_status status = prepare(lease, ctx, data, len, codec, ttl_ms, &fill, error);
+        sp_cache *cache;
 
         if (status != SP_OK)
                 return status;
         sp__op_to_caller(&fill->op);
         if (sp__op_enlist(&fill->op) != SP_OK)
                 return sp__fail(error, refuse(fill, lease, SP_CANCELLED), "%s", sp_status_text(SP_CANCELLED));
+        cache = fill->cache;
+        sp__cache_work(cache);
         sp__op_ref(&fill->op);
         start(fill, lease);
         sp__op_wait(&fill->op);
@@ -417,6 +434,7 @@ sp_status sp_lease_fill(sp_lease *lease, sp_ctx *ctx, const void *data, size_t l
                 fill->op.error = NULL;
         }
         sp__op_unref(&fill->op);
+        sp__cache_rest(cache);
         return status;
 }
 

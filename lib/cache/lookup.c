@@ -107,9 +107,11 @@ sp_status sp_cache_lookup(sp_cache *cache, sp_ctx *ctx, const void *data, size_t
                 return SP_OK;
         if (status == SP_NOMEM)
                 return out_of_memory(error);
+        sp__cache_work(cache);
         seeker = sp__seeker_new(cache, ctx, SP__FOREVER, NULL);
         status = seeker ? wait_for(seeker, data, len, &stale, out, error) : out_of_memory(error);
         sp_value_unref(stale.value);
+        sp__cache_rest(cache);
         return status;
 }
 

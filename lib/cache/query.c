@@ -43,14 +43,11 @@ static void cancel(sp__op *op, sp_status why)
 static void destroy(sp__op *op)
 {
         struct query *query = query_of(op);
-        sp_cache *cache = query->cache;
 
-        sp_lease_release(query->lease);
         sp_value_unref(query->value);
         sp_params_free(query->params);
         sp_stmt_unref(query->stmt);
         free(query);
-        sp__cache_rest(cache);
 }
 
 static const struct sp__op_kind query_kind = {.cancel = cancel, .destroy = destroy};
@@ -109,12 +106,23 @@ static sp_value *value_of(struct query *query, sp_result *result)
         return packed ? sp_value_new(packed, len, SP_CODEC_RESULT) : NULL;
 }
 
+/* The machine's reference, and its work for the cache. */
+static void end(struct query *query)
+{
+        sp_cache *cache = query->cache;
+
+        sp_lease_release(query->lease);
+        query->lease = NULL;
+        sp__op_unref(&query->op);
+        sp__cache_rest(cache);
+}
+
 static void filled(sp__op *op)
 {
         struct query *query = op->owner;
 
         answer(query, query->value);
-        sp__op_unref(&query->op);
+        end(query);
 }
 
 /* The value is right, whether or not it could be stored. */
@@ -132,7 +140,7 @@ static void fill(struct query *query)
                 sp_lease_release(lease);
         }
         answer(query, query->value);
-        sp__op_unref(&query->op);
+        end(query);
 }
 
 static void loaded(sp__op *op)
@@ -150,10 +158,8 @@ static void loaded(sp__op *op)
                 fill(query);
                 return;
         }
-        sp_lease_release(query->lease);
-        query->lease = NULL;
         fail(query, op->status == SP_OK ? SP_NOMEM : op->status, op->error);
-        sp__op_unref(&query->op);
+        end(query);
 }
 
 static void load(struct query *query)
@@ -166,11 +172,9 @@ static void load(struct query *query)
 
         if (status == SP_OK)
                 return;
-        sp_lease_release(query->lease);
-        query->lease = NULL;
         fail(query, status, error);
         sp_error_free(error);
-        sp__op_unref(&query->op);
+        end(query);
 }
 
 static void found(sp__op *op)
@@ -180,7 +184,7 @@ static void found(sp__op *op)
 
         if (op->status != SP_OK) {
                 fail(query, op->status, op->error);
-                sp__op_unref(&query->op);
+                end(query);
                 return;
         }
         query->lease = sp_lookup_take_lease(lookup);
@@ -191,7 +195,7 @@ static void found(sp__op *op)
         if (query->lease && (query->refreshing || sp__op_pending(&query->op)))
                 load(query);
         else
-                sp__op_unref(&query->op);
+                end(query);
 }
 
 static struct query *query_new(sp_cache *cache, sp_pool *pool, sp_ctx *ctx, const void *data, size_t len,
@@ -208,7 +212,6 @@ static struct query *query_new(sp_cache *cache, sp_pool *pool, sp_ctx *ctx, cons
         query->mode = mode;
         query->len = len;
         memcpy(query->key, data, len);
-        sp__cache_work(cache);
         if (params && !(query->params = sp__params_copy(params))) {
                 sp__op_unref(&query->op);
                 return NULL;
@@ -222,11 +225,12 @@ static void start(struct query *query, struct sp__item *stale)
         sp__op *op = &query->op;
 
         sp__op_ref(op);
+        sp__cache_work(query->cache);
         if (sp__lookup_step(query->cache, op->ctx, op->deadline, query->key, query->len, op->caller,
                             stale->value ? stale : NULL, found, query))
                 return;
         fail(query, SP_NOMEM, NULL);
-        sp__op_unref(op);
+        end(query);
 }
 
 static sp_status admit(sp_cache *cache, sp_pool *pool, sp_ctx *ctx, const void *data, size_t len, const sp_stmt *stmt,
@@ -284,9 +288,11 @@ sp_status sp_cache_query(sp_cache *cache, sp_pool *pool, sp_ctx *ctx, const void
         if (sp__cache_find(cache, data, len, &value, &stale) == SP__FOUND_FRESH)
                 return take_hit(value, out, error);
         stale.value = value;
+        sp__cache_work(cache);
         query = query_new(cache, pool, ctx, data, len, stmt, params, mode);
         status = query ? wait_for(query, &stale, out, error) : sp__fail(error, SP_NOMEM, "out of memory");
         sp_value_unref(value);
+        sp__cache_rest(cache);
         return status;
 }
 

@@ -37,11 +37,9 @@ static void cancel(sp__op *op, sp_status why)
 static void destroy(sp__op *op)
 {
         struct invalidation *invalidation = of_op(op);
-        sp_cache *cache = invalidation->cache;
 
         sp__buf_free(&invalidation->keys);
         free(invalidation);
-        sp__cache_rest(cache);
 }
 
 static const struct sp__op_kind invalidation_kind = {.cancel = cancel, .destroy = destroy};
@@ -72,9 +70,10 @@ static void forget_keys(struct invalidation *invalidation)
         }
 }
 
-/* Takes the error and the machine's reference. */
+/* Takes the error, the machine's reference and its work for the cache. */
 static void finish(struct invalidation *invalidation, sp_status status, sp_error *error)
 {
+        sp_cache *cache = invalidation->cache;
         struct sp__batch done;
 
         forget_keys(invalidation);
@@ -85,6 +84,7 @@ static void finish(struct invalidation *invalidation, sp_status status, sp_error
                 sp__op_fail(&invalidation->op, status, error, &done);
         sp__batch_deliver(&done);
         sp__op_unref(&invalidation->op);
+        sp__cache_rest(cache);
 }
 
 static void owe(struct invalidation *invalidation, sp_status status, sp_error *error)
@@ -156,6 +156,7 @@ static void start(struct invalidation *invalidation)
         struct sp__log *log = &invalidation->cache->log;
 
         sp__op_ref(&invalidation->op);
+        sp__cache_work(invalidation->cache);
         if (log->link) {
                 send(invalidation);
                 return;
@@ -198,7 +199,6 @@ static sp_status prepare(sp_cache *cache, sp_ctx *ctx, const sp_targets *targets
         sp__op_init(&invalidation->op, &invalidation_kind, ctx, SP__FOREVER);
         invalidation->cache = cache;
         invalidation->count = targets->count;
-        sp__cache_work(cache);
         status = sp__targets_tags(targets, cache->keys, invalidation->tags, error);
         copy_keys(invalidation, targets);
         if (status == SP_OK && invalidation->keys.failed)
@@ -224,6 +224,7 @@ sp_status sp_cache_invalidate(sp_cache *cache, sp_ctx *ctx, const sp_targets *ta
                 sp__op_abandon(op);
                 return sp__fail(error, SP_CANCELLED, "%s", sp_status_text(SP_CANCELLED));
         }
+        sp__cache_work(cache);
         start(invalidation);
         sp__op_wait(op);
         status = op->status;
@@ -232,6 +233,7 @@ sp_status sp_cache_invalidate(sp_cache *cache, sp_ctx *ctx, const sp_targets *ta
                 op->error = NULL;
         }
         sp__op_unref(op);
+        sp__cache_rest(cache);
         return status;
 }
 

@@ -353,6 +353,36 @@ static void test_closing_wakes_who_waits(void **state)
         sp_cache_free(cache);
 }
 
+static void test_answers_and_leases_outlive_the_cache(void **state)
+{
+        const struct cache_way *way = way_of(state);
+        sp_cache *cache = cache_with(way, NULL);
+        sp_completion *done[4];
+        sp_queue *queue = NULL;
+        sp_lease *lease, *late;
+        char keys[3][64];
+        size_t count = 0;
+
+        for (int i = 0; i < 3; i++)
+                fresh_key("t:outlive", keys[i], sizeof keys[i]);
+        assert_int_equal(sp_queue_new(0, &queue), SP_OK);
+        put_text(way, cache, keys[0], "one");
+        lease = lease_of(way, cache, keys[1]);
+        late = lease_of(way, cache, keys[2]);
+        /* A hit, one who waits, and a lease in nobody's hands. */
+        assert_int_equal(sp_cache_lookup_async(cache, NULL, keys[0], strlen(keys[0]), queue, 7), SP_OK);
+        assert_int_equal(sp_cache_lookup_async(cache, NULL, keys[1], strlen(keys[1]), queue, 7), SP_OK);
+        assert_int_equal(sp_cache_lookup_async(cache, NULL, "t:outlive", 9, queue, 7), SP_OK);
+        sp_cache_free(cache);
+        sp_lease_release(lease);
+        assert_int_equal(fill_text(way, late, "late"), SP_CLOSED);
+        while (count < 3)
+                count += sp_queue_wait(queue, done + count, 3 - count, -1);
+        while (count > 0)
+                sp_completion_free(done[--count]);
+        sp_queue_free(queue);
+}
+
 struct loading {
         int calls;
         sp_status status;
@@ -482,6 +512,7 @@ int main(void)
             TEST(test_the_oldest_waiter_loads_when_the_lease_is_over),
             TEST(test_a_deadline_and_a_cancel_end_the_wait),
             TEST(test_closing_wakes_who_waits),
+            TEST(test_answers_and_leases_outlive_the_cache),
             TEST(test_get_or_load),
             TEST(test_a_query_runs_once),
             TEST(test_the_report_and_the_rate),

@@ -30,7 +30,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { KEYS = 12, GROUPS = 3, PROCESSES = 4, READERS = 3, WRITERS = 2, ACKS = 512, BOUND_MS = 300 };
+enum { KEYS = 24, GROUPS = 3, PROCESSES = 4, READERS = 3, WRITERS = 2, ACKS = 512, BOUND_MS = 300 };
 
 struct ack {
         _Atomic int64_t at;
@@ -181,9 +181,9 @@ static sp_status invalidate(struct actor *actor, int i)
         char text[128], key[96];
         sp_status status;
 
-        if (kind < .4) {
+        if (kind < .8) {
                 sp_targets_key(targets, key, key_of(i, key, sizeof key));
-        } else if (kind < .7) {
+        } else if (kind < .9) {
                 sp_params *params = sp_params_new();
 
                 snprintf(text, sizeof text, "%s:{group}:*", world->name);
@@ -191,7 +191,7 @@ static sp_status invalidate(struct actor *actor, int i)
                 sp_params_add_text(params, key, strlen(key));
                 sp_targets_pattern(targets, text, params);
                 sp_params_free(params);
-        } else if (kind < .85 && i % 2) {
+        } else if (kind < .97 && i % 2) {
                 sp_targets_tag(targets, "odd", 3);
         } else {
                 snprintf(text, sizeof text, "%s:*", world->name);
@@ -229,7 +229,7 @@ static void *writer(void *arg)
 
         while (sp__now() < world->writers_until) {
                 write_row(actor, (int)(sp__random_next(&actor->random) % KEYS));
-                pause_up_to(&actor->random, 1, 30 * SP__MS);
+                pause_up_to(&actor->random, 1, 60 * SP__MS);
         }
         return NULL;
 }
