@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static const struct cache_way *way_of(void **state)
 {
@@ -383,6 +385,63 @@ static void test_answers_and_leases_outlive_the_cache(void **state)
         sp_queue_free(queue);
 }
 
+static void test_hosts_by_name_sockets_and_databases(void **state)
+{
+        const struct cache_way *way = way_of(state);
+        const char *port = strrchr(getenv("REDIS_URL"), ':');
+        char named[128], local[256], key[64];
+        sp_cache *cache, *other;
+
+        if (!way->redis)
+                return;
+        fresh_key("t:address", key, sizeof key);
+        snprintf(named, sizeof named, "redis.url=redis://sugar:sweet@localhost%.*s/1", (int)strcspn(port, "/"), port);
+        snprintf(local, sizeof local, "redis.url=%.*s?db=1", (int)strcspn(getenv("SP_TEST_REDIS_SOCKET"), "?"),
+                 getenv("SP_TEST_REDIS_SOCKET"));
+        cache = cache_with(way, (const char *[]){named, NULL});
+        put_text(way, cache, key, "in database 1");
+        other = cache_with(way, (const char *[]){local, NULL});
+        reads(way, other, key, "in database 1");
+        sp_cache_free(other);
+        other = cache_with(way, NULL);
+        reads(way, other, key, "");
+        sp_cache_free(other);
+        sp_cache_free(cache);
+}
+
+static int refused_in_a_child(const struct cache_way *way, sp_cache *cache, const char *key)
+{
+        sp_lookup *lookup = NULL;
+        sp_value *value = NULL;
+        int right = way->lookup(cache, NULL, key, strlen(key), &lookup, NULL) == SP_FORKED &&
+                    !sp_cache_peek(cache, key, strlen(key), &value) && drop_key(way, cache, key, NULL) == SP_FORKED;
+
+        sp_cache_free(cache);
+        return right;
+}
+
+static void test_a_child_is_refused_and_leaves_the_parents_connections(void **state)
+{
+        const struct cache_way *way = way_of(state);
+        sp_cache *cache = cache_with(way, NULL);
+        int status = 0;
+        char key[64];
+        pid_t pid;
+
+        fresh_key("t:fork", key, sizeof key);
+        put_text(way, cache, key, "one");
+        fflush(NULL);
+        pid = fork();
+        if (pid == 0)
+                _exit(refused_in_a_child(way, cache, key) ? 0 : 1);
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_int_equal(status, 0);
+        reads(way, cache, key, "one");
+        assert_int_equal(drop_key(way, cache, key, NULL), SP_OK);
+        put_text(way, cache, key, "two");
+        sp_cache_free(cache);
+}
+
 struct loading {
         int calls;
         sp_status status;
@@ -513,6 +572,8 @@ int main(void)
             TEST(test_a_deadline_and_a_cancel_end_the_wait),
             TEST(test_closing_wakes_who_waits),
             TEST(test_answers_and_leases_outlive_the_cache),
+            TEST(test_hosts_by_name_sockets_and_databases),
+            TEST(test_a_child_is_refused_and_leaves_the_parents_connections),
             TEST(test_get_or_load),
             TEST(test_a_query_runs_once),
             TEST(test_the_report_and_the_rate),
