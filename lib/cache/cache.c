@@ -58,6 +58,7 @@ static sp_cache *blank(struct sp__engine *engine)
         atomic_init(&cache->refs, 1);
         cache->engine = engine;
         cache->random.state = sp__random_seed();
+        cache->seed = sp__random_seed();
         sp__mutex_init(&cache->lock);
         sp__cond_init(&cache->idle);
         for (int i = 0; i < SP__FLIGHT_BUCKETS; i++)

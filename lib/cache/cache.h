@@ -41,6 +41,7 @@ struct sp_cache {
         size_t
             working; /* calls and steps under way; a lease in its holder's hands is none, nor an untaken completion */
         bool unsubscribed; /* at the end */
+        uint64_t seed;     /* of the flights' table */
         struct sp__list flights[SP__FLIGHT_BUCKETS];
         struct sp__random random;
 

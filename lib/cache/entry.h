@@ -15,6 +15,8 @@
 
 #include "base/buf.h"
 
+#include <time.h>
+
 enum { SP__ENTRY_FORMAT = 1, SP__ENTRY_TAGS = 16 };
 
 struct sp__entry {
@@ -35,6 +37,15 @@ enum sp__entry_kind {
         SP__ENTRY_NEWER,  /* of a later library: not to be overwritten */
         SP__ENTRY_FOREIGN /* damaged, or nobody's */
 };
+
+/** Now, as entries mean it: the machines' clocks need not agree, see moment() in trip.c. */
+static inline int64_t sp__wall_ms(void)
+{
+        struct timespec at;
+
+        clock_gettime(CLOCK_REALTIME, &at);
+        return (int64_t)at.tv_sec * 1000 + at.tv_nsec / 1000000;
+}
 
 void sp__entry_encode(const struct sp__entry *entry, struct sp__buf *out);
 /** `out` is untouched unless the answer is SP__ENTRY_GOOD. Any bytes are safe. */

@@ -126,7 +126,7 @@ static void watch_time(struct sp__seeker *seeker)
 
 static struct sp__list *bucket_of(sp_cache *cache, const void *key, size_t len)
 {
-        return &cache->flights[sp__hash(key, len, 0) % SP__FLIGHT_BUCKETS];
+        return &cache->flights[sp__hash(key, len, cache->seed) % SP__FLIGHT_BUCKETS];
 }
 
 struct sp__flight *sp__flight_find(sp_cache *cache, const void *key, size_t len)

@@ -9,7 +9,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { NAME_MAX_LEN = 256, CODEC_MAX = 255 };
 
@@ -86,14 +85,6 @@ void sp_lease_release(sp_lease *lease)
         free(lease);
 }
 
-static int64_t wall_ms(void)
-{
-        struct timespec at;
-
-        clock_gettime(CLOCK_REALTIME, &at);
-        return (int64_t)at.tv_sec * 1000 + at.tv_nsec / 1000000;
-}
-
 /* Entries that were made together shall not expire together. */
 static int64_t jittered(sp_cache *cache, int64_t ms)
 {
@@ -109,7 +100,7 @@ static int64_t jittered(sp_cache *cache, int64_t ms)
 static void set_times(struct fill *fill, int64_t ttl_ms)
 {
         struct sp__flight *flight = fill->flight;
-        int64_t now = sp__now(), wall = wall_ms();
+        int64_t now = sp__now(), wall = sp__wall_ms();
 
         if (ttl_ms <= 0)
                 ttl_ms = fill->entry.codec == SP_CODEC_ABSENT ? flight->negative_ms : flight->ttl_ms;

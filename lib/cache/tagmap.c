@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "cache/tagmap.h"
 
+#include "base/random.h"
+
 #include <stdlib.h>
 
 enum { FIRST = 64 };
@@ -8,7 +10,7 @@ enum { FIRST = 64 };
 /* The tag's slot, or the free one where it would go. There is always a free one. */
 static struct sp__tagmap_slot *find(const struct sp__tagmap *map, uint64_t tag)
 {
-        size_t at = tag & (map->cap - 1);
+        size_t at = (size_t)((tag * map->factor) >> 32) & (map->cap - 1);
 
         while (map->slots[at].tag && map->slots[at].tag != tag)
                 at = (at + 1) & (map->cap - 1);
@@ -17,8 +19,10 @@ static struct sp__tagmap_slot *find(const struct sp__tagmap *map, uint64_t tag)
 
 static bool grow(struct sp__tagmap *map)
 {
-        struct sp__tagmap wider = {.cap = map->cap ? map->cap * 2 : FIRST, .count = map->count};
+        struct sp__tagmap wider = {.cap = map->cap ? map->cap * 2 : FIRST, .count = map->count, .factor = map->factor};
 
+        if (!wider.factor)
+                wider.factor = sp__random_seed() | 1;
         wider.slots = calloc(wider.cap, sizeof *wider.slots);
         if (!wider.slots)
                 return false;

@@ -13,7 +13,8 @@ struct sp__tagmap {
                 uint64_t number;
         } * slots;
         size_t count;
-        size_t cap; /* a power of two, or 0 */
+        size_t cap;      /* a power of two, or 0 */
+        uint64_t factor; /* odd and random, so that chosen tags cannot be made to collide (multiply-shift hashing) */
 };
 
 /** 0 where it has none. */

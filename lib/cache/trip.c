@@ -7,7 +7,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define PAUSE_FIRST (2 * SP__MS)
 #define PAUSE_MOST  (50 * SP__MS)
@@ -26,14 +25,6 @@ void sp__flight_end_step(struct sp__flight *flight)
 
         sp__flight_unref(flight);
         sp__cache_rest(cache);
-}
-
-static int64_t wall_ms(void)
-{
-        struct timespec at;
-
-        clock_gettime(CLOCK_REALTIME, &at);
-        return (int64_t)at.tv_sec * 1000 + at.tv_nsec / 1000000;
 }
 
 /* Whoever waits longest drives, where it is blocked. */
@@ -272,7 +263,7 @@ static void consider(struct sp__flight *flight, const struct sp__entry *entry, c
         enum sp__fresh fresh;
         uint64_t version;
 
-        describe(flight, entry, wall_ms(), &item);
+        describe(flight, entry, sp__wall_ms(), &item);
         fresh = sp__mirror_check(&flight->cache->log.mirror, item.e, item.v0, item.tags, item.tag_count, &version);
         note_certainty(flight->cache, fresh);
         if (fresh == SP__GONE || item.kept_until <= sp__now() ||
