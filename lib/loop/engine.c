@@ -10,6 +10,9 @@
 
 enum { EVENTS = 64 };
 
+/* How long the end waits for what the helper does. */
+#define PATIENCE SP__SECOND
+
 /* The engine that the thread is, for sp__engine_here(). */
 static _Thread_local const struct sp__engine *self;
 
@@ -230,11 +233,32 @@ static struct sp__task *next_work(struct sp__engine *engine)
 
 static void *worker_body(void *arg)
 {
+        struct sp__engine *engine = arg;
         struct sp__task *task;
 
-        while ((task = next_work(arg)))
+        sp__engine_bound();
+        while ((task = next_work(engine)))
                 task->run(task);
+        sp__lock(&engine->work_lock);
+        engine->worker_ended = true;
+        pthread_cond_signal(&engine->work_cond);
+        sp__unlock(&engine->work_lock);
         return NULL;
+}
+
+bool sp__engine_unbound(struct sp__engine *engine)
+{
+        bool hurried;
+
+        sp__lock(&engine->work_lock);
+        hurried = engine->hurried;
+        sp__unlock(&engine->work_lock);
+        return !hurried && pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, NULL) == 0;
+}
+
+void sp__engine_bound(void)
+{
+        pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
 }
 
 void sp__engine_offload(struct sp__engine *engine, struct sp__task *task)
@@ -249,15 +273,25 @@ void sp__engine_offload(struct sp__engine *engine, struct sp__task *task)
 
 static void stop_worker(struct sp__engine *engine)
 {
+        int64_t deadline = sp__now() + PATIENCE;
+        struct sp__task *task;
         bool started;
 
         sp__lock(&engine->work_lock);
         engine->worker_stopping = true;
         started = engine->worker_started;
         pthread_cond_signal(&engine->work_cond);
+        while (started && !engine->worker_ended && sp__cond_wait(&engine->work_cond, &engine->work_lock, deadline)) {
+                /* Woken, or woken early: look again. */
+        }
+        engine->hurried = true;
         sp__unlock(&engine->work_lock);
-        if (started)
+        if (started) {
+                pthread_cancel(engine->worker);
                 pthread_join(engine->worker, NULL);
+        }
+        while ((task = next_work(engine)))
+                task->run(task);
 }
 
 static void stop_thread(struct sp__engine *engine)

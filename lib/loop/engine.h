@@ -30,7 +30,7 @@ struct sp__timer {
 };
 
 sp_status sp__engine_new(struct sp__engine **out, sp_error **error);
-/** Stops both threads. Tasks that wait are run, timers are not. In a child after fork(): closes descriptors, no more. */
+/** Stops both threads, the helper within a second or so. Tasks that wait are run, timers are not. In a child after fork(): closes descriptors, no more. */
 void sp__engine_free(struct sp__engine *engine);
 /** Whether this process was forked off since: no other call may be made then. */
 bool sp__engine_forked(const struct sp__engine *engine);
@@ -41,6 +41,12 @@ bool sp__engine_here(const struct sp__engine *engine);
 void sp__engine_post(struct sp__engine *engine, struct sp__task *task);
 /** Runs it on the helper thread, one after the other: it may block for a bounded time. */
 void sp__engine_offload(struct sp__engine *engine, struct sp__task *task);
+/**
+ * Around a call in such a task that may block without end: true, make it, then sp__engine_bound(); sp__engine_free() cuts it
+ * off by pthread_cancel(3), so what follows belongs into a pthread_cleanup_push(3). false: the engine ends, do without.
+ */
+bool sp__engine_unbound(struct sp__engine *engine);
+void sp__engine_bound(void);
 
 /** Sets or moves it. false: out of memory, it is not set. Whoever sets it keeps its memory until it fired or was stopped. */
 bool sp__timer_set(struct sp__engine *engine, struct sp__timer *timer, int64_t at);

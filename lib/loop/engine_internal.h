@@ -26,6 +26,8 @@ struct sp__engine {
         pthread_t worker;
         bool worker_started;
         bool worker_stopping;
+        bool worker_ended;
+        bool hurried; /* its patience with what blocks is at an end */
 };
 
 /** Starts the thread where it was not needed so far. Any lock may be held. */

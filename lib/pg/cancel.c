@@ -28,16 +28,27 @@ static void finish(struct sp__conn *conn, bool sent)
         sp__pool_account(conn);
 }
 
-/* Helper thread. */
+static void end_request(void *arg)
+{
+        struct cancel *cancel = arg;
+
+        PQfreeCancel(cancel->request);
+        finish(cancel->conn, true);
+        free(cancel);
+}
+
+/* Helper thread. libpq waits without end for a server that takes the request and does not hang up. */
 static void send_request(struct sp__task *task)
 {
         struct cancel *cancel = SP__OF(task, struct cancel, task);
         char message[MESSAGE];
 
-        PQcancel(cancel->request, message, sizeof message);
-        PQfreeCancel(cancel->request);
-        finish(cancel->conn, true);
-        free(cancel);
+        pthread_cleanup_push(end_request, cancel);
+        if (sp__engine_unbound(cancel->conn->port.engine)) {
+                PQcancel(cancel->request, message, sizeof message);
+                sp__engine_bound();
+        }
+        pthread_cleanup_pop(1);
 }
 
 void sp__pool_cancel(struct sp__conn *conn)
