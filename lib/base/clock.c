@@ -32,7 +32,7 @@ int sp__poll_ms(int64_t now, int64_t deadline)
                 return -1;
         if (deadline <= now)
                 return 0;
-        ms = (deadline - now + SP__MS - 1) / SP__MS;
+        ms = (deadline - now - 1) / SP__MS + 1;
         return ms < DAY_MS ? (int)ms : DAY_MS;
 }
 

@@ -14,6 +14,7 @@ struct cancel {
         struct sp__task task;
         struct sp__conn *conn;
         PGcancel *request;
+        char message[MESSAGE]; /* not on a stack that may be unwound */
 };
 
 static void finish(struct sp__conn *conn, bool sent)
@@ -41,11 +42,10 @@ static void end_request(void *arg)
 static void send_request(struct sp__task *task)
 {
         struct cancel *cancel = SP__OF(task, struct cancel, task);
-        char message[MESSAGE];
 
         pthread_cleanup_push(end_request, cancel);
         if (sp__engine_unbound(cancel->conn->port.engine)) {
-                PQcancel(cancel->request, message, sizeof message);
+                PQcancel(cancel->request, cancel->message, sizeof cancel->message);
                 sp__engine_bound();
         }
         pthread_cleanup_pop(1);

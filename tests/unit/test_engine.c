@@ -33,6 +33,8 @@ struct mark {
         int64_t *last;
         atomic_int *count;
         atomic_int fired, wrong;
+        int pipe[2];
+        char byte; /* not on a stack that is unwound */
 };
 
 static void fire(struct sp__timer *timer)
@@ -182,19 +184,14 @@ static void test_the_end_runs_what_was_posted(void **state)
 static void block(struct sp__task *task)
 {
         struct mark *mark = SP__OF(task, struct mark, task);
-        int pair[2];
-        char byte;
 
-        assert_int_equal(pipe(pair), 0);
         if (sp__engine_unbound(mark->engine)) {
                 atomic_fetch_add(&mark->fired, 1);
                 /* Nobody ever writes. */
-                if (read(pair[0], &byte, 1) < 0)
+                if (read(mark->pipe[0], &mark->byte, 1) < 0)
                         atomic_fetch_add(&mark->wrong, 1);
                 sp__engine_bound();
         }
-        close(pair[0]);
-        close(pair[1]);
 }
 
 static void test_the_end_does_not_wait_for_what_blocks_without_end(void **state)
@@ -204,11 +201,14 @@ static void test_the_end_does_not_wait_for_what_blocks_without_end(void **state)
                                 {.task.run = block, .engine = engine},
                                 {.task.run = block, .engine = engine}};
 
+        assert_int_equal(pipe(marks[0].pipe), 0);
         for (size_t i = 0; i < 3; i++)
                 sp__engine_offload(engine, &marks[i].task);
         until(&marks[0].fired, 1);
         sp__engine_free(engine);
         assert_int_equal(marks[1].fired + marks[2].fired, 0);
+        close(marks[0].pipe[0]);
+        close(marks[0].pipe[1]);
 }
 
 static void test_a_child_of_fork_leaves_the_parents_engine_alone(void **state)
