@@ -16,6 +16,7 @@
 #include <sugarperf/key.h>
 #include <sugarperf/metrics.h>
 #include <sugarperf/params.h>
+#include <sugarperf/policy.h>
 #include <sugarperf/pool.h>
 #include <sugarperf/profiler.h>
 #include <sugarperf/queue.h>

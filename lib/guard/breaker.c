@@ -204,6 +204,15 @@ static bool shut(const sp_breaker *breaker)
         return until != 0 && sp__clock_coarse(breaker->clock) < until - COARSE_NS;
 }
 
+bool sp__breaker_shut(sp_breaker *breaker)
+{
+        bool refuses = shut(breaker);
+
+        if (refuses)
+                reject(breaker);
+        return refuses;
+}
+
 /* Changes are told when the lock is gone. */
 static void leave(sp_breaker *breaker, uint64_t before)
 {

@@ -22,6 +22,8 @@ struct sp__breaker_view {
 /** As sp_breaker_new(), with the name that it shows apart from the instance whose configuration it has. */
 sp_status sp__breaker_new(const sp_config *config, const char *instance, const char *name, sp_clock *clock,
                           sp_breaker **out, sp_error **error);
+/** Whether it certainly refuses now, which then counts as a refusal. */
+bool sp__breaker_shut(sp_breaker *breaker);
 void sp__breaker_look(const sp_breaker *breaker, struct sp__breaker_view *view);
 /** Whether it rested for `breaker.idle`, as seen by those who asked this from time to time. Any thread. */
 bool sp__breaker_idle(const sp_breaker *breaker);
