@@ -63,7 +63,30 @@ struct sp_breaker {};
 }
 %out_handle(sp_breaker, SWIG_POINTER_OWN)
 %newobject sp_client_breaker;
+%newobject sp_client_breaker_ref;
 %typemap(ret) sp_breaker *sp_client_breaker
 {
         sp_breaker_ref($1);
+}
+
+/* Likewise a policy. A call ends at a moment that the face chooses; its context is borrowed. */
+struct sp_policy {};
+%extend sp_policy {
+        ~sp_policy()
+        {
+                sp_policy_unref($self);
+        }
+}
+%out_handle(sp_policy, SWIG_POINTER_OWN)
+%newobject sp_client_policy;
+%typemap(ret) sp_policy *sp_client_policy
+{
+        if ($1)
+                sp_policy_ref($1);
+}
+%kept(call)
+%newobject sp_call_ctx;
+%typemap(ret) sp_ctx *sp_call_ctx
+{
+        sp_ctx_ref($1);
 }

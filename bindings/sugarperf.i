@@ -50,6 +50,7 @@
 %include "sugarperf/cache.h"
 %include "sugarperf/invalidate.h"
 %include "sugarperf/breaker.h"
+%include "sugarperf/policy.h"
 %include "sugarperf/profiler.h"
 %include "sugarperf/metrics.h"
 %include "sugarperf/client.h"

@@ -12,6 +12,8 @@
 %thread sp_cache_free;
 %thread sp_lease_fill;
 %thread sp_cache_invalidate;
+%thread sp_call_enter;
+%thread sp_call_free;
 %thread sp_client_close;
 %thread sp_client_drain;
 %thread sp_client_free;

@@ -26,6 +26,7 @@
 #include <sugarperf/cache.h>
 #include <sugarperf/config.h>
 #include <sugarperf/metrics.h>
+#include <sugarperf/policy.h>
 #include <sugarperf/pool.h>
 #include <sugarperf/profiler.h>
 
@@ -49,6 +50,14 @@ SP_API sp_profiler *sp_client_profiler(sp_client *client);
 SP_API sp_metrics *sp_client_metrics(sp_client *client);
 /** The breaker of that name, made on first use with `breaker.<name>.…`. NULL when out of memory. */
 SP_API sp_breaker *sp_client_breaker(sp_client *client, const char *name);
+/**
+ * The same breaker, held by a reference of the caller's (sp_breaker_unref()). A breaker that was only ever had this way, and
+ * that nobody holds any more, is dropped with its metrics once it rested for `breaker.idle`: for names that come and go.
+ * Built-in ones have names too: "pool@host:port/primary", "pool-<name>@…", "redis@…" (`pool.breaker`, `redis.breaker`).
+ */
+SP_API sp_breaker *sp_client_breaker_ref(sp_client *client, const char *name);
+/** The policy of that name, made on first use with `policy.<name>.…`. NULL when out of memory, or closed before. */
+SP_API sp_policy *sp_client_policy(sp_client *client, const char *name);
 
 #ifdef __cplusplus
 }

@@ -56,6 +56,8 @@ struct sp_cache {
 sp_status sp__cache_new(const sp_config *config, struct sp__engine *engine, sp_cache **out, sp_error **error);
 /** Writes the cache's metrics. Any thread. */
 void sp__cache_collect(void *cache, struct sp__expo *expo);
+/** The breaker of its Redis; NULL unless `redis.breaker`. Borrowed. */
+sp_breaker *sp__cache_breaker(sp_cache *cache);
 
 /** Before anything else of a public call: SP_FORKED, SP_CLOSED, SP_INVALID or SP_LIMIT for the key, SP_CANCELLED. */
 sp_status sp__cache_admit(sp_cache *cache, sp_ctx *ctx, const void *key, size_t len, sp_error **error);

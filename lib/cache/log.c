@@ -5,6 +5,7 @@
 #include "base/random.h"
 #include "core/config.h"
 #include "core/error.h"
+#include "guard/breaker.h"
 #include "redis/wire.h"
 
 #include <ctype.h>
@@ -424,6 +425,22 @@ static sp_status check_namespace(const char *name, sp_error **error)
         return SP_OK;
 }
 
+/* `breaker.redis.…`. */
+static sp_status breaker_new(const struct sp__log *log, const sp_config *config, sp_breaker **out, sp_error **error)
+{
+        struct sp__buf name = SP__BUF_INIT;
+        sp_status status;
+
+        if (!sp__config_int(config, "redis", NULL, "breaker"))
+                return SP_OK;
+        sp__buf_format(&name, "redis@%s/primary", log->address.where);
+        sp__buf_char(&name, 0);
+        status = name.failed ? sp__fail(error, SP_NOMEM, "out of memory")
+                             : sp__breaker_new(config, "redis", name.data, NULL, out, error);
+        sp__buf_free(&name);
+        return status;
+}
+
 static sp_status connect_parts(struct sp__log *log, const sp_config *config, sp_error **error)
 {
         int64_t connect = sp__config_int(config, "redis", NULL, "connect_timeout") * SP__MS;
@@ -438,7 +455,11 @@ static sp_status connect_parts(struct sp__log *log, const sp_config *config, sp_
                                                 .down = stream_down,
                                                 .arg = log};
 
+        if (breaker_new(log, config, &link.breaker, error) != SP_OK)
+                return SP_NOMEM;
         log->link = sp__link_new(log->engine, &log->address, &link);
+        if (!log->link)
+                sp_breaker_unref(link.breaker);
         log->subscriber = sp__subscriber_new(log->engine, &log->address, log->channel, &stream);
         if (log->link && log->subscriber)
                 return SP_OK;

@@ -99,3 +99,8 @@ void sp__cache_collect(void *arg, struct sp__expo *expo)
         sp__expo_sample(expo, NULL, labels, sp__mirror_live(&cache->log.mirror));
         collect_aliases(cache, expo);
 }
+
+sp_breaker *sp__cache_breaker(sp_cache *cache)
+{
+        return cache->log.link ? sp__link_breaker(cache->log.link) : NULL;
+}

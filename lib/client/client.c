@@ -16,6 +16,19 @@ static void collect_profiler(void *profiler, struct sp__expo *expo)
         sp__profiler_collect(profiler, expo);
 }
 
+/* The breakers of the parts, and what shows of all. */
+static sp_status guards_new(sp_client *client, sp_error **error)
+{
+        sp_status status = sp__client_keep_breaker(client, sp__cache_breaker(client->cache));
+
+        for (size_t i = 0; i < client->pool_count && status == SP_OK; i++)
+                status = sp__client_keep_breaker(client, sp__pool_breaker(client->pools[i].pool));
+        if (status == SP_OK && sp__metrics_add(client->metrics, sp__client_collect_breakers, client) &&
+            sp__metrics_add(client->metrics, sp__client_collect_policies, client))
+                return SP_OK;
+        return sp__fail(error, SP_NOMEM, "out of memory");
+}
+
 static sp_status parts_new(sp_client *client, const sp_config *config, sp_error **error)
 {
         sp_status status = sp__engine_new(&client->engine, error);
@@ -35,6 +48,8 @@ static sp_status parts_new(sp_client *client, const sp_config *config, sp_error 
                 status = sp__cache_new(client->config, client->engine, &client->cache, error);
         if (status == SP_OK && !sp__metrics_add(client->metrics, sp__cache_collect, client->cache))
                 status = sp__fail(error, SP_NOMEM, "out of memory");
+        if (status == SP_OK)
+                status = guards_new(client, error);
         return status;
 }
 
@@ -59,6 +74,7 @@ void sp_client_close(sp_client *client)
 {
         if (!client || !client->engine || sp__engine_forked(client->engine))
                 return;
+        sp__client_shut_policies(client);
         sp_cache_close(client->cache);
         for (size_t i = 0; i < client->pool_count; i++)
                 sp_pool_close(client->pools[i].pool);
@@ -79,17 +95,6 @@ sp_status sp_client_drain(sp_client *client, int64_t timeout_ms)
         return status;
 }
 
-static void free_breakers(sp_client *client)
-{
-        struct sp__named_breaker *next;
-
-        for (struct sp__named_breaker *at = client->breakers; at; at = next) {
-                next = at->next;
-                sp_breaker_unref(at->breaker);
-                free(at);
-        }
-}
-
 /* In a child: what the parent's threads left half done is left alone. */
 static void drop(sp_client *client)
 {
@@ -107,7 +112,8 @@ static void destroy(sp_client *client)
                 free(client->pools[i].name);
         }
         free(client->pools);
-        free_breakers(client);
+        sp__client_drop_policies(client);
+        sp__client_drop_breakers(client);
         sp_profiler_free(client->profiler);
         sp_config_free(client->config);
         sp__mutex_destroy(&client->lock);

@@ -5,6 +5,7 @@
 
 #include "base/thread.h"
 #include "loop/engine.h"
+#include "observe/exposition.h"
 
 #include <sugarperf/client.h>
 
@@ -16,6 +17,13 @@ struct sp__named_pool {
 struct sp__named_breaker {
         struct sp__named_breaker *next;
         sp_breaker *breaker;
+        bool kept; /* somebody has it without a reference */
+        bool idle; /* when it was last looked at */
+};
+
+struct sp__named_policy {
+        struct sp__named_policy *next;
+        sp_policy *policy;
 };
 
 struct sp_client {
@@ -26,11 +34,25 @@ struct sp_client {
         sp_cache *cache;
         struct sp__named_pool *pools;
         size_t pool_count;
-        sp__mutex lock; /* guards the list of breakers, which only grows */
+        sp__mutex lock; /* guards what follows; taken before a breaker's or a policy's */
+        bool closed;
         struct sp__named_breaker *breakers;
+        struct sp__named_policy *policies; /* only grows */
 };
 
 /** pools.c: the default pool where it is configured, and those that have a name. */
 sp_status sp__client_pools(sp_client *client, sp_error **error);
+
+/** breakers.c */
+void sp__client_collect_breakers(void *client, struct sp__expo *expo);
+/** Under its own name, for good. NULL: nothing to keep. */
+sp_status sp__client_keep_breaker(sp_client *client, sp_breaker *breaker);
+void sp__client_drop_breakers(sp_client *client);
+
+/** policies.c */
+void sp__client_collect_policies(void *client, struct sp__expo *expo);
+/** Before the engine ends: what waits ends with SP_CLOSED, and no policy is made any more. */
+void sp__client_shut_policies(sp_client *client);
+void sp__client_drop_policies(sp_client *client);
 
 #endif

@@ -53,12 +53,15 @@ const struct sp__config_row sp__config_table[] = {
              "a connection beyond pool.min is closed when idle this long"),
     ROW_TIME("pool.lifetime", true, "30m", 1000, 30 * DAY_MS, "1s–30d",
              "a connection is replaced at this age, within 10 %"),
+    ROW_BOOL("pool.breaker", true, "false",
+             "a circuit breaker of its host's, breaker.pool.… or breaker.pool-<name>.…, before every statement"),
     ROW_WORD("pool.application_name", SP__CONFIG_TEXT, true, "sugarperf", NULL, "", NULL,
              "what pg_stat_activity calls the connections"),
 
     ROW_WORD("redis.url", SP__CONFIG_URL, false, "", "redis:// rediss:// unix://", "redis://…, unix://…", "REDIS_URL",
              "where Redis is: redis://user:password@host:port/database or unix:///path?db=0; unset: the cache lives in "
              "process"),
+    ROW_BOOL("redis.breaker", false, "false", "a circuit breaker of the server's, breaker.redis.…, before every trip"),
     ROW_TIME("redis.connect_timeout", false, "1s", 1, DAY_MS, "1ms–1d", "how long connecting may take"),
     ROW_TIME("redis.timeout", false, "500ms", 1, DAY_MS, "1ms–1d", "how long a command may take"),
 

@@ -79,6 +79,11 @@ sp_breaker *sp_breaker_ref(sp_breaker *breaker)
         return breaker;
 }
 
+unsigned sp__breaker_refs(const sp_breaker *breaker)
+{
+        return atomic_load(&breaker->refs);
+}
+
 void sp_breaker_unref(sp_breaker *breaker)
 {
         if (!breaker || atomic_fetch_sub_explicit(&breaker->refs, 1, memory_order_acq_rel) != 1)

@@ -25,6 +25,8 @@ sp_status sp__breaker_new(const sp_config *config, const char *instance, const c
 /** Whether it certainly refuses now, which then counts as a refusal. */
 bool sp__breaker_shut(sp_breaker *breaker);
 void sp__breaker_look(const sp_breaker *breaker, struct sp__breaker_view *view);
+/** References to it: one is the registry's. Any thread. */
+unsigned sp__breaker_refs(const sp_breaker *breaker);
 /** Whether it rested for `breaker.idle`, as seen by those who asked this from time to time. Any thread. */
 bool sp__breaker_idle(const sp_breaker *breaker);
 /** Adds the breaker's samples to the families sugarperf_circuitbreaker_…. */

@@ -222,6 +222,8 @@ sp_status sp__pool_new(const sp_config *config, const char *name, struct sp__eng
         status = sp__target_new(config, name, &pool->target, error);
         if (status == SP_OK && !parts_new(pool))
                 status = sp__fail(error, SP_NOMEM, "out of memory");
+        if (status == SP_OK)
+                status = sp__pool_guard(pool, config, name, error);
         if (status == SP_OK && !engine) {
                 status = sp__engine_new(&pool->engine, error);
                 pool->owns_engine = status == SP_OK;
@@ -302,6 +304,7 @@ void sp__pool_destroy(sp_pool *pool)
         }
         free(pool->slots);
         sp_error_free(pool->fault);
+        sp_breaker_unref(pool->breaker);
         sp_stmt_unref(pool->probe);
         sp__histogram_free(pool->wait_time);
         sp__histogram_free(pool->use_time);

@@ -7,6 +7,7 @@
 #include "loop/engine.h"
 #include "observe/exposition.h"
 
+#include <sugarperf/breaker.h>
 #include <sugarperf/pool.h>
 
 /** What was measured of one statement. Texts live as long as the call. */
@@ -40,6 +41,8 @@ sp_status sp__pool_new(const sp_config *config, const char *name, struct sp__eng
 sp_status sp__pool_step(sp_pool *pool, sp_ctx *ctx, int64_t deadline, const sp_stmt *stmt, const sp_params *params,
                         sp__op *caller, void (*then)(sp__op *op), void *owner, sp_error **error);
 
+/** The breaker of its host, named pool-<name>@host:port/primary; NULL unless `pool.breaker`. Borrowed. */
+sp_breaker *sp__pool_breaker(sp_pool *pool);
 /** Writes the pool's metrics. Any thread. */
 void sp__pool_collect(void *pool, struct sp__expo *expo);
 

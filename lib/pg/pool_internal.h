@@ -4,6 +4,7 @@
 #define SP_PG_POOL_INTERNAL_H
 
 #include "base/random.h"
+#include "guard/breaker.h"
 #include "observe/histogram.h"
 #include "pg/conn.h"
 #include "pg/pool.h"
@@ -27,7 +28,8 @@ struct sp_pool {
         struct sp__pool_watcher watcher;
         struct sp__pool_limits limits;
         struct sp__target target;
-        sp_stmt *probe; /* SELECT 1 */
+        sp_stmt *probe;      /* SELECT 1 */
+        sp_breaker *breaker; /* NULL unless pool.breaker */
         struct sp__histogram *wait_time, *use_time, *create_time;
         struct sp__pool_counts counts;
 
@@ -66,8 +68,9 @@ struct sp__query {
         int64_t born_ns;
         int64_t patience; /* when waiting for a connection ends */
         int tries;
-        bool timed;    /* its timer was set */
-        bool admitted; /* counted as pending; the pool's lock, but for its submitter */
+        bool timed;      /* its timer was set */
+        bool admitted;   /* counted as pending; the pool's lock, but for its submitter */
+        uint64_t permit; /* the breaker's, 0: none */
 
         /* The pool's lock. */
         struct sp__conn *conn; /* that it was sent to and that has not answered */
@@ -82,6 +85,18 @@ struct sp_session {
         bool dirty;  /* something ran that leaves session state */
         bool broken; /* its connection is gone; the pool's lock */
 };
+
+/* guard.c: any thread, no lock held */
+
+/** Makes the breaker: `breaker.pool.…` is the default pool's configuration, `breaker.pool-orders.…` that of "orders". */
+sp_status sp__pool_guard(sp_pool *pool, const sp_config *config, const char *name, sp_error **error);
+/**
+ * Whether it may be sent at all: SP_OK or SP_OPEN. Statements inside a session are not asked about, for its end must get
+ * through; nor is the health report, which asks the server itself.
+ */
+sp_status sp__query_ask(struct sp__query *query, sp_error **error);
+/** It was settled. */
+void sp__query_tell(struct sp__query *query);
 
 /* query.c: any thread, no lock held */
 

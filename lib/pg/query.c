@@ -131,6 +131,7 @@ static void query_settled(sp__op *op)
         sp_pool *pool = query->pool;
         sp__op *outer = NULL;
 
+        sp__query_tell(query);
         if (query->timed && sp__timer_stop(pool->engine, &query->timer))
                 sp__op_unref(op);
         sp__lock(&pool->lock);
@@ -230,11 +231,18 @@ sp_status sp__query_admit(struct sp__query *query, bool inside, sp_error **error
                 return status;
         if (query->op.ctx && sp_ctx_cancelled(query->op.ctx))
                 return sp__fail(error, SP_CANCELLED, "the caller's context was cancelled");
+        status = sp__query_ask(query, error);
+        if (status != SP_OK)
+                return status;
         sp__lock(&pool->lock);
         query->admitted = !pool->closed;
         pool->pending += query->admitted ? 1 + inside : 0;
         sp__unlock(&pool->lock);
-        return !query->admitted ? sp__fail(error, SP_CLOSED, "pool \"%s\" is closed", pool->name) : SP_OK;
+        if (query->admitted)
+                return SP_OK;
+        if (query->permit)
+                sp_breaker_release(pool->breaker, query->permit);
+        return sp__fail(error, SP_CLOSED, "pool \"%s\" is closed", pool->name);
 }
 
 /* From now on a cancelled context ends it. If that was just cancelled, it ends at once. */

@@ -18,6 +18,24 @@ static void cancel(sp__op *op, sp_status why)
         sp__batch_deliver(&done);
 }
 
+/* The answer is the server's, whatever it says; an error in it that speaks of the server's state counts against it. */
+static void settled(sp__op *op)
+{
+        struct sp__command *command = sp__command_of(op);
+        const redisReply *refused = op->status == SP_OK ? sp__command_refused(command) : NULL;
+        char prefix[32] = "";
+        int outcome;
+
+        if (!command->breaker)
+                return;
+        if (refused)
+                snprintf(prefix, sizeof prefix, "%.*s", (int)strcspn(refused->str, " "), refused->str);
+        outcome = sp_breaker_classify(refused ? SP_REDIS : op->status, prefix);
+        sp_breaker_record(command->breaker, command->permit,
+                          refused && outcome == SP_OUTCOME_IGNORED ? SP_OUTCOME_SUCCESS : outcome,
+                          sp__now() - command->since);
+}
+
 static void destroy(sp__op *op)
 {
         struct sp__command *command = sp__command_of(op);
@@ -25,10 +43,11 @@ static void destroy(sp__op *op)
         for (unsigned i = 0; i < command->got; i++)
                 freeReplyObject(command->replies[i]);
         sp__buf_free(&command->request);
+        sp_breaker_unref(command->breaker);
         free(command);
 }
 
-static const struct sp__op_kind command_kind = {.cancel = cancel, .destroy = destroy};
+static const struct sp__op_kind command_kind = {.cancel = cancel, .settled = settled, .destroy = destroy};
 
 struct sp__command *sp__command_new(void)
 {

@@ -17,6 +17,7 @@
 #include "core/op.h"
 
 #include <hiredis/hiredis.h>
+#include <sugarperf/breaker.h>
 
 enum { SP__TRIP_MAX = 4 };
 
@@ -25,6 +26,9 @@ struct sp__command {
         struct sp__buf request;
         unsigned due; /* replies */
         unsigned got;
+        sp_breaker *breaker; /* that let it through: a reference, or NULL */
+        uint64_t permit;
+        int64_t since;
         int64_t overdue_at; /* when its connection is given up */
         redisReply *replies[SP__TRIP_MAX];
 };

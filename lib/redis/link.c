@@ -400,9 +400,24 @@ static void submit(struct sp__link *link, struct sp__command *command, sp__op *c
                 sp__port_flush(&link->port, done);
 }
 
+/* NULL: it may go. */
+static sp_error *ask_breaker(struct sp__link *link, struct sp__command *command)
+{
+        sp_breaker *breaker = link->options.breaker;
+
+        if (!breaker)
+                return NULL;
+        if (sp_breaker_acquire(breaker, &command->permit) != SP_OK)
+                return sp__error_new(SP_OPEN, NULL, "circuit breaker \"%s\" is open", sp_breaker_name(breaker));
+        command->breaker = sp_breaker_ref(breaker);
+        command->since = sp__now();
+        return NULL;
+}
+
 void sp__link_run(struct sp__link *link, struct sp__command *command, sp__op *caller, void (*then)(sp__op *op),
                   void *owner)
 {
+        sp_error *open = ask_breaker(link, command);
         struct sp__batch done;
 
         command->op.then = then;
@@ -412,12 +427,18 @@ void sp__link_run(struct sp__link *link, struct sp__command *command, sp__op *ca
                 sp__op_leave(caller);
         sp__batch_init(&done);
         sp__lock(&link->port.lock);
-        if (command->request.failed)
-                refuse(command, NULL, &done);
+        if (command->request.failed || open)
+                refuse(command, open, &done);
         else
                 submit(link, command, caller, &done);
         sp__unlock(&link->port.lock);
         sp__batch_deliver(&done);
+        sp_error_free(open);
+}
+
+sp_breaker *sp__link_breaker(struct sp__link *link)
+{
+        return link->options.breaker;
 }
 
 bool sp__link_stood(struct sp__link *link)
@@ -478,6 +499,7 @@ static void end(struct sp__task *task)
         sp__port_destroy(&link->port);
         sp_error_free(link->last);
         sp__address_free(&link->address);
+        sp_breaker_unref(link->options.breaker);
         free(link);
 }
 

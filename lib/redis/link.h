@@ -18,6 +18,8 @@
 #include "redis/address.h"
 #include "redis/command.h"
 
+#include <sugarperf/breaker.h>
+
 struct sp__link;
 
 struct sp__link_options {
@@ -29,6 +31,7 @@ struct sp__link_options {
          */
         void (*greet)(void *arg, const char *run_id, struct sp__buf *out);
         void *arg;
+        sp_breaker *breaker; /* asked before each trip, told of its outcome; the link's reference. NULL: none */
 };
 
 /** NULL: no memory or descriptor left. */
@@ -40,6 +43,8 @@ struct sp__link *sp__link_new(struct sp__engine *engine, const struct sp__addres
  */
 void sp__link_run(struct sp__link *link, struct sp__command *command, sp__op *caller, void (*then)(sp__op *op),
                   void *owner);
+/** Borrowed; NULL for none. */
+sp_breaker *sp__link_breaker(struct sp__link *link);
 /** Whether a connection ever stood. */
 bool sp__link_stood(struct sp__link *link);
 /** Fails what is under way and what is to come with SP_CLOSED. */
