@@ -108,15 +108,89 @@ export class Cache {
     report(): Record<string, number>;
 }
 
+export type BreakerState = 'CLOSED' | 'OPEN' | 'HALF_OPEN' | 'FORCED_OPEN' | 'DISABLED' | 'METRICS_ONLY';
+
+export interface BreakerReport {
+    state: BreakerState;
+    failureCount: number;
+    nextResetTime: string | null;
+}
+
+export interface BreakerStats extends BreakerReport {
+    /** Milliseconds. */
+    nextAttempt: number;
+    inFlight: number;
+    successful: number;
+    failed: number;
+    ignored: number;
+    rejected: number;
+    changes: number;
+    windowCalls: number;
+    /** 0 to 1; null below breaker.minimum calls. */
+    failureRate: number | null;
+    slowRate: number | null;
+}
+
+export interface BreakerChange {
+    change: number;
+    state: BreakerState;
+    previous: BreakerState;
+    /** Changes before it that were not seen. */
+    missed: number;
+}
+
+/** A monotonic clock that a test moves by hand. */
+export class Clock {
+    advance(ms: number): void;
+}
+
+/** A value, or what makes one of the error. */
+export type Fallback<F> = F | ((error: Error) => F | Promise<F>);
+
 export class Breaker {
     private constructor();
-    run<T, F = T>(work: () => T | Promise<T>, fallback?: (error: Error) => F | Promise<F>): Promise<T | F>;
+    /** Without a client; `settings` are configuration names, { 'breaker.failures': 3 }. */
+    static create(settings?: Settings, options?: { name?: string; clock?: Clock }): Breaker;
+    run<T, F = T>(work: () => T | Promise<T>, fallback?: Fallback<F>): Promise<T | F>;
+    /** A permit, recorded or released exactly once; 0: the breaker is open. */
+    acquire(): number;
+    /** `elapsed` in milliseconds. */
+    record(permit: number, outcome: 'success' | 'failure' | 'ignored', elapsed?: number): void;
+    release(permit: number): void;
+    force(state: BreakerState): void;
+    reset(): void;
+    changes(options?: { signal?: AbortSignal }): AsyncGenerator<BreakerChange, void, void>;
     readonly name: string;
-    readonly state: 'CLOSED' | 'OPEN' | 'HALF_OPEN';
+    readonly state: BreakerState;
     readonly failures: number;
+    readonly inFlight: number;
     /** Milliseconds until a probe is let through. */
     readonly nextAttempt: number;
-    report(): { state: string; failureCount: number; nextResetTime: number | string | null };
+    report(): BreakerReport;
+    stats(): BreakerStats;
+}
+
+export interface Attempt {
+    /** Aborted at the attempt's deadline, or by the caller's own signal. */
+    readonly signal: AbortSignal;
+    /** From 1 on. */
+    readonly number: number;
+    /** Milliseconds; undefined: no deadline. */
+    readonly remaining?: number;
+}
+
+export interface PolicyOptions<F> {
+    fallback?: Fallback<F>;
+    signal?: AbortSignal;
+    /** Whether an error may be retried; else those that say so, and all that are not the library's. */
+    retry?: (error: any) => boolean;
+}
+
+export class Policy {
+    private constructor();
+    run<T, F = T>(work: (attempt: Attempt) => T | Promise<T>, options?: PolicyOptions<F>): Promise<T | F>;
+    readonly name: string;
+    stats(): Record<string, number>;
 }
 
 export interface Stats {
@@ -155,9 +229,11 @@ export class Session {
     release(): void;
 }
 
+export type Settings = Record<string, string | number | boolean | null | undefined>;
+
 export class Client {
     /** The library's configuration names, { 'pool.url': …, 'redis.url': …, 'pool.max': 20 }. */
-    constructor(settings?: Record<string, string | number | boolean | null | undefined>, options?: ClientOptions);
+    constructor(settings?: Settings, options?: ClientOptions);
     readonly cache: Cache;
     readonly profiler: Profiler;
     readonly closed: boolean;
@@ -169,6 +245,7 @@ export class Client {
     acquire(options?: CallOptions & { pool?: string }): Promise<Session>;
     transaction<T>(work: (session: Session) => Promise<T>, options?: CallOptions & { pool?: string }): Promise<T>;
     breaker(name: string): Breaker;
+    policy(name: string): Policy;
     metrics(format?: 'prometheus' | 'openmetrics'): string;
     health(options?: CallOptions & { pool?: string }): Promise<{
         status: string;

@@ -126,6 +126,16 @@ static Napi::Value sp_buffer(Napi::Env env, const void *data, size_t len)
         $result = Napi::Number::New(env, static_cast<double>(*$1));
 }
 
+/* An open breaker is an answer, 0, not an error: refusing must cost next to nothing. */
+%typemap(out) sp_status sp_breaker_acquire
+{
+        if ($1 != SP_OK && $1 != SP_OPEN) {
+                sp_throw(env, $1);
+                SWIG_fail;
+        }
+        $result = env.Undefined();
+}
+
 /* `noun **out` becomes the value that the call returns. */
 %define %out_handle(noun, flags)
 %typemap(in, numinputs=0) noun **out (noun *made)

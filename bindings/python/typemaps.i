@@ -127,6 +127,16 @@ static PyObject *sp_bytes(const void *data, size_t len)
         $result = PyLong_FromUnsignedLongLong(*$1);
 }
 
+/* An open breaker is an answer, 0, not an error: refusing must cost next to nothing. */
+%typemap(out) sp_status sp_breaker_acquire
+{
+        if ($1 != SP_OK && $1 != SP_OPEN) {
+                sp_throw($1);
+                SWIG_fail;
+        }
+        $result = SWIG_Py_Void();
+}
+
 /* `noun **out` becomes the value that the call returns. */
 %define %out_handle(noun, flags)
 %typemap(in, numinputs=0) noun **out (noun *made)

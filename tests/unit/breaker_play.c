@@ -65,6 +65,7 @@ static int outcome_of(char step)
 
 static uint64_t oldest(struct rig *rig, char step)
 {
+        assert_true(step == 'd' || rig->first < rig->last);
         return rig->kept[(step == 'd' ? rig->first - 1 : rig->first++) % 64];
 }
 

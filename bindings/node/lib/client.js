@@ -5,26 +5,16 @@ const native = require('./native.js');
 const params = require('./params.js');
 const { Breaker } = require('./breaker.js');
 const { Cache } = require('./cache.js');
+const { Policy } = require('./policy.js');
 const { Profiler } = require('./profiler.js');
 const { Session } = require('./session.js');
 const { Watch } = require('./watch.js');
 const { call, makeError } = require('./errors.js');
+const { configOf } = require('./config.js');
 const { statementOf } = require('./statement.js');
 
 /* Open clients live until they are closed, whatever the collector thinks: ending one is a decision. */
 const open = new Set();
-
-function configOf(settings, env) {
-    const config = native.config_new();
-
-    for (const [name, value] of Object.entries(settings)) {
-        if (value !== undefined && value !== null)
-            call('config_set', config, name, String(value));
-    }
-    if (env)
-        call('config_env', config);
-    return config;
-}
 
 class Client {
     #handle;
@@ -103,7 +93,13 @@ class Client {
 
     breaker(name) {
         this.check();
-        return new Breaker(native.client_breaker(this.#handle, name));
+        return new Breaker(native.client_breaker_ref(this.#handle, name), this.#watch);
+    }
+
+    /* Deadline, retries, breaker, rate and concurrency as policy.<name>.… says. */
+    policy(name) {
+        this.check();
+        return new Policy(this, this.#watch, native.client_policy(this.#handle, name));
     }
 
     /* `format`: 'prometheus' or 'openmetrics'. */
@@ -138,6 +134,7 @@ class Client {
      */
     close({ timeout = -1 } = {}) {
         if (this.#closing === null) {
+            native.ctx_cancel(this.#watch.listening);
             native.client_close(this.#handle);
             this.#closing = this.#watch.end(timeout).finally(() => open.delete(this));
         }

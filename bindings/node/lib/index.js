@@ -2,14 +2,16 @@
 'use strict';
 const native = require('./native.js');
 const { classes } = require('./errors.js');
-const { Breaker } = require('./breaker.js');
+const { Breaker, Clock } = require('./breaker.js');
 const { Cache } = require('./cache.js');
 const { Client } = require('./client.js');
+const { Policy } = require('./policy.js');
 const { Profiler } = require('./profiler.js');
 const { Session } = require('./session.js');
 const { Statement } = require('./statement.js');
 const { Template } = require('./key.js');
 
 module.exports = {
-    Breaker, Cache, Client, Profiler, Session, Statement, Template, version: native.version(), ...classes,
+    Breaker, Cache, Client, Clock, Policy, Profiler, Session, Statement, Template, version: native.version(),
+    ...classes,
 };

@@ -26,6 +26,7 @@ class Watch {
         this.client = client;
         this.types = types;
         this.root = native.ctx_new(null);
+        this.listening = native.ctx_new(this.root); /* of what waits for events, without end */
         this.queue = native.queue_new(0);
         this.pending = new Map();
         this.tag = 0;
@@ -56,6 +57,21 @@ class Watch {
             if (this.pending.size === 1)
                 native.watch_hold(this.native, true);
         });
+    }
+
+    /* As submit(), for what happens some time: ends when the client closes. */
+    async listen(name, args, signal) {
+        const ctx = native.ctx_new(this.listening);
+        const cancel = () => native.ctx_cancel(ctx);
+
+        if (signal?.aborted)
+            cancel();
+        signal?.addEventListener('abort', cancel, { once: true });
+        try {
+            return await this.submit(name, () => args(ctx));
+        } finally {
+            signal?.removeEventListener('abort', cancel);
+        }
     }
 
     /* A context of the operation's own: its deadline, and its cancellation by an AbortSignal. */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* Compiled, never run: what a program may write, and what it may not. */
-import sugarperf, { Client, Rows, SqlError, Statement, SugarperfError, TimeoutError } from 'sugarperf';
+import sugarperf, { Breaker, Client, Clock, Rows, SqlError, Statement, SugarperfError, TimeoutError } from 'sugarperf';
 
 interface Content {
     id: string;
@@ -17,9 +17,13 @@ async function use(client: Client, signal: AbortSignal): Promise<string[]> {
     const list: Rows<Content> = await client.cache.query<Content>('a:c', new Statement('contents', 'SELECT 1'));
     await client.cache.invalidate({ keys: ['a:b'], patterns: [{ pattern: 'rec:{userId}:*', params: ['user-3'] }] });
     const answer: number | string = await client.breaker('db').run(() => 1, (error: Error) => error.message);
+    const policy: number | null = await client.policy('db').run(({ signal }) => Number(signal.aborted), { fallback: null });
+    const own: Breaker = Breaker.create({ 'breaker.failures': 3 }, { clock: new Clock() });
+    for await (const { state } of client.breaker('db').changes({ signal }))
+        own.force(state);
     await client.transaction(async (session) => session.query('SELECT 1'));
     await client.close({ timeout: 1000 });
-    return [rows.command, cached?.title ?? '', String(cell), list.fields[0].name, String(answer)];
+    return [rows.command, cached?.title ?? '', String(cell), list.fields[0].name, String(answer), String(policy)];
 }
 
 function explain(error: unknown): string {

@@ -13,16 +13,20 @@ from . import errors  # noqa: E402
 from .aio import AsyncClient  # noqa: E402
 from .client import Client  # noqa: E402
 from .errors import Error, RedisError, SqlError  # noqa: E402
+from .guard import Attempt, Breaker, Clock, Policy  # noqa: E402
 from .key import Template  # noqa: E402
-from .parts import Breaker, Profiler  # noqa: E402
+from .parts import Profiler  # noqa: E402
 from .statement import Statement  # noqa: E402
 
 __version__ = _load.VERSION
 __all__ = [
     "AsyncClient",
+    "Attempt",
     "Breaker",
     "Client",
+    "Clock",
     "Error",
+    "Policy",
     "Profiler",
     "RedisError",
     "SqlError",

@@ -242,6 +242,7 @@ class AsyncClient(Base):
             queue.close()
 
     def _end(self, timeout: float | None) -> None:
+        native.ctx_cancel(self._listening)
         native.client_close(self._native)
         self._held.release_all()
         if timeout is not None:

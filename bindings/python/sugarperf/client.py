@@ -217,6 +217,7 @@ class Client(Base):
         if self._closed:
             return
         self._closed = True
+        native.ctx_cancel(self._listening)
         native.client_close(self._native)
         self._held.release_all()
         if timeout is not None:

@@ -1,32 +1,17 @@
 # SPDX-License-Identifier: MIT
-"""What both faces share: configuration, breaker, profiler and the reports of a client."""
+"""What both faces share: profiler and the reports of a client."""
 
 from __future__ import annotations
 
-import json
-import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any
 
 from . import errors, native, params
+from .guard import Breaker, Policy
+from .tables import config_of, json_of
 
-T = TypeVar("T")
 _MS = 1e6
-
-
-def config_of(settings: Mapping[str, Any], env: bool) -> Any:
-    config = native.config_new()
-    for name, value in settings.items():
-        if value is not None:
-            native.config_set(config, name, str(value))
-    if env:
-        native.config_env(config)
-    return config
-
-
-def json_of(value: Any) -> Any:
-    return json.loads(native.value_data(value))
 
 
 def targets_of(keys: Iterable[Any], tags: Iterable[Any], patterns: Iterable[Any]) -> Any:
@@ -40,79 +25,6 @@ def targets_of(keys: Iterable[Any], tags: Iterable[Any], patterns: Iterable[Any]
         pattern, values = (item, ()) if isinstance(item, str) else item
         native.targets_pattern(targets, pattern, params.load(values))
     return targets
-
-
-def _outcome(error: BaseException) -> int:
-    """An exception that is not the library's is the dependency's failure; one that is no Exception is a cancellation."""
-    if isinstance(error, errors.Error):
-        return native.breaker_classify(getattr(native, error.code, native.SP_INTERNAL), error.server_code)
-    return native.SP_OUTCOME_FAILURE if isinstance(error, Exception) else native.SP_OUTCOME_IGNORED
-
-
-class Breaker:
-    """Circuit breaker around any call: run() for plain functions, run_async() for coroutine functions."""
-
-    def __init__(self, handle: Any) -> None:
-        self._native = handle
-
-    @contextmanager
-    def _permit(self) -> Iterator[None]:
-        permit = native.breaker_acquire(self._native)
-        start = time.monotonic_ns()
-        try:
-            yield
-        except BaseException as error:
-            native.breaker_record(self._native, permit, _outcome(error), time.monotonic_ns() - start)
-            raise
-        native.breaker_record(self._native, permit, native.SP_OUTCOME_SUCCESS, time.monotonic_ns() - start)
-
-    @staticmethod
-    def _answers(error: Exception) -> bool:
-        """Whether a fallback stands in: for a failure or an open breaker, not for the caller's own errors."""
-        return getattr(error, "code", "") == "SP_OPEN" or _outcome(error) == native.SP_OUTCOME_FAILURE
-
-    def run(self, work: Callable[[], T], fallback: Callable[[Exception], T] | None = None) -> T:
-        try:
-            with self._permit():
-                return work()
-        except Exception as error:
-            if fallback is None or not self._answers(error):
-                raise
-            return fallback(error)
-
-    async def run_async(
-        self, work: Callable[[], Awaitable[T]], fallback: Callable[[Exception], Awaitable[T]] | None = None
-    ) -> T:
-        try:
-            with self._permit():
-                return await work()
-        except Exception as error:
-            if fallback is None or not self._answers(error):
-                raise
-            return await fallback(error)
-
-    @property
-    def name(self) -> str:
-        return native.breaker_name(self._native)
-
-    @property
-    def state(self) -> str:
-        return native.breaker_state_name(native.breaker_state(self._native))
-
-    @property
-    def failures(self) -> int:
-        return native.breaker_failures(self._native)
-
-    @property
-    def next_attempt(self) -> int:
-        """Milliseconds until a probe is let through."""
-        return native.breaker_next_attempt(self._native)
-
-    def report(self) -> dict[str, Any]:
-        return json_of(native.breaker_report(self._native))
-
-    def __repr__(self) -> str:
-        return f"<sugarperf.Breaker {self.name} {self.state}>"
 
 
 class Profiler:
@@ -178,6 +90,7 @@ class Base:
         self._closed = False
         self._cache = native.client_cache(self._native)
         self._root = native.ctx_new(None)
+        self._listening = native.ctx_new(self._root)  # of what waits for events, without end
         self.profiler = Profiler(self, native.client_profiler(self._native))
 
     @property
@@ -205,7 +118,12 @@ class Base:
 
     def breaker(self, name: str) -> Breaker:
         self._check()
-        return Breaker(native.client_breaker(self._native, name))
+        return Breaker(native.client_breaker_ref(self._native, name), self)
+
+    def policy(self, name: str) -> Policy:
+        """Deadline, retries, breaker, rate and concurrency as policy.<name>.… says."""
+        self._check()
+        return Policy(native.client_policy(self._native, name), self)
 
     def metrics(self, format: str = "prometheus") -> str:
         self._check()
