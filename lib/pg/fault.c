@@ -16,23 +16,74 @@ const char *sp__fault_code(const PGresult *res)
         return code ? code : "";
 }
 
-/* Whether PostgreSQL's messages of this class quote values of the statement rather than names of the schema. */
-static bool quotes_values(const char *code)
+/* What PostgreSQL's messages of a class of errors quote. */
+enum quotes { QUOTES_VALUES, QUOTES_SCHEMA, QUOTES_TEXT };
+
+static enum quotes quotes_of(const char *code)
 {
-        return strncmp(code, "22", 2) == 0 || strcmp(code, "42601") == 0 || strcmp(code, "42P02") == 0 ||
-               strncmp(code, "P0", 2) == 0 || strcmp(code, "01000") == 0;
+        static const struct {
+                const char *prefix;
+                enum quotes quotes;
+        } rows[] = {
+            /* Syntax errors also come from values that are parsed at run time. */
+            {"42601", QUOTES_VALUES},
+            {"42P02", QUOTES_VALUES},
+            /* Names: those that the statement writes, or values that are taken for names ($1::regclass). */
+            {"42", QUOTES_TEXT},
+            {"0A", QUOTES_TEXT},
+            {"3D", QUOTES_TEXT},
+            {"3F", QUOTES_TEXT},
+            /* Names of constraints, columns, roles, cursors; limits; what the server does. */
+            {"08", QUOTES_SCHEMA},
+            {"23", QUOTES_SCHEMA},
+            {"25", QUOTES_SCHEMA},
+            {"26", QUOTES_SCHEMA},
+            {"28", QUOTES_SCHEMA},
+            {"34", QUOTES_SCHEMA},
+            {"40", QUOTES_SCHEMA},
+            {"53", QUOTES_SCHEMA},
+            {"54", QUOTES_SCHEMA},
+            {"55", QUOTES_SCHEMA},
+            {"57", QUOTES_SCHEMA},
+        };
+
+        for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+                if (strncmp(code, rows[i].prefix, strlen(rows[i].prefix)) == 0)
+                        return rows[i].quotes;
+        }
+        /* Raised by functions and extensions, with codes of their own. */
+        return QUOTES_VALUES;
 }
 
 /* From the first quotation mark, or a colon that a value follows: the beginning tells what is wrong, the rest what with. */
-static void mask(char *text)
+static void mask(char *line)
 {
-        char *at = strpbrk(text, "\"'");
-        char *colon = strstr(text, ": ");
+        char *at = strpbrk(line, "\"'");
+        char *colon = strstr(line, ": ");
 
         if (colon && (!at || colon < at))
                 at = colon + 2;
-        if (at)
+        if (at && *at)
                 strcpy(at, "?");
+}
+
+/* From the first quoted word that the statement's text without its literals does not have. */
+static void mask_unknown(char *line, const char *text)
+{
+        for (char *at = strchr(line, '"'), *end; at; at = strchr(end + 1, '"')) {
+                bool known = false;
+
+                end = strchr(at + 1, '"');
+                if (end) {
+                        *end = 0;
+                        known = strcasestr(text, at + 1) != NULL;
+                        *end = '"';
+                }
+                if (!known) {
+                        strcpy(at, "?");
+                        return;
+                }
+        }
 }
 
 static sp_status status_of(const char *code)
@@ -51,17 +102,20 @@ static bool retryable(const char *code)
                strcmp(code, "57P03") == 0;
 }
 
-sp_error *sp__fault_of_result(const PGresult *res, const char *name, sp_status *status)
+sp_error *sp__fault_of_result(const PGresult *res, const sp_stmt *stmt, sp_status *status)
 {
         const char *primary = PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY), *code = sp__fault_code(res);
+        enum quotes quotes = quotes_of(code);
         char line[LINE_MAX_LEN];
         sp_error *error;
 
         snprintf(line, sizeof line, "%s", primary ? primary : "no message");
-        if (quotes_values(code))
+        if (quotes == QUOTES_VALUES)
                 mask(line);
+        else if (quotes == QUOTES_TEXT)
+                mask_unknown(line, stmt->sql.text);
         *status = status_of(code);
-        error = sp__error_new(*status, code, "statement \"%s\": %s", name, line);
+        error = sp__error_new(*status, code, "statement \"%s\": %s", stmt->name, line);
         if (*status == SP_SQL)
                 sp__error_set_retryable(error, retryable(code));
         return error;

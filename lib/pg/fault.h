@@ -3,11 +3,12 @@
 #ifndef SP_PG_FAULT_H
 #define SP_PG_FAULT_H
 
+#include "pg/stmt.h"
+
 #include <libpq-fe.h>
-#include <sugarperf/base.h>
 
 /** An error that a statement was answered with. `*status` is its status. NULL when out of memory. */
-sp_error *sp__fault_of_result(const PGresult *res, const char *name, sp_status *status);
+sp_error *sp__fault_of_result(const PGresult *res, const sp_stmt *stmt, sp_status *status);
 /** Why connecting failed; the connection's verbosity must be PQERRORS_VERBOSE, so that the SQLSTATE shows. */
 sp_error *sp__fault_of_connect(const PGconn *pg, const char *place, sp_status *status);
 /** The SQLSTATE of a result, "" where it has none. */

@@ -473,7 +473,7 @@ static void answer(struct sp__query *query, struct sp__batch *done)
         sp_error *error;
 
         if (unit->error) {
-                error = sp__fault_of_result(unit->error, query->stmt->name, &status);
+                error = sp__fault_of_result(unit->error, query->stmt, &status);
                 record(query, status);
                 sp__op_fail(&query->op, status, error, done);
                 return;

@@ -107,6 +107,14 @@ static bool take(PQconninfoOption *options, struct sp__target *target)
         return true;
 }
 
+/* An unescaped @ or / in a password makes the rest of it a host or a port, which libpq would quote. */
+static bool plausible(PQconninfoOption *options)
+{
+        const char *host = find(options, "host")->val, *port = find(options, "port")->val;
+
+        return !(host && *host != '/' && strpbrk(host, "@/ ")) && !(port && port[strspn(port, "0123456789,")]);
+}
+
 static PQconninfoOption *parse(const char *url)
 {
         char *message = NULL;
@@ -128,6 +136,13 @@ sp_status sp__target_new(const sp_config *config, const char *pool, struct sp__t
                     error, SP_INVALID,
                     "pool%s%s.url cannot be parsed: write postgresql://user:password@host:port/database?option=value",
                     pool ? "." : "", pool ? pool : "");
+        if (!plausible(options)) {
+                PQconninfoFree(options);
+                return sp__fail(
+                    error, SP_INVALID,
+                    "pool%s%s.url has no such host or port: in user and password write %%40 for @ and %%2F for /",
+                    pool ? "." : "", pool ? pool : "");
+        }
         fill_from(options, config, pool);
         good = fill_timeout(options, config, pool) && take(options, &target);
         PQconninfoFree(options);

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+/* No value of a statement appears in an error, and what helps to find the fault does. */
+#include "ways.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static sp_error *error_of(sp_pool *pool, const char *text, const char *param)
+{
+        sp_params *params = sp_params_new();
+        sp_stmt *stmt = stmt_of(text);
+        sp_error *error = NULL;
+        sp_result *result = NULL;
+
+        if (param)
+                sp_params_add_text(params, param, strlen(param));
+        if (sp_pool_query(pool, NULL, stmt, params, &result, &error) == SP_OK)
+                fail_msg("%s: no error", text);
+        sp_params_free(params);
+        sp_stmt_unref(stmt);
+        return error;
+}
+
+static void test_no_error_shows_a_literal_or_a_parameter(void **state)
+{
+        static const char *const texts[] = {
+            "SELECT %s::int4",
+            "SELECT %s::date",
+            "SELECT %s::uuid",
+            "SELECT %s::inet",
+            "SELECT %s::jsonb",
+            "SELECT %s::regclass",
+            "SELECT %s::regtype",
+            "SELECT %s::regrole",
+            "SELECT %s::regproc",
+            "SELECT %s::regconfig",
+            "SELECT %s::regnamespace",
+            "SELECT nextval(%s)",
+            "SELECT current_setting(%s)",
+            "SELECT has_table_privilege(%s, 'select')",
+            "SELECT to_tsquery('english', %s || ' &&& (')",
+            "SELECT 'x' ~ (%s || '[')",
+            "SELECT xmlparse(document %s)",
+            "SELECT format('%%I %%z', %s::text)",
+            "SELECT pg_read_file(%s)",
+            "SELECT (%s || '.a.b.c')::regclass",
+            "SELECT literal_raise(%s, 'P0001')",
+            "SELECT literal_raise(%s, 'U0001')",
+            "SELECT literal_raise(%s, 'XX000')",
+            "SELECT literal_raise(%s, '22000')",
+            "INSERT INTO literal_rows VALUES (%s)",
+            "INSERT INTO literal_rows VALUES (left(%s, 3)), (left(%s, 3))",
+        };
+        sp_pool *pool = pool_with(NULL);
+
+        run(&ways[0], pool, "DROP TABLE IF EXISTS literal_rows");
+        run(&ways[0], pool, "CREATE TABLE literal_rows (name varchar(3) UNIQUE CHECK (name <> 'hun'))");
+        run(&ways[0], pool,
+            "CREATE OR REPLACE FUNCTION literal_raise(v text, code text) RETURNS int LANGUAGE plpgsql AS "
+            "$$ BEGIN RAISE EXCEPTION 'refused: \"%\"', v USING ERRCODE = code; END $$");
+        for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+                char literal[160], param[160];
+
+                snprintf(literal, sizeof literal, texts[i], "'hunter2'", "'hunter2'");
+                snprintf(param, sizeof param, texts[i], "$1::text", "$1::text");
+                says(error_of(pool, literal, NULL), "statement", "hunter2");
+                says(error_of(pool, param, "hunter2"), "statement", "hunter2");
+        }
+        run(&ways[0], pool, "DROP TABLE literal_rows");
+        run(&ways[0], pool, "DROP FUNCTION literal_raise");
+        sp_pool_free(pool);
+}
+
+static void test_names_of_the_statement_are_told(void **state)
+{
+        static const struct {
+                const char *text, *says;
+        } cases[] = {
+            {"SELECT nowhere FROM pg_class", "\"nowhere\" does not exist"},
+            {"SELECT 1 FROM Missing_Table WHERE id = 'hunter2'", "\"missing_table\" does not exist"},
+            {"DROP TABLE missing_table", "\"missing_table\" does not exist"},
+            {"CREATE TABLE pg_catalog.pg_class (id int)", "\"pg_class\""},
+            {"SELECT missing_function('hunter2')", "missing_function(unknown) does not exist"},
+            {"INSERT INTO pg_class DEFAULT VALUES", "pg_class"},
+            {"SELECT 1/0", "division by zero"},
+        };
+        sp_pool *pool = pool_with(NULL);
+
+        for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+                says(error_of(pool, cases[i].text, NULL), cases[i].says, "hunter2");
+        sp_pool_free(pool);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+            cmocka_unit_test(test_no_error_shows_a_literal_or_a_parameter),
+            cmocka_unit_test(test_names_of_the_statement_are_told),
+        };
+
+        return cmocka_run_group_tests_name("literals", tests, NULL, NULL);
+}

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT */
+/* What is configured reaches libpq, the URL before the separate settings, and no secret reaches an error. */
+#include "pg/target.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+static sp_config *config_of(const char *const settings[])
+{
+        sp_config *config = sp_config_new();
+
+        for (size_t i = 0; settings[i]; i += 2)
+                assert_int_equal(sp_config_set(config, settings[i], settings[i + 1], NULL), SP_OK);
+        return config;
+}
+
+static void target_of(struct sp__target *target, const char *pool, const char *const settings[])
+{
+        sp_config *config = config_of(settings);
+
+        assert_int_equal(sp__target_new(config, pool, target, NULL), SP_OK);
+        sp_config_free(config);
+}
+
+static const char *value(const struct sp__target *target, const char *keyword)
+{
+        for (size_t i = 0; target->keywords[i]; i++) {
+                if (strcmp(target->keywords[i], keyword) == 0)
+                        return target->values[i];
+        }
+        return "none";
+}
+
+static void test_the_url_comes_before_separate_settings(void **state)
+{
+        struct sp__target target;
+
+        target_of(&target, NULL,
+                  (const char *[]){"pool.url", "postgresql://app:sec%40ret@db:6000/shop", "pool.host", "other",
+                                   "pool.user", "other", "pool.database", "other", NULL});
+        assert_string_equal(value(&target, "host"), "db");
+        assert_string_equal(value(&target, "port"), "6000");
+        assert_string_equal(value(&target, "user"), "app");
+        assert_string_equal(value(&target, "password"), "sec@ret");
+        assert_string_equal(value(&target, "dbname"), "shop");
+        assert_string_equal(target.place, "db:6000");
+        sp__target_free(&target);
+        target_of(
+            &target, NULL,
+            (const char *[]){"pool.url", "postgresql://db/shop", "pool.user", "app", "pool.password", "hunter2", NULL});
+        assert_string_equal(value(&target, "user"), "app");
+        assert_string_equal(value(&target, "password"), "hunter2");
+        assert_null(strstr(target.place, "hunter2"));
+        sp__target_free(&target);
+}
+
+static void test_separate_settings_are_enough(void **state)
+{
+        struct sp__target target;
+
+        target_of(&target, NULL,
+                  (const char *[]){"pool.host", "db", "pool.port", "7000", "pool.database", "shop", NULL});
+        assert_string_equal(value(&target, "host"), "db");
+        assert_string_equal(value(&target, "port"), "7000");
+        assert_string_equal(value(&target, "client_encoding"), "UTF8");
+        assert_string_equal(value(&target, "fallback_application_name"), "sugarperf");
+        sp__target_free(&target);
+        target_of(&target, NULL, (const char *[]){NULL});
+        assert_string_equal(target.place, "the local socket:5432");
+        sp__target_free(&target);
+}
+
+static void test_a_named_pool_has_its_own(void **state)
+{
+        const char *const settings[] = {
+            "pool.url", "postgresql://db/shop", "pool.orders.url", "postgresql://od", "pool.orders.user", "clerk",
+            NULL};
+        struct sp__target target;
+
+        target_of(&target, "orders", settings);
+        assert_string_equal(value(&target, "host"), "od");
+        assert_string_equal(value(&target, "user"), "clerk");
+        sp__target_free(&target);
+        target_of(&target, "other", settings);
+        assert_string_equal(value(&target, "host"), "db");
+        assert_string_equal(value(&target, "user"), "none");
+        sp__target_free(&target);
+}
+
+static void test_options_are_merged_with_the_time_limit(void **state)
+{
+        struct sp__target target;
+
+        target_of(&target, NULL,
+                  (const char *[]){"pool.url", "postgresql://db/shop?options=-c%20search_path%3Dshop",
+                                   "pool.statement_timeout", "3s", NULL});
+        assert_string_equal(value(&target, "options"), "-c statement_timeout=3000 -c search_path=shop");
+        sp__target_free(&target);
+        target_of(&target, NULL,
+                  (const char *[]){"pool.url", "postgresql://db/shop?options=-c%20statement_timeout%3D7", NULL});
+        assert_string_equal(value(&target, "options"), "-c statement_timeout=7");
+        sp__target_free(&target);
+}
+
+static void test_a_url_that_is_none_shows_nothing_of_itself(void **state)
+{
+        static const char *const urls[] = {
+            "postgresql://app:hunter2@db:port/x", "postgresql://app:hun@ter2@db/x",
+            "postgresql://app:hun/ter2@db/x",     "postgresql://app:hunter2@db/x%zz",
+            "postgresql://app:hunter2@[::1/x",    "postgresql://app:hun ter2 @db/x?=",
+        };
+
+        for (size_t i = 0; i < sizeof urls / sizeof *urls; i++) {
+                sp_config *config = config_of((const char *[]){"pool.url", urls[i], NULL});
+                struct sp__target target;
+                sp_error *error = NULL;
+
+                if (sp__target_new(config, NULL, &target, &error) == SP_OK) {
+                        fail_msg("%s: taken", urls[i]);
+                }
+                assert_int_equal(sp_error_status(error), SP_INVALID);
+                assert_non_null(strstr(sp_error_message(error), "pool.url"));
+                assert_null(strstr(sp_error_message(error), "hun"));
+                assert_null(strstr(sp_error_message(error), "ter2"));
+                sp_error_free(error);
+                sp_config_free(config);
+        }
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+            cmocka_unit_test(test_the_url_comes_before_separate_settings),
+            cmocka_unit_test(test_separate_settings_are_enough),
+            cmocka_unit_test(test_a_named_pool_has_its_own),
+            cmocka_unit_test(test_options_are_merged_with_the_time_limit),
+            cmocka_unit_test(test_a_url_that_is_none_shows_nothing_of_itself),
+        };
+
+        return cmocka_run_group_tests_name("target", tests, NULL, NULL);
+}
