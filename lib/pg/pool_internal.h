@@ -113,6 +113,13 @@ sp_status sp__query_submit(struct sp__query *query, sp_queue *queue, uint64_t ta
 sp_status sp__query_run(struct sp__query *query, struct sp__query **done, sp_error **error);
 /** The connection answered these units (or was lost): settles, retries, gives connections on. */
 void sp__query_ended(struct sp__conn *conn, struct sp__list *units);
+/**
+ * From now on the parameters are our own; false: out of memory. For a blocked caller's: the pool's lock is held and it is
+ * pending, so its parameters are there.
+ */
+bool sp__query_keep_params(struct sp__query *query);
+/** It does not count among its session's statements any more, and may be the last one that kept it. No lock held. */
+void sp__query_leave_session(struct sp__query *query);
 /** Ends it with an error of the pool's. */
 void sp__query_fail(struct sp__query *query, sp_status status, sp_error *error);
 /** Ends those that wait and whose patience ends by `now`. */

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: MIT */
+/* What becomes of a statement that its connection answered or lost: told once, or run again where that is safe and may help. */
+#include "core/error.h"
+#include "pg/fault.h"
+#include "pg/pool_internal.h"
+#include "pg/result.h"
+
+#include <string.h>
+
+enum { TRIES = 3 };
+
+/* What the server forgot or knows in another form is prepared anew, once it is certain that nothing ran. */
+static bool heal(struct sp__query *query, struct sp__conn *conn)
+{
+        const char *code = sp__fault_code(query->unit.error);
+
+        if (query->tries >= TRIES || sp__conn_in_transaction(conn) || query->stmt->flags & SP_STMT_UNNAMED)
+                return false;
+        if (strcmp(code, "26000") == 0) {
+                sp__conn_forget(conn, query->stmt);
+                return true;
+        }
+        if (strcmp(code, "42P05") == 0) {
+                /* Its name is a hash of its text: what stands there is the same statement. */
+                sp__conn_remember(conn, query->stmt);
+                return true;
+        }
+        if (strcmp(code, "0A000") != 0 ||
+            !strstr(PQresultErrorField(query->unit.error, PG_DIAG_MESSAGE_PRIMARY), "cached plan"))
+                return false;
+        /* The server still has the name: this connection is given up rather than the name reused. */
+        sp__lock(&conn->pool->lock);
+        conn->retire = true;
+        sp__unlock(&conn->pool->lock);
+        sp__conn_forget(conn, query->stmt);
+        return true;
+}
+
+static void record(const struct sp__query *query, sp_status status)
+{
+        const struct sp__unit *unit = &query->unit;
+        sp_pool *pool = query->pool;
+        struct sp__stmt_record record = {
+            .name = query->stmt->name, .text = query->stmt->sql.text, .status = status, .ctx = query->op.ctx};
+
+        atomic_fetch_add_explicit(&pool->counts.queries, 1, memory_order_relaxed);
+        if (status != SP_OK)
+                atomic_fetch_add_explicit(&pool->counts.errors, 1, memory_order_relaxed);
+        if (unit->sent_ns == 0)
+                return;
+        record.wait_ns = unit->sent_ns - query->born_ns;
+        if (unit->done_ns) {
+                record.execute_ns = unit->first_ns - unit->sent_ns;
+                record.fetch_ns = unit->done_ns - unit->first_ns;
+        } else {
+                record.execute_ns = sp__now() - unit->sent_ns;
+        }
+        sp__histogram_record(pool->wait_time, record.wait_ns);
+        if (pool->watcher.ran)
+                pool->watcher.ran(pool->watcher.arg, &record);
+}
+
+static void answer(struct sp__query *query, struct sp__batch *done)
+{
+        struct sp__unit *unit = &query->unit;
+        sp_status status = SP_OK;
+        sp_result *result;
+        sp_error *error;
+
+        if (unit->error) {
+                error = sp__fault_of_result(unit->error, query->stmt, &status);
+                record(query, status);
+                sp__op_fail(&query->op, status, error, done);
+                return;
+        }
+        record(query, SP_OK);
+        result = sp__result_new(unit->result);
+        unit->result = NULL;
+        if (result)
+                sp__op_yield(&query->op, SP__YIELD_RESULT, result, (void (*)(void *))sp_result_free, done);
+        else
+                sp__op_fail(&query->op, SP_NOMEM, NULL, done);
+}
+
+static void answer_lost(struct sp__query *query, struct sp__batch *done)
+{
+        const char *place = query->pool->target.place, *name = query->stmt->name;
+        const char *code = sp__fault_code(query->unit.error);
+        sp_status status = query->unit.unsent ? SP_UNAVAILABLE : SP_LOST;
+        sp_error *error;
+
+        if (query->unit.unsent)
+                error = sp__error_new(status, code,
+                                      "the connection to PostgreSQL at %s was lost before statement \"%s\" was sent",
+                                      place, name);
+        else
+                error = sp__error_new(
+                    status, code,
+                    "the connection to PostgreSQL at %s was lost while statement \"%s\" ran: its outcome is unknown",
+                    place, name);
+        sp__error_set_retryable(error, query->unit.unsent || sp__stmt_repeatable(query->stmt));
+        record(query, status);
+        sp__op_fail(&query->op, status, error, done);
+}
+
+/*
+ * Whether it may be sent once more: its connection was lost before it ran, or it may run twice. Connections that a restarted
+ * server left dead are found one by one.
+ */
+static bool again(const struct sp__query *query)
+{
+        bool unsent = query->unit.unsent;
+        int64_t limit = unsent ? TRIES + query->pool->limits.max : TRIES;
+
+        return !query->in_session && query->tries < limit && (unsent || sp__stmt_repeatable(query->stmt));
+}
+
+/* Makes ready for another try; not when it was ended meanwhile, or memory is short. */
+static bool prepare_retry(struct sp__query *query)
+{
+        bool ready;
+
+        sp__lock(&query->pool->lock);
+        ready = sp__op_pending(&query->op) && sp__query_keep_params(query);
+        if (ready)
+                query->conn = NULL;
+        sp__unlock(&query->pool->lock);
+        return ready;
+}
+
+static void unit_clear(struct sp__unit *unit)
+{
+        PQclear(unit->result);
+        PQclear(unit->error);
+        unit->result = unit->error = NULL;
+}
+
+/* true: it is to be started again; the connection's reference is kept for that. */
+static bool ended_one(struct sp__conn *conn, struct sp__query *query, struct sp__batch *done)
+{
+        struct sp__unit *unit = &query->unit;
+        bool answered = unit->done_ns != 0;
+
+        if (answered && !unit->error)
+                sp__stmt_learn(query->stmt, unit->done_ns - unit->began_ns);
+        if ((answered ? unit->error && heal(query, conn) : again(query)) && prepare_retry(query)) {
+                query->tries++;
+                atomic_fetch_add(&query->pool->counts.retries, 1);
+                return true;
+        }
+        if (answered)
+                answer(query, done);
+        else
+                answer_lost(query, done);
+        return false;
+}
+
+/* The connection no longer runs it. A cancel request that came too late may hit what comes next. The pool's lock is held. */
+static void release(struct sp__conn *conn, struct sp__query *query)
+{
+        bool hit = query->unit.done_ns && strcmp(sp__fault_code(query->unit.error), "57014") == 0;
+
+        if (conn->cancelled && !hit && !query->unit.unsent)
+                conn->retire = true;
+        if (!query->unit.unsent)
+                conn->cancelled = false;
+        query->conn = NULL;
+}
+
+/* A lane whose answers leave a transaction open is not one any more. The pool's lock is held. */
+static void check_lane(struct sp__conn *conn)
+{
+        if (!conn->lane || !sp__conn_in_transaction(conn))
+                return;
+        conn->retire = true;
+        sp__pool_unlist(conn->pool, conn);
+}
+
+static struct sp__query *query_at(struct sp__list *link)
+{
+        return SP__OF(SP__OF(link, struct sp__unit, link), struct sp__query, unit);
+}
+
+/* The pool's part, in one turn of its lock. */
+static void account(struct sp__conn *conn, struct sp__list *units, struct sp__list *retries, uint32_t count)
+{
+        sp_pool *pool = conn->pool;
+        bool close, waited_for;
+
+        sp__lock(&pool->lock);
+        SP__EACH(units, at, after)
+        release(conn, query_at(at));
+        SP__EACH(retries, again_at, again_after)
+        release(conn, query_at(again_at));
+        check_lane(conn);
+        close = sp__pool_settle(conn, count);
+        waited_for = pool->waiters > 0;
+        sp__unlock(&pool->lock);
+        if (close)
+                sp__conn_close(conn);
+        if (waited_for)
+                sp__pool_dispatch(pool);
+}
+
+static void retry(struct sp__query *query)
+{
+        unit_clear(&query->unit);
+        sp__query_start(query);
+        sp__op_unref(&query->op);
+}
+
+void sp__query_ended(struct sp__conn *conn, struct sp__list *units)
+{
+        struct sp__list retries, finished, *link;
+        struct sp__batch done;
+        uint32_t count = 0;
+
+        sp__batch_init(&done);
+        sp__list_init(&retries);
+        sp__list_init(&finished);
+        for (; (link = sp__list_pop(units)); count++) {
+                struct sp__unit *unit = SP__OF(link, struct sp__unit, link);
+
+                if (!unit->stmt)
+                        sp__session_cleaned(conn, unit);
+                else
+                        sp__list_push(ended_one(conn, query_at(link), &done) ? &retries : &finished, link);
+        }
+        /* Connections are given on before callers are told: a caller that asks again finds one free. */
+        account(conn, &finished, &retries, count);
+        sp__batch_deliver(&done);
+        while ((link = sp__list_pop(&retries)))
+                retry(query_at(link));
+        while ((link = sp__list_pop(&finished))) {
+                sp__query_leave_session(query_at(link));
+                sp__op_unref(&query_at(link)->op);
+        }
+}
