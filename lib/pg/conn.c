@@ -120,12 +120,12 @@ void sp__conn_open(struct sp__conn *conn)
 }
 
 /* Whether the server closed it, or said goodbye, while nobody looked. The port's lock is held. */
-static bool stands(struct sp__conn *conn)
+static bool stands(struct sp__conn *conn, int64_t now)
 {
         struct pollfd fd = {.fd = conn->port.fd, .events = POLLIN};
 
         if (!sp__list_empty(&conn->flights) || conn->port.driver == SP__DRIVER_ENGINE ||
-            sp__now() - conn->last_ns < DOUBT_NS)
+            now - conn->last_ns < DOUBT_NS)
                 return true;
         /* A goodbye comes before the end of the stream, and may be all that is there yet. */
         while (poll(&fd, 1, 0) != 0) {
@@ -153,7 +153,7 @@ void sp__conn_send(struct sp__conn *conn, struct sp__unit *unit, const sp_params
                 conn_after(port);
                 return;
         }
-        if (!stands(conn)) {
+        if (!stands(conn, unit->sent_ns)) {
                 unit->unsent = true;
                 conn->lost = true;
         }

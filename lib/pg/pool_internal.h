@@ -118,7 +118,7 @@ void sp__query_ended(struct sp__conn *conn, struct sp__list *units);
  * pending, so its parameters are there.
  */
 bool sp__query_keep_params(struct sp__query *query);
-/** It does not count among its session's statements any more, and may be the last one that kept it. No lock held. */
+/** Gives up its reference to the session that it ran in, perhaps the last one. No lock held. */
 void sp__query_leave_session(struct sp__query *query);
 /** Ends it with an error of the pool's. */
 void sp__query_fail(struct sp__query *query, sp_status status, sp_error *error);

@@ -202,7 +202,7 @@ void sp__pool_unlist(sp_pool *pool, struct sp__conn *conn)
 
 bool sp__pool_rest(sp_pool *pool, struct sp__conn *conn)
 {
-        int64_t now = sp__now();
+        int64_t now = sp__now_coarse();
 
         conn->alone = false;
         conn->idle_since = now;
