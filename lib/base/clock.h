@@ -28,6 +28,14 @@ static inline int64_t sp__now_coarse(void)
         return at.tv_sec * SP__SECOND + at.tv_nsec;
 }
 
+/** Now as far as `deadline` is concerned: the cheap clock, but near to it the exact one. */
+static inline int64_t sp__now_for(int64_t deadline)
+{
+        int64_t now = sp__now_coarse();
+
+        return deadline - now < 10 * SP__MS ? sp__now() : now;
+}
+
 /** `clock` NULL: the system's. */
 int64_t sp__clock_now(const sp_clock *clock);
 /** At most a tick of the kernel (10 ms at 100 Hz) behind the above; 6 ns. */

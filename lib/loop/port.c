@@ -247,7 +247,7 @@ static void poll_for(sp__op *op, struct pollfd fds[2])
         sp__unlock(&op->wait_lock);
         if (news)
                 return;
-        poll(fds, 2, sp__poll_ms(sp__now_coarse(), op->deadline));
+        poll(fds, 2, sp__poll_ms(sp__now_for(op->deadline), op->deadline));
         sp__lock(&op->wait_lock);
         op->polls = -1;
         sp__unlock(&op->wait_lock);
@@ -322,7 +322,7 @@ void sp__op_wait(sp__op *op)
                         /* Settled by us, or by one who is about to tell us: no reason to keep a token. */
                         sp__op_leave(op);
                         sleep_until_poked(op, SP__FOREVER);
-                } else if (op->deadline != SP__FOREVER && sp__now_coarse() >= op->deadline) {
+                } else if (op->deadline != SP__FOREVER && sp__now_for(op->deadline) >= op->deadline) {
                         late = true;
                         op->kind->cancel(op, SP_TIMEOUT);
                 } else if (!port || !drive(port, op)) {

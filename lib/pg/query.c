@@ -309,7 +309,8 @@ void sp__query_start(struct sp__query *query)
 
         sp__lock(&pool->lock);
         /* Past its deadline it is not sent: whoever minds the time ends it. */
-        if (sp__op_pending(&query->op) && (query->op.deadline == SP__FOREVER || sp__now_coarse() < query->op.deadline)) {
+        if (sp__op_pending(&query->op) &&
+            (query->op.deadline == SP__FOREVER || sp__now_for(query->op.deadline) < query->op.deadline)) {
                 caller = caller_of(query);
                 sp__op_leave(caller);
                 placed = place(query, &conn, &refused);
