@@ -76,6 +76,36 @@ class Context:
             return command, (('SUGARPERF_BUILD', self.build),)
         return self.side(name, make)
 
+    def made(self, name, need):
+        """A peer that `./run bench` put into the build where `need` is installed."""
+        path = os.path.join(self.build, 'peers', name)
+        if not os.path.exists(path):
+            raise Missing(f'{need} is missing' if not shutil.which(need) else f'{name} could not be built')
+        return path
+
+    def gobreaker(self, name, *arguments):
+        return self.side(name, lambda: ((self.made('gobreaker', 'go'), *self.span(), *map(str, arguments)),))
+
+    def resilience4j(self, name, *arguments):
+        def make():
+            classes = os.path.join(self.made('resilience4j', 'mvn'), '*')
+            source = os.path.join(HERE, 'peers', 'resilience4j', 'Bench.java')
+            return (('java', '-cp', classes, source, *self.span(WARMUP_NODE), *map(str, arguments)),)
+        return self.side(name, make)
+
+    def python_side(self, name, ours, *arguments):
+        """peers/side.py with the binding of the build, or with pybreaker."""
+        def make():
+            program = '/usr/bin/python3' if os.access('/usr/bin/python3', os.X_OK) else sys.executable
+            if ours and not os.path.exists(os.path.join(self.build, 'bindings', 'python', 'native.py')):
+                raise Missing('the Python binding is not built: -Dbindings=true')
+            package = os.path.join(HERE, '..', '..', 'bindings', 'python')
+            environment = (('SUGARPERF_BUILD', self.build), ('SUGARPERF_PACKAGE', package),
+                           ('PYBREAKER', '' if ours else self.made('pybreaker', 'python3')))
+            script = os.path.join(HERE, 'peers', 'side.py')
+            return (program, script, *self.span(), '--ours', str(int(ours)), *map(str, arguments)), environment
+        return self.side(name, make)
+
     def items(self):
         """bench_items(id, title): once a run, vacuumed, wholly in shared buffers."""
         if 'items' in self.done:

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: MIT
+'use strict';
+const { Breaker } = require('../../../bindings/node');
+const { main } = require('./driver.js');
+
+const BATCH = 200;
+const work = () => 1;
+
+main(async ({ mode }) => {
+    const breaker = Breaker.create({ 'breaker.failure_rate': 50 });
+
+    if (mode === 'reject')
+        breaker.force('OPEN');
+    return {
+        batch: BATCH,
+        async step() {
+            for (let i = 0; i < BATCH; i++)
+                await breaker.run(work, 0);
+        },
+        close() {},
+    };
+});
