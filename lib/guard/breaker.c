@@ -46,10 +46,11 @@ static void parts_free(sp_breaker *breaker)
 sp_status sp__breaker_new(const sp_config *config, const char *instance, const char *name, sp_clock *clock,
                           sp_breaker **out, sp_error **error)
 {
-        sp_breaker *breaker = calloc(1, sizeof *breaker);
+        sp_breaker *breaker = aligned_alloc(_Alignof(sp_breaker), sizeof *breaker);
 
         if (!breaker)
                 return sp__fail(error, SP_NOMEM, "out of memory");
+        memset(breaker, 0, sizeof *breaker);
         breaker->name = strdup(name);
         if (parts_new(breaker, config, instance) != SP_OK) {
                 parts_free(breaker);

@@ -37,22 +37,24 @@ struct sp_breaker {
         _Atomic int64_t shut;     /* no call passes before it; 0: look under the lock. Written under the lock */
         _Atomic int64_t rejected; /* written by any thread */
 
-        sp__mutex lock; /* all that follows */
+        /* All that follows. What every call touches comes first, in few cache lines: threads hand them to one another. */
+        _Alignas(64) sp__mutex lock;
         int state;
-        int64_t failures;    /* in a row */
-        int64_t until;       /* OPEN: when a probe may go */
-        int64_t opened;      /* times in a row that it opened without closing between */
         int64_t flying;      /* permits of this state without a result */
         uint64_t generation; /* the first permit of this state */
-        int64_t good, bad;   /* HALF_OPEN: probes that came back */
-        struct sp__probe *probes;
+        int64_t failures;    /* in a row */
         struct sp__change change;
-        int64_t calls[SP_OUTCOME_IGNORED + 1];
         struct sp__window window; /* there where a rate is judged */
+        int64_t calls[SP_OUTCOME_IGNORED + 1];
+        struct sp__permits permits;
+
+        int64_t until;     /* OPEN: when a probe may go */
+        int64_t opened;    /* times in a row that it opened without closing between */
+        int64_t good, bad; /* HALF_OPEN: probes that came back */
+        struct sp__probe *probes;
         struct sp__random random;
         int64_t used; /* when the registry last saw its calls move */
         int64_t used_calls;
-        struct sp__permits permits;
 };
 
 /** A child has one thread, and a lock that another one held at the fork: it reads without, and changes nothing. */

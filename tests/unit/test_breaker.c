@@ -409,6 +409,46 @@ static void test_it_opens_and_probes_on_the_system_s_clock(void **state)
         sp_breaker_unref(breaker);
 }
 
+static atomic_long allocations;
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__real_realloc(void *data, size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_realloc(void *data, size_t size);
+
+void *__wrap_malloc(size_t size)
+{
+        atomic_fetch_add(&allocations, 1);
+        return __real_malloc(size);
+}
+
+void *__wrap_calloc(size_t count, size_t size)
+{
+        atomic_fetch_add(&allocations, 1);
+        return __real_calloc(count, size);
+}
+
+void *__wrap_realloc(void *data, size_t size)
+{
+        atomic_fetch_add(&allocations, 1);
+        return __real_realloc(data, size);
+}
+
+/* Also across changes of state, as long as nobody watches. */
+static void test_calls_allocate_nothing(void **state)
+{
+        struct rig rig = rig_new_with((const char *const[]){"failure_rate", "50", "slow_rate", "50", "minimum", "10",
+                                                            "window", "time", "window_time", "1s", NULL});
+        long before = atomic_load(&allocations);
+
+        play(&rig, "1000*sszi5 fffff O 1000*! 99 s C a r 10*z O 99 f O");
+        assert_int_equal(atomic_load(&allocations), before);
+        rig_free(&rig);
+        assert_true(before > 0);
+}
+
 /* Exit status of the child: how many of its checks failed. */
 static int child_checks(struct rig *rig)
 {
@@ -457,6 +497,7 @@ int main(void)
             cmocka_unit_test(test_stats_show_counts_and_rates),
             cmocka_unit_test(test_a_state_that_is_none_is_refused),
             cmocka_unit_test(test_it_opens_and_probes_on_the_system_s_clock),
+            cmocka_unit_test(test_calls_allocate_nothing),
             cmocka_unit_test(test_a_child_of_a_fork_is_refused),
         };
 

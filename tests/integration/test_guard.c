@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: MIT */
+/* Breakers and policies of a client: by name, built in before pool and Redis, dropped when they rest. */
+#include <sugarperf/sugarperf.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+static sp_client *client_of(const char *const settings[])
+{
+        sp_config *config = sp_config_new();
+        sp_client *client = NULL;
+
+        assert_int_equal(sp_config_env(config, NULL), SP_OK);
+        for (size_t i = 0; settings[i]; i += 2)
+                assert_int_equal(sp_config_set(config, settings[i], settings[i + 1], NULL), SP_OK);
+        assert_int_equal(sp_client_new(config, &client, NULL), SP_OK);
+        sp_config_free(config);
+        return client;
+}
+
+static bool shows(sp_client *client, const char *text)
+{
+        sp_value *page = NULL;
+        size_t len;
+        bool found;
+
+        assert_int_equal(sp_metrics_text(sp_client_metrics(client), SP_METRICS_PROMETHEUS, &page), SP_OK);
+        found = strstr(sp_value_data(page, &len), text) != NULL;
+        sp_value_unref(page);
+        return found;
+}
+
+static sp_status ask(sp_client *client, const char *text, sp_error **error)
+{
+        sp_result *result = NULL;
+        sp_stmt *stmt = NULL;
+        sp_status status;
+
+        assert_int_equal(sp_stmt_new(NULL, text, strlen(text), 0, &stmt, NULL), SP_OK);
+        status = sp_pool_query(sp_client_pool(client, NULL), NULL, stmt, NULL, &result, error);
+        sp_result_free(result);
+        sp_stmt_unref(stmt);
+        return status;
+}
+
+/* The name of the built-in breaker that begins so, from the page of metrics. */
+static sp_breaker *built_in(sp_client *client, const char *begins)
+{
+        char label[64], name[256];
+        sp_value *page = NULL;
+        const char *at;
+        size_t len;
+
+        snprintf(label, sizeof label, "{name=\"%s", begins);
+        assert_int_equal(sp_metrics_text(sp_client_metrics(client), SP_METRICS_PROMETHEUS, &page), SP_OK);
+        at = strstr(sp_value_data(page, &len), label);
+        assert_non_null(at);
+        at += strlen("{name=\"");
+        snprintf(name, sizeof name, "%.*s", (int)strcspn(at, "\""), at);
+        sp_value_unref(page);
+        return sp_client_breaker(client, name);
+}
+
+static void test_a_pool_s_breaker_counts_what_the_server_answers(void **state)
+{
+        sp_client *client =
+            client_of((const char *const[]){"pool.breaker", "true", "breaker.pool.failures", "3", NULL});
+        sp_breaker *breaker = built_in(client, "pool@");
+        sp_error *error = NULL;
+        sp_value *health = NULL;
+
+        assert_int_equal(ask(client, "SELECT 1", NULL), SP_OK);
+        assert_int_equal(ask(client, "SELECT 1/0", NULL), SP_SQL);
+        assert_int_equal(sp_breaker_calls(breaker, SP_OUTCOME_SUCCESS), 1);
+        assert_int_equal(sp_breaker_calls(breaker, SP_OUTCOME_IGNORED), 1);
+        sp_breaker_force(breaker, SP_BREAKER_FORCED_OPEN);
+        assert_int_equal(ask(client, "SELECT 1", &error), SP_OPEN);
+        assert_non_null(strstr(sp_error_message(error), "circuit breaker \"pool@"));
+        sp_error_free(error);
+        assert_int_equal(sp_pool_health(sp_client_pool(client, NULL), NULL, &health), SP_OK);
+        sp_value_unref(health);
+        sp_breaker_reset(breaker);
+        assert_int_equal(ask(client, "SELECT 1", NULL), SP_OK);
+        assert_int_equal(sp_breaker_in_flight(breaker), 0);
+        sp_client_free(client);
+}
+
+static void test_a_session_goes_on_while_the_breaker_is_open(void **state)
+{
+        sp_client *client = client_of((const char *const[]){"pool.breaker", "true", NULL});
+        sp_breaker *breaker = built_in(client, "pool@");
+        sp_session *session = NULL;
+        sp_result *result = NULL;
+        sp_stmt *stmt = NULL;
+
+        assert_int_equal(sp_stmt_new(NULL, "SELECT 1", 8, 0, &stmt, NULL), SP_OK);
+        assert_int_equal(sp_pool_acquire(sp_client_pool(client, NULL), NULL, &session, NULL), SP_OK);
+        sp_breaker_force(breaker, SP_BREAKER_FORCED_OPEN);
+        assert_int_equal(sp_session_query(session, NULL, stmt, NULL, &result, NULL), SP_OK);
+        sp_result_free(result);
+        sp_session_release(session);
+        session = NULL;
+        assert_int_equal(sp_pool_acquire(sp_client_pool(client, NULL), NULL, &session, NULL), SP_OPEN);
+        assert_int_equal(sp_breaker_in_flight(breaker), 0);
+        sp_stmt_unref(stmt);
+        sp_client_free(client);
+}
+
+static void test_an_open_breaker_of_redis_is_an_outage_of_redis(void **state)
+{
+        sp_client *client = client_of((const char *const[]){"redis.breaker", "true", NULL});
+        sp_breaker *breaker = built_in(client, "redis@");
+        sp_cache *cache = sp_client_cache(client);
+        sp_lookup *found = NULL;
+        sp_lease *lease;
+
+        sp_breaker_force(breaker, SP_BREAKER_FORCED_OPEN);
+        assert_int_equal(sp_cache_lookup(cache, NULL, "guard:a", 7, &found, NULL), SP_OK);
+        assert_int_equal(sp_lookup_state(found), SP_LOOKUP_LEASE);
+        lease = sp_lookup_take_lease(found);
+        sp_lease_release(lease);
+        sp_lookup_free(found);
+        assert_true(sp_breaker_rejected(breaker) > 0);
+        sp_breaker_reset(breaker);
+        found = NULL;
+        assert_int_equal(sp_cache_lookup(cache, NULL, "guard:b", 7, &found, NULL), SP_OK);
+        sp_lease_release(sp_lookup_take_lease(found));
+        sp_lookup_free(found);
+        assert_true(sp_breaker_calls(breaker, SP_OUTCOME_SUCCESS) > 0);
+        assert_int_equal(sp_breaker_failures(breaker), 0);
+        sp_client_free(client);
+}
+
+static void test_off_as_they_come(void **state)
+{
+        sp_client *client = client_of((const char *const[]){NULL});
+
+        assert_int_equal(ask(client, "SELECT 1", NULL), SP_OK);
+        assert_false(shows(client, "sugarperf_circuitbreaker_"));
+        sp_client_free(client);
+}
+
+static void test_one_name_is_one_breaker(void **state)
+{
+        sp_client *client = client_of((const char *const[]){"breaker.pay.failures", "1", NULL});
+        sp_breaker *breaker = sp_client_breaker(client, "pay"), *held = sp_client_breaker_ref(client, "pay");
+        uint64_t permit;
+
+        assert_ptr_equal(breaker, held);
+        assert_ptr_not_equal(breaker, sp_client_breaker(client, "other"));
+        assert_int_equal(sp_breaker_acquire(held, &permit), SP_OK);
+        sp_breaker_record(held, permit, SP_OUTCOME_FAILURE, 1);
+        assert_int_equal(sp_breaker_state(breaker), SP_BREAKER_OPEN);
+        assert_true(shows(client, "sugarperf_circuitbreaker_state{name=\"pay\",state=\"open\"} 1"));
+        sp_breaker_unref(held);
+        assert_null(sp_client_breaker(client, NULL));
+        sp_client_free(client);
+}
+
+/* One is looked at at each scrape: it rests when a scrape finds it as the last one did, `breaker.idle` later. */
+static void scrape_until_gone(sp_client *client, const char *text)
+{
+        while (shows(client, text)) {}
+}
+
+static void test_those_that_rest_are_dropped_with_their_metrics(void **state)
+{
+        sp_client *client = client_of((const char *const[]){"breaker.idle", "20ms", NULL});
+        sp_breaker *held = sp_client_breaker_ref(client, "tenant-1"), *kept = sp_client_breaker(client, "kept");
+        uint64_t permit;
+
+        sp_breaker_unref(sp_client_breaker_ref(client, "tenant-2"));
+        scrape_until_gone(client, "name=\"tenant-2\"");
+        scrape_until_gone(client, "name=\"tenant-1\"");
+        scrape_until_gone(client, "name=\"kept\"");
+        assert_ptr_equal(sp_client_breaker(client, "kept"), kept);
+        assert_int_equal(sp_breaker_acquire(kept, &permit), SP_OK);
+        assert_true(shows(client, "name=\"kept\""));
+        sp_breaker_record(kept, permit, SP_OUTCOME_SUCCESS, 1);
+        assert_ptr_equal(sp_client_breaker_ref(client, "tenant-1"), held);
+        sp_breaker_unref(held);
+        sp_breaker_unref(held);
+        sp_client_free(client);
+}
+
+static void test_a_policy_has_the_breaker_that_it_names(void **state)
+{
+        sp_client *client = client_of((const char *const[]){"policy.pay.breaker", "pay", "breaker.pay.failures", "1",
+                                                            "policy.pay.attempts", "3", NULL});
+        sp_policy *policy = sp_client_policy(client, "pay");
+        sp_call *call = NULL;
+
+        assert_ptr_equal(policy, sp_client_policy(client, "pay"));
+        assert_int_equal(sp_call_new(policy, NULL, &call, NULL), SP_OK);
+        assert_int_equal(sp_call_enter(call, NULL), SP_OK);
+        assert_true(sp_call_leave(call, SP_OUTCOME_FAILURE, true));
+        assert_int_equal(sp_breaker_state(sp_client_breaker(client, "pay")), SP_BREAKER_OPEN);
+        assert_int_equal(sp_call_enter(call, NULL), SP_OPEN);
+        sp_call_free(call);
+        assert_true(shows(client, "sugarperf_policy_events_total{name=\"pay\",event=\"open\"} 1"));
+        sp_client_close(client);
+        assert_null(sp_client_policy(client, "another"));
+        assert_int_equal(sp_call_new(policy, NULL, &call, NULL), SP_OK);
+        assert_int_equal(sp_call_enter(call, NULL), SP_CLOSED);
+        sp_call_free(call);
+        sp_client_free(client);
+}
+
+static void test_closing_wakes_those_who_wait_and_lets_those_inside_leave(void **state)
+{
+        sp_client *client =
+            client_of((const char *const[]){"policy.one.concurrency", "1", "policy.one.waiting", "9", NULL});
+        sp_policy *policy = sp_client_policy(client, "one");
+        sp_call *inside = NULL, *waiting = NULL;
+        sp_completion *got = NULL;
+        sp_queue *queue = NULL;
+
+        assert_int_equal(sp_queue_new(0, &queue), SP_OK);
+        assert_int_equal(sp_call_new(policy, NULL, &inside, NULL), SP_OK);
+        assert_int_equal(sp_call_new(policy, NULL, &waiting, NULL), SP_OK);
+        assert_int_equal(sp_call_enter(inside, NULL), SP_OK);
+        assert_int_equal(sp_call_enter_async(waiting, queue, 5), SP_OK);
+        sp_client_close(client);
+        assert_int_equal(sp_queue_wait(queue, &got, 1, 10000), 1);
+        assert_int_equal(sp_completion_status(got), SP_CLOSED);
+        sp_completion_free(got);
+        sp_client_free(client);
+        /* A call outlives its client. */
+        assert_false(sp_call_leave(inside, SP_OUTCOME_SUCCESS, false));
+        sp_call_free(inside);
+        sp_call_free(waiting);
+        sp_queue_free(queue);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+            cmocka_unit_test(test_a_pool_s_breaker_counts_what_the_server_answers),
+            cmocka_unit_test(test_a_session_goes_on_while_the_breaker_is_open),
+            cmocka_unit_test(test_an_open_breaker_of_redis_is_an_outage_of_redis),
+            cmocka_unit_test(test_off_as_they_come),
+            cmocka_unit_test(test_one_name_is_one_breaker),
+            cmocka_unit_test(test_those_that_rest_are_dropped_with_their_metrics),
+            cmocka_unit_test(test_a_policy_has_the_breaker_that_it_names),
+            cmocka_unit_test(test_closing_wakes_those_who_wait_and_lets_those_inside_leave),
+        };
+
+        return cmocka_run_group_tests_name("guard", tests, NULL, NULL);
+}
