@@ -186,7 +186,7 @@ void sp__op_poke(sp__op *op)
         if (!op->waits)
                 return;
         sp__lock(&op->wait_lock);
-        op->poked = true;
+        atomic_store(&op->poked, true);
         wake(op);
         sp__unlock(&op->wait_lock);
 }

@@ -71,7 +71,7 @@ struct sp_completion {
         sp__cond wait_cond;
         bool waits;                /* set before it is shared */
         atomic_bool done;          /* told; set under wait_lock, read anywhere */
-        bool poked;                /* wait_lock: look again, something moved */
+        atomic_bool poked;         /* look again, something moved; set under wait_lock */
         int polls;                 /* wait_lock: the eventfd that wakes its thread from poll(), -1: it is not there */
         struct sp__list port_link; /* among those who could drive; the lock of `port` */
         _Atomic(struct sp__port *) port; /* where its answer is awaited, NULL: nowhere; that one's lock */

@@ -228,12 +228,9 @@ void sp__port_event(struct sp__port *port, uint32_t events)
 /* Whether it was told. What moves from here on shows as a poke. */
 static bool look(sp__op *op)
 {
-        if (atomic_load(&op->done))
-                return true;
-        sp__lock(&op->wait_lock);
-        op->poked = false;
-        sp__unlock(&op->wait_lock);
-        return false;
+        if (atomic_load(&op->poked))
+                atomic_store(&op->poked, false);
+        return atomic_load(&op->done);
 }
 
 /* Until one of them is ready, its deadline passed, or it was told or poked. */
