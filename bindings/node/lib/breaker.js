@@ -91,7 +91,10 @@ class Breaker {
         let value;
 
         try {
-            value = await work();
+            value = work();
+            /* What is there already needs no turn of the loop. */
+            if (typeof value?.then === 'function')
+                value = await value;
         } catch (error) {
             return this.#failed(error, permit, start, fallback);
         }
