@@ -43,6 +43,9 @@ class Bench(unittest.TestCase):
     def test_a_hit_in_process_against_its_budget(self):
         self.measured('cache', '--case', 'in-process hit')
 
+    def test_a_breaker_against_its_budget(self):
+        self.measured('guard', '--case', 'refusal, 1 thread')
+
     def test_node_is_measured_or_says_what_is_missing(self):
         for row in self.rows('bindings'):
             self.assertTrue(row['met'] is not None or 'missing' in row['why'] or 'not built' in row['why'], row)
