@@ -20,6 +20,8 @@ static void forget(struct sp__mirror *mirror)
 {
         mirror->known = false;
         mirror->wait_n = 0;
+        /* Own acknowledgements go with the rest: a proof from before them must not bring back what they ended. */
+        mirror->unplaced = mirror->own_n;
         atomic_store(&mirror->live_until, -1);
         sp__tagmap_clear(&mirror->last);
         changed(mirror);
@@ -214,6 +216,9 @@ static enum sp__proven prove(struct sp__mirror *mirror, const struct sp__proof *
         if (!mirror->streaming || mirror->stream != proof->stream || proof->own < mirror->unplaced)
                 return SP__IGNORED;
         if (!mirror->known || mirror->e != e) {
+                /* An answer of an epoch that is over: what this process ended since would be as it was. */
+                if (proof->own < mirror->own_n)
+                        return SP__IGNORED;
                 reset(mirror, e, n);
         } else if (proof->known && proof->e == e && n < proof->seen) {
                 forget(mirror);

@@ -62,7 +62,7 @@ struct sp__mirror {
         int64_t wait_since;
 
         uint64_t own_n;
-        uint64_t unplaced; /* own_n when an acknowledgement came last that the mirror has no place for */
+        uint64_t unplaced; /* own_n when acknowledgements were forgotten, or came and found no place */
         uint64_t own_c0;
         struct sp__tagmap own;
         struct sp__tagmap owed; /* tags whose invalidation Redis has not acknowledged: no entry under them is fresh */

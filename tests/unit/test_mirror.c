@@ -205,6 +205,47 @@ static void test_fresh_means_fresh_under_random_events(void **state)
         assert_true(fresh > 10000);
 }
 
+/* A stream may still tell of an epoch that a proof has already left behind. */
+static void test_an_older_epoch_in_the_stream_does_not_undo_an_own_acknowledgement(void **state)
+{
+        enum { OLD = 10, NEW = 11, TAG = 7, OTHER = 8 };
+        struct sp__mirror mirror;
+        struct sp__proof first, early;
+        uint64_t tag = TAG, other = OTHER, version;
+
+        sp__mirror_init(&mirror, true, 3600 * SP__SECOND);
+        sp__mirror_up(&mirror);
+        assert_true(sp__mirror_ask(&mirror, &first));
+        assert_int_equal(sp__mirror_prove(&mirror, &first, NEW, 7), SP__PROVEN);
+        assert_true(sp__mirror_ask(&mirror, &early));
+        assert_true(sp__mirror_acknowledge(&mirror, NEW, 8, &tag, 1));
+        sp__mirror_hear(&mirror, OLD, 6, &other, 1);
+        sp__mirror_hear(&mirror, NEW, 7, &other, 1);
+        assert_int_equal(sp__mirror_prove(&mirror, &early, NEW, 7), SP__IGNORED);
+        assert_int_not_equal(sp__mirror_check(&mirror, NEW, 7, &tag, 1, &version), SP__FRESH);
+        sp__mirror_destroy(&mirror);
+}
+
+static void test_a_late_answer_of_an_older_epoch_does_not_undo_an_own_acknowledgement(void **state)
+{
+        enum { OLD = 10, NEW = 11, TAG = 7 };
+        struct sp__mirror mirror;
+        struct sp__proof first, second, late;
+        uint64_t tag = TAG, version;
+
+        sp__mirror_init(&mirror, true, 3600 * SP__SECOND);
+        sp__mirror_up(&mirror);
+        assert_true(sp__mirror_ask(&mirror, &first));
+        assert_int_equal(sp__mirror_prove(&mirror, &first, OLD, 5), SP__PROVEN);
+        assert_true(sp__mirror_ask(&mirror, &late));
+        assert_true(sp__mirror_ask(&mirror, &second));
+        assert_int_equal(sp__mirror_prove(&mirror, &second, NEW, 0), SP__PROVEN);
+        assert_true(sp__mirror_acknowledge(&mirror, NEW, 1, &tag, 1));
+        assert_int_equal(sp__mirror_prove(&mirror, &late, OLD, 5), SP__IGNORED);
+        assert_int_not_equal(sp__mirror_check(&mirror, OLD, 5, &tag, 1, &version), SP__FRESH);
+        sp__mirror_destroy(&mirror);
+}
+
 static void test_what_is_owed_is_not_fresh_until_it_is_paid(void **state)
 {
         struct sp__mirror mirror;
@@ -275,6 +316,8 @@ int main(void)
 {
         static const struct CMUnitTest tests[] = {
             cmocka_unit_test(test_fresh_means_fresh_under_random_events),
+            cmocka_unit_test(test_an_older_epoch_in_the_stream_does_not_undo_an_own_acknowledgement),
+            cmocka_unit_test(test_a_late_answer_of_an_older_epoch_does_not_undo_an_own_acknowledgement),
             cmocka_unit_test(test_what_is_owed_is_not_fresh_until_it_is_paid),
             cmocka_unit_test(test_a_load_does_not_hold_beyond_an_invalidation_of_its_own_process),
             cmocka_unit_test(test_a_log_that_went_back_is_noticed),
