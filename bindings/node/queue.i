@@ -46,17 +46,25 @@ static const char *sp_built_for(void)
 %}
 
 %wrapper %{
+/* Called from C, where no exception may pass: a thread that is being terminated makes no objects any more. */
+template <typename Handle> static napi_value sp_wrapped(napi_env raw, Handle *handle, swig_type_info *type)
+{
+        try {
+                Napi::Env env(raw);
+
+                return SWIG_NewPointerObj(handle, type, 0);
+        } catch (const Napi::Error &) {
+                return nullptr;
+        }
+}
+
 extern "C" napi_value sp__wrap_lease(napi_env raw, sp_lease *lease)
 {
-        Napi::Env env(raw);
-
-        return SWIG_NewPointerObj(lease, SWIGTYPE_p_sp_lease, 0);
+        return sp_wrapped(raw, lease, SWIGTYPE_p_sp_lease);
 }
 
 extern "C" napi_value sp__wrap_session(napi_env raw, sp_session *session)
 {
-        Napi::Env env(raw);
-
-        return SWIG_NewPointerObj(session, SWIGTYPE_p_sp_session, 0);
+        return sp_wrapped(raw, session, SWIGTYPE_p_sp_session);
 }
 %}
