@@ -39,7 +39,8 @@ def cases(context):
         pair('2 threads, rate over a count', ours('window of 100 calls, 2 threads', *RATED, '--callers', 2)),
         budget('refusal, 1 thread', reject, 30, '--mode', 'reject'),
         Case('guard', 'a million calls in the window against ten', window(1000000), window(10), 0.8, measure='p50_ns'),
-        Case('guard', 'refusal through Node, fallback value', node_reject, Budget(1000), 1.0, measure='p50_ns'),
+        Case('guard', 'refusal through Node, fallback value', node_reject, Budget(1000), 1.0, measure='p50_ns',
+             floor=context.node('its floor, an awaited call', 'guard_ours.js', '--mode', 'floor', ours=True)),
     ]
     for name in ('opossum', 'cockatiel'):
         for mode, side, what in (('record', node, 'let through'), ('reject', node_reject, 'refused')):
