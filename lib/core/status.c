@@ -39,7 +39,7 @@ static const struct row *row_of(sp_status status)
 {
         static const struct row unknown = {"SP_UNKNOWN", "an unknown status", false};
 
-        return status <= 0 && -(int)status < ROWS ? &table[-(int)status] : &unknown;
+        return (int)status <= 0 && (int)status > -ROWS ? &table[-(int)status] : &unknown;
 }
 
 const char *sp_version(void)

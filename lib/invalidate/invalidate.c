@@ -47,10 +47,11 @@ static const struct sp__op_kind invalidation_kind = {.cancel = cancel, .destroy 
 /* The next key; NULL past the last one. */
 static const char *next_key(const struct invalidation *invalidation, size_t *at, size_t *len)
 {
-        const char *head = invalidation->keys.data + *at;
+        const char *head;
 
         if (*at >= invalidation->keys.len)
                 return NULL;
+        head = invalidation->keys.data + *at;
         *len = sp__get_u16(head);
         *at += 2 + *len;
         return head + 2;
