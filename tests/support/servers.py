@@ -24,6 +24,8 @@ import time
 
 PR_SET_PDEATHSIG = 1
 START_TRIES = 5
+RESTART_TRIES = 40
+RESTART_PAUSE = 0.25
 START_SECONDS = 60
 STOP_SECONDS = 20
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -110,12 +112,13 @@ class Server:
     def start(self):
         if self.alive():
             return
-        tries = 1 if self.port else START_TRIES
-        for _ in range(tries):
+        # A server that was killed leaves children, which hold its memory until they notice.
+        for _ in range(RESTART_TRIES if self.port else START_TRIES):
             port = self.port or free_port()
             if self.try_start(port):
                 self.port = port
                 return
+            time.sleep(RESTART_PAUSE if self.port else 0)
         raise Failure(f'{self.name} did not start: {self.log_tail()}')
 
     def try_start(self, port):
