@@ -6,9 +6,10 @@
  */
 #include "pg/pool_internal.h"
 
+#include <poll.h>
 #include <stdlib.h>
 
-enum { MESSAGE = 256 };
+enum { MESSAGE = 256, FIRST_AGAIN_MS = 16, LAST_PAUSE_MS = 512 };
 
 struct cancel {
         struct sp__task task;
@@ -38,6 +39,26 @@ static void end_request(void *arg)
         free(cancel);
 }
 
+static bool still_runs(struct sp__conn *conn)
+{
+        bool runs;
+
+        sp__lock(&conn->pool->lock);
+        runs = conn->cancelled;
+        sp__unlock(&conn->pool->lock);
+        return runs;
+}
+
+/* A request that comes before the server has read the statement does nothing: it is made again, for a second at most. */
+static void insist(struct cancel *cancel)
+{
+        for (int ms = 1; ms <= LAST_PAUSE_MS && still_runs(cancel->conn); ms *= 2) {
+                poll(NULL, 0, ms);
+                if (ms >= FIRST_AGAIN_MS && still_runs(cancel->conn))
+                        PQcancel(cancel->request, cancel->message, sizeof cancel->message);
+        }
+}
+
 /* Helper thread. libpq waits without end for a server that takes the request and does not hang up. */
 static void send_request(struct sp__task *task)
 {
@@ -46,6 +67,7 @@ static void send_request(struct sp__task *task)
         pthread_cleanup_push(end_request, cancel);
         if (sp__engine_unbound(cancel->conn->port.engine)) {
                 PQcancel(cancel->request, cancel->message, sizeof cancel->message);
+                insist(cancel);
                 sp__engine_bound();
         }
         pthread_cleanup_pop(1);
