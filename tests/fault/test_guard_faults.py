@@ -29,7 +29,10 @@ class Guard(unittest.TestCase):
     def test_without_one_errors_say_so_and_the_cache_still_answers(self):
         self.assertEqual({seen.status for seen in self.answers('content', 'up')}, {200})
         opened = self.answers('content', 'open')
-        self.assertEqual({(seen.status, seen.source) for seen in opened} - {(200, 'hit'), (200, 'stale'), (503, '')}, set())
+        outcomes = [(seen.status, seen.source) for seen in opened]
+        # Those who were on their way when it opened may still have had their answer.
+        self.assertLessEqual(outcomes.count((200, 'miss')), outage.THREADS)
+        self.assertEqual(set(outcomes) - {(200, 'hit'), (200, 'stale'), (200, 'miss'), (503, '')}, set())
         self.assertIn(200, {seen.status for seen in opened})
 
     def test_the_database_is_asked_only_until_the_breaker_opens(self):

@@ -119,15 +119,16 @@ static void *killer_body(void *arg)
 
 static void test_a_read_whose_connection_dies_late_has_its_wait_anew(void **state)
 {
-        sp_pool *pool = pool_with(
-            (const char *[]){"pool.max=1", "pool.application_name=pressure-late", "pool.acquire_timeout=200ms", NULL});
+        sp_pool *pool =
+            pool_with((const char *[]){"pool.max=1", "pool.application_name=pressure-late", "pool.acquire_timeout=1s",
+                                       "pool.statement_timeout=0", "pool.query_timeout=60s", NULL});
         struct killer killer = {
             pool_with(NULL), "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = "
-                             "'pressure-late' AND state = 'active' AND now() - query_start > interval '0.4s'"};
+                             "'pressure-late' AND state = 'active' AND now() - query_start > interval '1.2s'"};
         pthread_t thread;
 
         pthread_create(&thread, NULL, killer_body, &killer);
-        assert_int_equal(number(way_of(state), pool, "SELECT 7 FROM pg_sleep(0.6)", 0), 7);
+        assert_int_equal(number(way_of(state), pool, "SELECT 7 FROM pg_sleep(1.6)", 0), 7);
         pthread_join(thread, NULL);
         sp_pool_free(killer.pool);
         sp_pool_free(pool);
