@@ -17,7 +17,7 @@ const char *sp__fault_code(const PGresult *res)
 }
 
 /* What PostgreSQL's messages of a class of errors quote. */
-enum quotes { QUOTES_VALUES, QUOTES_SCHEMA, QUOTES_TEXT };
+enum quotes { QUOTES_VALUES, QUOTES_SCHEMA, QUOTES_TEXT, QUOTES_ANYTHING };
 
 static enum quotes quotes_of(const char *code)
 {
@@ -27,6 +27,7 @@ static enum quotes quotes_of(const char *code)
         } rows[] = {
             /* Syntax errors also come from values that are parsed at run time. */
             {"42601", QUOTES_VALUES},
+            {"22", QUOTES_VALUES},
             {"42P02", QUOTES_VALUES},
             /* Names: those that the statement writes, or values that are taken for names ($1::regclass). */
             {"42", QUOTES_TEXT},
@@ -52,7 +53,15 @@ static enum quotes quotes_of(const char *code)
                         return rows[i].quotes;
         }
         /* Raised by functions and extensions, with codes of their own. */
-        return QUOTES_VALUES;
+        return QUOTES_ANYTHING;
+}
+
+/* RAISE and ASSERT say what their author wrote, with values anywhere, under any code. */
+static bool raised(const PGresult *res)
+{
+        const char *function = PQresultErrorField(res, PG_DIAG_SOURCE_FUNCTION);
+
+        return function && (strcmp(function, "exec_stmt_raise") == 0 || strcmp(function, "exec_stmt_assert") == 0);
 }
 
 /* From the first quotation mark, or a colon that a value follows: the beginning tells what is wrong, the rest what with. */
@@ -105,12 +114,14 @@ static bool retryable(const char *code)
 sp_error *sp__fault_of_result(const PGresult *res, const sp_stmt *stmt, sp_status *status)
 {
         const char *primary = PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY), *code = sp__fault_code(res);
-        enum quotes quotes = quotes_of(code);
+        enum quotes quotes = raised(res) ? QUOTES_ANYTHING : quotes_of(code);
         char line[LINE_MAX_LEN];
         sp_error *error;
 
         snprintf(line, sizeof line, "%s", primary ? primary : "no message");
-        if (quotes == QUOTES_VALUES)
+        if (quotes == QUOTES_ANYTHING)
+                snprintf(line, sizeof line, "raised by a function; its text may hold values and is not shown");
+        else if (quotes == QUOTES_VALUES)
                 mask(line);
         else if (quotes == QUOTES_TEXT)
                 mask_unknown(line, stmt->sql.text);

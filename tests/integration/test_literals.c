@@ -67,6 +67,10 @@ static void test_no_error_shows_a_literal_or_a_parameter(void **state)
             "SELECT literal_raise(%s, 'U0001')",
             "SELECT literal_raise(%s, 'XX000')",
             "SELECT literal_raise(%s, '22000')",
+            "SELECT literal_raise_plain(%s, 'P0001')",
+            "SELECT literal_raise_plain(%s, 'U0001')",
+            "SELECT literal_raise_plain(%s, '22000')",
+            "SELECT literal_raise_plain(%s, '23505')",
             "INSERT INTO literal_rows VALUES (%s)",
             "INSERT INTO literal_rows VALUES (left(%s, 3)), (left(%s, 3))",
         };
@@ -77,6 +81,9 @@ static void test_no_error_shows_a_literal_or_a_parameter(void **state)
         run(&ways[0], pool,
             "CREATE OR REPLACE FUNCTION literal_raise(v text, code text) RETURNS int LANGUAGE plpgsql AS "
             "$$ BEGIN RAISE EXCEPTION 'refused: \"%\"', v USING ERRCODE = code; END $$");
+        run(&ways[0], pool,
+            "CREATE OR REPLACE FUNCTION literal_raise_plain(v text, code text) RETURNS int LANGUAGE plpgsql AS "
+            "$$ BEGIN RAISE EXCEPTION 'card % refused', v USING ERRCODE = code; END $$");
         for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
                 char literal[160], param[160];
 
@@ -87,6 +94,7 @@ static void test_no_error_shows_a_literal_or_a_parameter(void **state)
         }
         run(&ways[0], pool, "DROP TABLE literal_rows");
         run(&ways[0], pool, "DROP FUNCTION literal_raise");
+        run(&ways[0], pool, "DROP FUNCTION literal_raise_plain");
         sp_pool_free(pool);
 }
 
