@@ -24,6 +24,7 @@ struct sp_params {
         struct cell *cells;
         size_t count;
         size_t cap;
+        size_t zero; /* the first text value with a zero byte, from 1; 0: none */
         /* The view, made anew when it is asked for. */
         const char **values;
         int *lengths;
@@ -61,6 +62,7 @@ void sp_params_clear(sp_params *params)
 {
         sp__buf_clear(&params->bytes);
         params->count = 0;
+        params->zero = 0;
 }
 
 static bool cells_grow(sp_params *params)
@@ -93,6 +95,8 @@ static sp_status add(sp_params *params, const void *data, int32_t len, bool bina
                 return SP_NOMEM;
         }
         params->cells[params->count++] = cell;
+        if (!params->zero && !binary && len > 0 && memchr(data, 0, (size_t)len))
+                params->zero = params->count;
         return SP_OK;
 }
 
@@ -229,8 +233,14 @@ sp_params *sp__params_copy(const sp_params *params)
         if (params->count)
                 memcpy(copy->cells, params->cells, params->count * sizeof *copy->cells);
         copy->count = params->count;
+        copy->zero = params->zero;
         copy->cap = params->count ? params->count : 1;
         return copy;
+}
+
+size_t sp__params_zero(const sp_params *params)
+{
+        return params ? params->zero : 0;
 }
 
 const char *sp__params_get(const sp_params *params, size_t index, size_t *len)

@@ -15,6 +15,8 @@ struct sp__params_view {
 
 /** `params` may be NULL: no parameters. false when out of memory. */
 bool sp__params_view(const sp_params *params, struct sp__params_view *view);
+/** The first text value with a zero byte, which PostgreSQL's text cannot hold: its number from 1; 0 for none. */
+size_t sp__params_zero(const sp_params *params);
 /** An independent copy; NULL when out of memory or for NULL. */
 sp_params *sp__params_copy(const sp_params *params);
 /** Value `index` as text: its bytes and length; NULL for SQL NULL. */

@@ -224,9 +224,14 @@ sp_status sp__query_admit(struct sp__query *query, bool inside, sp_error **error
 {
         sp_pool *pool = query->pool;
         sp_status status = check_kind(query, error);
+        size_t zero = sp__params_zero(query->params);
 
         if (status != SP_OK)
                 return status;
+        if (zero)
+                return sp__fail(error, SP_INVALID,
+                                "parameter $%zu of statement \"%s\" is text with a zero byte: send it as bytes", zero,
+                                query->stmt->name);
         if (query->op.ctx && sp_ctx_cancelled(query->op.ctx))
                 return sp__fail(error, SP_CANCELLED, "the caller's context was cancelled");
         status = sp__query_ask(query, error);

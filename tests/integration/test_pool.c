@@ -63,6 +63,27 @@ static void test_an_error_has_its_sqlstate_and_no_values(void **state)
         sp_pool_free(pool);
 }
 
+static void test_text_with_a_zero_byte_is_refused_not_cut(void **state)
+{
+        sp_pool *pool = pool_with(NULL);
+        sp_stmt *stmt = stmt_of("SELECT $1::int4, $2::text");
+        sp_params *params = sp_params_new();
+        sp_result *result = NULL;
+
+        sp_params_add_int(params, 1);
+        sp_params_add_text(params, "admin\0x", 7);
+        assert_int_equal(way_of(state)->query(pool, NULL, stmt, params, &result, NULL), SP_INVALID);
+        assert_null(result);
+        sp_params_clear(params);
+        sp_params_add_int(params, 1);
+        sp_params_add_text(params, "admin", 5);
+        assert_int_equal(way_of(state)->query(pool, NULL, stmt, params, &result, NULL), SP_OK);
+        sp_result_free(result);
+        sp_params_free(params);
+        sp_stmt_unref(stmt);
+        sp_pool_free(pool);
+}
+
 static void test_what_needs_a_session_is_refused(void **state)
 {
         static const char *const texts[] = {"BEGIN", "SET work_mem = '1MB'", "LISTEN x", "SELECT pg_advisory_lock(1)",
@@ -504,6 +525,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
             BOTH_WAYS(test_an_answer_has_rows_names_types_and_a_packed_form),
             BOTH_WAYS(test_an_error_has_its_sqlstate_and_no_values),
+            BOTH_WAYS(test_text_with_a_zero_byte_is_refused_not_cut),
             BOTH_WAYS(test_what_needs_a_session_is_refused),
             BOTH_WAYS(test_a_deadline_ends_the_call_and_the_pool_goes_on),
             BOTH_WAYS(test_cancelling_a_context_ends_what_runs_under_it),
