@@ -158,7 +158,9 @@ def outage_of(build, **environment):
     try:
         for name in ('schema.sql', 'data.sql', 'keys.sql', 'indexes.sql'):
             database.run_file(name, **SIZES)
-        settings = {'DATABASE_URL': database.url, 'REDIS_URL': redis_url, 'SUGARPERF_BREAKER_OPEN_TIME': f'{OPEN_MS}ms'}
+        settings = {'DATABASE_URL': database.url, 'REDIS_URL': redis_url, 'SUGARPERF_BREAKER_OPEN_TIME': f'{OPEN_MS}ms',
+                    # A busy machine must not open the breaker before the server is stopped.
+                    'SUGARPERF_POOL_STATEMENT_TIMEOUT': '30s', 'SUGARPERF_POOL_QUERY_TIMEOUT': '30s'}
         with Program(build, 'service', {**settings, **environment}) as service:
             outage = Outage(service)
             return outage, outage.run()

@@ -23,16 +23,11 @@ class Guard(unittest.TestCase):
 
     def test_with_a_fallback_no_call_fails(self):
         self.assertEqual({seen.status for seen in self.answers('list')}, {200})
-        up = [seen.source for seen in self.answers('list', 'up')]
-        # A machine that is busy may have let statements time out before the server was stopped.
-        self.assertEqual(set(up) - {'miss', 'hit', 'fallback'}, set())
-        self.assertLess(up.count('fallback'), len(up) / 2)
+        self.assertEqual({seen.source for seen in self.answers('list', 'up')} - {'miss', 'hit'}, set())
         self.assertIn('fallback', {seen.source for seen in self.answers('list', 'open')})
 
     def test_without_one_errors_say_so_and_the_cache_still_answers(self):
-        up = [seen.status for seen in self.answers('content', 'up')]
-        self.assertEqual(set(up) - {200, 503}, set())
-        self.assertLess(up.count(503), len(up) / 2)
+        self.assertEqual({seen.status for seen in self.answers('content', 'up')}, {200})
         opened = self.answers('content', 'open')
         outcomes = [(seen.status, seen.source) for seen in opened]
         # Those who were on their way when it opened may still have had their answer.
