@@ -215,16 +215,17 @@ def main():
     redis_url = variable('REDIS_URL')
     database = Database(variable('DATABASE_URL'), f'sugarperf_demo_{os.getpid()}')
     with Redis(redis_url) as redis:
-        if redis.holds('rec:*'):
-            raise Failure('this Redis holds keys rec:* of somebody: name another database of it, as in redis://host/15')
         try:
             return run(Demo(options, database), redis_url)
         finally:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
-            redis.remove('rec:*')
-            redis.remove(f'*{database.schema}*')
-            database.drop()
+            try:
+                # All that the service keeps there begins with its namespace, in braces or not; the rest is somebody else's.
+                for pattern in (f'{database.schema}:*', f'{{{database.schema}}}:*', f'{{{database.schema}:*'):
+                    redis.remove(pattern)
+            finally:
+                database.drop()
 
 
 if __name__ == '__main__':

@@ -250,12 +250,16 @@ class Demonstration(unittest.TestCase):
         plain = Database(os.environ['DATABASE_URL'], 'public')
         self.assertEqual(plain.query("SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'sugarperf_demo%'"), '0')
 
-    def test_a_redis_in_use_is_left_alone(self):
+    def test_keys_of_others_are_left_alone(self):
+        others = ['rec:content:mine:full', 'sugarperf_demo_1:rec:content:content-1:full', 'my-sugarperf_demo_:x']
         with Redis(REDIS_URL) as redis:
-            redis.call('SET', 'rec:content:mine:full', 'x')
-            done = self.demo()
-            self.assertEqual((done.returncode, redis.call('GET', 'rec:content:mine:full')), (2, 'x'))
-            self.assertEqual(len(done.stderr.splitlines()), 1)
+            redis.call('FLUSHDB')
+            for key in others:
+                redis.call('SET', key, 'x')
+            done = self.demo('--scale', '0.02')
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+            self.assertEqual([redis.call('GET', key) for key in others], ['x'] * len(others))
+            self.assertEqual(redis.call('DBSIZE'), len(others))
             redis.call('FLUSHDB')
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Looks whether a Redis holds keys of ours, and takes them away again."""
+"""Takes keys of ours away from a Redis."""
 import socket
 import urllib.parse
 
@@ -43,6 +43,8 @@ class Redis:
 
     def reply(self):
         line = self.file.readline()
+        if not line:
+            raise Failure('Redis closed the connection')
         kind, rest = line[:1], line[1:-2]
         if kind == b'-':
             raise Failure(f'Redis: {rest.decode()}: is REDIS_URL right?')
@@ -63,9 +65,6 @@ class Redis:
                 yield batch
             if cursor == '0':
                 return
-
-    def holds(self, pattern):
-        return any(True for _ in self.keys(pattern))
 
     def remove(self, pattern):
         for batch in self.keys(pattern):
