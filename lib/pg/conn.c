@@ -124,8 +124,7 @@ static bool stands(struct sp__conn *conn, int64_t now)
 {
         struct pollfd fd = {.fd = conn->port.fd, .events = POLLIN};
 
-        if (!sp__list_empty(&conn->flights) || conn->port.driver == SP__DRIVER_ENGINE ||
-            now - conn->last_ns < DOUBT_NS)
+        if (!sp__list_empty(&conn->flights) || conn->port.driver == SP__DRIVER_ENGINE || now - conn->last_ns < DOUBT_NS)
                 return true;
         /* A goodbye comes before the end of the stream, and may be all that is there yet. */
         while (poll(&fd, 1, 0) != 0) {

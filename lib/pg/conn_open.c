@@ -105,7 +105,7 @@ void sp__conn_connect_late(struct sp__conn *conn)
         if (conn->pg && !conn->ready)
                 sp__conn_end(conn,
                              sp__error_new(SP_UNAVAILABLE, NULL,
-                                           "PostgreSQL at %s: no connection within %" PRId64
+                                           "PostgreSQL at %s did not answer the connection attempt within %" PRId64
                                            " ms (pool.connect_timeout)",
                                            conn->target->place, conn->connect_ms),
                              SP_UNAVAILABLE);

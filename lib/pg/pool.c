@@ -342,29 +342,16 @@ void sp_pool_free(sp_pool *pool)
 sp_status sp_pool_query(sp_pool *pool, sp_ctx *ctx, const sp_stmt *stmt, const sp_params *params, sp_result **out,
                         sp_error **error)
 {
-        struct sp__query *query;
-        sp_status status;
+        void *result;
+        sp_status status = sp__query_run(sp__query_new(pool, ctx, stmt, params, pool->limits.query_ms), &result, error);
 
-        if (sp__engine_forked(pool->engine))
-                return sp__fail(error, SP_FORKED, "%s", sp_status_text(SP_FORKED));
-        query = sp__query_new(pool, ctx, stmt, params, pool->limits.query_ms);
-        if (!query)
-                return sp__fail(error, SP_NOMEM, "out of memory");
-        status = sp__query_run(query, &query, error);
-        if (status != SP_OK)
-                return status;
-        *out = sp_completion_take_result(&query->op);
-        sp__op_unref(&query->op);
-        return SP_OK;
+        if (status == SP_OK)
+                *out = result;
+        return status;
 }
 
 sp_status sp_pool_query_async(sp_pool *pool, sp_ctx *ctx, const sp_stmt *stmt, const sp_params *params, sp_queue *queue,
                               uint64_t tag)
 {
-        struct sp__query *query;
-
-        if (sp__engine_forked(pool->engine))
-                return SP_FORKED;
-        query = sp__query_new(pool, ctx, stmt, params, pool->limits.query_ms);
-        return query ? sp__query_submit(query, queue, tag) : SP_NOMEM;
+        return sp__query_submit(sp__query_new(pool, ctx, stmt, params, pool->limits.query_ms), queue, tag);
 }

@@ -107,10 +107,10 @@ struct sp__query *sp__query_new(sp_pool *pool, sp_ctx *ctx, const sp_stmt *stmt,
 sp_status sp__query_admit(struct sp__query *query, bool inside, sp_error **error);
 /** Sends it, or lets it wait for a connection. Consumes nothing. */
 void sp__query_start(struct sp__query *query);
-/** Admits and starts it on the engine's thread, to be answered to a queue; consumes the reference. */
+/** Admits and starts it on the engine's thread, to be answered to a queue; consumes the reference. NULL: out of memory. */
 sp_status sp__query_submit(struct sp__query *query, sp_queue *queue, uint64_t tag);
-/** Admits, starts and waits; consumes the reference unless it returns SP_OK: then `*done` is settled. */
-sp_status sp__query_run(struct sp__query *query, struct sp__query **done, sp_error **error);
+/** Admits, starts and waits; consumes the reference (NULL: out of memory). `*what` is what it yielded, the caller's. */
+sp_status sp__query_run(struct sp__query *query, void **what, sp_error **error);
 /** The connection answered these units (or was lost): settles, retries, gives connections on. */
 void sp__query_ended(struct sp__conn *conn, struct sp__list *units);
 /**
@@ -124,6 +124,12 @@ void sp__query_leave_session(struct sp__query *query);
 void sp__query_fail(struct sp__query *query, sp_status status, sp_error *error);
 /** Ends those that wait and whose patience ends by `now`. */
 void sp__pool_end_waiting(sp_pool *pool, int64_t now, sp_status why);
+
+/**
+ * late.c: why a query's time is over, for its caller: it was `waiting` for a connection, and that `patience` ended rather than
+ * its own deadline. The pool's lock is held.
+ */
+sp_error *sp__query_late(const struct sp__query *query, bool waiting, bool patience);
 
 /* route.c: the pool's lock is held unless it says otherwise */
 

@@ -6,7 +6,6 @@
 #include "pg/pool_internal.h"
 #include "pg/result.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,27 +22,12 @@ static struct sp__conn *cancellable(const struct sp__query *query)
         return conn && (conn->alone || query->in_session) ? conn : NULL;
 }
 
-static sp_error *late_error(const struct sp__query *query, bool waiting)
-{
-        const sp_pool *pool = query->pool;
-        int64_t ms = (sp__now() - query->born_ns) / SP__MS;
-
-        if (waiting || !query->stmt)
-                return sp__error_new(SP_TIMEOUT, "acquire",
-                                     "no connection of pool \"%s\" became free within %" PRId64
-                                     " ms: pool.max is %" PRId64 ", %" PRId64 " callers wait",
-                                     pool->name, ms, pool->limits.max, pool->waiters);
-        return sp__error_new(SP_TIMEOUT, NULL, "statement \"%s\" was not answered within %" PRId64 " ms",
-                             query->stmt->name, ms);
-}
-
-static sp_error *end_error(const struct sp__query *query, sp_status why, bool waiting)
+/* But for SP_TIMEOUT, whose error sp__query_late() makes. */
+static sp_error *end_error(const struct sp__query *query, sp_status why)
 {
         const char *name = query->stmt ? query->stmt->name : "acquire";
 
         switch (why) {
-        case SP_TIMEOUT:
-                return late_error(query, waiting);
         case SP_CANCELLED:
                 return sp__error_new(why, NULL, "\"%s\" was cancelled by its caller", name);
         case SP_CLOSED:
@@ -67,7 +51,7 @@ static void query_cancel(sp__op *op, sp_status why)
         sp__batch_init(&done);
         sp__lock(&pool->lock);
         waiting = query->waiting;
-        sp__op_end(op, why, end_error(query, why, waiting), &done);
+        sp__op_end(op, why, why == SP_TIMEOUT ? sp__query_late(query, waiting, false) : end_error(query, why), &done);
         if (waiting)
                 sp__pool_dequeue(pool, query);
         else
@@ -105,7 +89,8 @@ void sp__pool_end_waiting(sp_pool *pool, int64_t now, sp_status why)
                 /* Else it is about to be taken off by the one who ends it. */
                 if (!sp__op_claim(&query->op))
                         continue;
-                sp__op_end(&query->op, why, end_error(query, why, true), &done);
+                sp__op_end(&query->op, why,
+                           why == SP_TIMEOUT ? sp__query_late(query, true, true) : end_error(query, why), &done);
                 sp__pool_dequeue(pool, query);
                 sp__list_push(&ended, at);
                 if (why == SP_TIMEOUT)
@@ -326,7 +311,7 @@ void sp__query_start(struct sp__query *query)
                     query, refused,
                     sp__error_new(refused, NULL, "the session's connection was lost: acquire another session"));
         else if (refused != SP_OK)
-                sp__query_fail(query, refused, end_error(query, refused, true));
+                sp__query_fail(query, refused, end_error(query, refused));
         else if (placed && query->stmt)
                 sp__conn_send(conn, &query->unit, query->params, caller);
         else if (placed)
@@ -346,10 +331,24 @@ static void set_timer(struct sp__query *query)
                 sp__op_unref(&query->op);
 }
 
+/* There is none for want of memory, or its pool is the parent's, none of whose locks may be taken: it is gone. */
+static sp_status refuse(struct sp__query *query, sp_error **error)
+{
+        if (!query)
+                return sp__fail(error, SP_NOMEM, "out of memory");
+        if (!sp__engine_forked(query->pool->engine))
+                return SP_OK;
+        sp__op_unref(&query->op);
+        return sp__fail(error, SP_FORKED, "%s", sp_status_text(SP_FORKED));
+}
+
 sp_status sp__query_submit(struct sp__query *query, sp_queue *queue, uint64_t tag)
 {
-        sp_status status = sp__query_keep_params(query) ? sp__op_to_queue(&query->op, queue, tag) : SP_NOMEM;
+        sp_status status = refuse(query, NULL);
 
+        if (status != SP_OK)
+                return status;
+        status = sp__query_keep_params(query) ? sp__op_to_queue(&query->op, queue, tag) : SP_NOMEM;
         if (status == SP_OK)
                 status = sp__query_admit(query, false, NULL);
         if (status != SP_OK) {
@@ -365,11 +364,13 @@ sp_status sp__query_submit(struct sp__query *query, sp_queue *queue, uint64_t ta
         return SP_OK;
 }
 
-sp_status sp__query_run(struct sp__query *query, struct sp__query **done, sp_error **error)
+sp_status sp__query_run(struct sp__query *query, void **what, sp_error **error)
 {
-        sp_pool *pool = query->pool;
-        sp_status status = sp__query_admit(query, true, error);
+        sp_status status = refuse(query, error);
 
+        if (status != SP_OK)
+                return status;
+        status = sp__query_admit(query, true, error);
         if (status != SP_OK) {
                 sp__op_abandon(&query->op);
                 return status;
@@ -378,14 +379,15 @@ sp_status sp__query_run(struct sp__query *query, struct sp__query **done, sp_err
         enlist(query);
         sp__query_start(query);
         sp__op_wait(&query->op);
-        sp__pool_leave(pool);
+        sp__pool_leave(query->pool);
         status = query->op.status;
         if (status == SP_OK) {
-                *done = query;
-                return SP_OK;
+                *what = query->op.what;
+                query->op.what = NULL;
+        } else {
+                sp__error_give(error, query->op.error);
+                query->op.error = NULL;
         }
-        sp__error_give(error, query->op.error);
-        query->op.error = NULL;
         sp__op_unref(&query->op);
         return status;
 }
@@ -393,14 +395,11 @@ sp_status sp__query_run(struct sp__query *query, struct sp__query **done, sp_err
 sp_status sp__pool_step(sp_pool *pool, sp_ctx *ctx, int64_t deadline, const sp_stmt *stmt, const sp_params *params,
                         sp__op *caller, void (*then)(sp__op *op), void *owner, sp_error **error)
 {
-        struct sp__query *query;
-        sp_status status;
+        struct sp__query *query = sp__query_new(pool, ctx, stmt, params, pool->limits.query_ms);
+        sp_status status = refuse(query, error);
 
-        if (sp__engine_forked(pool->engine))
-                return sp__fail(error, SP_FORKED, "%s", sp_status_text(SP_FORKED));
-        query = sp__query_new(pool, ctx, stmt, params, pool->limits.query_ms);
-        if (!query)
-                return sp__fail(error, SP_NOMEM, "out of memory");
+        if (status != SP_OK)
+                return status;
         status = sp__query_keep_params(query) ? sp__query_admit(query, false, error)
                                               : sp__fail(error, SP_NOMEM, "out of memory");
         if (status != SP_OK) {

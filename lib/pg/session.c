@@ -41,30 +41,18 @@ void sp__session_give(struct sp__query *query, struct sp__conn *conn)
 
 sp_status sp_pool_acquire(sp_pool *pool, sp_ctx *ctx, sp_session **out, sp_error **error)
 {
-        struct sp__query *query;
-        sp_status status;
+        void *session;
+        sp_status status =
+            sp__query_run(sp__query_new(pool, ctx, NULL, NULL, pool->limits.acquire_ms), &session, error);
 
-        if (sp__engine_forked(pool->engine))
-                return sp__fail(error, SP_FORKED, "%s", sp_status_text(SP_FORKED));
-        query = sp__query_new(pool, ctx, NULL, NULL, pool->limits.acquire_ms);
-        if (!query)
-                return sp__fail(error, SP_NOMEM, "out of memory");
-        status = sp__query_run(query, &query, error);
-        if (status != SP_OK)
-                return status;
-        *out = sp_completion_take_session(&query->op);
-        sp__op_unref(&query->op);
-        return SP_OK;
+        if (status == SP_OK)
+                *out = session;
+        return status;
 }
 
 sp_status sp_pool_acquire_async(sp_pool *pool, sp_ctx *ctx, sp_queue *queue, uint64_t tag)
 {
-        struct sp__query *query;
-
-        if (sp__engine_forked(pool->engine))
-                return SP_FORKED;
-        query = sp__query_new(pool, ctx, NULL, NULL, pool->limits.acquire_ms);
-        return query ? sp__query_submit(query, queue, tag) : SP_NOMEM;
+        return sp__query_submit(sp__query_new(pool, ctx, NULL, NULL, pool->limits.acquire_ms), queue, tag);
 }
 
 static struct sp__query *session_statement(sp_session *session, sp_ctx *ctx, const sp_stmt *stmt,
@@ -84,31 +72,18 @@ static struct sp__query *session_statement(sp_session *session, sp_ctx *ctx, con
 sp_status sp_session_query(sp_session *session, sp_ctx *ctx, const sp_stmt *stmt, const sp_params *params,
                            sp_result **out, sp_error **error)
 {
-        struct sp__query *query;
-        sp_status status;
+        void *result;
+        sp_status status = sp__query_run(session_statement(session, ctx, stmt, params), &result, error);
 
-        if (sp__engine_forked(session->pool->engine))
-                return sp__fail(error, SP_FORKED, "%s", sp_status_text(SP_FORKED));
-        query = session_statement(session, ctx, stmt, params);
-        if (!query)
-                return sp__fail(error, SP_NOMEM, "out of memory");
-        status = sp__query_run(query, &query, error);
-        if (status != SP_OK)
-                return status;
-        *out = sp_completion_take_result(&query->op);
-        sp__op_unref(&query->op);
-        return SP_OK;
+        if (status == SP_OK)
+                *out = result;
+        return status;
 }
 
 sp_status sp_session_query_async(sp_session *session, sp_ctx *ctx, const sp_stmt *stmt, const sp_params *params,
                                  sp_queue *queue, uint64_t tag)
 {
-        struct sp__query *query;
-
-        if (sp__engine_forked(session->pool->engine))
-                return SP_FORKED;
-        query = session_statement(session, ctx, stmt, params);
-        return query ? sp__query_submit(query, queue, tag) : SP_NOMEM;
+        return sp__query_submit(session_statement(session, ctx, stmt, params), queue, tag);
 }
 
 static struct sp__unit *unit_new(const char *text)

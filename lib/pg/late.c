@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/* What a caller is told whose time is over: which limit that was, and what really held it up. */
+#include "core/error.h"
+#include "pg/pool_internal.h"
+
+#include <inttypes.h>
+
+/* The limit that ended it, as the message names it. */
+struct limit {
+        int64_t ms;
+        const char *name;
+};
+
+static struct limit limit_of(const struct sp__query *query, bool patience)
+{
+        const struct sp__pool_limits *limits = &query->pool->limits;
+        struct limit own = {limits->acquire_ms, "pool.acquire_timeout"};
+
+        if (patience)
+                return own;
+        if (query->stmt)
+                own = (struct limit){limits->query_ms, "pool.query_timeout"};
+        if (query->op.deadline == sp__after_ms(query->born_ns, own.ms))
+                return own;
+        /* It may have passed before the call. */
+        own = (struct limit){(query->op.deadline - query->born_ns) / SP__MS, "the caller's deadline"};
+        own.ms = own.ms > 0 ? own.ms : 0;
+        return own;
+}
+
+/* No connection stands, so it is not pool.max that holds the caller up. It counts as the server's failure. */
+static sp_error *unconnected(const sp_pool *pool, struct limit limit)
+{
+        if (pool->faults > 0 && pool->fault)
+                return sp__error_new(SP_TIMEOUT, NULL, "no connection within %" PRId64 " ms (%s): %s", limit.ms,
+                                     limit.name, sp_error_message(pool->fault));
+        return sp__error_new(SP_TIMEOUT, NULL,
+                             "no connection within %" PRId64
+                             " ms (%s): PostgreSQL at %s has not answered the connection "
+                             "attempt (pool.connect_timeout is %" PRId64 " ms)",
+                             limit.ms, limit.name, pool->target.place, pool->limits.connect_ms);
+}
+
+static sp_error *none_free(const sp_pool *pool, struct limit limit)
+{
+        bool short_of = pool->faults > 0 && pool->fault && pool->total < pool->limits.max;
+
+        if (pool->total <= pool->opening)
+                return unconnected(pool, limit);
+        return sp__error_new(SP_TIMEOUT, "acquire",
+                             "no connection of pool \"%s\" became free within %" PRId64 " ms (%s): pool.max is %" PRId64
+                             ", %" PRId64 " stand, %" PRId64 " callers wait%s%s",
+                             pool->name, limit.ms, limit.name, pool->limits.max, pool->total - pool->opening,
+                             pool->waiters, short_of ? "; another one could not be opened: " : "",
+                             short_of ? sp_error_message(pool->fault) : "");
+}
+
+sp_error *sp__query_late(const struct sp__query *query, bool waiting, bool patience)
+{
+        struct limit limit = limit_of(query, patience);
+
+        if (waiting || !query->stmt)
+                return none_free(query->pool, limit);
+        return sp__error_new(SP_TIMEOUT, NULL, "statement \"%s\" was not answered within %" PRId64 " ms (%s)",
+                             query->stmt->name, limit.ms, limit.name);
+}
