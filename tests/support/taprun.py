@@ -3,7 +3,6 @@
 """Runs Python's unittest and speaks TAP: taprun.py [-t TOP] START_FOLDER [pattern]."""
 import io
 import sys
-import traceback
 import unittest
 
 
@@ -20,7 +19,7 @@ class TapResult(unittest.TestResult):
 
     def report(self, test, error):
         self.line(False, test)
-        for line in ''.join(traceback.format_exception(*error)).splitlines():
+        for line in self._exc_info_to_string(error, test).splitlines():  # without the frames of unittest
             print(f'# {line}', file=self.out, flush=True)
 
     def addSuccess(self, test):

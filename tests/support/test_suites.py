@@ -53,6 +53,45 @@ class Suites(unittest.TestCase):
         status, last, lines = self.count({'some': ('echo 1..2; echo ok 1 - good; echo "ok 2 - later # SKIP why"', TAP)})
         self.assertEqual((status, last), (0, '1 passed, 0 failed, 1 skipped'), lines)
 
+    def told(self, tests):
+        """What stands between the header and the last line."""
+        status, last, lines = self.count(tests)
+        self.assertEqual(status, 1, last)
+        self.assertIn('=== what failed', lines)
+        return lines[lines.index('=== what failed') + 1:]
+
+    def test_a_failed_case_is_told_with_its_assertion_and_seed(self):
+        text = ("echo 1..4; echo '# seed 42'; echo ok 1 - good; echo '# about the second'; echo not ok 2 - bad; "
+                "echo '# 1 != 2'; echo '# file.c:7: error'; echo ok 3 - fine; echo not ok 4 - worse; echo '# 3 != 4'; "
+                'echo on the side >&2; exit 1')
+        self.assertEqual(self.told({'mixed': (text, TAP)}),
+                         ['FAILED mixed: 2 - bad', '    # seed 42', '    # about the second', '    # 1 != 2',
+                          '    # file.c:7: error', '    on the side',
+                          'FAILED mixed: 4 - worse', '    # seed 42', '    # 3 != 4', '    on the side'])
+
+    def test_what_is_told_is_bounded_and_has_both_ends(self):
+        lines = self.told({'long': ('echo 1..1; echo not ok 1 - bad; for i in $(seq 1000); do echo "# line $i"; done; exit 1',
+                                    TAP)})
+        self.assertEqual(len(lines), 22)
+        self.assertEqual((lines[3], lines[-1]), ('    # line 3', '    # line 1000'))
+        self.assertIn('    [980 more lines]', lines)
+        many = {f'many{i}': ('for i in $(seq 1000); do echo "line $i"; done; exit 1', PLAIN) for i in range(15)}
+        lines = self.told(many)
+        self.assertLess(len(lines), 300)
+        self.assertEqual(sum(line.startswith('FAILED many') for line in lines), len(many))
+
+    def test_a_program_s_end_is_told_with_its_status(self):
+        self.assertEqual(self.told({'plain': ('echo out; echo side >&2; exit 3', PLAIN)}),
+                         ['FAILED plain', '    [fail, status 3]', '    out', '    side'])
+        self.assertEqual(self.told({'silent': ('echo broken before any case >&2; exit 4', TAP)})[:3],
+                         ['FAILED silent', '    [error, status 4]', '    broken before any case'])
+        self.assertEqual(self.told({'hollow': ('echo nothing to do >&2', TAP)}),
+                         ['DID NOT RUN hollow', '    [skip, status 0]', '    nothing to do'])
+
+    def test_a_program_that_hangs_after_good_cases_fails(self):
+        self.assertEqual(self.told({'hangs': ('echo 1..2; echo ok 1 - good; exec sleep 600', TAP + ', timeout: 1')})[:2],
+                         ['FAILED hangs', '    [timeout, status -15]'])
+
     def test_no_test_at_all_is_a_failure(self):
         status, last, _ = self.count({})
         self.assertEqual((status, last), (1, '0 passed, 1 failed'))
@@ -63,4 +102,7 @@ class Suites(unittest.TestCase):
         self.assertEqual(self.count(tests, 'all')[:2], (1, '1 passed, 1 failed'))
         status, last, _ = self.count(tests, 'third')
         self.assertEqual(status, 1)
+        self.assertIn("'third'", last)
+        status, last, lines = self.count(tests, '--check', 'third')
+        self.assertEqual((status, lines), (1, []))
         self.assertIn("'third'", last)
