@@ -325,12 +325,37 @@ static void stream_heard(void *arg, const void *data, size_t len)
                 ask(log);
 }
 
+static void tried(sp__op *op)
+{
+        struct errand *errand = op->owner;
+
+        if (op->status != SP_OK)
+                settle(errand->log);
+        errand_end(errand);
+}
+
+/* The link connects while the stream does: without a server nobody waits for first the one and then the other. */
+static void try_link(struct sp__log *log)
+{
+        struct errand *errand = errand_new(log, 0);
+        struct sp__command *command = errand ? sp__command_new() : NULL;
+
+        if (command) {
+                sp__command_begin(command, 1);
+                sp__command_text(command, "PING");
+                sp__link_run(log->link, command, NULL, tried, errand);
+        } else if (errand) {
+                errand_end(errand);
+        }
+}
+
 void sp__log_start(struct sp__log *log)
 {
         if (!log->link || atomic_load(&log->started) || atomic_exchange(&log->started, true))
                 return;
         sp__subscriber_start(log->subscriber);
         sp__timer_set(log->engine, &log->prove_timer, sp__now() + log->period);
+        try_link(log);
 }
 
 void sp__log_acknowledge(struct sp__log *log, uint64_t e, int64_t n, const uint64_t *tags, size_t count)

@@ -60,9 +60,9 @@ static void conclude(struct sp__flight *flight, int state, sp_status status, con
 static void without_redis(struct sp__flight *flight, sp_status status, const sp_error *error)
 {
         sp_cache *cache = flight->cache;
-        bool refused = status == SP_AUTH && !sp__link_stood(cache->log.link);
+        bool misled = (status == SP_AUTH || status == SP_CONFIG) && !sp__link_stood(cache->log.link);
 
-        if (cache->outage_fails || refused || status == SP_CLOSED || status == SP_NOMEM) {
+        if (cache->outage_fails || misled || status == SP_CLOSED || status == SP_NOMEM) {
                 conclude(flight, 0, status, error);
                 return;
         }

@@ -186,13 +186,26 @@ static void greet_owner(struct sp__link *link, const redisReply *info)
         link->options.greet(link->options.arg, run_id, &link->wire.out);
 }
 
+/* A database that the server has not is a mistake of the configuration, no outage. `left`: greetings that are due. */
+static sp_error *unwelcome(const struct sp__link *link, const redisReply *reply, unsigned left)
+{
+        sp_error *error = sp__redis_error(reply, link->address.where);
+        bool selecting = link->address.db && left == 1u + link->asked_id;
+
+        if (!selecting || !error || sp_error_status(error) != SP_REDIS)
+                return error;
+        sp_error_free(error);
+        return sp__error_new(SP_CONFIG, NULL, "Redis at %s refused database %d of redis.url: %s", link->address.where,
+                             link->address.db, reply->str);
+}
+
 /* false: refused. */
 static bool greeted(struct sp__link *link, const redisReply *reply, struct sp__batch *done)
 {
         bool info = link->asked_id && link->greetings == 1;
 
         if (reply->type == REDIS_REPLY_ERROR && !info) {
-                break_up(link, sp__redis_error(reply, link->address.where), true, done);
+                break_up(link, unwelcome(link, reply, link->greetings), true, done);
                 return false;
         }
         if (info)

@@ -4,10 +4,12 @@
 
 #include "base/clock.h"
 
+#include <arpa/inet.h>
 #include <hiredis/hiredis.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -237,6 +239,55 @@ static void test_a_wrong_password_is_told_apart_and_never_shown(void **state)
         sp_config_free(config);
 }
 
+static void test_a_database_that_redis_has_not_is_told(void **state)
+{
+        const struct cache_way *way = way_of(state);
+        sp_config *config = sp_config_new();
+        sp_cache *cache = NULL;
+        sp_error *error = NULL;
+        char url[128];
+
+        snprintf(url, sizeof url, "redis://127.0.0.1:%d/9999", atoi(strstr(getenv("REDIS_URL"), "127.0.0.1:") + 10));
+        assert_int_equal(sp_config_set(config, "redis.url", url, NULL), SP_OK);
+        assert_int_equal(sp_cache_new(config, &cache, NULL), SP_OK);
+        assert_int_equal(look(way, cache, "f:db", &error), SP_CONFIG);
+        says(error, "9999", "no such text");
+        sp_cache_free(cache);
+        sp_config_free(config);
+}
+
+/* A listener that nobody accepts from: the kernel answers, the server never does. Connecting to the stream and for commands must
+ * not follow one upon the other, or this is too late. */
+static void test_a_mute_server_costs_one_connect_timeout(void **state)
+{
+        const struct cache_way *way = way_of(state);
+        struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+        socklen_t len = sizeof address;
+        int listener = socket(AF_INET, SOCK_STREAM, 0);
+        sp_config *config = sp_config_new();
+        sp_cache *cache = NULL;
+        sp_lookup *lookup = NULL;
+        sp_ctx *ctx = sp_ctx_new(NULL);
+        char url[64];
+
+        assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof address), 0);
+        assert_int_equal(listen(listener, 16), 0);
+        assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &len), 0);
+        snprintf(url, sizeof url, "redis://127.0.0.1:%d", ntohs(address.sin_port));
+        assert_int_equal(sp_config_set(config, "redis.url", url, NULL), SP_OK);
+        assert_int_equal(sp_config_set(config, "redis.connect_timeout", "2s", NULL), SP_OK);
+        assert_int_equal(sp_config_set(config, "redis.timeout", "10ms", NULL), SP_OK);
+        assert_int_equal(sp_cache_new(config, &cache, NULL), SP_OK);
+        assert_int_equal(sp_ctx_set(ctx, "timeout", "3500ms", NULL), SP_OK);
+        assert_int_equal(way->lookup(cache, ctx, "f:mute", 6, &lookup, NULL), SP_OK);
+        assert_int_equal(sp_lookup_state(lookup), SP_LOOKUP_LEASE);
+        sp_lookup_free(lookup);
+        sp_ctx_unref(ctx);
+        sp_cache_free(cache);
+        sp_config_free(config);
+        close(listener);
+}
+
 #define REDIS_WAYS(test)                                                                                               \
         {#test ", blocking", test, NULL, NULL, (void *)(uintptr_t)&cache_ways[0]},                                     \
         {                                                                                                              \
@@ -252,6 +303,8 @@ int main(void)
             REDIS_WAYS(test_a_server_back_from_an_old_snapshot_has_nothing_that_was_invalidated),
             REDIS_WAYS(test_values_are_served_from_memory_only_within_the_bound),
             REDIS_WAYS(test_a_wrong_password_is_told_apart_and_never_shown),
+            REDIS_WAYS(test_a_database_that_redis_has_not_is_told),
+            REDIS_WAYS(test_a_mute_server_costs_one_connect_timeout),
         };
 
         return cmocka_run_group_tests_name("cache faults", tests, NULL, NULL);
