@@ -209,7 +209,7 @@ static void collect_counts(const sp_pool *pool, struct sp__expo *expo)
         const char *const idle[] = {"db_client_connection_pool_name", pool->name, "state", "idle", NULL};
         const char *const used[] = {"db_client_connection_pool_name", pool->name, "state", "used", NULL};
 
-        sp__expo_family(expo, "db_client_connection_count", "gauge", "Connections by state.");
+        sp__expo_family(expo, "db_client_connections", "gauge", "Connections by state.");
         sp__expo_sample(expo, "", idle, (double)counts.idle);
         sp__expo_sample(expo, "", used, (double)counts.active);
         sp__expo_family(expo, "db_client_connection_max", "gauge", "Connections at most.");

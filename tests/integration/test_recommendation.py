@@ -2,6 +2,8 @@
 """The example service answers what plain SQL answers, also after writes; it refuses, degrades and ends as it says."""
 import json
 import os
+import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -171,6 +173,23 @@ class Operations(Case):
         _, headers, text = self.service.request('GET', '/metrics', headers={'Accept': 'application/openmetrics-text'})
         self.assertTrue(headers['Content-Type'].startswith('application/openmetrics-text'))
         self.assertTrue(text.endswith('# EOF\n'))
+
+    def page(self):
+        for path in ('/recommendations/user-3', '/content/nothing'):
+            self.service.request('GET', path)
+        self.service.json('POST', '/admin/scores')
+        return self.service.request('GET', '/metrics')[2]
+
+    def test_no_family_has_a_name_that_is_reserved(self):
+        for name, kind in re.findall(r'^# TYPE (\S+) (\S+)$', self.page(), re.MULTILINE):
+            with self.subTest(name=name, kind=kind):
+                self.assertEqual(name.endswith('_total'), kind == 'counter')
+                self.assertNotRegex(name, r'_(count|sum|bucket|info|created|histogram|gauge|counter|summary|ms|milliseconds)$')
+
+    @unittest.skipUnless(shutil.which('promtool'), 'promtool is not here')
+    def test_promtool_has_nothing_to_say(self):
+        done = subprocess.run(['promtool', 'check', 'metrics'], input=self.page(), capture_output=True, text=True, check=False)
+        self.assertEqual((done.returncode, done.stdout + done.stderr), (0, ''))
 
     def test_cache_metrics_and_health_have_the_document_s_fields(self):
         for _ in range(2):
