@@ -32,7 +32,10 @@ SP_API void sp_config_free(sp_config *config);
 SP_API sp_status sp_config_set(sp_config *config, const char *name, const char *value, sp_error **error);
 /**
  * Takes what the environment says: DATABASE_URL, REDIS_URL, DATABASE_HOST, _PORT, _USER, _PASSWORD, _NAME, DB_POOL_SIZE,
- * and SUGARPERF_<NAME> for each name of the table ("pool.max" is SUGARPERF_POOL_MAX). Values set before are kept.
+ * and SUGARPERF_<NAME> for each name of the table ("pool.max" is SUGARPERF_POOL_MAX, "pool.orders.max"
+ * SUGARPERF_POOL_ORDERS_MAX, the instance in lower case). Values set before are kept; an empty variable sets nothing.
+ * SP_CONFIG: a value that is not allowed, or a variable SUGARPERF_… that is no setting (but SUGARPERF_BUILD and
+ * SUGARPERF_PACKAGE); the message names it, and the nearest name.
  */
 SP_API sp_status sp_config_env(sp_config *config, sp_error **error);
 /** The value in force as text, its default where none was set; secrets read "***". NULL for an unknown name. */

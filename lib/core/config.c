@@ -244,38 +244,20 @@ sp_status sp_config_set(sp_config *config, const char *name, const char *value, 
         return SP_OK;
 }
 
-static sp_status env_take(sp_config *config, const struct sp__config_row *row, const char *variable, sp_error **error)
+sp_status sp__config_keep(sp_config *config, const struct sp__config_row *row, const char *instance, const char *source,
+                          const char *value, sp_error **error)
 {
-        const char *value = getenv(variable);
         sp_status status;
 
-        if (!value || !*value || entry_find(config, row->name, ""))
+        if (strcmp(instance, "default") == 0)
+                instance = "";
+        if (!*value || entry_find(config, row->name, instance))
                 return SP_OK;
-        status = value_check(row, variable, value, error);
+        status = value_check(row, source, value, error);
         if (status != SP_OK)
                 return status;
-        if (store(config, row->name, "", value) != SP_OK)
+        if (store(config, row->name, instance, value) != SP_OK)
                 return sp__fail(error, SP_NOMEM, "out of memory");
-        return SP_OK;
-}
-
-sp_status sp_config_env(sp_config *config, sp_error **error)
-{
-        char variable[NAME_MAX_LEN + 16];
-        sp_status status;
-
-        for (size_t i = 0; i < sp__config_rows; i++) {
-                const struct sp__config_row *row = &sp__config_table[i];
-
-                snprintf(variable, sizeof variable, "SUGARPERF_%s", row->name);
-                for (char *at = variable; *at; at++)
-                        *at = *at == '.' ? '_' : (char)toupper((unsigned char)*at);
-                status = env_take(config, row, variable, error);
-                if (status == SP_OK && row->alias)
-                        status = env_take(config, row, row->alias, error);
-                if (status != SP_OK)
-                        return status;
-        }
         return SP_OK;
 }
 

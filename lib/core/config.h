@@ -46,6 +46,13 @@ const char *sp__config_instance(const sp_config *config, const char *noun, size_
 /** A copy of one's own; `config` NULL: an empty one. NULL when out of memory. */
 sp_config *sp__config_copy(const sp_config *config);
 
+/**
+ * Sets a value that a source other than the program has, by its own name there; what was set before stands, and an empty
+ * value sets nothing. `instance` is valid, "" for none.
+ */
+sp_status sp__config_keep(sp_config *config, const struct sp__config_row *row, const char *instance, const char *source,
+                          const char *value, sp_error **error);
+
 /** "250ms", "30s", "5m", "12h", "7d", "1500" (milliseconds). false: malformed or negative. */
 bool sp__parse_duration(const char *text, int64_t *ms);
 /** "64KB", "16MB", "2GB", "512". */

@@ -17,6 +17,12 @@ environment: `SUGARPERF_` and the name in capitals with `_` for `.` (`SUGARPERF_
 was set in the program stands over the environment. Durations are written `250ms`, `30s`, `5m`, `12h`, `7d`, sizes `64KB`,
 `16MB`. Where "per name" is marked, `pool.<name>.max` configures one named pool, breaker or policy and falls back to `pool.max`.
 
+In the environment `SUGARPERF_POOL_ORDERS_MAX` is `pool.orders.max`: the noun, the name, and the longest setting that the rest
+ends with (`SUGARPERF_POLICY_GEO_BACKOFF_MAX` is `policy.geo.backoff_max`). The name is taken in lower case; one with capitals
+or `-` in it is set in the program. The breaker of a named pool is the exception: `SUGARPERF_BREAKER_POOL_ORDERS_FAILURES` is
+`breaker.pool-orders.failures`. A variable that begins with `SUGARPERF_` and is no setting is an error that names it, but for
+`SUGARPERF_BUILD` and `SUGARPERF_PACKAGE`, by which a build is found. An empty variable sets nothing.
+
 Also read from the environment: `DATABASE_URL`, `REDIS_URL`, `DATABASE_HOST`, `DATABASE_PORT`, `DATABASE_USER`,
 `DATABASE_PASSWORD`, `DATABASE_NAME`, `DB_POOL_SIZE`.
 

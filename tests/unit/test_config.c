@@ -115,6 +115,85 @@ static void test_the_environment_keeps_what_was_set(void **state)
         sp_config_free(config);
 }
 
+static void test_the_environment_names_instances(void **state)
+{
+        static const char *const variables[][4] = {
+            /* variable, value, setting, instead of the value */
+            {"SUGARPERF_POOL_ORDERS_MAX", "4", "pool.orders.max", NULL},
+            {"SUGARPERF_POOL_USER_DATA_URL", "postgresql://db/x", "pool.user_data.url", "***"},
+            {"SUGARPERF_POOL_ORDERS_ACQUIRE_TIMEOUT", "7s", "pool.orders.acquire_timeout", NULL},
+            {"SUGARPERF_POLICY_GEO_BACKOFF_MAX", "9s", "policy.geo.backoff_max", NULL},
+            {"SUGARPERF_POLICY_BACKOFF_MAX", "8s", "policy.backoff_max", NULL},
+            {"SUGARPERF_BREAKER_MAIL_FAILURES", "3", "breaker.mail.failures", NULL},
+            {"SUGARPERF_BREAKER_POOL_FAILURES", "2", "breaker.pool.failures", NULL},
+            {"SUGARPERF_BREAKER_POOL_ORDERS_FAILURES", "1", "breaker.pool-orders.failures", NULL},
+            {"SUGARPERF_POOL_DEFAULT_LANES", "3", "pool.lanes", NULL},
+            {"SUGARPERF_POOL_GEO_MIN", "", "pool.geo.min", "5"},
+        };
+        sp_config *config = sp_config_new();
+        sp_error *error = NULL;
+
+        for (size_t i = 0; i < sizeof variables / sizeof *variables; i++)
+                setenv(variables[i][0], variables[i][1], 1);
+        sp_config_set(config, "pool.orders.max", "2", NULL);
+        if (sp_config_env(config, &error) != SP_OK)
+                fail_msg("%s", sp_error_message(error));
+        assert_string_equal(sp_config_get(config, "pool.orders.max"), "2");
+        sp_config_free(config);
+        config = sp_config_new();
+        assert_int_equal(sp_config_env(config, NULL), SP_OK);
+        for (size_t i = 0; i < sizeof variables / sizeof *variables; i++) {
+                const char *wanted = variables[i][3] ? variables[i][3] : variables[i][1];
+
+                assert_string_equal(sp_config_get(config, variables[i][2]), wanted);
+                unsetenv(variables[i][0]);
+        }
+        assert_string_equal(sp_config_get(config, "pool.max"), "20");
+        sp_config_free(config);
+}
+
+static void test_a_variable_that_is_no_setting_is_refused(void **state)
+{
+        static const char *const variables[][2] = {
+            /* variable, what was meant */
+            {"SUGARPERF_POOL_MX", "SUGARPERF_POOL_MAX?"},
+            {"SUGARPERF_POOL_ORDERS_MX", "SUGARPERF_POOL_ORDERS_MAX?"},
+            {"SUGARPERF_POOL_AQUIRE_TIMEOUT", "SUGARPERF_POOL_ACQUIRE_TIMEOUT?"},
+            {"SUGARPERF_POOL_ORDERS_ACQUIRE_TIMOUT", "SUGARPERF_POOL_ORDERS_ACQUIRE_TIMEOUT?"},
+            {"SUGARPERF_pool_max", "SUGARPERF_POOL_MAX?"},
+            {"SUGARPERF_REDIS_ORDERS_URL", "docs/configuration.md"},
+            {"SUGARPERF_POOL__", "docs/configuration.md"},
+            {"SUGARPERF_POOL__MAX", "SUGARPERF_POOL_MAX?"},
+            {"SUGARPERF_", "docs/configuration.md"},
+            {"SUGARPERF_POOL", "docs/configuration.md"},
+        };
+        sp_config *config = sp_config_new();
+        char huge[4096] = "SUGARPERF_POOL_";
+
+        setenv("SUGARPERF_BUILD", "/nowhere", 1);
+        setenv("SUGARPERF_PACKAGE", "/nowhere", 1);
+        setenv("SUGARPERFECT", "1", 1);
+        assert_int_equal(sp_config_env(config, NULL), SP_OK);
+        for (size_t i = 0; i < sizeof variables / sizeof *variables; i++) {
+                sp_error *error = NULL;
+
+                setenv(variables[i][0], "hunter2", 1);
+                assert_int_equal(sp_config_env(config, &error), SP_CONFIG);
+                if (!strstr(sp_error_message(error), variables[i][0]) ||
+                    !strstr(sp_error_message(error), variables[i][1]) || strstr(sp_error_message(error), "hunter2"))
+                        fail_msg("%s: %s", variables[i][0], sp_error_message(error));
+                sp_error_free(error);
+                unsetenv(variables[i][0]);
+        }
+        memset(huge + strlen(huge), 'X', sizeof huge - strlen(huge) - 1);
+        memcpy(huge + sizeof huge - 5, "_MAX", 4);
+        setenv(huge, "1", 1);
+        assert_int_equal(sp_config_env(config, NULL), SP_CONFIG);
+        unsetenv(huge);
+        assert_int_equal(sp_config_env(config, NULL), SP_OK);
+        sp_config_free(config);
+}
+
 static void test_every_default_is_allowed_by_its_own_row(void **state)
 {
         for (size_t i = 0; i < sp__config_rows; i++) {
@@ -135,6 +214,8 @@ int main(void)
             cmocka_unit_test(test_an_instance_falls_back_to_the_plain_name),
             cmocka_unit_test(test_secrets_read_as_stars),
             cmocka_unit_test(test_the_environment_keeps_what_was_set),
+            cmocka_unit_test(test_the_environment_names_instances),
+            cmocka_unit_test(test_a_variable_that_is_no_setting_is_refused),
             cmocka_unit_test(test_every_default_is_allowed_by_its_own_row),
         };
 
