@@ -52,7 +52,8 @@ class Client {
         if (pool === undefined) {
             pool = native.client_pool(this.#handle, name === 'default' ? null : name);
             if (pool === null)
-                throw makeError('SP_NOT_FOUND', `no pool "${name}" is configured: set pool.${name}.url`);
+                throw makeError('SP_NOT_FOUND', name === 'default' ? 'no database is configured: set pool.url (DATABASE_URL)'
+                    : `no pool "${name}" is configured: set pool.${name}.url`);
             this.#pools.set(name, pool);
         }
         return pool;

@@ -90,6 +90,16 @@ test('arguments of the wrong kind are TypeErrors', async (t) => {
     await assert.rejects(client.query('SELECT $1::timestamptz', [new Date(NaN)]), TypeError);
 });
 
+test('without a database the error says what to set', async (t) => {
+    const client = new Client();
+
+    t.after(() => client.close());
+    const missing = { name: 'NotFoundError', message: 'no database is configured: set pool.url (DATABASE_URL)' };
+    await assert.rejects(client.query('SELECT 1'), missing);
+    await assert.rejects(client.query('SELECT 1', [], { pool: 'default' }), missing);
+    await assert.rejects(client.cache.query('a:b', 'SELECT 1'), missing);
+});
+
 test('a pool that nobody configured is named', async (t) => {
     const client = open(t);
     await assert.rejects(client.query('SELECT 1', [], { pool: 'orders' }), (error) =>

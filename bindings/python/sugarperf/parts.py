@@ -105,7 +105,10 @@ class Base:
         self._check()
         pool = native.client_pool(self._native, name)
         if pool is None:
-            raise errors.make(native.SP_NOT_FOUND, f'no pool "{name}" is configured: set pool.{name}.url')
+            missing = f'no pool "{name}" is configured: set pool.{name}.url'
+            if name in (None, "default"):
+                missing = "no database is configured: set pool.url (DATABASE_URL)"
+            raise errors.make(native.SP_NOT_FOUND, missing)
         return pool
 
     def _ctx(self, timeout: float | str | None) -> Any:

@@ -153,6 +153,15 @@ class Errors(unittest.TestCase):
             with self.assertRaisesRegex(errors.ConfigError, name.replace(".", r"\.")):
                 sugarperf.Client({name: value})
 
+    def test_without_a_database_the_error_says_what_to_set(self) -> None:
+        with sugarperf.Client() as client:
+            for pool in (None, "default"):
+                with self.assertRaises(errors.NotFoundError) as caught:
+                    client.query("SELECT 1", pool=pool)
+                self.assertEqual(str(caught.exception), "no database is configured: set pool.url (DATABASE_URL)")
+            with self.assertRaisesRegex(errors.NotFoundError, r'"orders" .* pool\.orders\.url'):
+                client.query("SELECT 1", pool="orders")
+
     def test_an_invalid_url_does_not_show_its_password(self) -> None:
         with self.assertRaisesRegex(errors.Error, r"pool\.url") as caught:
             sugarperf.Client({"pool.url": "http://app:hunter2@db/x"})
