@@ -10,6 +10,7 @@
 
 %{
 #include <sugarperf/sugarperf.h>
+#include "words.h"
 %}
 
 %include <stdint.i>
@@ -26,6 +27,11 @@
 #elif defined(SWIGPYTHON)
 %include "python/typemaps.i"
 #endif
+
+%worded(sp_targets_key, arg3, SP_KEY_MAX, SP_TARGETS_MAX)
+%worded(sp_targets_tag, arg3, SP_TAG_MAX, SP_TARGETS_MAX)
+%worded(sp_targets_pattern, strlen(arg2), SP_KEY_MAX, SP_TARGETS_MAX)
+%worded(sp_lease_tag, arg3, SP_TAG_MAX, SP_TAGS_MAX)
 
 %include "handles.i"
 

@@ -66,14 +66,15 @@ static PyObject *sp_completion_payload(sp_completion *completion)
         Py_RETURN_NONE;
 }
 
-static PyObject *sp_exception(sp_status status, const sp_error *error)
+static PyObject *sp_exception(sp_status status, const sp_error *error, const char *text)
 {
         bool retryable = error != NULL ? sp_error_retryable(error) : sp_status_retryable(status);
 
         if (sp_raise == NULL)
                 return PyErr_Format(PyExc_RuntimeError, "sugarperf.errors is not set up");
-        return PyObject_CallFunction(sp_raise, "issO", (int)status,
-                                     error != NULL ? sp_error_message(error) : sp_status_text(status),
+        if (text == NULL)
+                text = error != NULL ? sp_error_message(error) : sp_status_text(status);
+        return PyObject_CallFunction(sp_raise, "issO", (int)status, text,
                                      error != NULL ? sp_error_code(error) : "", retryable ? Py_True : Py_False);
 }
 
@@ -85,7 +86,7 @@ static PyObject *sp_completion_tuple(sp_completion *completion)
         PyObject *payload;
 
         if (status != SP_OK) {
-                payload = sp_exception(status, sp_completion_error(completion));
+                payload = sp_exception(status, sp_completion_error(completion), NULL);
                 return payload != NULL ? Py_BuildValue("(KNO)", tag, payload, Py_None) : NULL;
         }
         payload = sp_completion_payload(completion);

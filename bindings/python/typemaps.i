@@ -21,6 +21,7 @@
 %begin %{
 /* SWIG 4.3 uses errno in the stable ABI without including it. */
 #include <errno.h>
+#include <limits.h>
 %}
 
 %header %{
@@ -29,18 +30,64 @@ static __thread sp_error *sp_raised;
 /* Builds an exception: see set_raise(). */
 static PyObject *sp_raise;
 
-static PyObject *sp_exception(sp_status status, const sp_error *error);
+static PyObject *sp_exception(sp_status status, const sp_error *error, const char *text);
 
-static void sp_throw(sp_status status)
+/* `text` NULL: as the error that the call stored says, else as the status does. */
+static void sp_throw(sp_status status, const char *text)
 {
         sp_error *error = sp_raised;
-        PyObject *made = sp_exception(status, error);
+        PyObject *made = sp_exception(status, error, text);
 
         sp_raised = NULL;
         if (made != NULL)
                 PyErr_SetObject((PyObject *)Py_TYPE(made), made);
         Py_XDECREF(made);
         sp_error_free(error);
+}
+
+/* "key must be text or bytes, not int" */
+static void sp_misfit(const char *call, const char *argument, const char *wanted, PyObject *given)
+{
+        PyObject *name = PyType_GetName(Py_TYPE(given));
+
+        if (name != NULL)
+                PyErr_Format(PyExc_TypeError, "%s must be %s, not %U", sp_word(call, argument), wanted, name);
+        Py_XDECREF(name);
+}
+
+/* Text without a zero byte. */
+static const char *sp_text(PyObject *given, const char *call, const char *argument)
+{
+        Py_ssize_t size;
+        const char *text;
+
+        if (!PyUnicode_Check(given)) {
+                sp_misfit(call, argument, "text", given);
+                return NULL;
+        }
+        text = PyUnicode_AsUTF8AndSize(given, &size);
+        if (text != NULL && strlen(text) != (size_t)size) {
+                PyErr_Format(PyExc_ValueError, "%s has a zero byte", sp_word(call, argument));
+                return NULL;
+        }
+        return text;
+}
+
+static bool sp_integer(PyObject *given, long long min, long long max, const char *call, const char *argument,
+                       long long *number)
+{
+        int overflow = 0;
+
+        if (!PyLong_Check(given)) {
+                sp_misfit(call, argument, "an integer", given);
+                return false;
+        }
+        *number = PyLong_AsLongLongAndOverflow(given, &overflow);
+        if (overflow != 0 || *number < min || *number > max) {
+                PyErr_Format(PyExc_OverflowError, "%s must be an integer from %lld to %lld", sp_word(call, argument), min, max);
+                return false;
+        }
+        return true;
 }
 
 static PyObject *sp_bytes(const void *data, size_t len)
@@ -59,11 +106,58 @@ static PyObject *sp_bytes(const void *data, size_t len)
 %typemap(out) sp_status
 {
         if ($1 != SP_OK) {
-                sp_throw($1);
+                sp_throw($1, NULL);
                 SWIG_fail;
         }
         $result = SWIG_Py_Void();
 }
+
+/* Calls that answer a status alone: the words are ours. */
+%define %worded(function, length, max, room)
+%typemap(out) sp_status function
+{
+        if ($1 != SP_OK) {
+                char text[128];
+
+                sp_refusal("$symname", length, max, room, text, sizeof text);
+                sp_throw($1, $1 == SP_NOMEM ? NULL : text);
+                SWIG_fail;
+        }
+        $result = SWIG_Py_Void();
+}
+%enddef
+%typemap(out) sp_status sp_key_format
+{
+        if ($1 != SP_OK) {
+                sp_key_check(arg1, arg2, &sp_raised);
+                sp_throw($1, NULL);
+                SWIG_fail;
+        }
+        $result = SWIG_Py_Void();
+}
+
+%typemap(in) const char *
+{
+        $1 = NULL;
+        if (($input != Py_None || !sp_optional("$symname", "$1_name")) &&
+            ($1 = ($1_ltype)sp_text($input, "$symname", "$1_name")) == NULL)
+                SWIG_fail;
+}
+%typemap(freearg) const char * ""
+
+%define %integer(type, min, max)
+%typemap(in) type (long long number)
+{
+        if (!sp_integer($input, min, max, "$symname", "$1_name", &number))
+                SWIG_fail;
+        $1 = ($1_ltype)number;
+}
+%enddef
+%integer(int, INT_MIN, INT_MAX)
+%integer(int64_t, INT64_MIN, INT64_MAX)
+%integer(uint64_t, 0, INT64_MAX)
+%integer(size_t, 0, INT64_MAX)
+%integer(uint32_t, 0, UINT32_MAX)
 
 %typemap(in) (const void *data, size_t len) (Py_buffer view, int viewed = 0)
 {
@@ -76,8 +170,11 @@ static PyObject *sp_bytes(const void *data, size_t len)
                 $1 = ($1_ltype)text;
                 $2 = (size_t)size;
         } else {
-                if (PyObject_GetBuffer($input, &view, PyBUF_SIMPLE) < 0)
+                if (PyObject_GetBuffer($input, &view, PyBUF_SIMPLE) < 0) {
+                        PyErr_Clear();
+                        sp_misfit("$symname", "$1_name", "text or bytes", $input);
                         SWIG_fail;
+                }
                 viewed = 1;
                 $1 = ($1_ltype)view.buf;
                 $2 = (size_t)view.len;
@@ -131,7 +228,7 @@ static PyObject *sp_bytes(const void *data, size_t len)
 %typemap(out) sp_status sp_breaker_acquire
 {
         if ($1 != SP_OK && $1 != SP_OPEN) {
-                sp_throw($1);
+                sp_throw($1, NULL);
                 SWIG_fail;
         }
         $result = SWIG_Py_Void();

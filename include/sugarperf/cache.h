@@ -38,6 +38,9 @@ typedef struct sp_cache sp_cache;
 typedef struct sp_lookup sp_lookup;
 typedef struct sp_lease sp_lease;
 
+#define SP_TAG_MAX  256 /**< bytes of a tag */
+#define SP_TAGS_MAX 16  /**< tags that a loader may give to one entry */
+
 enum { SP_LOOKUP_HIT = 1, SP_LOOKUP_STALE = 2, SP_LOOKUP_LEASE = 3 };
 
 /** A cache without a client; `redis.url` unset: in process alone. */
@@ -67,7 +70,7 @@ SP_API sp_lease *sp_lookup_take_lease(sp_lookup *lookup);
 /** Gives a lease back that was not taken. */
 SP_API void sp_lookup_free(sp_lookup *lookup);
 
-/** Adds a tag to the entry to come; sp_targets_tag() then invalidates it. SP_LIMIT past 16 tags or 256 bytes each. */
+/** Adds a tag to the entry to come; sp_targets_tag() then invalidates it. SP_LIMIT past SP_TAGS_MAX tags or SP_TAG_MAX bytes each. */
 SP_API sp_status sp_lease_tag(sp_lease *lease, const void *data, size_t len);
 /**
  * Stores the value in both levels and ends the lease, whatever the answer. `ttl_ms` 0: the template's. SP_LEASE_LOST: the

@@ -53,6 +53,8 @@ SP_API int64_t sp_template_ttl_ms(const sp_template *tmpl);
  * `cap` or SP_KEY_MAX.
  */
 SP_API sp_status sp_key_format(const sp_template *tmpl, const sp_params *params, char *buf, size_t cap, size_t *len);
+/** Why sp_key_format() refuses, in words: the error names the parameter, or the limit. SP_OK where a key can be made. */
+SP_API sp_status sp_key_check(const sp_template *tmpl, const sp_params *params, sp_error **error);
 /** Takes a key apart: `out` gets the parameters, unescaped. SP_NOT_FOUND when it is not of this template or was hashed. */
 SP_API sp_status sp_key_parse(const sp_template *tmpl, const void *data, size_t len, sp_params *out);
 

@@ -15,9 +15,11 @@
 
 #include "base/buf.h"
 
+#include <sugarperf/cache.h>
+
 #include <time.h>
 
-enum { SP__ENTRY_FORMAT = 1, SP__ENTRY_TAGS = 16 };
+enum { SP__ENTRY_FORMAT = 1, SP__ENTRY_TAGS = SP_TAGS_MAX };
 
 struct sp__entry {
         uint64_t e;

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NAME_MAX_LEN = 256, CODEC_MAX = 255 };
+enum { CODEC_MAX = 255 };
 
 struct fill {
         sp__op op;
@@ -53,7 +53,7 @@ sp_status sp_lease_tag(sp_lease *lease, const void *data, size_t len)
 {
         if (!lease || !data || len == 0)
                 return SP_INVALID;
-        if (len > NAME_MAX_LEN || lease->tag_count == SP__ENTRY_TAGS)
+        if (len > SP_TAG_MAX || lease->tag_count == SP__ENTRY_TAGS)
                 return SP_LIMIT;
         lease->tags[lease->tag_count++] = sp__tag_of_name(data, len);
         return SP_OK;
@@ -433,10 +433,11 @@ sp_status sp_lease_fill_async(sp_lease *lease, sp_ctx *ctx, const void *data, si
                               int64_t ttl_ms, sp_queue *queue, uint64_t tag)
 {
         struct fill *fill = NULL;
-        sp_status status = prepare(lease, ctx, data, len, codec, ttl_ms, &fill, NULL);
+        sp_error *error = NULL;
+        sp_status status = prepare(lease, ctx, data, len, codec, ttl_ms, &fill, &error);
 
         if (status != SP_OK)
-                return status;
+                return sp__op_refuse(queue, tag, status, error);
         status = sp__op_to_queue(&fill->op, queue, tag);
         if (status == SP_OK)
                 status = sp__op_enlist(&fill->op);

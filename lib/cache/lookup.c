@@ -139,13 +139,14 @@ static sp_status submit(struct sp__seeker *seeker, const void *data, size_t len,
 sp_status sp_cache_lookup_async(sp_cache *cache, sp_ctx *ctx, const void *data, size_t len, sp_queue *queue,
                                 uint64_t tag)
 {
-        sp_status status = sp__cache_admit(cache, ctx, data, len, NULL);
+        sp_error *error = NULL;
+        sp_status status = sp__cache_admit(cache, ctx, data, len, &error);
         struct sp__item stale = {.value = NULL};
         struct sp__seeker *seeker;
         sp_lookup *found = NULL;
 
         if (status != SP_OK)
-                return status;
+                return sp__op_refuse(queue, tag, status, error);
         if (find_at_once(cache, data, len, &found, &stale) == SP_NOMEM)
                 return SP_NOMEM;
         seeker = sp__seeker_new(cache, ctx, SP__FOREVER, NULL);

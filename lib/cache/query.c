@@ -300,14 +300,15 @@ sp_status sp_cache_query_async(sp_cache *cache, sp_pool *pool, sp_ctx *ctx, cons
                                const sp_stmt *stmt, const sp_params *params, uint32_t mode, sp_queue *queue,
                                uint64_t tag)
 {
-        sp_status status = admit(cache, pool, ctx, data, len, stmt, mode, NULL);
+        sp_error *error = NULL;
+        sp_status status = admit(cache, pool, ctx, data, len, stmt, mode, &error);
         struct sp__item stale = {.value = NULL};
         struct query *query;
         sp_value *value = NULL;
         bool fresh;
 
         if (status != SP_OK)
-                return status;
+                return sp__op_refuse(queue, tag, status, error);
         query = query_new(cache, pool, ctx, data, len, stmt, params, mode);
         if (!query)
                 return SP_NOMEM;

@@ -5,6 +5,7 @@
 #include "core/error.h"
 #include "core/queue.h"
 
+#include <stdlib.h>
 #include <unistd.h>
 
 void sp__op_init(sp__op *op, const struct sp__op_kind *kind, sp_ctx *ctx, int64_t deadline)
@@ -134,6 +135,47 @@ bool sp__op_yield(sp__op *op, enum sp__yield yield, void *what, void (*what_free
         op->what_free = what_free;
         settle(op, batch);
         return true;
+}
+
+static void refusal_cancel(sp__op *op, sp_status why)
+{
+}
+
+static void refusal_destroy(sp__op *op)
+{
+        free(op);
+}
+
+static const struct sp__op_kind refusal_kind = {.cancel = refusal_cancel, .destroy = refusal_destroy};
+
+static bool says_all(sp_status status)
+{
+        return status == SP_FULL || status == SP_CLOSED || status == SP_CANCELLED || status == SP_FORKED ||
+               status == SP_NOMEM;
+}
+
+sp_status sp__op_refuse(sp_queue *queue, uint64_t tag, sp_status status, sp_error *error)
+{
+        sp__op *op = queue && error && !says_all(status) ? calloc(1, sizeof *op) : NULL;
+        struct sp__batch done;
+        sp_status full;
+
+        if (!op) {
+                sp_error_free(error);
+                return status;
+        }
+        sp__op_init(op, &refusal_kind, NULL, SP__FOREVER);
+        full = sp__op_to_queue(op, queue, tag);
+        if (full != SP_OK) {
+                sp_error_free(error);
+                sp__op_abandon(op);
+                return full;
+        }
+        sp__batch_init(&done);
+        sp__op_fail(op, status, error, &done);
+        sp__batch_deliver(&done);
+        sp__op_unref(op);
+        return SP_OK;
 }
 
 /* Its thread sleeps on the condition or in poll(). The lock is held. */

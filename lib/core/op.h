@@ -90,6 +90,11 @@ sp_status sp__op_to_queue(sp__op *op, sp_queue *queue, uint64_t tag);
 void sp__op_to_caller(sp__op *op);
 /** Registers it with its context, so that cancelling reaches it, unless it was settled. SP_CANCELLED when that is over. */
 sp_status sp__op_enlist(sp__op *op);
+/**
+ * A submission for `queue` that is refused with an error (taken, may be NULL): where there is something to say, one
+ * completion says it and the answer is SP_OK; else the status, and none arrives.
+ */
+sp_status sp__op_refuse(sp_queue *queue, uint64_t tag, sp_status status, sp_error *error);
 /** A submission that was refused: undoes the above and drops the caller's reference. */
 void sp__op_abandon(sp__op *op);
 

@@ -242,10 +242,11 @@ sp_status sp_cache_invalidate_async(sp_cache *cache, sp_ctx *ctx, const sp_targe
                                     uint64_t tag)
 {
         struct invalidation *invalidation = NULL;
-        sp_status status = prepare(cache, ctx, targets, &invalidation, NULL);
+        sp_error *error = NULL;
+        sp_status status = prepare(cache, ctx, targets, &invalidation, &error);
 
         if (status != SP_OK)
-                return status;
+                return sp__op_refuse(queue, tag, status, error);
         status = sp__op_to_queue(&invalidation->op, queue, tag);
         if (status == SP_OK)
                 status = sp__op_enlist(&invalidation->op);

@@ -8,8 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NAME_MAX_LEN = 256 };
-
 sp_targets *sp_targets_new(void)
 {
         return calloc(1, sizeof(sp_targets));
@@ -57,7 +55,7 @@ sp_status sp_targets_key(sp_targets *targets, const void *data, size_t len)
 
 sp_status sp_targets_tag(sp_targets *targets, const void *data, size_t len)
 {
-        sp_status status = admit(targets, data, len, NAME_MAX_LEN);
+        sp_status status = admit(targets, data, len, SP_TAG_MAX);
 
         return status == SP_OK ? add(targets, SP__TARGET_NAME, data, len, NULL) : status;
 }

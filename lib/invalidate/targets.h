@@ -8,7 +8,7 @@
 
 #include <sugarperf/invalidate.h>
 
-enum { SP__TARGETS_MAX = 1024 };
+enum { SP__TARGETS_MAX = SP_TARGETS_MAX };
 
 enum sp__target_kind { SP__TARGET_KEY, SP__TARGET_NAME, SP__TARGET_PATTERN };
 

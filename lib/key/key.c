@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Building a key and taking it apart. */
+#include "core/error.h"
 #include "core/params.h"
 #include "key/escape.h"
 #include "key/parts.h"
@@ -58,6 +59,36 @@ sp_status sp__shape_format(const struct sp__shape *shape, const sp_params *param
 sp_status sp_key_format(const sp_template *tmpl, const sp_params *params, char *buf, size_t cap, size_t *len)
 {
         return sp__shape_format(&tmpl->shape, params, buf, cap, len);
+}
+
+/* The first parameter of which no part can be made. */
+static size_t param_missing(const sp_params *params, size_t count)
+{
+        for (size_t i = 0; i < count; i++) {
+                size_t len = 0;
+
+                if (!sp__params_get(params, i, &len) || len == 0)
+                        return i;
+        }
+        return count;
+}
+
+sp_status sp_key_check(const sp_template *tmpl, const sp_params *params, sp_error **error)
+{
+        const struct sp__shape *shape = &tmpl->shape;
+        size_t given = params ? sp_params_count(params) : 0, len;
+        char buf[SP_KEY_MAX];
+        sp_status status = sp__shape_format(shape, params, buf, sizeof buf, &len);
+
+        if (status == SP_OK)
+                return SP_OK;
+        if (given != shape->params)
+                return sp__fail(error, status, "template \"%s\" needs %zu parameters, %zu were given", shape->text,
+                                shape->params, given);
+        if (status == SP_INVALID)
+                return sp__fail(error, status, "parameter \"%s\" of template \"%s\" is missing or empty",
+                                sp_template_param(tmpl, param_missing(params, given)), shape->text);
+        return sp__fail(error, status, "the key of template \"%s\" gets longer than %d bytes", shape->text, SP_KEY_MAX);
 }
 
 bool sp__key_cut(const char *key, size_t len, size_t count, struct sp__cuts *cuts)

@@ -345,15 +345,16 @@ static sp_status refuse(struct sp__query *query, sp_error **error)
 sp_status sp__query_submit(struct sp__query *query, sp_queue *queue, uint64_t tag)
 {
         sp_status status = refuse(query, NULL);
+        sp_error *error = NULL;
 
         if (status != SP_OK)
                 return status;
         status = sp__query_keep_params(query) ? sp__op_to_queue(&query->op, queue, tag) : SP_NOMEM;
         if (status == SP_OK)
-                status = sp__query_admit(query, false, NULL);
+                status = sp__query_admit(query, false, &error);
         if (status != SP_OK) {
                 sp__op_abandon(&query->op);
-                return status;
+                return sp__op_refuse(queue, tag, status, error);
         }
         sp__op_ref(&query->op);
         set_timer(query);

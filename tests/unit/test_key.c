@@ -339,6 +339,7 @@ static void test_a_key_that_does_not_fit_is_refused_and_nothing_is_overrun(void 
                 sp_params_add_text(params, stars, sizeof stars);
         assert_int_equal(sp_key_format(tmpl, params, key, SIZE_MAX / 4, &len), SP_LIMIT);
         assert_int_equal(sp_key_format(tmpl, NULL, key, sizeof key, &len), SP_INVALID);
+        assert_int_equal(sp_key_check(tmpl, params, NULL), SP_LIMIT);
         sp_params_free(params);
         sp_template_unref(tmpl);
 }

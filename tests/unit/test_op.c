@@ -153,6 +153,25 @@ static void test_a_refused_submission_tells_nobody(void **state)
         sp_queue_free(queue);
 }
 
+static void test_a_refusal_that_has_something_to_say_comes_through_the_queue(void **state)
+{
+        sp_completion *done;
+        sp_queue *queue;
+
+        assert_int_equal(sp_queue_new(1, &queue), SP_OK);
+        assert_int_equal(sp__op_refuse(queue, 1, SP_CLOSED, sp__error_new(SP_CLOSED, NULL, "closed")), SP_CLOSED);
+        assert_int_equal(sp__op_refuse(queue, 1, SP_INVALID, NULL), SP_INVALID);
+        assert_int_equal(sp_queue_pending(queue), 0);
+        assert_int_equal(sp__op_refuse(queue, 7, SP_LIMIT, sp__error_new(SP_LIMIT, NULL, "the key is long")), SP_OK);
+        assert_int_equal(sp__op_refuse(queue, 8, SP_LIMIT, sp__error_new(SP_LIMIT, NULL, "another")), SP_FULL);
+        assert_int_equal(sp_queue_take(queue, &done, 1), 1);
+        assert_int_equal(sp_completion_tag(done), 7);
+        assert_int_equal(sp_completion_status(done), SP_LIMIT);
+        assert_string_equal(sp_error_message(sp_completion_error(done)), "the key is long");
+        sp_completion_free(done);
+        sp_queue_free(queue);
+}
+
 static void test_a_child_ends_no_later_than_its_parent(void **state)
 {
         sp_ctx *parent = sp_ctx_new(NULL), *child, *late;
@@ -267,6 +286,7 @@ int main(void)
             cmocka_unit_test(test_a_batch_tells_in_the_order_of_settling),
             cmocka_unit_test(test_what_ended_before_it_was_registered_leaves_nothing_behind),
             cmocka_unit_test(test_a_refused_submission_tells_nobody),
+            cmocka_unit_test(test_a_refusal_that_has_something_to_say_comes_through_the_queue),
             cmocka_unit_test(test_a_child_ends_no_later_than_its_parent),
             cmocka_unit_test(test_cancelling_races_with_answers_and_each_is_told_once),
             cmocka_unit_test(test_cancelling_races_with_children_that_come_and_go),
