@@ -22,6 +22,7 @@ static const struct sp_word {
     {"targets_pattern", "data", "pattern", false},
     {"lease_tag", "data", "tag", false},
     {"lease_fill", "data", "value", false},
+    {"lease_fill", "ttl_ms", "ttl", false},
     {"params_load", "data", "parameters", false},
     {"stmt_new", "data", "sql", false},
     {"stmt_new", "name", NULL, true},

@@ -82,10 +82,13 @@ export class Cache {
     template(text: string, options?: TemplateOptions): Template;
     /** The in-process level alone; undefined where it has none, null where the value is known to be absent. */
     peek(key: Key): unknown;
-    /** The value; where there is none, one caller's loader makes it while all others wait. null: there is nothing. */
+    /**
+     * The value; where there is none, one caller's loader makes it while all others wait. null: there is nothing.
+     * `signal` and `timeout` end the whole call: the loader's own signal is aborted, and the next caller loads.
+     */
     get<T>(
         key: Key,
-        loader: (context: { signal?: AbortSignal }) => T | Promise<T>,
+        loader: (context: { signal: AbortSignal }) => T | Promise<T>,
         options?: CacheOptions<T>,
     ): Promise<T | null>;
     query<Row = Record<string, any>>(

@@ -6,23 +6,40 @@ const codec = require('./codec.js');
 const params = require('./params.js');
 const { SugarperfError } = require('./errors.js').classes;
 const { call, makeError } = require('./errors.js');
+const { Limit } = require('./limit.js');
 const { Template } = require('./key.js');
 const { statementOf } = require('./statement.js');
 
 const MODES = { rows: native.SP_QUERY_RESULT, cell: native.SP_QUERY_CELL };
 
+/* A string is iterable too, letter by letter: nobody means that. */
+function several(name, given) {
+    if (typeof given === 'string' || typeof given?.[Symbol.iterator] !== 'function')
+        throw new TypeError(`${name} must be an array`);
+    return given;
+}
+
 function targetsOf({ keys = [], tags = [], patterns = [] }) {
     const targets = native.targets_new();
 
-    for (const key of keys)
+    for (const key of several('keys', keys))
         call('targets_key', targets, key);
-    for (const tag of tags)
+    for (const tag of several('tags', tags))
         call('targets_tag', targets, tag);
-    for (const item of patterns) {
+    for (const item of several('patterns', patterns)) {
         const [pattern, values] = typeof item === 'string' ? [item, []] : [item.pattern, item.params];
         call('targets_pattern', targets, pattern, params.load(values));
     }
     return targets;
+}
+
+function checkLoad(loader, { ttl = 0, tags = [] }) {
+    if (typeof loader !== 'function')
+        throw new TypeError('loader must be a function');
+    if (!Number.isSafeInteger(Math.round(ttl)) || ttl < 0)
+        throw new TypeError('ttl must be a number of milliseconds');
+    if (typeof tags !== 'function')
+        several('tags', tags);
 }
 
 class Cache {
@@ -56,46 +73,51 @@ class Cache {
 
     /*
      * The value of `key`; where there is none, one caller's `loader({ signal })` makes it while all others wait.
-     * Options: ttl (milliseconds; else the template's), tags (an array, or a function of the value), signal, timeout.
+     * Options: ttl (milliseconds; else the template's), tags (an array, or a function of the value), signal and timeout,
+     * which end the whole call: then the loader's own signal is aborted and the next caller loads.
      */
     async get(key, loader, options = {}) {
         const known = this.peek(key);
 
         if (known !== undefined)
             return known;
-        const found = await this.#watch.submit('cache_lookup_async', (ctx) => [this.#handle, ctx, key], options);
+        checkLoad(loader, options);
+        const limits = { signal: options.signal, ctx: this.#watch.context(options.timeout) };
+        const found = await this.#watch.submit('cache_lookup_async', (ctx) => [this.#handle, ctx, key], limits);
         if (found.state === native.SP_LOOKUP_LEASE)
-            return this.#load(found.lease, loader, options);
+            return this.#load(found.lease, loader, options, limits);
+        /* Behind the caller's back, so not within its time. */
         if (found.lease !== null)
-            this.#load(found.lease, loader, { ...options, signal: undefined }).catch(() => {});
+            this.#load(found.lease, loader, options, {}).catch(() => {});
         return found.value;
     }
 
-    async #load(lease, loader, options) {
+    async #load(lease, loader, options, limits) {
+        const limit = new Limit(limits.ctx ? native.ctx_remaining(limits.ctx) : -1, limits.signal);
         let data, kind;
 
         try {
-            [kind, data] = codec.encode(await loader({ signal: options.signal }));
+            [kind, data] = codec.encode(await limit.race(() => loader({ signal: limit.signal })));
             this.#client.check();
             this.#tag(lease, options.tags, kind, data);
         } catch (error) {
             this.#release(lease);
             throw error;
         }
-        await this.#fill(lease, kind, data, options.ttl ?? 0);
+        await this.#fill(lease, kind, data, options.ttl ?? 0, limits);
         return codec.roundTrip(kind, data);
     }
 
     #tag(lease, tags, kind, data) {
         const list = typeof tags === 'function' ? tags(codec.roundTrip(kind, data)) : tags;
 
-        for (const tag of list ?? [])
+        for (const tag of several('tags', list ?? []))
             call('lease_tag', lease.handle, tag);
     }
 
     /* The value is right for its caller also when it could not be stored (the key was invalidated meanwhile, …). */
-    async #fill(lease, kind, data, ttl) {
-        const filled = this.#watch.submit('lease_fill_async', (ctx) => [lease.handle, ctx, data, kind, ttl]);
+    async #fill(lease, kind, data, ttl, limits) {
+        const filled = this.#watch.submit('lease_fill_async', (ctx) => [lease.handle, ctx, data, kind, ttl], limits);
 
         this.#watch.forget(lease);
         try {

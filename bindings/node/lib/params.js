@@ -5,7 +5,9 @@
  * buffer that is reused: the library copies what it needs before the call returns.
  */
 const native = require('./native.js');
+const { call, makeError } = require('./errors.js');
 
+const MAX = 65535;
 const TEXT = 0x74;
 const BINARY = 0x62;
 
@@ -38,6 +40,7 @@ function textOf(value) {
     case 'string':
         return value;
     case 'number':
+        return numberText(value);
     case 'bigint':
         return String(value);
     case 'boolean':
@@ -51,6 +54,13 @@ function textOf(value) {
     default:
         throw new TypeError(`a ${typeof value} cannot be a parameter`);
     }
+}
+
+/* From 2^53 on an integer may have been rounded before it came here. Those from 1e21 on are written as what they are. */
+function numberText(value) {
+    if (Number.isInteger(value) && !Number.isSafeInteger(value) && Math.abs(value) < 1e21)
+        throw new TypeError('an integer from 2^53 on may have been rounded: give it as a BigInt or as text');
+    return String(value);
 }
 
 function dateText(date) {
@@ -92,13 +102,15 @@ function load(values) {
         return null;
     if (!Array.isArray(values))
         throw new TypeError('parameters must be an array');
+    if (values.length > MAX)
+        throw makeError('SP_LIMIT', `there are ${values.length} parameters, at most ${MAX} are allowed`);
     let end = 4;
     buffer[0] = 1;
     buffer[1] = 0;
-    buffer.writeUInt16LE(Math.min(values.length, 65535), 2);
+    buffer.writeUInt16LE(values.length, 2);
     for (const value of values)
         end = put(end, value);
-    native.params_load(params, buffer.subarray(0, end));
+    call('params_load', params, buffer.subarray(0, end));
     return params;
 }
 

@@ -3,52 +3,16 @@
 /* Deadline, retries, breaker, rate and concurrency around any asynchronous call, as policy.<name>.… says. */
 const native = require('./native.js');
 const { SugarperfError } = require('./errors.js').classes;
-const { call, makeError } = require('./errors.js');
+const { call } = require('./errors.js');
+const { Limit } = require('./limit.js');
 const { answer, outcomeOf } = require('./breaker.js');
 
-/* setTimeout() takes no more. */
-const LONGEST = 0x7fffffff;
-
-/* What an attempt works under: a signal that is aborted at its deadline or by the caller's own. */
-class Attempt {
-    #controller = new AbortController();
-    #timer;
-
+class Attempt extends Limit {
     constructor(number, remaining, outer) {
+        super(remaining, outer);
         this.number = number;
         /* Milliseconds; undefined: no deadline. */
         this.remaining = remaining < 0 ? undefined : remaining;
-        this.#timer = remaining < 0 || remaining > LONGEST ? undefined
-            : setTimeout(() => this.end(makeError('SP_TIMEOUT', 'the deadline passed')), remaining);
-        this.outer = outer;
-        this.stop = () => this.end(makeError('SP_CANCELLED', 'the caller cancelled', '', false, { cause: outer.reason }));
-        outer?.addEventListener('abort', this.stop, { once: true });
-    }
-
-    get signal() {
-        return this.#controller.signal;
-    }
-
-    end(reason) {
-        this.#controller.abort(reason);
-    }
-
-    /* The work, or the end of its time, whichever comes first. */
-    async run(work) {
-        const { signal } = this;
-        let late;
-        const ended = new Promise((_, reject) => {
-            late = () => reject(signal.reason);
-            signal.addEventListener('abort', late, { once: true });
-        });
-
-        try {
-            return await Promise.race([work(this), ended]);
-        } finally {
-            signal.removeEventListener('abort', late);
-            this.outer?.removeEventListener('abort', this.stop);
-            clearTimeout(this.#timer);
-        }
     }
 }
 
@@ -96,11 +60,11 @@ class Policy {
             const attempt = new Attempt(native.call_attempts(made), native.ctx_remaining(native.call_ctx(made)), signal);
 
             try {
-                const value = await attempt.run(work);
+                const value = await attempt.race(() => work(attempt));
                 native.call_leave(made, native.SP_OUTCOME_SUCCESS, false);
                 return value;
             } catch (error) {
-                if (!native.call_leave(made, outcomeOf(error), !signal?.aborted && retry(error)))
+                if (!native.call_leave(made, outcomeOf(error), !signal?.aborted && Boolean(retry(error))))
                     throw error;
             }
         }

@@ -7,7 +7,7 @@
 const native = require('./native.js');
 const codec = require('./codec.js');
 const rows = require('./rows.js');
-const { adopt, errorOfStatus } = require('./errors.js');
+const { adopt, call, errorOfStatus } = require('./errors.js');
 
 const BATCH = 64;
 const CELLS = 6;
@@ -37,10 +37,22 @@ class Watch {
             this.handles);
     }
 
-    /* Calls `name` of the addon with args, queue and tag. `options`: signal, timeout, types. */
+    /* A context for the calls that share a deadline; undefined: they need none of their own. */
+    context(timeout) {
+        if (timeout === undefined)
+            return undefined;
+        const ctx = native.ctx_new(this.root);
+
+        call('ctx_set', ctx, 'timeout', String(timeout));
+        return ctx;
+    }
+
+    /* Calls `name` of the addon with args, queue and tag. `options`: signal, timeout or ctx, types. */
     submit(name, args, options) {
         return new Promise((resolve, reject) => {
-            const operation = { resolve, reject, types: options?.types ?? this.types, ctx: this.root, forget: null };
+            const operation = {
+                resolve, reject, types: options?.types ?? this.types, ctx: options?.ctx ?? this.root, forget: null,
+            };
             const tag = ++this.tag;
 
             try {
@@ -75,12 +87,8 @@ class Watch {
     }
 
     /* A context of the operation's own: its deadline, and its cancellation by an AbortSignal. */
-    limit(operation, { signal, timeout }) {
-        const ctx = native.ctx_new(this.root);
-
+    limit(operation, { signal, timeout, ctx = this.context(timeout) ?? native.ctx_new(this.root) }) {
         operation.ctx = ctx;
-        if (timeout !== undefined)
-            native.ctx_set(ctx, 'timeout', String(timeout));
         if (!signal)
             return;
         const cancel = () => native.ctx_cancel(ctx);

@@ -9,14 +9,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from contextlib import asynccontextmanager
 from typing import Any
 
-from . import codec, errors, native, params, rows
+from . import codec, errors, given, native, params, rows, waits
 from .held import Held
 from .key import Template
 from .parts import Base, targets_of
 from .queues import LoopQueue, Start
 from .statement import Statement, handle_of
 
-Loader = Callable[[], Awaitable[Any]]
+Loader = Callable[[], Awaitable[Any] | Any]
 Timeout = float | str | None
 
 
@@ -66,10 +66,13 @@ class AsyncCache:
     ) -> Any:
         """The value of `key`; where there is none, one caller's `loader()` makes it while all others wait.
 
-        `ttl` in seconds; 0: the template's.
+        `loader` may be a coroutine function or a plain one, which holds up the event loop while it runs. `ttl` in
+        seconds; 0: the template's. `timeout` bounds the whole call: a loader that is still under way is cancelled.
         """
         client = self._client
         client._check()
+        given.function("loader", loader)
+        ttl_ms, tags = given.milliseconds("ttl", ttl), given.several("tags", tags)
         known = native.cache_glance(client._cache, key)
         if known is not None:
             return codec.decode(*known, client.types)
@@ -80,13 +83,14 @@ class AsyncCache:
         if lease is not None:
             client._held.add(lease, native.lease_release)
         if state == native.SP_LOOKUP_LEASE:
-            return await self._load(lease, loader, ttl, tags)
+            return await self._load(lease, loader, ttl_ms, tags, ctx)
         if lease is not None:
-            self._refresh(lease, loader, ttl, tags)
+            self._refresh(lease, loader, ttl_ms, tags)
         return codec.decode(*value, client.types)
 
-    def _refresh(self, lease: Any, loader: Loader, ttl: float, tags: Iterable[str]) -> None:
-        task = asyncio.create_task(self._load(lease, loader, ttl, tags))
+    def _refresh(self, lease: Any, loader: Loader, ttl_ms: int, tags: Iterable[str]) -> None:
+        """Behind the caller's back, so not within its time."""
+        task = asyncio.create_task(self._load(lease, loader, ttl_ms, tags, self._client._ctx(None)))
         self._refreshes.add(task)
         task.add_done_callback(self._refreshed)
 
@@ -95,23 +99,23 @@ class AsyncCache:
         if not task.cancelled():
             task.exception()
 
-    async def _load(self, lease: Any, loader: Loader, ttl: float, tags: Iterable[str]) -> Any:
+    async def _load(self, lease: Any, loader: Loader, ttl_ms: int, tags: Iterable[str], ctx: Any) -> Any:
         client = self._client
         try:
-            kind, data = codec.encode(await loader())
+            kind, data = codec.encode(await waits.within(native.ctx_remaining(ctx), loader))
             client._check()
             for tag in tags:
                 native.lease_tag(lease, tag)
         except BaseException:
             client._held.release(lease)
             raise
-        await self._fill(lease, kind, data, round(ttl * 1000))
+        # A plain function that took longer than it had: its value is there, so others may have it.
+        await self._fill(lease, kind, data, ttl_ms, ctx if native.ctx_remaining(ctx) else client._ctx(None))
         return codec.decode(kind, data, client.types)
 
-    async def _fill(self, lease: Any, kind: int, data: bytes, ttl_ms: int) -> None:
+    async def _fill(self, lease: Any, kind: int, data: bytes, ttl_ms: int, ctx: Any) -> None:
         """The value is right for its caller also when it could not be stored (it was invalidated meanwhile, …)."""
         client = self._client
-        ctx = client._ctx(None)
         if not client._held.forget(lease):
             return
         try:
@@ -149,12 +153,17 @@ class AsyncCache:
             return None
 
     async def invalidate(
-        self, *, keys: Iterable[Any] = (), tags: Iterable[Any] = (), patterns: Iterable[Any] = ()
+        self,
+        *,
+        keys: Iterable[Any] = (),
+        tags: Iterable[Any] = (),
+        patterns: Iterable[Any] = (),
+        timeout: Timeout = None,
     ) -> None:
         """After it returns no read in this process answers an old value of these targets."""
         client = self._client
         client._check()
-        ctx, targets = client._ctx(None), targets_of(keys, tags, patterns)
+        ctx, targets = client._ctx(timeout), targets_of(keys, tags, patterns)
         await client._submit(
             lambda queue, tag: native.cache_invalidate_async(client._cache, ctx, targets, queue, tag), ctx
         )

@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
+import inspect
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from . import codec, errors, native, params, rows
+from . import codec, errors, given, native, params, rows
 from .held import Held
 from .key import Template
 from .parts import Base, targets_of
@@ -67,10 +68,12 @@ class Cache:
         """The value of `key`; where there is none, one caller's `loader()` makes it while all others wait.
 
         `ttl` in seconds; 0: the template's. A stale value is returned only after it was refreshed where the refresh
-        falls to this caller.
+        falls to this caller. `timeout` bounds waiting; a loader of one's own is not interrupted.
         """
         client = self._client
         client._check()
+        given.function("loader", loader)
+        ttl_ms, tags = given.milliseconds("ttl", ttl), given.several("tags", tags)
         known = native.cache_glance(client._cache, key)
         if known is not None:
             return codec.decode(*known, client.types)
@@ -82,24 +85,32 @@ class Cache:
             return codec.decode(*value, client.types)
         client._held.add(lease, native.lease_release)
         try:
-            return self._load(lease, loader, ttl, tags)
+            return self._load(lease, loader, ttl_ms, tags)
         except Exception:
             if value is None:
                 raise
             return codec.decode(*value, client.types)
 
-    def _load(self, lease: Any, loader: Callable[[], Any], ttl: float, tags: Iterable[str]) -> Any:
+    def _load(self, lease: Any, loader: Callable[[], Any], ttl_ms: int, tags: Iterable[str]) -> Any:
         client = self._client
         try:
-            kind, data = codec.encode(loader())
+            kind, data = codec.encode(self._loaded(loader()))
             client._check()
             for tag in tags:
                 native.lease_tag(lease, tag)
         except BaseException:
             client._held.release(lease)
             raise
-        self._fill(lease, kind, data, round(ttl * 1000))
+        self._fill(lease, kind, data, ttl_ms)
         return codec.decode(kind, data, client.types)
+
+    @staticmethod
+    def _loaded(value: Any) -> Any:
+        if inspect.isawaitable(value):
+            if inspect.iscoroutine(value):
+                value.close()
+            raise TypeError("loader must be a plain function: coroutine functions belong to AsyncClient")
+        return value
 
     def _fill(self, lease: Any, kind: int, data: bytes, ttl_ms: int) -> None:
         """The value is right for its caller also when it could not be stored (it was invalidated meanwhile, …)."""
@@ -139,11 +150,18 @@ class Cache:
                 raise
             return None
 
-    def invalidate(self, *, keys: Iterable[Any] = (), tags: Iterable[Any] = (), patterns: Iterable[Any] = ()) -> None:
+    def invalidate(
+        self,
+        *,
+        keys: Iterable[Any] = (),
+        tags: Iterable[Any] = (),
+        patterns: Iterable[Any] = (),
+        timeout: Timeout = None,
+    ) -> None:
         """After it returns no read in this process answers an old value of these targets."""
         client = self._client
         client._check()
-        ctx, targets = client._ctx(None), targets_of(keys, tags, patterns)
+        ctx, targets = client._ctx(timeout), targets_of(keys, tags, patterns)
         client._call(lambda queue, tag: native.cache_invalidate_async(client._cache, ctx, targets, queue, tag), ctx)
 
     def report(self) -> dict[str, Any]:

@@ -1,15 +1,14 @@
 # SPDX-License-Identifier: MIT
-"""Breakers and policies around any call: run() for plain functions, run_async() for coroutine functions."""
+"""Breakers and policies around any call: run() for plain functions, run_async() for coroutine functions too."""
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from . import codec, errors, native
+from . import codec, errors, given, native, waits
 from .tables import config_of, json_of
 
 T = TypeVar("T")
@@ -57,6 +56,8 @@ class Breaker:
         cls, settings: Mapping[str, Any] | None = None, *, name: str | None = None, clock: Clock | None = None
     ) -> Breaker:
         """`settings` are the library's configuration names; `name` selects breaker.<name>.…"""
+        if clock is not None and not isinstance(clock, Clock):
+            raise TypeError(f"clock must be a Clock, not {type(clock).__name__}")
         ticking = clock._native if clock is not None else None
         return cls(native.breaker_new(config_of(settings or {}), name, ticking), clock=clock)
 
@@ -83,15 +84,15 @@ class Breaker:
             return fallback(error)
 
     async def run_async(
-        self, work: Callable[[], Awaitable[T]], fallback: Callable[[Exception], Awaitable[F]] | None = None
+        self, work: Callable[[], Awaitable[T] | T], fallback: Callable[[Exception], Awaitable[F] | F] | None = None
     ) -> T | F:
         try:
             with self._permit():
-                return await work()
+                return await waits.settled(work())
         except Exception as error:
             if fallback is None or not _answers(error):
                 raise
-            return await fallback(error)
+            return await waits.settled(fallback(error))
 
     def acquire(self) -> int:
         """A permit to make one call, which is recorded or released exactly once; 0: the breaker is open."""
@@ -99,6 +100,9 @@ class Breaker:
 
     def record(self, permit: int, outcome: str, elapsed: float = 0) -> None:
         """`outcome`: "success", "failure" or "ignored"; `elapsed` in seconds."""
+        if outcome not in _OUTCOMES:
+            raise errors.make(native.SP_INVALID, f"record(): unknown outcome {outcome}")
+        elapsed = given.seconds("elapsed", elapsed)
         native.breaker_record(self._native, permit, _OUTCOMES[outcome], round(elapsed * 1e9))
 
     def release(self, permit: int) -> None:
@@ -175,6 +179,7 @@ class Attempt:
 
     def __init__(self, number: int, remaining_ms: int) -> None:
         self.number = number
+        self._remaining_ms = remaining_ms
         self.remaining = remaining_ms / 1000 if remaining_ms >= 0 else None
 
 
@@ -228,7 +233,7 @@ class Policy:
             try:
                 value = work(self._attempt(call))
             except Exception as error:
-                if not native.call_leave(call, _outcome(error), retry(error)):
+                if not native.call_leave(call, _outcome(error), bool(retry(error))):
                     raise
             else:
                 native.call_leave(call, native.SP_OUTCOME_SUCCESS, False)
@@ -236,8 +241,8 @@ class Policy:
 
     async def run_async(
         self,
-        work: Callable[[Attempt], Awaitable[T]],
-        fallback: Callable[[Exception], Awaitable[F]] | None = None,
+        work: Callable[[Attempt], Awaitable[T] | T],
+        fallback: Callable[[Exception], Awaitable[F] | F] | None = None,
         *,
         retry: Callable[[Exception], bool] = _retryable,
     ) -> T | F:
@@ -248,31 +253,23 @@ class Policy:
         except Exception as error:
             if fallback is None or not _answers(error):
                 raise
-            return await fallback(error)
+            return await waits.settled(fallback(error))
 
     async def _attempts_async(
-        self, call: Any, ctx: Any, work: Callable[[Attempt], Awaitable[T]], retry: Callable[[Exception], bool]
+        self, call: Any, ctx: Any, work: Callable[[Attempt], Awaitable[T] | T], retry: Callable[[Exception], bool]
     ) -> T:
         while True:
             self._client._check()
             await self._client._submit(lambda queue, tag: native.call_enter_async(call, queue, tag), ctx)
             try:
-                value = await self._within(self._attempt(call), work)
+                attempt = self._attempt(call)
+                value = await waits.within(attempt._remaining_ms, lambda: work(attempt))
             except Exception as error:
-                if not native.call_leave(call, _outcome(error), retry(error)):
+                if not native.call_leave(call, _outcome(error), bool(retry(error))):
                     raise
             else:
                 native.call_leave(call, native.SP_OUTCOME_SUCCESS, False)
                 return value
-
-    @staticmethod
-    async def _within(attempt: Attempt, work: Callable[[Attempt], Awaitable[T]]) -> T:
-        if attempt.remaining is None:
-            return await work(attempt)
-        try:
-            return await asyncio.wait_for(work(attempt), attempt.remaining)
-        except asyncio.TimeoutError:
-            raise errors.make(native.SP_TIMEOUT, "the deadline passed") from None
 
     @property
     def name(self) -> str:

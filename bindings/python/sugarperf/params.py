@@ -11,11 +11,12 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
-from . import native
+from . import errors, native
 
 _HEAD = struct.Struct("<BBH")
 _CELL = struct.Struct("<ci")
 _NULL = _CELL.pack(b"t", -1)
+_MAX = 65535
 
 
 def _array(values: Sequence[Any]) -> str:
@@ -65,6 +66,8 @@ def load(values: Sequence[Any] | None) -> Any:
         return None
     if isinstance(values, (str, bytes, dict)):
         raise TypeError("parameters must be a list or a tuple")
+    if len(values) > _MAX:
+        raise errors.make(native.SP_LIMIT, f"there are {len(values)} parameters, at most {_MAX} are allowed")
     params = native.params_new()
-    native.params_load(params, _HEAD.pack(1, 0, min(len(values), 65535)) + b"".join(map(_pack, values)))
+    native.params_load(params, _HEAD.pack(1, 0, len(values)) + b"".join(map(_pack, values)))
     return params

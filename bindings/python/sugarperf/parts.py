@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from . import errors, native, params
+from . import errors, given, native, params
 from .guard import Breaker, Policy
 from .tables import config_of, json_of
 
@@ -17,11 +17,11 @@ _MS = 1e6
 def targets_of(keys: Iterable[Any], tags: Iterable[Any], patterns: Iterable[Any]) -> Any:
     """Patterns are texts as declared, or (pattern, values) with values for their {names}."""
     targets = native.targets_new()
-    for key in keys:
+    for key in given.several("keys", keys):
         native.targets_key(targets, key)
-    for tag in tags:
+    for tag in given.several("tags", tags):
         native.targets_tag(targets, tag)
-    for item in patterns:
+    for item in given.several("patterns", patterns):
         pattern, values = (item, ()) if isinstance(item, str) else item
         native.targets_pattern(targets, pattern, params.load(values))
     return targets
@@ -115,8 +115,7 @@ class Base:
         """A context of the call's own; `timeout` in seconds, or text as in the configuration ("250ms")."""
         ctx = native.ctx_new(self._root)
         if timeout is not None:
-            text = timeout if isinstance(timeout, str) else f"{round(timeout * 1000)}ms"
-            native.ctx_set(ctx, "timeout", text)
+            native.ctx_set(ctx, "timeout", given.duration("timeout", timeout))
         return ctx
 
     def breaker(self, name: str) -> Breaker:

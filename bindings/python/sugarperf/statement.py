@@ -44,4 +44,8 @@ def _kept(sql: str) -> Statement:
 
 
 def handle_of(sql: str | Statement) -> Any:
-    return sql._native if isinstance(sql, Statement) else _kept(sql)._native
+    if isinstance(sql, Statement):
+        return sql._native
+    if not isinstance(sql, str):
+        raise TypeError(f"sql must be text or a Statement, not {type(sql).__name__}")
+    return _kept(sql)._native
