@@ -2,7 +2,7 @@
 'use strict';
 const test = require('node:test');
 const assert = require('node:assert/strict');
-const { open, fresh } = require('./support.js');
+const { open, fresh, until } = require('./support.js');
 
 test('500 callers on a cold key make one load', async (t) => {
     const { cache } = open(t);
@@ -133,6 +133,48 @@ test('a waiter can give up while another loads', async (t) => {
     await assert.rejects(waiting, { code: 'SP_CANCELLED' });
     finish('late');
     assert.equal(await loaded, 'late');
+});
+
+test("a timeout ends the caller's own load and gives the lease back", async (t) => {
+    const { cache } = open(t);
+    const key = fresh('node:late');
+
+    for (const hears of [true, false]) {
+        let reason;
+        const load = ({ signal }) => new Promise((_, reject) => {
+            signal.addEventListener('abort', () => {
+                ({ reason } = signal);
+                if (hears)
+                    reject(reason);
+            });
+        });
+
+        /* On a busy machine the time may be over before the loader's turn. */
+        while (reason === undefined)
+            await assert.rejects(cache.get(key, load, { timeout: '100ms' }), { code: 'SP_TIMEOUT' });
+        assert.equal(reason.code, 'SP_TIMEOUT');
+    }
+    assert.equal(await cache.get(key, ({ signal }) => String(signal.aborted), { timeout: 60000 }), 'false');
+    assert.equal(cache.peek(key), 'false');
+});
+
+test("a signal ends the caller's own load and gives the lease back", async (t) => {
+    const { cache } = open(t);
+    const key = fresh('node:aborted');
+    const controller = new AbortController();
+    let inner;
+    const loading = cache.get(key, ({ signal }) => {
+        inner = signal;
+        return new Promise(() => {});
+    }, { signal: controller.signal });
+
+    await until(() => inner !== undefined);
+    controller.abort(new Error('enough'));
+    await assert.rejects(loading, (error) => error.code === 'SP_CANCELLED' && error.cause.message === 'enough');
+    assert.ok(inner.aborted);
+    assert.equal(await cache.get(key, () => 'good', { signal: new AbortController().signal }), 'good');
+    await assert.rejects(cache.get(fresh('node:before'), () => assert.fail('loaded'), { signal: controller.signal }),
+        { code: 'SP_CANCELLED' });
 });
 
 test('hits and misses are counted', async (t) => {

@@ -78,6 +78,50 @@ class Asyncio(unittest.IsolatedAsyncioTestCase):
                 await task
         self.assertEqual(await self.cache.get(key, good), "good")
 
+    async def test_a_timeout_ends_the_callers_own_load_and_gives_the_lease_back(self) -> None:
+        key, cancelled = fresh("python:alate"), False
+
+        async def load() -> str:
+            nonlocal cancelled
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                cancelled = True
+                raise
+            return "never"
+
+        # On a busy machine the time may be over before the loader's turn.
+        while not cancelled:
+            with self.assertRaises(TimeoutError) as caught:
+                await self.cache.get(key, load, timeout=0.1)
+            self.assertEqual(caught.exception.code, "SP_TIMEOUT")
+        self.assertEqual(await self.cache.get(key, lambda: "good", timeout="60s"), "good")
+        self.assertEqual(await self.cache.get(key, lambda: self.fail("loaded twice")), "good")
+
+    async def test_a_loaders_own_timeout_stays_its_own(self) -> None:
+        async def load() -> str:
+            raise TimeoutError("mine")
+
+        with self.assertRaisesRegex(TimeoutError, "mine"):
+            await self.cache.get(fresh("python:amine"), load, timeout=60)
+
+    async def test_plain_functions_load_and_answer_too(self) -> None:
+        key = fresh("python:aplain")
+        self.assertEqual(await self.cache.get(key, lambda: {"plain": 1}), {"plain": 1})
+        self.assertEqual(await self.cache.get(key, lambda: self.fail("loaded twice")), {"plain": 1})
+        later = fresh("python:alambda")
+        self.assertEqual(await self.cache.get(later, lambda: self.client.query("SELECT 1 AS one")), [{"one": 1}])
+        self.assertEqual(await self.client.breaker("plain").run_async(lambda: 1), 1)
+        self.assertEqual(await self.client.policy("plain").run_async(lambda attempt: attempt.number), 1)
+
+    async def test_an_invalidation_takes_a_timeout(self) -> None:
+        key = fresh("python:atime")
+        self.assertEqual(await self.cache.get(key, lambda: 1), 1)
+        await self.cache.invalidate(keys=[key], timeout="60s")
+        self.assertEqual(await self.cache.get(key, lambda: 2), 2)
+        with self.assertRaisesRegex(errors.InvalidError, "timeout"):
+            await self.cache.invalidate(keys=[key], timeout="soon")
+
     async def test_a_timeout_is_the_builtin_one_too(self) -> None:
         with self.assertRaises(TimeoutError) as caught:
             await self.client.query("SELECT pg_sleep(30)", timeout=0.05)

@@ -304,6 +304,22 @@ class Cache(unittest.TestCase):
         self.assertIsNone(self.cache.query(fresh("python:none"), "SELECT 1 WHERE false", cell=True))
 
 
+    def test_an_invalidation_takes_a_timeout(self) -> None:
+        key = fresh("python:time")
+        self.assertEqual(self.cache.get(key, lambda: 1), 1)
+        self.cache.invalidate(keys=[key], timeout="60s")
+        self.assertEqual(self.cache.get(key, lambda: 2), 2)
+        with self.assertRaisesRegex(errors.InvalidError, "timeout"):
+            self.cache.invalidate(keys=[key], timeout="soon")
+
+    def test_a_coroutine_function_is_no_loader_of_the_blocking_face(self) -> None:
+        async def load() -> int:
+            return 1
+
+        with self.assertRaisesRegex(TypeError, "AsyncClient"):
+            self.cache.get(fresh("python:coroutine"), load)
+
+
 class Parts(unittest.TestCase):
     def setUp(self) -> None:
         self.client = sugarperf.Client(settings(profiler__slow="50ms"))
