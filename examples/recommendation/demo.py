@@ -168,7 +168,7 @@ def stay(demo, program):
                  '/metrics/cache', '/health/database'):
         print(f'  curl {program.url}{path}')
     print('  curl -d \'{"userId":"user-3","contentId":"content-7","type":"like"}\' ' + f'{program.url}/interactions')
-    if os.environ.get('SP_TEST_SERVERS'):
+    if os.environ.get('SP_TEST_PG') == demo.database.plain:
         print(f"  psql '{demo.database.url}'", flush=True)
     else:   # somebody's own: its URL may hold a password
         print(f'  PGOPTIONS=-csearch_path={demo.database.schema} psql "$DATABASE_URL"', flush=True)

@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: MIT
 """Private PostgreSQL and Redis for one command, always cleaned up.
 
-    servers.py exec [--pg] [--redis] [--pg-opt k=v]... -- command [args...]
+    servers.py exec [--pg] [--redis] [--missing] [--pg-opt k=v]... -- command [args...]
     servers.py ctl stop|start|restart|kill pg|redis        (from inside such a command)
 
-Without --pg and --redis both are started. The command sees SP_TEST_PG, SP_TEST_PG_SOCKET, SP_TEST_REDIS,
+Without --pg and --redis both are started; with --missing those that DATABASE_URL and
+REDIS_URL do not name, and it says which. The command sees SP_TEST_PG, SP_TEST_PG_SOCKET, SP_TEST_REDIS,
 SP_TEST_REDIS_SOCKET, SP_TEST_SERVERS (the folder of this set), DATABASE_URL and REDIS_URL. Roles: test/test
 (superuser) and sugar/sweet; Redis has the default user and sugar/sweet. TCP asks for the password, the socket does not.
 """
@@ -28,6 +29,7 @@ RESTART_TRIES = 40
 RESTART_PAUSE = 0.25
 START_SECONDS = 60
 STOP_SECONDS = 20
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 LIBC = ctypes.CDLL(None, use_errno=True)
 
 
@@ -177,8 +179,14 @@ class Postgres(Server):
 
     def initialise(self):
         done = self.spawn([pg_program('initdb'), '-D', self.data, '-U', 'test', '--auth=trust', '-E', 'UTF8',
-                           '--locale=C.UTF-8', '--no-sync'], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        output = done.communicate()[0]
+                           '--locale=C.UTF-8', '--no-sync'], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          preexec_fn=lambda: die_with_parent(signal.SIGTERM))
+        try:
+            output = done.communicate()[0]
+        except BaseException:
+            done.terminate()    # it takes away what it began
+            done.communicate()
+            raise
         if done.returncode:
             raise Failure('initdb failed: ' + output.decode(errors='replace').strip().replace('\n', ' | '))
         with open(os.path.join(self.data, 'pg_hba.conf'), 'w', encoding='ascii') as file:
@@ -257,6 +265,15 @@ class Interrupted(Exception):
         self.sig = sig
 
 
+def handle(handler):
+    for sig in SIGNALS:
+        signal.signal(sig, handler)
+
+
+def deaf(_sig, _frame):
+    """Not SIG_IGN: Python complains of a signal that came before it was ignored and is looked at after."""
+
+
 class Supervisor:
     """Owns the servers and the command; one thread, which answers `ctl` while the command runs."""
 
@@ -272,20 +289,20 @@ class Supervisor:
         die_with_parent(signal.SIGTERM)
         if os.getppid() != parent:
             return 128 + signal.SIGTERM
-        for sig in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(sig, self.interrupt)
+        handle(self.interrupt)
         try:
             self.start()
             return self.attend(command)
         except Interrupted as reason:
             return 128 + reason.sig
         finally:
-            for sig in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-                signal.signal(sig, signal.SIG_IGN)
+            handle(deaf)
             self.clean()
 
     @staticmethod
     def interrupt(sig, _frame):
+        # The first one counts: from here on everything is being taken down.
+        handle(deaf)
         raise Interrupted(sig)
 
     def start(self):
@@ -305,23 +322,29 @@ class Supervisor:
     def watch(self):
         """Fork a guard that removes the folder should we be killed outright; the servers get their death signal."""
         reader, self.guard = os.pipe()
+        # Blocked, so that no signal finds the child with the parent's handler.
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         if os.fork() != 0:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
             os.close(reader)
             return
+        try:
+            self.stand_guard(reader)
+        finally:
+            os._exit(0)
+
+    def stand_guard(self, reader):
         os.setsid()
         os.close(self.guard)
         null = os.open(os.devnull, os.O_RDWR)
         for fd in (0, 1, 2):
             os.dup2(null, fd)
-        for sig in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(sig, signal.SIG_IGN)
         os.read(reader, 1)
         for _ in range(100):
             shutil.rmtree(self.root, ignore_errors=True)
             if not os.path.exists(self.root):
                 break
             time.sleep(0.1)
-        os._exit(0)
 
     def attend(self, command):
         environment = dict(os.environ, SP_TEST_SERVERS=self.root)
@@ -398,14 +421,29 @@ def control(verb, name):
         raise Failure(reply or 'the servers ended')
 
 
+def missing():
+    """The servers that the environment does not name; says which are whose."""
+    absent, words = set(), []
+    for name, title, variable in (('pg', 'PostgreSQL', 'DATABASE_URL'), ('redis', 'Redis', 'REDIS_URL')):
+        if os.environ.get(variable):
+            words.append(f'{title}: that of {variable}')
+        else:
+            absent.add(name)
+            words.append(f'{title}: a private one ({variable} is not set)')
+    print(f"==> {'; '.join(words)}", file=sys.stderr, flush=True)
+    return absent
+
+
 def parse_exec(args):
-    want, options = set(), []
+    want, options = None, []
     while args:
         word, args = args[0], args[1:]
         if word == '--':
             break
         if word in ('--pg', '--redis'):
-            want.add(word[2:])
+            want = (want or set()) | {word[2:]}
+        elif word == '--missing':
+            want = (want or set()) | missing()
         elif word == '--pg-opt' and args and '=' in args[0]:
             options.append(args[0])
             args = args[1:]
@@ -413,7 +451,7 @@ def parse_exec(args):
             raise Failure(f'unknown argument {word}: see servers.py --help')
     if not args:
         raise Failure('no command: servers.py exec [--pg] [--redis] -- command')
-    want = want or {'pg', 'redis'}
+    want = {'pg', 'redis'} if want is None else want
     return Supervisor('pg' in want, 'redis' in want, options), args
 
 

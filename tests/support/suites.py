@@ -10,6 +10,7 @@ import collections
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import xml.etree.ElementTree
@@ -122,6 +123,23 @@ def tell(word, name, case, record, room):
     return len(lines)
 
 
+def attend(command):
+    """The status of meson, which is ended with its tests when we are asked to end."""
+    def interrupted(sig, _frame):
+        for each in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(each, lambda *_: None)
+        raise SystemExit(128 + sig)
+
+    with subprocess.Popen(command) as process:
+        for sig in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(sig, interrupted)
+        try:
+            return process.wait()
+        except SystemExit:
+            process.terminate()
+            raise
+
+
 def main(build, words):
     if words[:1] == ['--check']:
         chosen(registered(build), words[1:])
@@ -134,9 +152,8 @@ def main(build, words):
     status = 0
     if selected:
         # A machine under load may be slow: what hangs is still ended.
-        status = subprocess.run(['meson', 'test', '-C', build, '--print-errorlogs', '--num-processes', '2',
-                                 '--timeout-multiplier', '3', *sorted({test['name'] for test in selected})],
-                                check=False).returncode
+        status = attend(['meson', 'test', '-C', build, '--print-errorlogs', '--num-processes', '2',
+                         '--timeout-multiplier', '3', *sorted({test['name'] for test in selected})])
     names = [test['name'] for test in selected]
     table, failed = collections.defaultdict(collections.Counter), []
     if os.path.exists(report):

@@ -102,6 +102,42 @@ class Servers(unittest.TestCase):
                 self.assertEqual(process.wait(PATIENCE), 128 + sig)
                 self.assertNothingLeft()
 
+    def assertQuietEnd(self, process):
+        """Many signals, as of an impatient Ctrl-C, end it as one does."""
+        for sig in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) * 20:
+            process.send_signal(sig)
+        _, errors = process.communicate(timeout=PATIENCE)
+        self.assertIn(process.returncode, [128 + sig for sig in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)], errors)
+        self.assertEqual(errors, '')
+        self.assertNothingLeft()
+
+    def test_more_signals_change_nothing(self):
+        for _ in range(3):
+            self.assertQuietEnd(self.started('--redis')[0])
+
+    def test_more_signals_while_the_servers_start_change_nothing(self):
+        process = self.start(['sleep', '600'])
+        deadline = time.monotonic() + PATIENCE
+        while not pids_with(self.base) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        self.assertQuietEnd(process)
+
+    def test_only_what_the_environment_does_not_name_is_started(self):
+        show = 'echo ${SP_TEST_PG:+pg} ${SP_TEST_REDIS:+redis} $DATABASE_URL $REDIS_URL'
+        for named, shown in (({}, 'pg redis postgresql:// redis://'), ({'DATABASE_URL': 'mine'}, 'redis mine redis://'),
+                             ({'REDIS_URL': 'mine'}, 'pg postgresql:// mine'),
+                             ({'DATABASE_URL': 'one', 'REDIS_URL': 'two'}, 'one two')):
+            with self.subTest(named=named):
+                self.environment = {key: value for key, value in self.environment.items()
+                                    if not key.startswith('SP_TEST_') and key not in ('DATABASE_URL', 'REDIS_URL')}
+                self.environment.update(named)
+                code, output, errors = self.run_to_end(show, '--missing')
+                words = [word.split('//')[0] + '//' if '//' in word else word for word in output.split()]
+                self.assertEqual((code, words, errors.count('\n')), (0, shown.split(), 1), errors)
+                for variable in ('DATABASE_URL', 'REDIS_URL'):
+                    self.assertEqual(f'that of {variable}' in errors, variable in named)
+        self.assertNothingLeft()
+
     def test_a_killed_helper_leaves_nothing(self):
         process, _ = self.started()
         process.kill()

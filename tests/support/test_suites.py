@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: MIT
 """The count of ./run test is right, also for tests that crash, break their plan or never run."""
 import os
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 SUITES = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'suites.py')
@@ -12,17 +14,23 @@ TAP = ", protocol: 'tap'"
 
 
 class Suites(unittest.TestCase):
+    @staticmethod
+    def write(folder, tests):
+        """A project of these tests, set up; its build folder."""
+        with open(os.path.join(folder, 'meson.build'), 'w', encoding='utf-8') as file:
+            file.write("project('counted', meson_version: '>= 1.0.0')\nsh = find_program('sh')\n")
+            for name, (text, protocol) in tests.items():
+                with open(os.path.join(folder, f'{name}.sh'), 'w', encoding='utf-8') as script:
+                    script.write(text)
+                file.write(f"test('{name}', sh, args: files('{name}.sh'), suite: 'all'{protocol})\n")
+        build = os.path.join(folder, 'build')
+        subprocess.run(['meson', 'setup', build, folder], check=True, capture_output=True)
+        return build
+
     def count(self, tests, *words):
         """tests: name -> (shell text, how meson reads it). The status, the last line, and the lines before it."""
         with tempfile.TemporaryDirectory() as folder:
-            with open(os.path.join(folder, 'meson.build'), 'w', encoding='utf-8') as file:
-                file.write("project('counted', meson_version: '>= 1.0.0')\nsh = find_program('sh')\n")
-                for name, (text, protocol) in tests.items():
-                    with open(os.path.join(folder, f'{name}.sh'), 'w', encoding='utf-8') as script:
-                        script.write(text)
-                    file.write(f"test('{name}', sh, args: files('{name}.sh'), suite: 'all'{protocol})\n")
-            build = os.path.join(folder, 'build')
-            subprocess.run(['meson', 'setup', build, folder], check=True, capture_output=True)
+            build = self.write(folder, tests)
             done = subprocess.run([sys.executable, SUITES, build, *words], capture_output=True, text=True, check=False)
         lines = (done.stdout + done.stderr).splitlines()
         return done.returncode, lines[-1], lines[:-1]
@@ -91,6 +99,24 @@ class Suites(unittest.TestCase):
     def test_a_program_that_hangs_after_good_cases_fails(self):
         self.assertEqual(self.told({'hangs': ('echo 1..2; echo ok 1 - good; exec sleep 600', TAP + ', timeout: 1')})[:2],
                          ['FAILED hangs', '    [timeout, status -15]'])
+
+    def test_what_runs_is_ended_quietly_with_it(self):
+        with tempfile.TemporaryDirectory() as folder:
+            begun, pids = os.path.join(folder, 'begun'), os.path.join(folder, 'pids')
+            build = self.write(folder, {'long': (f'echo $$ >{pids}; touch {begun}; exec sleep 600', PLAIN)})
+            for sig in (signal.SIGINT, signal.SIGTERM):
+                with subprocess.Popen([sys.executable, SUITES, build], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                                      text=True) as process:
+                    while not os.path.exists(begun) and process.poll() is None:
+                        time.sleep(0.01)
+                    os.remove(begun)
+                    for _ in range(10):
+                        process.send_signal(sig)
+                    errors = process.communicate(timeout=60)[1]
+                self.assertEqual(process.returncode, 128 + sig)
+                self.assertNotIn('Traceback', errors)
+                with open(pids, encoding='ascii') as file:
+                    self.assertFalse(os.path.exists(f'/proc/{file.read().strip()}'))
 
     def test_no_test_at_all_is_a_failure(self):
         status, last, _ = self.count({})
