@@ -16,7 +16,7 @@ function load() {
         return require(file);
     } catch (error) {
         throw new Error(`sugarperf: cannot load ${file} (${error.message.split('\n', 1)[0]}); ` +
-            'install libsugarperf and this package for your platform, or set SUGARPERF_BUILD to a build directory');
+            'install libsugarperf and this package with meson install, or set SUGARPERF_BUILD to a build folder');
     }
 }
 

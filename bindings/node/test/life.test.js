@@ -29,6 +29,6 @@ test('a library of another version is refused at load', async () => {
 
 test('a missing addon is one clear line', async () => {
     const run = await script('load.js', [], { SUGARPERF_BUILD: '/nonexistent' });
-    assert.match(run.stdout, /^sugarperf: cannot load .*install libsugarperf .*SUGARPERF_BUILD/);
+    assert.match(run.stdout, /^sugarperf: cannot load .*install libsugarperf .*meson install.*SUGARPERF_BUILD/);
     assert.equal(run.stdout.trim().split('\n').length, 1);
 });

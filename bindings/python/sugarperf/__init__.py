@@ -7,7 +7,7 @@ AsyncClient is the asyncio face, Client the blocking one; both speak to the same
 from . import _load
 
 _load.extend(__path__)
-_load.check()
+_load.check(list(__path__))
 
 from . import errors  # noqa: E402
 from .aio import AsyncClient  # noqa: E402

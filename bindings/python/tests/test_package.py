@@ -3,8 +3,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import unittest
 
 from .support import PACKAGE
@@ -52,7 +54,21 @@ class Package(unittest.TestCase):
         )
 
     def test_a_missing_module_is_one_clear_line(self) -> None:
-        self.assertRegex(_load(SUGARPERF_BUILD="/nonexistent"), "^ImportError: sugarperf: cannot load .*SUGARPERF_BUILD")
+        without = _load(SUGARPERF_BUILD="")
+        self.assertRegex(without, "^ImportError: sugarperf: its native module is not in /.*SUGARPERF_BUILD.*meson install$")
+        self.assertNotIn("circular", without)
+        self.assertIn("/nonexistent/bindings/python", _load(SUGARPERF_BUILD="/nonexistent"))
+
+    def test_a_module_that_cannot_be_loaded_is_one_clear_line(self) -> None:
+        with tempfile.TemporaryDirectory() as build:
+            folder = os.path.join(build, "bindings", "python")
+            os.makedirs(folder)
+            shutil.copy(os.path.join(os.environ["SUGARPERF_BUILD"], "bindings", "python", "native.py"), folder)
+            with open(os.path.join(folder, "_native.abi3.so"), "wb"):
+                pass
+            broken = _load(SUGARPERF_BUILD=build)
+        self.assertRegex(broken, "^ImportError: sugarperf: cannot load its native module .*install libsugarperf")
+        self.assertNotIn("circular", broken)
 
     def test_every_status_has_a_class(self) -> None:
         from sugarperf import native
