@@ -234,6 +234,10 @@ export class Session {
 
 export type Settings = Record<string, string | number | boolean | null | undefined>;
 
+/**
+ * Close it when its work is done, `await client.close()`: an open client keeps its connections and a thread. It does not keep
+ * the process from exiting; one that the collector finds open is closed, with a ResourceWarning.
+ */
 export class Client {
     /** The library's configuration names, { 'pool.url': …, 'redis.url': …, 'pool.max': 20 }. */
     constructor(settings?: Settings, options?: ClientOptions);

@@ -57,10 +57,12 @@ class Breaker {
     #handle;
     #watch;
     #name;
+    #client; /* lives as long */
 
-    constructor(handle, watch = null) {
+    constructor(handle, watch = null, client = null) {
         this.#handle = handle;
         this.#watch = watch;
+        this.#client = client;
         this.#name = native.breaker_name(handle);
     }
 

@@ -13,9 +13,13 @@ const { call, makeError } = require('./errors.js');
 const { configOf } = require('./config.js');
 const { statementOf } = require('./statement.js');
 
-/* Open clients live until they are closed, whatever the collector thinks: ending one is a decision. */
-const open = new Set();
+/* A client that nobody closed and nobody can reach any more. */
+const lost = new FinalizationRegistry((watch) => watch.abandon());
 
+/*
+ * Close it when its work is done: an open one keeps its connections and a thread. It does not keep the process; one that the
+ * collector finds open is closed, with a warning.
+ */
 class Client {
     #handle;
     #watch;
@@ -31,7 +35,7 @@ class Client {
         this.#watch = new Watch(this.#handle, types);
         this.cache = new Cache(this, native.client_cache(this.#handle), this.#watch);
         this.profiler = new Profiler(this, native.client_profiler(this.#handle));
-        open.add(this);
+        lost.register(this, this.#watch, this.#watch);
     }
 
     get closed() {
@@ -94,7 +98,7 @@ class Client {
 
     breaker(name) {
         this.check();
-        return new Breaker(native.client_breaker_ref(this.#handle, name), this.#watch);
+        return new Breaker(native.client_breaker_ref(this.#handle, name), this.#watch, this);
     }
 
     /* Deadline, retries, breaker, rate and concurrency as policy.<name>.… says. */
@@ -137,7 +141,8 @@ class Client {
         if (this.#closing === null) {
             native.ctx_cancel(this.#watch.listening);
             native.client_close(this.#handle);
-            this.#closing = this.#watch.end(timeout).finally(() => open.delete(this));
+            lost.unregister(this.#watch);
+            this.#closing = this.#watch.end(timeout);
         }
         return this.#closing;
     }

@@ -29,6 +29,7 @@ class Watch {
         this.listening = native.ctx_new(this.root); /* of what waits for events, without end */
         this.queue = native.queue_new(0);
         this.pending = new Map();
+        this.lost = false;
         this.tag = 0;
         this.cells = new Float64Array(1 + BATCH * CELLS);
         this.bytes = Buffer.allocUnsafeSlow(256 * 1024);
@@ -116,8 +117,11 @@ class Watch {
             if (count < BATCH)
                 break;
         }
-        if (this.pending.size === 0)
-            native.watch_hold(this.native, false);
+        if (this.pending.size > 0)
+            return;
+        native.watch_hold(this.native, false);
+        if (this.lost)
+            this.abandon();
     }
 
     settle(index, bytes) {
@@ -185,6 +189,16 @@ class Watch {
 
     forget(held) {
         native.watch_forget(this.native, held.slot);
+    }
+
+    /* Nobody can reach the client any more; what it still does may have somebody who waits for it. */
+    abandon() {
+        this.lost = this.pending.size > 0;
+        if (this.lost)
+            return;
+        process.emitWarning('a Client was never closed: await client.close() when its work is done', 'ResourceWarning');
+        native.client_close(this.client);
+        this.end(-1).catch(() => {});
     }
 
     /* Ends the client off this thread; what is still pending settles before the watch goes. */

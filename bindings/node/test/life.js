@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 'use strict';
 /* What life.test.js runs in processes of their own: node life.js <scene>. */
+const v8 = require('node:v8');
+const vm = require('node:vm');
 const { Worker, isMainThread, parentPort, workerData } = require('node:worker_threads');
 const { Client } = require('..');
-const { settings } = require('./support.js');
+const { fresh, settings } = require('./support.js');
 
 const scene = isMainThread ? process.argv[2] : workerData;
 const client = new Client(settings());
@@ -51,6 +53,45 @@ const scenes = {
         await new Promise((resolve) => thread.once('message', resolve));
         await thread.terminate();
         console.log((await client.query('SELECT 2 AS two'))[0].two);
+    },
+    /* Nobody closed it, nobody can reach it: the collector closes it once what was under way is done. */
+    async collect() {
+        v8.setFlagsFromString('--expose-gc');
+        const gc = vm.runInNewContext('gc');
+        const name = fresh('lost');
+        const warnings = [];
+
+        process.on('warning', (warning) => warnings.push(`${warning.name}: ${warning.message.split(':', 1)[0]}`));
+        let finished = (() => {
+            const other = new Client(settings({ 'pool.application_name': name }));
+            return other.query('SELECT pg_sleep(0.1)');
+        })();
+        gc();
+        const rows = (await finished).length;
+        finished = null;
+        for (;;) {
+            gc();
+            await new Promise((resolve) => setImmediate(resolve));
+            const left = await client.query('SELECT 1 FROM pg_stat_activity WHERE application_name = $1', [name]);
+            if (warnings.length > 0 && left.length === 0)
+                break;
+        }
+        console.log(rows, warnings.join());
+    },
+    /* A breaker keeps its client. */
+    async keep() {
+        v8.setFlagsFromString('--expose-gc');
+        const gc = vm.runInNewContext('gc');
+        const breaker = (() => new Client(settings()).breaker('kept'))();
+
+        for (let i = 0; i < 20; i++) {
+            gc();
+            await new Promise((resolve) => setImmediate(resolve));
+        }
+        const changes = breaker.changes();
+        const change = changes.next();
+        breaker.force('OPEN');
+        console.log((await change).value.state);
     },
     /* Closing while much is under way settles every promise. */
     async close() {

@@ -17,6 +17,8 @@ test('process.exit() works in the middle of everything', () => scene('exit', '',
 test('worker threads have clients of their own', () =>
     scene('workers', JSON.stringify(Array(4).fill([0, 496]))));
 test('a worker that is terminated leaves the others alone', () => scene('terminate', '2'));
+test('a client that is lost is closed, with a warning', () => scene('collect', '1 ResourceWarning: a Client was never closed'));
+test('what belongs to a client keeps it', () => scene('keep', 'OPEN'));
 test('close settles every promise', () => scene('close', '100'));
 
 test('a library of another version is refused at load', async () => {

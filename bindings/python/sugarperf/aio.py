@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 from . import codec, errors, given, native, params, rows, waits
-from .held import Held
 from .key import Template
 from .parts import Base, targets_of
 from .queues import LoopQueue, Start
@@ -177,6 +177,9 @@ class AsyncClient(Base):
 
     async with AsyncClient({"pool.url": …, "redis.url": …}) as client:
         rows = await client.query("SELECT title FROM contents WHERE id = $1", ["content-7"])
+
+    It must be closed once nobody uses it, by `async with` or close(): an open one keeps its connections and a thread. One
+    that is collected, or open when the interpreter exits, is closed with a ResourceWarning.
     """
 
     def __init__(
@@ -184,7 +187,6 @@ class AsyncClient(Base):
     ) -> None:
         super().__init__(settings, env)
         self.types = types
-        self._held = Held()
         self._queues: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, LoopQueue] = weakref.WeakKeyDictionary()
         self.cache = AsyncCache(self)
 
@@ -243,23 +245,19 @@ class AsyncClient(Base):
 
     async def close(self, *, timeout: float | None = None) -> None:
         """No new work; what waits ends with ClosedError. With `timeout` (seconds), what still runs then is cancelled."""
+        timeout_ms = None if timeout is None else given.milliseconds("timeout", timeout)
         if self._closed:
             return
         self._closed = True
-        await asyncio.get_running_loop().run_in_executor(None, self._end, timeout)
+        await asyncio.get_running_loop().run_in_executor(None, self._end, timeout_ms)
         for queue in list(self._queues.values()):
             queue.close()
 
-    def _end(self, timeout: float | None) -> None:
-        native.ctx_cancel(self._listening)
-        native.client_close(self._native)
-        self._held.release_all()
-        if timeout is not None:
-            try:
-                native.client_drain(self._native, round(timeout * 1000))
-            except errors.Error:
-                native.ctx_cancel(self._root)
-        native.client_free(self._native)
+    def _abandon(self, at_exit: bool = False) -> None:
+        super()._abandon(at_exit)
+        for loop, queue in list(self._queues.items()):
+            with contextlib.suppress(RuntimeError):  # the loop is closed
+                loop.call_soon_threadsafe(queue.close)
 
     async def __aenter__(self) -> AsyncClient:
         return self

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from typing import Any
 
 from . import codec, errors, given, native, params, rows
-from .held import Held
 from .key import Template
 from .parts import Base, targets_of
 from .queues import Start, ThreadQueue
@@ -174,7 +173,8 @@ class Client(Base):
     with Client({"pool.url": …, "redis.url": …}) as client:
         rows = client.query("SELECT title FROM contents WHERE id = $1", ["content-7"])
 
-    Safe from any thread; close it once nobody uses it.
+    Safe from any thread. It must be closed once nobody uses it, by `with` or close(): an open one keeps its connections
+    and a thread. One that is collected, or open when the interpreter exits, is closed with a ResourceWarning.
     """
 
     def __init__(
@@ -182,7 +182,6 @@ class Client(Base):
     ) -> None:
         super().__init__(settings, env)
         self.types = types
-        self._held = Held()
         self._local = threading.local()
         self.cache = Cache(self)
 
@@ -232,18 +231,11 @@ class Client(Base):
 
     def close(self, *, timeout: float | None = None) -> None:
         """No new work; what waits ends with ClosedError. With `timeout` (seconds), what still runs then is cancelled."""
+        timeout_ms = None if timeout is None else given.milliseconds("timeout", timeout)
         if self._closed:
             return
         self._closed = True
-        native.ctx_cancel(self._listening)
-        native.client_close(self._native)
-        self._held.release_all()
-        if timeout is not None:
-            try:
-                native.client_drain(self._native, round(timeout * 1000))
-            except errors.Error:
-                native.ctx_cancel(self._root)
-        native.client_free(self._native)
+        self._end(timeout_ms)
 
     def __enter__(self) -> Client:
         return self

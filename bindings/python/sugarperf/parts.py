@@ -3,12 +3,17 @@
 
 from __future__ import annotations
 
+import atexit
+import threading
+import warnings
+import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 from . import errors, given, native, params
 from .guard import Breaker, Policy
+from .held import Held
 from .tables import config_of, json_of
 
 _MS = 1e6
@@ -81,13 +86,24 @@ class Profiler:
         return entries
 
 
+_open: weakref.WeakSet[Base] = weakref.WeakSet()
+
+
+@atexit.register
+def _exit() -> None:
+    for client in list(_open):
+        client._abandon(at_exit=True)
+
+
 class Base:
-    """The parts of a client that never wait."""
+    """The parts of a client that never wait, and its end."""
 
     def __init__(self, settings: Mapping[str, Any] | None, env: bool) -> None:
         self._closed = True
         self._native = native.client_new(config_of(settings or {}, env))
         self._closed = False
+        self._held = Held()
+        _open.add(self)
         self._cache = native.client_cache(self._native)
         self._root = native.ctx_new(None)
         self._listening = native.ctx_new(self._root)  # of what waits for events, without end
@@ -141,6 +157,34 @@ class Base:
     def pool_stats(self, name: str | None = None) -> dict[str, int]:
         pool = self._pool(name)
         return {what: getattr(native, f"pool_{what}")(pool) for what in ("active", "idle", "waiting", "max")}
+
+    def _end(self, timeout_ms: int | None) -> None:
+        """Whoever calls it has set _closed."""
+        _open.discard(self)
+        native.ctx_cancel(self._listening)
+        native.client_close(self._native)
+        self._held.release_all()
+        if timeout_ms is not None:
+            try:
+                native.client_drain(self._native, timeout_ms)
+            except errors.Error:
+                native.ctx_cancel(self._root)
+        native.client_free(self._native)
+
+    def _abandon(self, at_exit: bool = False) -> None:
+        """Nobody closed it. Nobody waits for what still runs either, but threads that the exit found inside it."""
+        unclosed = f"unclosed {self!r}: close it, or use it in a with statement"
+        self._closed = True
+        native.ctx_cancel(self._root)
+        if at_exit and threading.active_count() > 1:
+            native.client_close(self._native)
+        else:
+            self._end(None)
+        warnings.warn(unclosed, ResourceWarning, stacklevel=2, source=self)
+
+    def __del__(self) -> None:
+        if not getattr(self, "_closed", True):
+            self._abandon()
 
     def __repr__(self) -> str:
         return f"<sugarperf.{type(self).__name__} {'closed' if self._closed else 'open'}>"
