@@ -74,7 +74,6 @@ class Demo:
     def fill(self):
         say('data: {users:,} users, {contents:,} contents, {interactions:,} interactions, {tags} tags, skewed by '
             "Zipf's law".format(**self.sizes))
-        self.database.create()
         self.database.run_file('schema.sql')
         self.database.run_file('data.sql', **self.sizes)
         say('foreign keys, statistics')
@@ -206,33 +205,57 @@ def run(demo, redis_url):
 
 
 def interrupted(_signal, _frame):
+    # The first one counts. Not SIG_IGN: Python complains of a signal that it looks at after it was ignored.
+    for sig in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(sig, lambda *_: None)
     raise KeyboardInterrupt
 
 
-def main():
-    options = parse()
-    signal.signal(signal.SIGTERM, interrupted)
+def clean(database, redis_url):
+    """Takes away what we made; lines that tell what is left, and why."""
+    lines = []
+    try:
+        with Redis(redis_url) as redis:
+            # All that the service keeps there begins with its namespace, in braces or not; the rest is somebody else's.
+            for pattern in (f'{database.schema}:*', f'{{{database.schema}}}:*', f'{{{database.schema}:*'):
+                redis.remove(pattern)
+    except Failure as failure:
+        lines.append(f'keys of {database.schema} may be left: {failure}')
+    try:
+        database.drop()
+    except Failure as failure:
+        lines.append(f'the schema {database.schema} is left: {failure}')
+    return lines
+
+
+def main(options):
     redis_url = variable('REDIS_URL')
     database = Database(variable('DATABASE_URL'), f'sugarperf_demo_{os.getpid()}')
+    demo, reasons = Demo(options, database), []
     with Redis(redis_url) as redis:
-        try:
-            return run(Demo(options, database), redis_url)
-        finally:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-            signal.signal(signal.SIGTERM, signal.SIG_IGN)
-            try:
-                # All that the service keeps there begins with its namespace, in braces or not; the rest is somebody else's.
-                for pattern in (f'{database.schema}:*', f'{{{database.schema}}}:*', f'{{{database.schema}:*'):
-                    redis.remove(pattern)
-            finally:
-                database.drop()
+        redis.probe(f'{database.schema}:probe')
+    try:
+        database.create()
+        status = run(demo, redis_url)
+    except (Failure, OSError) as failure:
+        reasons.append(str(failure))
+    finally:
+        # However it ended, and whoever asks us to hurry.
+        for sig in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(sig, lambda *_: None)
+        left = clean(database, redis_url)
+    if reasons or left:
+        raise Failure('; '.join(reasons + left))
+    return status
 
 
 if __name__ == '__main__':
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, interrupted)
     try:
-        sys.exit(main())
+        sys.exit(main(parse()))
     except Failure as failure:
-        print(f'demo: {failure}', file=sys.stderr)
+        print('demo: ' + ' '.join(str(failure).split()), file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A schema of its own in the database that DATABASE_URL names, over psql."""
 import os
+import re
 import subprocess
 import threading
 import urllib.parse
@@ -13,20 +14,28 @@ TABLES = ('users', 'contents', 'content_tags', 'content_tag_links', 'user_intere
 
 def with_search_path(url, schema):
     """The same URL, whose sessions look into the schema first."""
-    parts = urllib.parse.urlsplit(url)
-    if parts.scheme not in ('postgres', 'postgresql'):
+    base, _, query = url.partition('?')
+    if not base.startswith(('postgres://', 'postgresql://')):
         raise Failure('DATABASE_URL must begin with postgresql://')
-    query = dict(urllib.parse.parse_qsl(parts.query, keep_blank_values=True))
-    query['options'] = (query.get('options', '') + f' -csearch_path={schema}').strip()
-    text = urllib.parse.urlencode(query, quote_via=urllib.parse.quote)
-    return urllib.parse.urlunsplit(parts._replace(query=text))
+    options = dict(urllib.parse.parse_qsl(query, keep_blank_values=True))
+    options['options'] = (options.get('options', '') + f' -csearch_path={schema}').strip()
+    return base + '?' + urllib.parse.urlencode(options, quote_via=urllib.parse.quote)
+
+
+def without_password(text, url):
+    """libpq quotes the part of a URL that it does not understand, which may be the password."""
+    secret = re.search(r'://[^/?#]*?:([^/?#]*)@', url) or re.search(r'[?&]password=([^&]*)', url)
+    if secret and secret[1]:
+        for word in (secret[1], urllib.parse.unquote(secret[1])):
+            text = text.replace(word, '***')
+    return text
 
 
 class Database:
     """Made by create(), gone with drop(); `url` is what a service is given."""
 
     def __init__(self, url, schema):
-        self.plain, self.schema = url, schema
+        self.plain, self.schema, self.made = url, schema, False
         self.url = with_search_path(url, schema)
 
     def psql(self, arguments, url=None):
@@ -37,15 +46,23 @@ class Database:
         except FileNotFoundError:
             raise Failure('psql is missing: ./run setup installs postgresql-client') from None
         if done.returncode:
-            raise Failure('PostgreSQL: ' + (done.stderr.strip().splitlines() or ['psql failed'])[0]
-                          + ': does DATABASE_URL name a database in which this role may create a schema?')
+            line = (done.stderr.strip().splitlines() or ['psql failed'])[0].removeprefix('psql: error: ')
+            raise Failure(f'PostgreSQL, which DATABASE_URL names: {without_password(line, self.plain)}')
         return done.stdout
 
     def create(self):
-        self.psql(['-c', f'CREATE SCHEMA {self.schema}'], self.plain)
+        self.made = True    # also when we are interrupted before we know
+        try:
+            self.psql(['-c', f'CREATE SCHEMA {self.schema}'], self.plain)
+        except Failure as failure:
+            self.made = False
+            hint = ': a role that may create a schema is needed' if 'permission denied' in str(failure) else ''
+            raise Failure(f'{failure}{hint}') from None
 
     def drop(self):
-        self.psql(['-c', f'DROP SCHEMA IF EXISTS {self.schema} CASCADE'], self.plain)
+        if self.made:
+            self.psql(['-c', f'DROP SCHEMA IF EXISTS {self.schema} CASCADE'], self.plain)
+            self.made = False
 
     def run_file(self, name, **variables):
         arguments = []
@@ -83,8 +100,11 @@ class Sampler:
 
     def sample(self):
         while not self.stopped.wait(self.INTERVAL):
-            self.process.stdin.write(self.text)
-            self.process.stdin.flush()
+            try:
+                self.process.stdin.write(self.text)
+                self.process.stdin.flush()
+            except OSError:
+                return
             line = self.process.stdout.readline()
             if not line:
                 return
@@ -93,9 +113,14 @@ class Sampler:
     def __exit__(self, *_):
         self.stopped.set()
         self.thread.join(5)
-        self.process.stdin.close()
-        self.process.stdout.close()
+        self.process.kill()
         self.process.wait()
+        self.thread.join()
+        self.process.stdout.close()
+        try:
+            self.process.stdin.close()
+        except OSError:
+            pass    # what was written to it as it ended
 
     def summary(self):
         columns = list(zip(*self.samples)) or [(0,), (0,)]

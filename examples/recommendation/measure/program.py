@@ -27,9 +27,12 @@ class Program:
         line = self.process.stdout.readline()
         if not line.startswith('listening on '):
             self.process.wait()
-            raise Failure(f'{name} did not start: {self.messages()[-1:] or "no message"}')
+            raise Failure(f'{name} did not start: {self.last_words()}')
         self.url = line.split()[-1]
         self.port = int(self.url.rsplit(':', 1)[1])
+
+    def last_words(self):
+        return '; '.join(self.messages()[-3:]) or 'it said nothing'
 
     def messages(self):
         self.log.seek(0)
@@ -61,8 +64,8 @@ class Program:
             link.request(method, path, json.dumps(body) if body is not None else None, headers or {})
             answer = link.getresponse()
             return answer.status, answer.headers, answer.read().decode()
-        except OSError as reason:
-            raise Failure(f'{self.name} did not answer {method} {path} ({reason}): {self.messages()[-3:]}') from None
+        except (OSError, http.client.HTTPException) as reason:
+            raise Failure(f'{self.name} did not answer {method} {path} ({reason}): {self.last_words()}') from None
         finally:
             link.close()
 
