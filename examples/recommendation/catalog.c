@@ -66,12 +66,15 @@ static const char interaction_text[] =
 /*
  * $1 id or NULL, $2 creator, $3 title, $4 description, $5 tags as JSON. A new content has no score, so it can only show
  * in lists that lack a hundred scored ones: the second column tells whether one of its tags (or all contents together,
- * for users without interests) is so rare.
+ * for users without interests) is so rare. The third is a tag that does not exist; then nothing is written.
  */
 static const char create_text[] =
-    "WITH created AS ("
+    "WITH unknown AS MATERIALIZED ("
+    " SELECT tag FROM json_array_elements_text($5::json) AS tag"
+    " WHERE NOT EXISTS (SELECT FROM content_tags WHERE id = tag) LIMIT 1"
+    "), created AS ("
     " INSERT INTO contents (id, creator_id, title, description)"
-    " VALUES (coalesce($1, gen_random_uuid()::text), $2, $3, $4) RETURNING id"
+    " SELECT coalesce($1, gen_random_uuid()::text), $2, $3, $4 WHERE NOT EXISTS (SELECT FROM unknown) RETURNING id"
     "), linked AS ("
     " INSERT INTO content_tag_links (content_id, tag_id)"
     " SELECT created.id, content_tags.id FROM created, content_tags"
@@ -83,8 +86,8 @@ static const char create_text[] =
     "  (SELECT count(*) FROM"
     "    (SELECT FROM content_tag_links AS other,"
     "      LATERAL (SELECT FROM contents WHERE id = content_id AND engagement_score > 0 OFFSET 0) AS content"
-    "     WHERE other.tag_id = linked.tag_id LIMIT 100) AS scored) < 100) "
-    "FROM created";
+    "     WHERE other.tag_id = linked.tag_id LIMIT 100) AS scored) < 100), NULL "
+    "FROM created UNION ALL SELECT NULL, NULL, tag FROM unknown";
 
 /* $1 the last id of the chunk before, $2 rows. One statement a chunk; a row whose score stays is not written. */
 static const char scores_text[] =

@@ -6,6 +6,7 @@
 #include "work.h"
 
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -209,15 +210,30 @@ static sp_status content_targets(struct work *work, const char *id, bool everywh
         return status;
 }
 
+/* Its characters are an id's: none that JSON would escape. */
+static void refuse_tag(struct work *work, const char *tag)
+{
+        char text[200];
+
+        snprintf(text, sizeof text, "there is no tag with the id %s", tag);
+        refuse(work, 400, text);
+}
+
 static void content_created(struct work *work, sp_completion *completion)
 {
         sp_status status = work_asked(work, completion);
-        const char *cell = NULL, *everywhere = "t";
+        const char *cell = NULL, *everywhere = "t", *unknown = NULL;
         json_t *reply;
         bool ready;
 
         if (status != SP_OK && refused(work, status, error_code(completion)))
                 return;
+        if (status == SP_OK)
+                unknown = work_cell(completion, 2);
+        if (unknown) {
+                refuse_tag(work, unknown);
+                return;
+        }
         if (status == SP_OK) {
                 cell = work_cell(completion, 0);
                 everywhere = work_cell(completion, 1);
@@ -258,10 +274,12 @@ static void content_start(struct service *service, struct http_call *call, const
         free(tags);
 }
 
-static bool strings_only(const json_t *list)
+static bool ids_only(const json_t *list)
 {
         for (size_t i = 0; i < json_array_size(list); i++) {
-                if (!json_is_string(json_array_get(list, i)))
+                const char *id = json_string_value(json_array_get(list, i));
+
+                if (!id || !http_id_valid(id))
                         return false;
         }
         return !list || json_is_array(list);
@@ -274,7 +292,7 @@ void post_content(void *arg, struct http_call *call, const char *id)
         if (!body)
                 return;
         if (!id_of(body, "creatorId") || !json_string_length(json_object_get(body, "title")) ||
-            !strings_only(json_object_get(body, "tags")))
+            !ids_only(json_object_get(body, "tags")))
                 http_error(call, 400, "title and creatorId are needed, tags must be a list of tag ids");
         else if (json_object_get(body, "id") && !id_of(body, "id"))
                 http_error(call, 400, "the id must be 1 to 128 visible ASCII characters");

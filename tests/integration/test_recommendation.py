@@ -60,6 +60,7 @@ class Case(unittest.TestCase):
         self.assertEqual(got, status, f'{method} {path}: {text}')
         self.assertIn('error', json.loads(text))
         self.assertEqual(text.count('\n'), 1)
+        return json.loads(text)['error']
 
 
 class Answers(Case):
@@ -107,7 +108,9 @@ class Answers(Case):
     def test_a_new_content_shows_where_it_belongs(self):
         self.refused(404, 'GET', '/content/fresh')
         self.same(limit=100)
-        self.service.json('POST', '/content', {'id': 'fresh', 'creatorId': 'user-1', 'title': 'Fresh', 'tags': ['tag-0']})
+        made = self.service.json('POST', '/content', {'id': 'fresh', 'creatorId': 'user-1', 'title': 'Fresh',
+                                                      'tags': ['tag-0', 'tag-1', 'tag-0']})
+        self.assertEqual(made, {'id': 'fresh', 'tags': 2})
         self.same(['fresh'], limit=100)
         self.refused(409, 'POST', '/content', {'id': 'fresh', 'creatorId': 'user-1', 'title': 'Again'})
 
@@ -148,6 +151,10 @@ class Refusals(Case):
         self.refused(413, 'POST', '/interactions', {**good, 'padding': 'x' * 70000})
         self.refused(400, 'POST', '/content', {'creatorId': 'user-3', 'title': 'T', 'tags': [1]})
         self.refused(404, 'POST', '/content', {'creatorId': 'nobody', 'title': 'T'})
+        for tags in (['tag-none'], ['tag-0', 'tag-none', 'tag-1'], ['tag-none', 'tag-none']):
+            self.assertIn('tag-none', self.refused(400, 'POST', '/content', {'creatorId': 'user-3', 'title': 'T', 'tags': tags}))
+        for tag in ('', 'a"b', 'x' * 129):
+            self.refused(400, 'POST', '/content', {'creatorId': 'user-3', 'title': 'T', 'tags': ['tag-0', tag]})
         self.assertEqual(self.database.query("SELECT count(*) FROM contents WHERE title = 'T'"), '0')
 
     def test_a_bad_start_is_one_line_that_names_the_reason(self):
