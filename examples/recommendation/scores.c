@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CHUNK = 10000 };
+/* Rows a statement: 20 ms where all of them change, so that the rows are not locked and the slow log not filled for long. */
+enum { CHUNK = 1000 };
 
 static void chunk_start(struct work *work, const char *after);
 
