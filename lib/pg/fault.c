@@ -148,14 +148,52 @@ static bool take_code(char *line, char code[CODE_LEN + 1])
         return false;
 }
 
+/* What another attempt cannot mend, and what can. */
+struct remedy {
+        const char *code; /* the beginning of a SQLSTATE */
+        const char *said; /* or a text of libpq's own */
+        sp_status status;
+        const char *text;
+};
+
+static const struct remedy *remedy_of(const PGconn *pg, const char *code, const char *line)
+{
+        static const struct remedy password = {NULL, NULL, SP_AUTH, "set pool.password, or a password in pool.url"};
+        static const struct remedy rows[] = {
+            {"28", NULL, SP_AUTH, "check the user and the password in pool.url, or pool.user and pool.password"},
+            {"3D", NULL, SP_UNAVAILABLE, "name another one in pool.url or pool.database, or create it"},
+            {"42501", NULL, SP_UNAVAILABLE, "grant it to the user of pool.url or pool.user"},
+            {"42", NULL, SP_UNAVAILABLE, "check the options in pool.url"},
+            {"22", NULL, SP_UNAVAILABLE, "check the options in pool.url"},
+            {"0A", NULL, SP_UNAVAILABLE, "check the options in pool.url"},
+            {NULL, "SSL was required", SP_UNAVAILABLE, "check sslmode in pool.url, or switch the server's ssl on"},
+        };
+
+        if (PQconnectionNeedsPassword(pg))
+                return &password;
+        for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+                if (rows[i].code ? strncmp(code, rows[i].code, strlen(rows[i].code)) == 0
+                                 : strstr(line, rows[i].said) != NULL)
+                        return &rows[i];
+        }
+        return NULL;
+}
+
 sp_error *sp__fault_of_connect(const PGconn *pg, const char *place, sp_status *status)
 {
         char line[LINE_MAX_LEN], code[CODE_LEN + 1] = "";
+        const struct remedy *remedy;
+        sp_error *error;
 
         snprintf(line, sizeof line, "%s", PQerrorMessage(pg));
         take_code(line, code);
         /* What follows the first line is where in the server's source it was, or advice. */
         line[strcspn(line, "\n")] = 0;
-        *status = strncmp(code, "28", 2) == 0 ? SP_AUTH : SP_UNAVAILABLE;
-        return sp__error_new(*status, code, "PostgreSQL at %s: %s", place, *line ? line : "the connection failed");
+        remedy = remedy_of(pg, code, line);
+        *status = remedy ? remedy->status : SP_UNAVAILABLE;
+        error = sp__error_new(*status, code, "PostgreSQL at %s: %s%s%s", place, *line ? line : "the connection failed",
+                              remedy ? ": " : "", remedy ? remedy->text : "");
+        if (remedy)
+                sp__error_set_retryable(error, false);
+        return error;
 }

@@ -3,6 +3,7 @@
 
 #include "core/config.h"
 #include "core/error.h"
+#include "pg/options.h"
 
 #include <inttypes.h>
 #include <libpq-fe.h>
@@ -10,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { EXTRA = 8 };
+enum { EXTRA = 8, SETTING_MAX = 96 };
 
 /* What libpq would wait for without end, bounded: a dead peer is noticed within a minute. */
 static const struct {
@@ -107,12 +108,39 @@ static bool take(PQconninfoOption *options, struct sp__target *target)
         return true;
 }
 
+/* How a setting is called in messages: "pool.orders.url". */
+static const char *setting(const char *pool, const char *name, char out[SETTING_MAX])
+{
+        snprintf(out, SETTING_MAX, "pool%s%.64s.%s", pool ? "." : "", pool ? pool : "", name);
+        return out;
+}
+
 /* An unescaped @ or / in a password makes the rest of it a host or a port, which libpq would quote. */
-static bool plausible(PQconninfoOption *options)
+static sp_status check_url(PQconninfoOption *options, const char *name, sp_error **error)
 {
         const char *host = find(options, "host")->val, *port = find(options, "port")->val;
 
-        return !(host && *host != '/' && strpbrk(host, "@/ ")) && !(port && port[strspn(port, "0123456789,")]);
+        if ((host && *host != '/' && strpbrk(host, "@/ ")) || (port && port[strspn(port, "0123456789,")]))
+                return sp__fail(error, SP_INVALID,
+                                "%s has no such host or port: in user and password write %%40 for @ and %%2F for /",
+                                name);
+        return sp__options_check(options, name, error);
+}
+
+/* "db:6000" would be looked up as a name; of an IPv6 address there are more colons. */
+static sp_status check_host(const char *host, const char *name, sp_error **error)
+{
+        for (const char *at = host; *at; at += at[strcspn(at, ",")] ? strcspn(at, ",") + 1 : strcspn(at, ",")) {
+                const char *colon = memchr(at, ':', strcspn(at, ","));
+
+                if (strncmp(at, "postgres", 8) == 0 && colon && colon[1] == '/')
+                        return sp__fail(error, SP_INVALID, "%s is a URL: set pool.url instead", name);
+                if (*at != '/' && colon && !memchr(colon + 1, ':', strcspn(colon + 1, ",")))
+                        return sp__fail(error, SP_INVALID, "%s holds a port: set pool.port instead", name);
+        }
+        if (*host != '/' && strpbrk(*host ? host + 1 : host, "@/ "))
+                return sp__fail(error, SP_INVALID, "%s is neither a host name, nor an address, nor a folder", name);
+        return SP_OK;
 }
 
 static PQconninfoOption *parse(const char *url)
@@ -129,26 +157,24 @@ sp_status sp__target_new(const sp_config *config, const char *pool, struct sp__t
 {
         PQconninfoOption *options = parse(sp__config_text(config, "pool", pool, "url"));
         struct sp__target target = {0};
-        bool good;
+        char name[SETTING_MAX];
+        sp_status status;
 
         if (!options)
-                return sp__fail(
-                    error, SP_INVALID,
-                    "pool%s%s.url cannot be parsed: write postgresql://user:password@host:port/database?option=value",
-                    pool ? "." : "", pool ? pool : "");
-        if (!plausible(options)) {
-                PQconninfoFree(options);
-                return sp__fail(
-                    error, SP_INVALID,
-                    "pool%s%s.url has no such host or port: in user and password write %%40 for @ and %%2F for /",
-                    pool ? "." : "", pool ? pool : "");
-        }
-        fill_from(options, config, pool);
-        good = fill_timeout(options, config, pool) && take(options, &target);
+                return sp__fail(error, SP_INVALID,
+                                "%s cannot be parsed: write postgresql://user:password@host:port/database?option=value",
+                                setting(pool, "url", name));
+        status = check_url(options, setting(pool, "url", name), error);
+        if (status == SP_OK)
+                status = check_host(sp__config_text(config, "pool", pool, "host"), setting(pool, "host", name), error);
+        if (status == SP_OK)
+                fill_from(options, config, pool);
+        if (status == SP_OK && (!fill_timeout(options, config, pool) || !take(options, &target)))
+                status = sp__fail(error, SP_NOMEM, "out of memory");
         PQconninfoFree(options);
-        if (!good) {
+        if (status != SP_OK) {
                 sp__target_free(&target);
-                return sp__fail(error, SP_NOMEM, "out of memory");
+                return status;
         }
         *out = target;
         return SP_OK;

@@ -259,18 +259,38 @@ static void test_an_unreachable_server_is_named(void **state)
         sp_pool_free(pool);
 }
 
-static void test_a_wrong_password_is_told_apart(void **state)
+/* Another attempt would end the same way: nobody is told to make one, and each is told what to change. */
+static void test_what_no_retry_mends_says_what_does(void **state)
 {
-        sp_config *config = config_with(NULL);
-        char url[512];
-        const char *at = strchr(getenv("DATABASE_URL"), '@');
-        sp_pool *pool;
+        static const struct {
+                const char *user, *rest;
+                sp_status status;
+                const char *code, *says;
+        } cases[] = {
+            {"sugar:hunter2", "/test", SP_AUTH, "28P01", "check the user and the password in pool.url"},
+            {"nobody:hunter2", "/test", SP_AUTH, "28P01", "check the user and the password in pool.url"},
+            {"sugar", "/test", SP_AUTH, "", "set pool.password"},
+            {"test:test", "/no_such_database", SP_UNAVAILABLE, "3D000",
+             "database \"no_such_database\" does not exist: name another one in pool.url or pool.database"},
+            {"test:test", "/test?sslmode=require", SP_UNAVAILABLE, "", "check sslmode in pool.url"},
+            {"test:test", "/test?options=-c%20no_such_thing%3Don", SP_UNAVAILABLE, "42704", "check the options"},
+        };
+        const char *at = strchr(getenv("DATABASE_URL"), '@') + 1;
 
-        snprintf(url, sizeof url, "pool.url=postgresql://sugar:hunter2%s", at);
-        pool = pool_with((const char *[]){url, NULL});
-        says(fails(way_of(state), pool, NULL, "SELECT 1", SP_AUTH), "password", "hunter2");
-        sp_pool_free(pool);
-        sp_config_free(config);
+        for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+                char url[512];
+                sp_error *error;
+                sp_pool *pool;
+
+                snprintf(url, sizeof url, "pool.url=postgresql://%s@%.*s%s", cases[i].user, (int)strcspn(at, "/"), at,
+                         cases[i].rest);
+                pool = pool_with((const char *[]){url, NULL});
+                error = fails(way_of(state), pool, NULL, "SELECT 1", cases[i].status);
+                assert_false(sp_error_retryable(error));
+                assert_string_equal(sp_error_code(error), cases[i].code);
+                says(error, cases[i].says, "hunter2");
+                sp_pool_free(pool);
+        }
 }
 
 static void test_a_url_that_is_none_is_refused_without_showing_it(void **state)
@@ -531,7 +551,7 @@ int main(void)
             BOTH_WAYS(test_cancelling_a_context_ends_what_runs_under_it),
             BOTH_WAYS(test_one_callers_error_touches_nobody_else),
             BOTH_WAYS(test_an_unreachable_server_is_named),
-            BOTH_WAYS(test_a_wrong_password_is_told_apart),
+            BOTH_WAYS(test_what_no_retry_mends_says_what_does),
             BOTH_WAYS(test_statements_beyond_the_prepared_limit_still_run),
             BOTH_WAYS(test_a_changed_table_heals_the_prepared_statement),
             BOTH_WAYS(test_connections_that_the_server_ends_are_replaced),
