@@ -13,7 +13,7 @@
  *             sp_error_free(error);
  *     }
  *
- * Every free function accepts NULL.
+ * A required argument that is NULL is SP_INVALID, and the error names it. Every free function accepts NULL.
  *
  * Threads: sp_error belongs to one thread at a time. sp_value is immutable and may be shared by any threads. The status
  * functions are safe anywhere.
@@ -81,6 +81,7 @@ SP_API bool sp_status_retryable(sp_status status);
 /** What went wrong: a status, one line of text without secrets, and the server's own code. */
 typedef struct sp_error sp_error;
 
+/** Of NULL, which an error is when memory was short: SP_OK, "", "" and false. */
 SP_API sp_status sp_error_status(const sp_error *error);
 /** One line, never NULL, without password, parameter or literal values. Lives as long as the error. */
 SP_API const char *sp_error_message(const sp_error *error);
@@ -103,7 +104,7 @@ enum {
 /** Immutable, reference-counted bytes with a codec tag. */
 typedef struct sp_value sp_value;
 
-/** Copies the bytes. Owned by the caller: sp_value_unref(). NULL when out of memory. */
+/** Copies the bytes. Owned by the caller: sp_value_unref(). NULL when out of memory, or `data` is NULL and `len` is not 0. */
 SP_API sp_value *sp_value_new(const void *data, size_t len, uint32_t codec);
 SP_API sp_value *sp_value_ref(sp_value *value);
 SP_API void sp_value_unref(sp_value *value);

@@ -36,7 +36,7 @@ extern "C" {
 
 typedef struct sp_client sp_client;
 
-/** Copies the configuration. SP_CONFIG or SP_INVALID (an invalid URL, its password masked), SP_NOMEM. */
+/** Copies the configuration (NULL: the defaults). SP_CONFIG or SP_INVALID (an invalid URL, its password masked), SP_NOMEM. */
 SP_API sp_status sp_client_new(const sp_config *config, sp_client **out, sp_error **error);
 SP_API void sp_client_close(sp_client *client);
 /** SP_TIMEOUT when something still runs after `timeout_ms`. */

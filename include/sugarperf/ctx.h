@@ -30,7 +30,7 @@ SP_API sp_ctx *sp_ctx_ref(sp_ctx *ctx);
 SP_API void sp_ctx_unref(sp_ctx *ctx);
 /** Names: "timeout" (a duration from now; never later than the parent's), "trace" (a W3C traceparent), "tag" (who calls). */
 SP_API sp_status sp_ctx_set(sp_ctx *ctx, const char *name, const char *value, sp_error **error);
-/** Operations that run under it end with SP_CANCELLED, once; later ones are refused with it. */
+/** Operations that run under it end with SP_CANCELLED, once; later ones are refused with it. NULL: nothing happens. */
 SP_API void sp_ctx_cancel(sp_ctx *ctx);
 SP_API bool sp_ctx_cancelled(const sp_ctx *ctx);
 /** Milliseconds left, 0 when past, -1 when there is no deadline. */

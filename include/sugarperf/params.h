@@ -27,7 +27,7 @@ SP_API sp_params *sp_params_new(void);
 SP_API void sp_params_free(sp_params *params);
 /** Empties it and keeps its memory. */
 SP_API void sp_params_clear(sp_params *params);
-/** SP_LIMIT past 65,535 values or 1 GiB in all; SP_NOMEM. */
+/** SP_LIMIT past 65,535 values or 1 GiB in all; SP_INVALID where `data` is NULL and `len` is not 0; SP_NOMEM. */
 SP_API sp_status sp_params_add_text(sp_params *params, const void *data, size_t len);
 SP_API sp_status sp_params_add_bytes(sp_params *params, const void *data, size_t len);
 SP_API sp_status sp_params_add_int(sp_params *params, int64_t value);

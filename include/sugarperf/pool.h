@@ -45,7 +45,8 @@ enum {
 
 /**
  * Declares a statement: exactly one SQL statement with parameters $1, $2, …. `name` is what metrics and the profiler call
- * it; NULL uses its fingerprint. SP_INVALID when the text does not parse or holds several statements; SP_LIMIT past 1 MiB.
+ * it, also in errors; NULL uses its fingerprint. SP_INVALID when the text does not parse or holds several statements;
+ * SP_LIMIT past 1 MiB.
  */
 SP_API sp_status sp_stmt_new(const char *name, const void *data, size_t len, uint32_t flags, sp_stmt **out,
                              sp_error **error);
@@ -55,7 +56,8 @@ SP_API const char *sp_stmt_name(const sp_stmt *stmt);
 
 /**
  * A pool without a client. `name` selects `pool.<name>.…`; NULL or "default" the plain names. Connections are made when
- * they are needed; an unreachable server shows in the first call, not here.
+ * they are needed; an unreachable server shows in the first call, not here. `config` NULL: the defaults. SP_INVALID (a URL
+ * or an option in it that cannot work, its value masked), SP_CONFIG (`pool.min` is more than `pool.max`), SP_NOMEM.
  */
 SP_API sp_status sp_pool_new(const sp_config *config, const char *name, sp_pool **out, sp_error **error);
 /** No new work; callers that wait for a connection wake with SP_CLOSED; statements that were sent run to their end. */

@@ -95,7 +95,7 @@ static sp_breaker *get(sp_client *client, const char *name, bool keep)
         struct sp__named_breaker *named, *dropped = NULL;
         sp_breaker *breaker = NULL;
 
-        if (!name || sp__engine_forked(client->engine))
+        if (!client || !name || sp__engine_forked(client->engine))
                 return NULL;
         sp__lock(&client->lock);
         named = find(client->breakers, name);

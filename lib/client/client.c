@@ -55,9 +55,11 @@ static sp_status parts_new(sp_client *client, const sp_config *config, sp_error 
 
 sp_status sp_client_new(const sp_config *config, sp_client **out, sp_error **error)
 {
-        sp_client *client = calloc(1, sizeof *client);
+        sp_client *client;
         sp_status status;
 
+        SP__NEED(out, error);
+        client = calloc(1, sizeof *client);
         if (!client)
                 return sp__fail(error, SP_NOMEM, "out of memory");
         sp__mutex_init(&client->lock);
@@ -85,6 +87,7 @@ sp_status sp_client_drain(sp_client *client, int64_t timeout_ms)
         int64_t deadline = sp__after_ms(sp__now(), timeout_ms);
         sp_status status = SP_OK;
 
+        SP__NEED(client, NULL);
         if (sp__engine_forked(client->engine))
                 return SP_FORKED;
         for (size_t i = 0; i < client->pool_count && status == SP_OK; i++) {
@@ -141,15 +144,15 @@ void sp_client_free(sp_client *client)
 
 sp_cache *sp_client_cache(sp_client *client)
 {
-        return client->cache;
+        return client ? client->cache : NULL;
 }
 
 sp_profiler *sp_client_profiler(sp_client *client)
 {
-        return client->profiler;
+        return client ? client->profiler : NULL;
 }
 
 sp_metrics *sp_client_metrics(sp_client *client)
 {
-        return client->metrics;
+        return client ? client->metrics : NULL;
 }

@@ -44,7 +44,7 @@ sp_policy *sp_client_policy(sp_client *client, const char *name)
 {
         struct sp__named_policy *named, *made = NULL;
 
-        if (!name || sp__engine_forked(client->engine))
+        if (!client || !name || sp__engine_forked(client->engine))
                 return NULL;
         sp__lock(&client->lock);
         named = find(client->policies, name);

@@ -64,7 +64,7 @@ sp_pool *sp_client_pool(sp_client *client, const char *name)
 {
         if (name && strcmp(name, "default") == 0)
                 name = NULL;
-        for (size_t i = 0; i < client->pool_count; i++) {
+        for (size_t i = 0; client && i < client->pool_count; i++) {
                 const char *own = client->pools[i].name;
 
                 if (name ? own && strcmp(own, name) == 0 : !own)

@@ -231,8 +231,9 @@ sp_status sp_config_set(sp_config *config, const char *name, const char *value, 
         struct parsed parsed;
         sp_status status;
 
-        if (!config || !name || !value)
-                return sp__fail(error, SP_INVALID, "sp_config_set() needs a configuration, a name and a value");
+        SP__NEED(config, error);
+        SP__NEED(name, error);
+        SP__NEED(value, error);
         if (!name_parse(name, &parsed))
                 return sp__fail(error, SP_CONFIG, "there is no configuration name \"%.64s\": see docs/configuration.md",
                                 name);

@@ -197,8 +197,7 @@ sp_status sp_config_env(sp_config *config, sp_error **error)
 {
         sp_status status = SP_OK;
 
-        if (!config)
-                return sp__fail(error, SP_INVALID, "sp_config_env(): config is NULL");
+        SP__NEED(config, error);
         for (char **at = environ; at && *at && status == SP_OK; at++) {
                 if (strncmp(*at, PREFIX, sizeof PREFIX - 1) == 0)
                         status = take(config, *at, error);

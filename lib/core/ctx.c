@@ -120,8 +120,9 @@ static sp_status set_text(char **to, const char *value, sp_error **error)
 
 sp_status sp_ctx_set(sp_ctx *ctx, const char *name, const char *value, sp_error **error)
 {
-        if (!ctx || !name || !value)
-                return sp__fail(error, SP_INVALID, "sp_ctx_set() needs a context, a name and a value");
+        SP__NEED(ctx, error);
+        SP__NEED(name, error);
+        SP__NEED(value, error);
         if (strcmp(name, "timeout") == 0)
                 return set_timeout(ctx, value, error);
         if (strcmp(name, "trace") == 0) {
@@ -199,6 +200,8 @@ void sp_ctx_cancel(sp_ctx *ctx)
         sp_ctx *child;
         sp__op *op;
 
+        if (!ctx)
+                return;
         sp__lock(&ctx->lock);
         atomic_store(&ctx->cancelled, true);
         sp__unlock(&ctx->lock);
@@ -214,14 +217,14 @@ void sp_ctx_cancel(sp_ctx *ctx)
 
 bool sp_ctx_cancelled(const sp_ctx *ctx)
 {
-        return atomic_load(&ctx->cancelled);
+        return ctx && atomic_load(&ctx->cancelled);
 }
 
 int64_t sp_ctx_remaining(const sp_ctx *ctx)
 {
         int64_t now = sp__now();
 
-        if (ctx->deadline == SP__FOREVER)
+        if (!ctx || ctx->deadline == SP__FOREVER)
                 return -1;
         return ctx->deadline > now ? (ctx->deadline - now) / SP__MS : 0;
 }

@@ -86,6 +86,11 @@ sp_status sp__fail(sp_error **error, sp_status status, const char *format, ...)
         return status;
 }
 
+sp_status sp__missing(sp_error **error, const char *function, const char *argument)
+{
+        return sp__fail(error, SP_INVALID, "%s(): %s is NULL", function, argument);
+}
+
 void sp__error_give(sp_error **error, sp_error *made)
 {
         if (error)
@@ -96,22 +101,22 @@ void sp__error_give(sp_error **error, sp_error *made)
 
 sp_status sp_error_status(const sp_error *error)
 {
-        return error->status;
+        return error ? error->status : SP_OK;
 }
 
 const char *sp_error_message(const sp_error *error)
 {
-        return error->message;
+        return error ? error->message : "";
 }
 
 const char *sp_error_code(const sp_error *error)
 {
-        return error->code;
+        return error ? error->code : "";
 }
 
 bool sp_error_retryable(const sp_error *error)
 {
-        return error->retryable;
+        return error && error->retryable;
 }
 
 void sp_error_free(sp_error *error)

@@ -12,6 +12,14 @@ sp_error *sp__error_new(sp_status status, const char *code, const char *format, 
 void sp__error_set_retryable(sp_error *error, bool retryable);
 sp_error *sp__error_copy(const sp_error *error);
 
+/** Where a required argument is NULL the function around it returns SP_INVALID, and the error names the argument. */
+#define SP__NEED(argument, error)                                                                                      \
+        do {                                                                                                           \
+                if (__builtin_expect(!(argument), 0))                                                                  \
+                        return sp__missing(error, __func__, #argument);                                                \
+        } while (0)
+sp_status sp__missing(sp_error **error, const char *function, const char *argument) __attribute__((cold));
+
 /** Stores a new error where `error` is not NULL; returns the status, for `return sp__fail(…)`. */
 sp_status sp__fail(sp_error **error, sp_status status, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /** Hands `made` (may be NULL) to the caller, or frees it where nobody asked. */

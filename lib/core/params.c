@@ -60,6 +60,8 @@ void sp_params_free(sp_params *params)
 
 void sp_params_clear(sp_params *params)
 {
+        if (!params)
+                return;
         sp__buf_clear(&params->bytes);
         params->count = 0;
         params->zero = 0;
@@ -79,8 +81,11 @@ static bool cells_grow(sp_params *params)
 
 static sp_status add(sp_params *params, const void *data, int32_t len, bool binary)
 {
-        struct cell cell = {params->bytes.len, len, binary};
+        struct cell cell = {.len = len, .binary = binary};
 
+        if (!params || (!data && len > 0))
+                return SP_INVALID;
+        cell.offset = params->bytes.len;
         if (params->count == VALUES_MAX || params->bytes.len + (len > 0 ? (size_t)len : 0) > BYTES_MAX)
                 return SP_LIMIT;
         if (params->count == params->cap && !cells_grow(params))
@@ -136,7 +141,7 @@ sp_status sp_params_add_null(sp_params *params)
 
 size_t sp_params_count(const sp_params *params)
 {
-        return params->count;
+        return params ? params->count : 0;
 }
 
 /* One value of the packed form; its size there, 0 when malformed, and the status of adding it. */
@@ -155,10 +160,12 @@ static size_t load_cell(sp_params *params, const char *at, size_t left, sp_statu
 
 sp_status sp_params_load(sp_params *params, const void *data, size_t len)
 {
-        const char *at = data, *end = at + len;
+        const char *at = data, *end = data ? at + len : at;
         sp_status status = SP_OK;
         size_t count, size;
 
+        if (!params || (!data && len > 0))
+                return SP_INVALID;
         sp_params_clear(params);
         if (len < HEAD || at[0] != 1 || at[1] != 0)
                 return SP_INVALID;

@@ -2,6 +2,7 @@
 #include "core/queue.h"
 
 #include "base/fork.h"
+#include "core/error.h"
 
 #include <poll.h>
 #include <stdlib.h>
@@ -23,8 +24,10 @@ struct sp_queue {
 
 sp_status sp_queue_new(uint32_t max, sp_queue **out)
 {
-        sp_queue *queue = calloc(1, sizeof *queue);
+        sp_queue *queue;
 
+        SP__NEED(out, NULL);
+        queue = calloc(1, sizeof *queue);
         if (!queue)
                 return SP_NOMEM;
         queue->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -83,7 +86,7 @@ void sp_queue_free(sp_queue *queue)
 
 int sp_queue_fd(const sp_queue *queue)
 {
-        return queue->fd;
+        return queue ? queue->fd : -1;
 }
 
 sp_status sp__queue_reserve(sp_queue *queue)
@@ -134,7 +137,7 @@ size_t sp_queue_take(sp_queue *queue, sp_completion **out, size_t max)
         uint64_t count;
         size_t n = 0;
 
-        if (sp__forked(&queue->fork))
+        if (!queue || !out || sp__forked(&queue->fork))
                 return 0;
         sp__lock(&queue->lock);
         while (n < max && (link = sp__list_pop(&queue->ready)))
@@ -151,9 +154,11 @@ size_t sp_queue_take(sp_queue *queue, sp_completion **out, size_t max)
 size_t sp_queue_wait(sp_queue *queue, sp_completion **out, size_t max, int64_t timeout_ms)
 {
         int64_t deadline = sp__after_ms(sp__now(), timeout_ms);
-        struct pollfd fd = {.fd = queue->fd, .events = POLLIN};
+        struct pollfd fd = {.fd = sp_queue_fd(queue), .events = POLLIN};
         size_t n;
 
+        if (!queue || !out)
+                return 0;
         while ((n = sp_queue_take(queue, out, max)) == 0 && max > 0) {
                 int64_t now = sp__now();
 
@@ -169,7 +174,7 @@ size_t sp_queue_pending(const sp_queue *shared)
         sp_queue *queue = (sp_queue *)(uintptr_t)shared;
         size_t pending;
 
-        if (sp__forked(&queue->fork))
+        if (!queue || sp__forked(&queue->fork))
                 return 0;
         sp__lock(&queue->lock);
         pending = queue->pending;

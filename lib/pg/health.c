@@ -20,7 +20,7 @@ static struct counts count(const sp_pool *shared)
         sp_pool *pool = (sp_pool *)(uintptr_t)shared;
         struct counts counts = {0};
 
-        if (sp__engine_forked(pool->engine))
+        if (!pool || sp__engine_forked(pool->engine))
                 return counts;
         sp__lock(&pool->lock);
         for (int64_t i = 0; i < pool->limits.max && pool->slots[i]; i++) {
@@ -51,7 +51,7 @@ int64_t sp_pool_waiting(const sp_pool *pool)
 
 int64_t sp_pool_max(const sp_pool *pool)
 {
-        return pool->limits.max;
+        return pool ? pool->limits.max : 0;
 }
 
 /* A health report under way: the outer operation, and the probe as its step. */
@@ -163,6 +163,8 @@ sp_status sp_pool_health(sp_pool *pool, sp_ctx *ctx, sp_value **out)
         struct health *health;
         sp_status status;
 
+        SP__NEED(pool, NULL);
+        SP__NEED(out, NULL);
         if (sp__engine_forked(pool->engine))
                 return SP_FORKED;
         health = health_new(pool, ctx);
@@ -187,6 +189,8 @@ sp_status sp_pool_health_async(sp_pool *pool, sp_ctx *ctx, sp_queue *queue, uint
         struct health *health;
         sp_status status;
 
+        SP__NEED(pool, NULL);
+        SP__NEED(queue, NULL);
         if (sp__engine_forked(pool->engine))
                 return SP_FORKED;
         health = health_new(pool, ctx);

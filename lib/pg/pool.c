@@ -7,6 +7,7 @@
 #include "core/params.h"
 #include "pg/pool_internal.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -37,6 +38,25 @@ static void limits_read(struct sp__pool_limits *limits, const sp_config *config,
 
         for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
                 *rows[i].to = sp__config_int(config, "pool", name, rows[i].name);
+}
+
+/* A minimum that was set must be possible; one that is only inherited, or the default, gives way to the pool's own maximum. */
+static sp_status limits_check(struct sp__pool_limits *limits, const sp_config *config, const char *name,
+                              sp_error **error)
+{
+        const char *dot = name ? "." : "", *pool = name ? name : "";
+        bool meant =
+            sp__config_is_set(config, "pool", name, "min") ||
+            (sp__config_is_set(config, "pool", NULL, "min") && !sp__config_is_set(config, "pool", name, "max"));
+
+        if (limits->min > limits->max && meant)
+                return sp__fail(error, SP_CONFIG,
+                                "pool%s%s.min is %" PRId64 ", more than pool%s%s.max, which is %" PRId64
+                                ": lower the one or raise the other",
+                                dot, pool, limits->min, dot, pool, limits->max);
+        if (limits->min > limits->max)
+                limits->min = limits->max;
+        return SP_OK;
 }
 
 static struct sp__query *query_at(struct sp__list *link)
@@ -219,7 +239,9 @@ sp_status sp__pool_new(const sp_config *config, const char *name, struct sp__eng
                 return sp__fail(error, SP_NOMEM, "out of memory");
         limits_read(&pool->limits, config, name);
         parts_init(pool, name, watcher);
-        status = sp__target_new(config, name, &pool->target, error);
+        status = limits_check(&pool->limits, config, name, error);
+        if (status == SP_OK)
+                status = sp__target_new(config, name, &pool->target, error);
         if (status == SP_OK && !parts_new(pool))
                 status = sp__fail(error, SP_NOMEM, "out of memory");
         if (status == SP_OK)
@@ -240,6 +262,7 @@ sp_status sp__pool_new(const sp_config *config, const char *name, struct sp__eng
 
 sp_status sp_pool_new(const sp_config *config, const char *name, sp_pool **out, sp_error **error)
 {
+        SP__NEED(out, error);
         return sp__pool_new(config, name, NULL, NULL, out, error);
 }
 
@@ -273,6 +296,7 @@ sp_status sp_pool_drain(sp_pool *pool, int64_t timeout_ms)
         int64_t deadline = sp__after_ms(sp__now(), timeout_ms);
         bool quiet;
 
+        SP__NEED(pool, NULL);
         if (sp__engine_forked(pool->engine))
                 return SP_FORKED;
         sp__lock(&pool->lock);
@@ -342,9 +366,13 @@ void sp_pool_free(sp_pool *pool)
 sp_status sp_pool_query(sp_pool *pool, sp_ctx *ctx, const sp_stmt *stmt, const sp_params *params, sp_result **out,
                         sp_error **error)
 {
+        sp_status status;
         void *result;
-        sp_status status = sp__query_run(sp__query_new(pool, ctx, stmt, params, pool->limits.query_ms), &result, error);
 
+        SP__NEED(pool, error);
+        SP__NEED(stmt, error);
+        SP__NEED(out, error);
+        status = sp__query_run(sp__query_new(pool, ctx, stmt, params, pool->limits.query_ms), &result, error);
         if (status == SP_OK)
                 *out = result;
         return status;
@@ -353,5 +381,8 @@ sp_status sp_pool_query(sp_pool *pool, sp_ctx *ctx, const sp_stmt *stmt, const s
 sp_status sp_pool_query_async(sp_pool *pool, sp_ctx *ctx, const sp_stmt *stmt, const sp_params *params, sp_queue *queue,
                               uint64_t tag)
 {
+        SP__NEED(pool, NULL);
+        SP__NEED(stmt, NULL);
+        SP__NEED(queue, NULL);
         return sp__query_submit(sp__query_new(pool, ctx, stmt, params, pool->limits.query_ms), queue, tag);
 }

@@ -41,10 +41,12 @@ void sp__session_give(struct sp__query *query, struct sp__conn *conn)
 
 sp_status sp_pool_acquire(sp_pool *pool, sp_ctx *ctx, sp_session **out, sp_error **error)
 {
+        sp_status status;
         void *session;
-        sp_status status =
-            sp__query_run(sp__query_new(pool, ctx, NULL, NULL, pool->limits.acquire_ms), &session, error);
 
+        SP__NEED(pool, error);
+        SP__NEED(out, error);
+        status = sp__query_run(sp__query_new(pool, ctx, NULL, NULL, pool->limits.acquire_ms), &session, error);
         if (status == SP_OK)
                 *out = session;
         return status;
@@ -52,6 +54,8 @@ sp_status sp_pool_acquire(sp_pool *pool, sp_ctx *ctx, sp_session **out, sp_error
 
 sp_status sp_pool_acquire_async(sp_pool *pool, sp_ctx *ctx, sp_queue *queue, uint64_t tag)
 {
+        SP__NEED(pool, NULL);
+        SP__NEED(queue, NULL);
         return sp__query_submit(sp__query_new(pool, ctx, NULL, NULL, pool->limits.acquire_ms), queue, tag);
 }
 
@@ -72,9 +76,13 @@ static struct sp__query *session_statement(sp_session *session, sp_ctx *ctx, con
 sp_status sp_session_query(sp_session *session, sp_ctx *ctx, const sp_stmt *stmt, const sp_params *params,
                            sp_result **out, sp_error **error)
 {
+        sp_status status;
         void *result;
-        sp_status status = sp__query_run(session_statement(session, ctx, stmt, params), &result, error);
 
+        SP__NEED(session, error);
+        SP__NEED(stmt, error);
+        SP__NEED(out, error);
+        status = sp__query_run(session_statement(session, ctx, stmt, params), &result, error);
         if (status == SP_OK)
                 *out = result;
         return status;
@@ -83,6 +91,9 @@ sp_status sp_session_query(sp_session *session, sp_ctx *ctx, const sp_stmt *stmt
 sp_status sp_session_query_async(sp_session *session, sp_ctx *ctx, const sp_stmt *stmt, const sp_params *params,
                                  sp_queue *queue, uint64_t tag)
 {
+        SP__NEED(session, NULL);
+        SP__NEED(stmt, NULL);
+        SP__NEED(queue, NULL);
         return sp__query_submit(session_statement(session, ctx, stmt, params), queue, tag);
 }
 

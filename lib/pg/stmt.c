@@ -34,27 +34,42 @@ static bool copy_texts(sp_stmt *stmt, const char *name, const char *data, size_t
         return stmt->name != NULL;
 }
 
-static sp_status check(const char *name, const void *data, size_t len, uint32_t flags, sp_error **error)
+static sp_status check_name(const char *name, sp_error **error)
 {
-        if (!data || memchr(data, 0, len))
-                return sp__fail(error, SP_INVALID, "a statement must be text without zero bytes");
         if (name && (!*name || strlen(name) > NAME_LEN))
                 return sp__fail(error, SP_LIMIT, "a statement's name must have 1 to %d bytes", NAME_LEN);
-        if (flags & ~(uint32_t)KNOWN_FLAGS)
-                return sp__fail(error, SP_INVALID, "unknown statement flags 0x%x", flags & ~(uint32_t)KNOWN_FLAGS);
         return SP_OK;
+}
+
+static sp_status parse(const void *data, size_t len, uint32_t flags, struct sp__sql *sql, sp_error **error)
+{
+        if (flags & ~(uint32_t)KNOWN_FLAGS)
+                return sp__fail(error, SP_INVALID, "unknown flags 0x%x", flags & ~(uint32_t)KNOWN_FLAGS);
+        return sp__sql_parse(data, len, sql, error);
 }
 
 sp_status sp_stmt_new(const char *name, const void *data, size_t len, uint32_t flags, sp_stmt **out, sp_error **error)
 {
-        sp_status status = check(name, data, len, flags, error);
+        sp_status status = check_name(name, error);
+        sp_error *cause = NULL;
         struct sp__sql sql;
         sp_stmt *stmt;
 
-        if (status == SP_OK)
-                status = sp__sql_parse(data, len, &sql, error);
+        SP__NEED(data, error);
+        SP__NEED(out, error);
         if (status != SP_OK)
                 return status;
+        /* What the text shows is told without the name. */
+        status = parse(data, len, flags, &sql, &cause);
+        if (status != SP_OK) {
+                if (!name || !cause) {
+                        sp__error_give(error, cause);
+                        return status;
+                }
+                sp__fail(error, status, "statement \"%s\": %s", name, sp_error_message(cause));
+                sp_error_free(cause);
+                return status;
+        }
         stmt = calloc(1, sizeof *stmt);
         if (!stmt) {
                 sp__sql_free(&sql);

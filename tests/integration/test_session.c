@@ -165,6 +165,27 @@ static void test_a_session_that_nobody_took_goes_back(void **state)
         sp_pool_free(pool);
 }
 
+static void test_a_session_without_a_statement_goes_on(void **state)
+{
+        sp_pool *pool = pool_with((const char *[]){"pool.max=2", NULL});
+        sp_session *session = acquire(way_of(state), pool);
+        sp_stmt *stmt = stmt_of("SELECT 1");
+        sp_result *result = NULL;
+        sp_error *error = NULL;
+
+        assert_int_equal(way_of(state)->session(session, NULL, NULL, NULL, &result, NULL), SP_INVALID);
+        assert_int_equal(sp_session_query(session, NULL, NULL, NULL, &result, &error), SP_INVALID);
+        says(error, "sp_session_query(): stmt is NULL", NULL);
+        assert_int_equal(sp_session_query(session, NULL, stmt, NULL, NULL, &error), SP_INVALID);
+        says(error, "sp_session_query(): out is NULL", NULL);
+        assert_int_equal(sp_session_query_async(session, NULL, stmt, NULL, NULL, 1), SP_INVALID);
+        assert_null(result);
+        assert_int_equal(session_number(way_of(state), session, "SELECT 7"), 7);
+        sp_session_release(session);
+        sp_stmt_unref(stmt);
+        sp_pool_free(pool);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -174,6 +195,7 @@ int main(void)
             BOTH_WAYS(test_an_aborted_transaction_is_clean_for_the_next),
             BOTH_WAYS(test_a_cancelled_statement_frees_its_connection),
             BOTH_WAYS(test_a_lost_connection_ends_the_session_not_the_pool),
+            BOTH_WAYS(test_a_session_without_a_statement_goes_on),
             cmocka_unit_test(test_a_session_that_nobody_took_goes_back),
         };
 
