@@ -178,6 +178,14 @@ sp_status sp__op_refuse(sp_queue *queue, uint64_t tag, sp_status status, sp_erro
         return SP_OK;
 }
 
+sp_status sp__op_missing(sp_queue *queue, uint64_t tag, const char *function, const char *argument)
+{
+        sp_error *error = NULL;
+        sp_status status = sp__missing(&error, function, argument);
+
+        return sp__op_refuse(queue, tag, status, error);
+}
+
 /* Its thread sleeps on the condition or in poll(). The lock is held. */
 static void wake(sp__op *op)
 {

@@ -95,6 +95,14 @@ sp_status sp__op_enlist(sp__op *op);
  * completion says it and the answer is SP_OK; else the status, and none arrives.
  */
 sp_status sp__op_refuse(sp_queue *queue, uint64_t tag, sp_status status, sp_error *error);
+/** As SP__NEED() (core/error.h), in a call that answers to a queue, which itself is there. */
+#define SP__NEED_FOR(queue, tag, argument)                                                                             \
+        do {                                                                                                           \
+                if (__builtin_expect(!(argument), 0))                                                                  \
+                        return sp__op_missing(queue, tag, __func__, #argument);                                        \
+        } while (0)
+sp_status sp__op_missing(sp_queue *queue, uint64_t tag, const char *function, const char *argument)
+    __attribute__((cold));
 /** A submission that was refused: undoes the above and drops the caller's reference. */
 void sp__op_abandon(sp__op *op);
 

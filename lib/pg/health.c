@@ -189,8 +189,8 @@ sp_status sp_pool_health_async(sp_pool *pool, sp_ctx *ctx, sp_queue *queue, uint
         struct health *health;
         sp_status status;
 
-        SP__NEED(pool, NULL);
         SP__NEED(queue, NULL);
+        SP__NEED_FOR(queue, tag, pool);
         if (sp__engine_forked(pool->engine))
                 return SP_FORKED;
         health = health_new(pool, ctx);

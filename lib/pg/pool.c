@@ -381,8 +381,8 @@ sp_status sp_pool_query(sp_pool *pool, sp_ctx *ctx, const sp_stmt *stmt, const s
 sp_status sp_pool_query_async(sp_pool *pool, sp_ctx *ctx, const sp_stmt *stmt, const sp_params *params, sp_queue *queue,
                               uint64_t tag)
 {
-        SP__NEED(pool, NULL);
-        SP__NEED(stmt, NULL);
         SP__NEED(queue, NULL);
+        SP__NEED_FOR(queue, tag, pool);
+        SP__NEED_FOR(queue, tag, stmt);
         return sp__query_submit(sp__query_new(pool, ctx, stmt, params, pool->limits.query_ms), queue, tag);
 }

@@ -54,8 +54,8 @@ sp_status sp_pool_acquire(sp_pool *pool, sp_ctx *ctx, sp_session **out, sp_error
 
 sp_status sp_pool_acquire_async(sp_pool *pool, sp_ctx *ctx, sp_queue *queue, uint64_t tag)
 {
-        SP__NEED(pool, NULL);
         SP__NEED(queue, NULL);
+        SP__NEED_FOR(queue, tag, pool);
         return sp__query_submit(sp__query_new(pool, ctx, NULL, NULL, pool->limits.acquire_ms), queue, tag);
 }
 
@@ -91,9 +91,9 @@ sp_status sp_session_query(sp_session *session, sp_ctx *ctx, const sp_stmt *stmt
 sp_status sp_session_query_async(sp_session *session, sp_ctx *ctx, const sp_stmt *stmt, const sp_params *params,
                                  sp_queue *queue, uint64_t tag)
 {
-        SP__NEED(session, NULL);
-        SP__NEED(stmt, NULL);
         SP__NEED(queue, NULL);
+        SP__NEED_FOR(queue, tag, session);
+        SP__NEED_FOR(queue, tag, stmt);
         return sp__query_submit(session_statement(session, ctx, stmt, params), queue, tag);
 }
 

@@ -25,6 +25,21 @@ static void refuses(const char *function, const char *argument, sp_status status
         *error = NULL;
 }
 
+/* The same through a queue, whose completion says it. */
+static void arrives(const char *function, const char *argument, sp_status status, sp_queue *queue)
+{
+        char said[128];
+        sp_completion *done;
+
+        snprintf(said, sizeof said, "%s(): %s is NULL", function, argument);
+        assert_int_equal(status, SP_OK);
+        assert_int_equal(sp_queue_take(queue, &done, 1), 1);
+        assert_int_equal(sp_completion_tag(done), 1);
+        assert_int_equal(sp_completion_status(done), SP_INVALID);
+        assert_string_equal(sp_error_message(sp_completion_error(done)), said);
+        sp_completion_free(done);
+}
+
 static void test_a_missing_argument_is_named(void **state)
 {
         const void *none = NULL;
@@ -71,18 +86,18 @@ static void test_a_missing_argument_is_named(void **state)
         refuses("sp_pool_query", "stmt", sp_pool_query(pool, ctx, NULL, params, &result, &error), &error);
         refuses("sp_pool_query", "out", sp_pool_query(pool, ctx, stmt, params, NULL, &error), &error);
         refuses("sp_pool_query", "stmt", sp_pool_query(pool, ctx, NULL, params, &result, NULL), NULL);
-        refuses("sp_pool_query_async", "pool", sp_pool_query_async(NULL, ctx, stmt, params, queue, 1), NULL);
-        refuses("sp_pool_query_async", "stmt", sp_pool_query_async(pool, ctx, NULL, params, queue, 1), NULL);
+        arrives("sp_pool_query_async", "pool", sp_pool_query_async(NULL, ctx, stmt, params, queue, 1), queue);
+        arrives("sp_pool_query_async", "stmt", sp_pool_query_async(pool, ctx, NULL, params, queue, 1), queue);
         refuses("sp_pool_query_async", "queue", sp_pool_query_async(pool, ctx, stmt, params, NULL, 1), NULL);
         refuses("sp_pool_acquire", "pool", sp_pool_acquire(NULL, ctx, &session, &error), &error);
         refuses("sp_pool_acquire", "out", sp_pool_acquire(pool, ctx, NULL, &error), &error);
-        refuses("sp_pool_acquire_async", "pool", sp_pool_acquire_async(NULL, ctx, queue, 1), NULL);
+        arrives("sp_pool_acquire_async", "pool", sp_pool_acquire_async(NULL, ctx, queue, 1), queue);
         refuses("sp_pool_acquire_async", "queue", sp_pool_acquire_async(pool, ctx, NULL, 1), NULL);
         refuses("sp_session_query", "session", sp_session_query(NULL, ctx, stmt, params, &result, &error), &error);
-        refuses("sp_session_query_async", "session", sp_session_query_async(NULL, ctx, stmt, params, queue, 1), NULL);
+        arrives("sp_session_query_async", "session", sp_session_query_async(NULL, ctx, stmt, params, queue, 1), queue);
         refuses("sp_pool_health", "pool", sp_pool_health(NULL, ctx, &value), NULL);
         refuses("sp_pool_health", "out", sp_pool_health(pool, ctx, NULL), NULL);
-        refuses("sp_pool_health_async", "pool", sp_pool_health_async(NULL, ctx, queue, 1), NULL);
+        arrives("sp_pool_health_async", "pool", sp_pool_health_async(NULL, ctx, queue, 1), queue);
         refuses("sp_pool_health_async", "queue", sp_pool_health_async(pool, ctx, NULL, 1), NULL);
         refuses("sp_client_new", "out", sp_client_new(config, NULL, &error), &error);
         refuses("sp_client_drain", "client", sp_client_drain(NULL, 0), NULL);
