@@ -84,7 +84,7 @@ static void answer(struct sp__query *query, struct sp__batch *done)
 
 static void answer_lost(struct sp__query *query, struct sp__batch *done)
 {
-        const char *place = query->pool->target.place, *name = query->stmt->name;
+        const char *place = sp__target_place(&query->pool->target), *name = query->stmt->name;
         const char *code = sp__fault_code(query->unit.error);
         sp_status status = query->unit.unsent ? SP_UNAVAILABLE : SP_LOST;
         sp_error *error;

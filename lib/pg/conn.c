@@ -71,6 +71,11 @@ static void conn_after(struct sp__port *port)
 static const struct sp__port_kind kind = {
     .ready = conn_ready, .flush = conn_flush, .busy = conn_busy, .after = conn_after};
 
+void sp__conn_tell(struct sp__conn *conn)
+{
+        conn_after(&conn->port);
+}
+
 static void open_now(struct sp__task *task)
 {
         struct sp__conn *conn = SP__OF(task, struct sp__conn, open_task);
@@ -88,7 +93,7 @@ static void connect_late(struct sp__timer *timer)
 }
 
 bool sp__conn_init(struct sp__conn *conn, const struct sp__conn_owner *owner, struct sp_pool *pool,
-                   struct sp__engine *engine, const struct sp__target *target, size_t statements, int64_t connect_ms)
+                   struct sp__engine *engine, struct sp__target *target, size_t statements, int64_t connect_ms)
 {
         *conn = (struct sp__conn){.owner = owner, .pool = pool, .target = target, .connect_ms = connect_ms};
         conn->open_task.run = open_now;

@@ -12,6 +12,7 @@
 #define SP_PG_CONN_H
 
 #include "loop/port.h"
+#include "pg/dial.h"
 #include "pg/prepared.h"
 #include "pg/target.h"
 
@@ -58,15 +59,17 @@ struct sp__conn {
         struct sp__port port;
         const struct sp__conn_owner *owner;
         struct sp_pool *pool;
-        const struct sp__target *target;
+        struct sp__target *target;
 
         /* The port's lock. */
         PGconn *pg;
-        atomic_bool in_tx; /* whether a transaction was open after the last answer; read without the lock */
-        bool ready;        /* connected, in pipeline mode */
-        bool lost;         /* to be closed by the driver's next look */
-        bool dying;        /* the server said goodbye while nothing was in flight */
-        bool barred;       /* the pool ends: never connect again */
+        struct sp__dial *dial; /* while it is being opened */
+        const char *where;     /* the server that it stands to */
+        atomic_bool in_tx;     /* whether a transaction was open after the last answer; read without the lock */
+        bool ready;            /* connected, in pipeline mode */
+        bool lost;             /* to be closed by the driver's next look */
+        bool dying;            /* the server said goodbye while nothing was in flight */
+        bool barred;           /* the pool ends: never connect again */
         bool opened_news, closed_news;
         sp_error *why;
         sp_status why_status;
@@ -97,7 +100,7 @@ struct sp__conn {
 
 /** false: no memory or descriptors left. */
 bool sp__conn_init(struct sp__conn *conn, const struct sp__conn_owner *owner, struct sp_pool *pool,
-                   struct sp__engine *engine, const struct sp__target *target, size_t statements, int64_t connect_ms);
+                   struct sp__engine *engine, struct sp__target *target, size_t statements, int64_t connect_ms);
 void sp__conn_destroy(struct sp__conn *conn);
 /** Begins to connect, on the engine's thread. Ends with opened() or closed(). Any lock may be held. */
 void sp__conn_open(struct sp__conn *conn);

@@ -237,6 +237,8 @@ void sp__conn_end(struct sp__conn *conn, sp_error *why, sp_status status)
         sp__conn_unwatch(conn);
         PQfinish(conn->pg);
         conn->pg = NULL;
+        sp__dial_drop(conn->dial);
+        conn->dial = NULL;
         conn->ready = conn->lost = false;
         atomic_store(&conn->in_tx, false);
         sp_error_free(conn->why);

@@ -8,6 +8,8 @@
 /** Starts to connect; engine's thread, no lock held. */
 void sp__conn_connect(struct sp__conn *conn);
 void sp__conn_connect_step(struct sp__conn *conn);
+/** What happened under the lock is told, without it. */
+void sp__conn_tell(struct sp__conn *conn);
 /** The connect time-out; engine's thread, no lock held. */
 void sp__conn_connect_late(struct sp__conn *conn);
 /**

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { CODE_LEN = 5, LINE_MAX_LEN = 400 };
+enum { CODE_LEN = SP__FAULT_CODE - 1 };
 
 const char *sp__fault_code(const PGresult *res)
 {
@@ -115,7 +115,7 @@ sp_error *sp__fault_of_result(const PGresult *res, const sp_stmt *stmt, sp_statu
 {
         const char *primary = PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY), *code = sp__fault_code(res);
         enum quotes quotes = raised(res) ? QUOTES_ANYTHING : quotes_of(code);
-        char line[LINE_MAX_LEN];
+        char line[SP__FAULT_LINE];
         sp_error *error;
 
         snprintf(line, sizeof line, "%s", primary ? primary : "no message");
@@ -179,21 +179,17 @@ static const struct remedy *remedy_of(const PGconn *pg, const char *code, const 
         return NULL;
 }
 
-sp_error *sp__fault_of_connect(const PGconn *pg, const char *place, sp_status *status)
+void sp__fault_of_connect(const PGconn *pg, struct sp__connect_fault *out)
 {
-        char line[LINE_MAX_LEN], code[CODE_LEN + 1] = "";
+        const char *message = pg ? PQerrorMessage(pg) : "out of memory";
         const struct remedy *remedy;
-        sp_error *error;
 
-        snprintf(line, sizeof line, "%s", PQerrorMessage(pg));
-        take_code(line, code);
+        *out->code = 0;
+        snprintf(out->line, sizeof out->line, "%s", *message ? message : "the connection failed");
+        take_code(out->line, out->code);
         /* What follows the first line is where in the server's source it was, or advice. */
-        line[strcspn(line, "\n")] = 0;
-        remedy = remedy_of(pg, code, line);
-        *status = remedy ? remedy->status : SP_UNAVAILABLE;
-        error = sp__error_new(*status, code, "PostgreSQL at %s: %s%s%s", place, *line ? line : "the connection failed",
-                              remedy ? ": " : "", remedy ? remedy->text : "");
-        if (remedy)
-                sp__error_set_retryable(error, false);
-        return error;
+        out->line[strcspn(out->line, "\n")] = 0;
+        remedy = remedy_of(pg, out->code, out->line);
+        out->status = remedy ? remedy->status : SP_UNAVAILABLE;
+        out->advice = remedy ? remedy->text : NULL;
 }

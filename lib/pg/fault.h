@@ -9,8 +9,17 @@
 
 /** An error that a statement was answered with. `*status` is its status. NULL when out of memory. */
 sp_error *sp__fault_of_result(const PGresult *res, const sp_stmt *stmt, sp_status *status);
-/** Why connecting failed; the connection's verbosity must be PQERRORS_VERBOSE, so that the SQLSTATE shows. */
-sp_error *sp__fault_of_connect(const PGconn *pg, const char *place, sp_status *status);
+enum { SP__FAULT_LINE = 400, SP__FAULT_CODE = 6 };
+
+struct sp__connect_fault {
+        sp_status status;
+        char line[SP__FAULT_LINE];
+        char code[SP__FAULT_CODE]; /* "": none */
+        const char *advice;        /* what would mend it; NULL: another attempt may */
+};
+
+/** Why connecting failed. The connection's verbosity must be PQERRORS_VERBOSE, so that the SQLSTATE shows. */
+void sp__fault_of_connect(const PGconn *pg, struct sp__connect_fault *out);
 /** The SQLSTATE of a result, "" where it has none. */
 const char *sp__fault_code(const PGresult *res);
 

@@ -38,7 +38,7 @@ static sp_error *unconnected(const sp_pool *pool, struct limit limit)
                              "no connection within %" PRId64
                              " ms (%s): PostgreSQL at %s has not answered the connection "
                              "attempt (pool.connect_timeout is %" PRId64 " ms)",
-                             limit.ms, limit.name, pool->target.place, pool->limits.connect_ms);
+                             limit.ms, limit.name, sp__target_place(&pool->target), pool->limits.connect_ms);
 }
 
 static sp_error *none_free(const sp_pool *pool, struct limit limit)

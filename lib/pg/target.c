@@ -50,6 +50,7 @@ static void fill_from(PQconninfoOption *options, const sp_config *config, const 
                 fill(options, names[i][0], sp__config_text(config, "pool", pool, names[i][1]));
         if (sp__config_is_set(config, "pool", pool, "port") || !*sp__config_text(config, "pool", pool, "url"))
                 fill(options, "port", sp__config_text(config, "pool", pool, "port"));
+        fill(options, "target_session_attrs", sp__config_text(config, "pool", pool, "target_session_attrs"));
         fill(options, "fallback_application_name", sp__config_text(config, "pool", pool, "application_name"));
         fill(options, "client_encoding", "UTF8");
         for (size_t i = 0; i < sizeof defaults / sizeof *defaults; i++)
@@ -73,37 +74,55 @@ static bool fill_timeout(PQconninfoOption *options, const sp_config *config, con
         return true;
 }
 
-static char *place_of(PQconninfoOption *options)
+/* As libpq: what is not given comes from the environment, unless a service file is to say it. */
+static void fill_from_environment(PQconninfoOption *options)
 {
-        const char *host = find(options, "host")->val, *port = find(options, "port")->val;
-        char *place;
+        static const char *const names[] = {"host", "hostaddr", "port", "target_session_attrs"};
+        const PQconninfoOption *service = find(options, "service");
+        PQconninfoOption *given = service && service->val ? NULL : PQconndefaults();
 
-        if (!host)
-                host = find(options, "hostaddr")->val;
-        if (asprintf(&place, "%s:%s", host ? host : "the local socket", port ? port : "5432") < 0)
-                return NULL;
-        return place;
+        for (size_t i = 0; given && i < sizeof names / sizeof *names; i++)
+                fill(options, names[i], find(given, names[i])->val);
+        PQconninfoFree(given);
+}
+
+static const char *value_of(PQconninfoOption *options, const char *keyword)
+{
+        const PQconninfoOption *option = find(options, keyword);
+
+        return option ? option->val : NULL;
+}
+
+/* Those that differ from server to server are given with each attempt. */
+static bool is_own(const char *keyword)
+{
+        static const char *const own[] = {"host", "hostaddr", "port", "target_session_attrs", "load_balance_hosts"};
+
+        for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
+                if (strcmp(keyword, own[i]) == 0)
+                        return true;
+        }
+        return false;
 }
 
 static bool take(PQconninfoOption *options, struct sp__target *target)
 {
-        size_t count = 0, n = 0;
+        const char *wants = value_of(options, "target_session_attrs"), *order = value_of(options, "load_balance_hosts");
+        size_t n = 0;
 
-        while (options[count].keyword)
-                count++;
-        target->keywords = calloc(count + EXTRA, sizeof *target->keywords);
-        target->values = calloc(count + EXTRA, sizeof *target->values);
-        target->place = place_of(options);
-        if (!target->keywords || !target->values || !target->place)
+        target->keywords = calloc(SP__KEYWORDS_MAX, sizeof *target->keywords);
+        target->values = calloc(SP__KEYWORDS_MAX, sizeof *target->values);
+        target->shuffle = order && strcmp(order, "random") == 0;
+        if (!target->keywords || !target->values || (wants && !(target->wants = strdup(wants))))
                 return false;
-        for (PQconninfoOption *at = options; at->keyword; at++) {
-                if (!at->val)
+        for (PQconninfoOption *at = options; at->keyword && n < SP__KEYWORDS_MAX - EXTRA; at++) {
+                if (!at->val || is_own(at->keyword))
                         continue;
                 target->keywords[n] = strdup(at->keyword);
                 target->values[n] = strdup(at->val);
                 if (!target->keywords[n] || !target->values[n])
                         return false;
-                n++;
+                target->count = ++n;
         }
         return true;
 }
@@ -115,12 +134,22 @@ static const char *setting(const char *pool, const char *name, char out[SETTING_
         return out;
 }
 
+static bool plausible(const char *host)
+{
+        for (size_t len; host && *host; host += len + (host[len] == ',')) {
+                len = strcspn(host, ",");
+                if (*host != '/' && strcspn(host, "@/ ") < len)
+                        return false;
+        }
+        return true;
+}
+
 /* An unescaped @ or / in a password makes the rest of it a host or a port, which libpq would quote. */
 static sp_status check_url(PQconninfoOption *options, const char *name, sp_error **error)
 {
         const char *host = find(options, "host")->val, *port = find(options, "port")->val;
 
-        if ((host && *host != '/' && strpbrk(host, "@/ ")) || (port && port[strspn(port, "0123456789,")]))
+        if (!plausible(host) || (port && port[strspn(port, "0123456789,")]))
                 return sp__fail(error, SP_INVALID,
                                 "%s has no such host or port: in user and password write %%40 for @ and %%2F for /",
                                 name);
@@ -153,6 +182,16 @@ static PQconninfoOption *parse(const char *url)
         return options;
 }
 
+static sp_status take_hosts(PQconninfoOption *options, const char *name, struct sp__target *target, sp_error **error)
+{
+        bool odd;
+
+        if (!sp__hosts_new(value_of(options, "host"), value_of(options, "hostaddr"), value_of(options, "port"),
+                           &target->hosts, &odd))
+                return sp__fail(error, SP_NOMEM, "out of memory");
+        return odd ? sp__fail(error, SP_INVALID, "%s does not name as many ports as hosts", name) : SP_OK;
+}
+
 sp_status sp__target_new(const sp_config *config, const char *pool, struct sp__target *out, sp_error **error)
 {
         PQconninfoOption *options = parse(sp__config_text(config, "pool", pool, "url"));
@@ -167,8 +206,11 @@ sp_status sp__target_new(const sp_config *config, const char *pool, struct sp__t
         status = check_url(options, setting(pool, "url", name), error);
         if (status == SP_OK)
                 status = check_host(sp__config_text(config, "pool", pool, "host"), setting(pool, "host", name), error);
-        if (status == SP_OK)
+        if (status == SP_OK) {
                 fill_from(options, config, pool);
+                fill_from_environment(options);
+                status = take_hosts(options, setting(pool, "url", name), &target, error);
+        }
         if (status == SP_OK && (!fill_timeout(options, config, pool) || !take(options, &target)))
                 status = sp__fail(error, SP_NOMEM, "out of memory");
         PQconninfoFree(options);
@@ -191,6 +233,7 @@ void sp__target_free(struct sp__target *target)
 {
         free_all(target->keywords);
         free_all(target->values);
-        free(target->place);
+        sp__hosts_free(&target->hosts);
+        free(target->wants);
         *target = (struct sp__target){0};
 }

@@ -4,7 +4,7 @@
 #include "base/random.h"
 #include "core/error.h"
 #include "loop/port.h"
-#include "redis/resolve.h"
+#include "loop/resolve.h"
 #include "redis/wire.h"
 
 #include <stdio.h>
@@ -44,7 +44,7 @@ struct sp__link {
 
         struct sp__timer timer;
         bool timed;
-        struct sp__resolve resolve;
+        struct sp__resolving resolve;
         struct sp__task end;
 };
 
@@ -347,7 +347,7 @@ static void attach(struct sp__link *link, const char *number, struct sp__batch *
 
 static void unref(struct sp__link *link);
 
-static void resolved(struct sp__resolve *resolve)
+static void resolved(struct sp__resolving *resolve)
 {
         struct sp__link *link = SP__OF(resolve, struct sp__link, resolve);
         struct sp__batch done;
@@ -358,7 +358,7 @@ static void resolved(struct sp__resolve *resolve)
                 if (resolve->reason)
                         break_up(link, unreachable(link, resolve->reason), true, &done);
                 else
-                        attach(link, resolve->number, &done);
+                        attach(link, resolve->numbers.text[0], &done);
                 if (link->state == CONNECTING)
                         sp__port_engage(&link->port);
         }
@@ -375,7 +375,7 @@ static void connect_now(struct sp__link *link, struct sp__batch *done)
         }
         link->state = RESOLVING;
         atomic_fetch_add(&link->refs, 1);
-        link->resolve.address = &link->address;
+        link->resolve.host = link->address.host;
         link->resolve.then = resolved;
         sp__resolve_start(&link->resolve, link->engine);
 }

@@ -4,8 +4,8 @@
 #include "base/random.h"
 #include "core/error.h"
 #include "loop/port.h"
+#include "loop/resolve.h"
 #include "redis/command.h"
-#include "redis/resolve.h"
 #include "redis/wire.h"
 
 #include <stdlib.h>
@@ -32,7 +32,7 @@ struct sp__subscriber {
         unsigned failures;
         struct sp__random random;
         struct sp__timer timer;
-        struct sp__resolve resolve;
+        struct sp__resolving resolve;
         struct sp__task task;
         bool ending;
         void (*ended)(void *arg);
@@ -126,10 +126,10 @@ static void attach_resolved(struct sp__task *task)
         else if (subscriber->resolve.reason)
                 lose_for(subscriber, subscriber->resolve.reason);
         else
-                attach(subscriber, subscriber->resolve.number);
+                attach(subscriber, subscriber->resolve.numbers.text[0]);
 }
 
-static void resolved(struct sp__resolve *resolve)
+static void resolved(struct sp__resolving *resolve)
 {
         struct sp__subscriber *subscriber = SP__OF(resolve, struct sp__subscriber, resolve);
 
@@ -144,7 +144,7 @@ static void connect_now(struct sp__subscriber *subscriber)
                 return;
         }
         subscriber->state = RESOLVING;
-        subscriber->resolve.address = &subscriber->address;
+        subscriber->resolve.host = subscriber->address.host;
         subscriber->resolve.then = resolved;
         sp__resolve_start(&subscriber->resolve, subscriber->engine);
 }

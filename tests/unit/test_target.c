@@ -43,19 +43,19 @@ static void test_the_url_comes_before_separate_settings(void **state)
         target_of(&target, NULL,
                   (const char *[]){"pool.url", "postgresql://app:sec%40ret@db:6000/shop", "pool.host", "other",
                                    "pool.user", "other", "pool.database", "other", NULL});
-        assert_string_equal(value(&target, "host"), "db");
-        assert_string_equal(value(&target, "port"), "6000");
+        assert_string_equal(target.hosts.rows[0].name, "db");
+        assert_string_equal(target.hosts.rows[0].port, "6000");
         assert_string_equal(value(&target, "user"), "app");
         assert_string_equal(value(&target, "password"), "sec@ret");
         assert_string_equal(value(&target, "dbname"), "shop");
-        assert_string_equal(target.place, "db:6000");
+        assert_string_equal(sp__target_place(&target), "db:6000");
         sp__target_free(&target);
         target_of(
             &target, NULL,
             (const char *[]){"pool.url", "postgresql://db/shop", "pool.user", "app", "pool.password", "hunter2", NULL});
         assert_string_equal(value(&target, "user"), "app");
         assert_string_equal(value(&target, "password"), "hunter2");
-        assert_null(strstr(target.place, "hunter2"));
+        assert_null(strstr(sp__target_place(&target), "hunter2"));
         sp__target_free(&target);
 }
 
@@ -65,13 +65,13 @@ static void test_separate_settings_are_enough(void **state)
 
         target_of(&target, NULL,
                   (const char *[]){"pool.host", "db", "pool.port", "7000", "pool.database", "shop", NULL});
-        assert_string_equal(value(&target, "host"), "db");
-        assert_string_equal(value(&target, "port"), "7000");
+        assert_string_equal(target.hosts.rows[0].name, "db");
+        assert_string_equal(target.hosts.rows[0].port, "7000");
         assert_string_equal(value(&target, "client_encoding"), "UTF8");
         assert_string_equal(value(&target, "fallback_application_name"), "sugarperf");
         sp__target_free(&target);
         target_of(&target, NULL, (const char *[]){NULL});
-        assert_string_equal(target.place, "the local socket:5432");
+        assert_string_equal(sp__target_place(&target), "the local socket:5432");
         sp__target_free(&target);
 }
 
@@ -83,11 +83,11 @@ static void test_a_named_pool_has_its_own(void **state)
         struct sp__target target;
 
         target_of(&target, "orders", settings);
-        assert_string_equal(value(&target, "host"), "od");
+        assert_string_equal(target.hosts.rows[0].name, "od");
         assert_string_equal(value(&target, "user"), "clerk");
         sp__target_free(&target);
         target_of(&target, "other", settings);
-        assert_string_equal(value(&target, "host"), "db");
+        assert_string_equal(target.hosts.rows[0].name, "db");
         assert_string_equal(value(&target, "user"), "none");
         sp__target_free(&target);
 }
