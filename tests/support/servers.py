@@ -2,13 +2,16 @@
 # SPDX-License-Identifier: MIT
 """Private PostgreSQL and Redis for one command, always cleaned up.
 
-    servers.py exec [--pg] [--redis] [--missing] [--pg-opt k=v]... -- command [args...]
-    servers.py ctl stop|start|restart|kill pg|redis        (from inside such a command)
+    servers.py exec [--pg] [--redis] [--missing] [--replica] [--tls] [--pg-opt k=v]... -- command [args...]
+    servers.py ctl stop|start|restart|kill pg|redis|replica        (from inside such a command)
+    servers.py ctl promote replica
 
 Without --pg and --redis both are started; with --missing those that DATABASE_URL and
 REDIS_URL do not name, and it says which. The command sees SP_TEST_PG, SP_TEST_PG_SOCKET, SP_TEST_REDIS,
 SP_TEST_REDIS_SOCKET, SP_TEST_SERVERS (the folder of this set), DATABASE_URL and REDIS_URL. Roles: test/test
 (superuser) and sugar/sweet; Redis has the default user and sugar/sweet. TCP asks for the password, the socket does not.
+--replica adds a PostgreSQL that streams from the first one (SP_TEST_PG_REPLICA, SP_TEST_PG_REPLICA_SOCKET). With --tls
+PostgreSQL has a certificate for "localhost" by a private authority (SP_TEST_CA).
 """
 import ctypes
 import glob
@@ -160,6 +163,11 @@ class Server:
             self.kill()
         if verb in ('start', 'restart'):
             self.start()
+        if verb == 'promote':
+            self.promote()
+
+    def promote(self):
+        raise Failure(f'{self.name} is nobody\'s replica')
 
 
 class Postgres(Server):
@@ -170,16 +178,19 @@ class Postgres(Server):
                 'shared_buffers': '128MB', 'max_connections': '200', 'jit': 'off', 'listen_addresses': '127.0.0.1',
                 'max_wal_senders': '10', 'max_replication_slots': '20', 'log_min_messages': 'warning'}
 
-    def __init__(self, root, account, options=()):
+    def __init__(self, root, account, options=(), tls=False):
         super().__init__(root, account)
         self.options = dict(self.settings)
         self.options.update(option.split('=', 1) for option in options)
         self.data = os.path.join(self.dir, 'data')
+        self.tls = tls
         self.initialise()
+        if tls:
+            self.certify()
 
-    def initialise(self):
-        done = self.spawn([pg_program('initdb'), '-D', self.data, '-U', 'test', '--auth=trust', '-E', 'UTF8',
-                           '--locale=C.UTF-8', '--no-sync'], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    def tool(self, command):
+        """Runs a program of the server's account to its end."""
+        done = self.spawn(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                           preexec_fn=lambda: die_with_parent(signal.SIGTERM))
         try:
             output = done.communicate()[0]
@@ -188,7 +199,23 @@ class Postgres(Server):
             done.communicate()
             raise
         if done.returncode:
-            raise Failure('initdb failed: ' + output.decode(errors='replace').strip().replace('\n', ' | '))
+            raise Failure(f'{os.path.basename(command[0])} failed: ' +
+                          output.decode(errors='replace').strip().replace('\n', ' | '))
+
+    def certify(self):
+        """A private authority, and a certificate of its for "localhost"."""
+        openssl = find_program('openssl')
+        new = [openssl, 'req', '-new', '-nodes', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1']
+        self.tool(new + ['-x509', '-days', '2', '-subj', '/CN=test authority', '-keyout', 'ca.key', '-out', 'ca.crt'])
+        self.tool(new + ['-subj', '/CN=localhost', '-keyout', 'server.key', '-out', 'server.csr'])
+        self.tool([openssl, 'x509', '-req', '-days', '2', '-in', 'server.csr', '-CA', 'ca.crt', '-CAkey', 'ca.key',
+                   '-CAcreateserial', '-out', 'server.crt'])
+        self.options.update(ssl='on', ssl_cert_file=os.path.join(self.dir, 'server.crt'),
+                            ssl_key_file=os.path.join(self.dir, 'server.key'))
+
+    def initialise(self):
+        self.tool([pg_program('initdb'), '-D', self.data, '-U', 'test', '--auth=trust', '-E', 'UTF8',
+                   '--locale=C.UTF-8', '--no-sync'])
         with open(os.path.join(self.data, 'pg_hba.conf'), 'w', encoding='ascii') as file:
             file.write('local all all trust\nlocal replication all trust\n'
                        'host all all 127.0.0.1/32 scram-sha-256\nhost replication all 127.0.0.1/32 scram-sha-256\n')
@@ -224,7 +251,34 @@ class Postgres(Server):
     def environment(self):
         tcp = f'postgresql://test:test@127.0.0.1:{self.port}/test'
         local = f'postgresql://test@/test?host={self.dir}&port={self.port}'
-        return {'SP_TEST_PG': tcp, 'SP_TEST_PG_SOCKET': local, 'DATABASE_URL': tcp}
+        authority = {'SP_TEST_CA': os.path.join(self.dir, 'ca.crt')} if self.tls else {}
+        return {'SP_TEST_PG': tcp, 'SP_TEST_PG_SOCKET': local, 'DATABASE_URL': tcp, **authority}
+
+
+class Replica(Postgres):
+    """Streams from a primary that runs."""
+
+    name = 'replica'
+
+    def __init__(self, root, account, primary):
+        self.primary = primary
+        super().__init__(root, account)
+        self.options = dict(primary.options)
+
+    def initialise(self):
+        self.tool([pg_program('pg_basebackup'), '-h', self.primary.dir, '-p', str(self.primary.port), '-U', 'test',
+                   '-D', self.data, '-R', '--checkpoint=fast', '--no-sync'])
+
+    def start(self):
+        Server.start(self)
+
+    def promote(self):
+        self.tool([pg_program('pg_ctl'), 'promote', '-w', '-D', self.data])
+
+    def environment(self):
+        tcp = f'postgresql://test:test@127.0.0.1:{self.port}/test'
+        local = f'postgresql://test@/test?host={self.dir}&port={self.port}'
+        return {'SP_TEST_PG_REPLICA': tcp, 'SP_TEST_PG_REPLICA_SOCKET': local}
 
 
 class Redis(Server):
@@ -277,8 +331,8 @@ def deaf(_sig, _frame):
 class Supervisor:
     """Owns the servers and the command; one thread, which answers `ctl` while the command runs."""
 
-    def __init__(self, want_pg, want_redis, pg_options):
-        self.want_pg, self.want_redis, self.pg_options = want_pg, want_redis, pg_options
+    def __init__(self, want, pg_options):
+        self.want, self.pg_options = want, pg_options
         self.root = None
         self.servers = {}
         self.command = None
@@ -312,12 +366,15 @@ class Supervisor:
         os.chmod(self.root, 0o755)
         self.watch()
         account = unprivileged()
-        if self.want_pg:
-            self.servers['pg'] = Postgres(self.root, account, self.pg_options)
-        if self.want_redis:
+        if 'pg' in self.want:
+            self.servers['pg'] = Postgres(self.root, account, self.pg_options, 'tls' in self.want)
+        if 'redis' in self.want:
             self.servers['redis'] = Redis(self.root, account)
         for server in self.servers.values():
             server.start()
+        if 'replica' in self.want:
+            self.servers['replica'] = Replica(self.root, account, self.servers['pg'])
+            self.servers['replica'].start()
 
     def watch(self):
         """Fork a guard that removes the folder should we be killed outright; the servers get their death signal."""
@@ -435,7 +492,7 @@ def missing():
 
 
 def parse_exec(args):
-    want, options = None, []
+    want, extras, options = None, set(), []
     while args:
         word, args = args[0], args[1:]
         if word == '--':
@@ -444,6 +501,8 @@ def parse_exec(args):
             want = (want or set()) | {word[2:]}
         elif word == '--missing':
             want = (want or set()) | missing()
+        elif word in ('--replica', '--tls'):
+            extras.add(word[2:])
         elif word == '--pg-opt' and args and '=' in args[0]:
             options.append(args[0])
             args = args[1:]
@@ -452,7 +511,7 @@ def parse_exec(args):
     if not args:
         raise Failure('no command: servers.py exec [--pg] [--redis] -- command')
     want = {'pg', 'redis'} if want is None else want
-    return Supervisor('pg' in want, 'redis' in want, options), args
+    return Supervisor(want | extras | ({'pg'} if extras else set()), options), args
 
 
 def main(args):
@@ -460,7 +519,7 @@ def main(args):
         if args[:1] == ['exec']:
             supervisor, command = parse_exec(args[1:])
             return supervisor.run(command)
-        if args[:1] == ['ctl'] and len(args) == 3 and args[1] in ('stop', 'start', 'restart', 'kill'):
+        if args[:1] == ['ctl'] and len(args) == 3 and args[1] in ('stop', 'start', 'restart', 'kill', 'promote'):
             control(args[1], args[2])
             return 0
     except Failure as reason:

@@ -132,6 +132,62 @@ static void test_a_url_that_is_none_shows_nothing_of_itself(void **state)
         }
 }
 
+static void test_several_servers_are_taken_apart(void **state)
+{
+        struct sp__target target;
+
+        target_of(&target, NULL, (const char *[]){"pool.url", "postgresql://u@db1:6000,10.0.0.2:7000,[::1]/x", NULL});
+        assert_int_equal(target.hosts.count, 3);
+        assert_string_equal(sp__target_place(&target), "db1:6000,10.0.0.2:7000,::1:5432");
+        assert_true(target.hosts.rows[0].named);
+        assert_false(target.hosts.rows[1].named);
+        assert_false(target.hosts.rows[2].named);
+        sp__target_free(&target);
+        target_of(
+            &target, NULL,
+            (const char *[]){"pool.url", "postgresql:///x?host=db1,db2,/run/pg&hostaddr=10.0.0.1,,&port=9", NULL});
+        assert_int_equal(target.hosts.count, 3);
+        assert_string_equal(target.hosts.rows[0].number, "10.0.0.1");
+        assert_string_equal(target.hosts.rows[1].port, "9");
+        assert_false(target.hosts.rows[0].named);
+        assert_true(target.hosts.rows[1].named);
+        assert_false(target.hosts.rows[2].named);
+        sp__target_free(&target);
+        target_of(&target, NULL, (const char *[]){"pool.host", "db1,db2", "pool.port", "7", NULL});
+        assert_string_equal(sp__target_place(&target), "db1:7,db2:7");
+        sp__target_free(&target);
+}
+
+static void test_what_is_wanted_of_a_server_is_in_the_url_or_beside_it(void **state)
+{
+        struct sp__target target;
+
+        target_of(&target, NULL, (const char *[]){"pool.url", "postgresql://a,b", NULL});
+        assert_string_equal(target.wants, "any");
+        sp__target_free(&target);
+        target_of(&target, NULL,
+                  (const char *[]){"pool.url", "postgresql://a,b", "pool.target_session_attrs", "primary", NULL});
+        assert_string_equal(target.wants, "primary");
+        sp__target_free(&target);
+        target_of(&target, NULL,
+                  (const char *[]){"pool.url", "postgresql://a,b/x?target_session_attrs=read-write",
+                                   "pool.target_session_attrs", "standby", NULL});
+        assert_string_equal(target.wants, "read-write");
+        sp__target_free(&target);
+}
+
+static void test_lists_that_do_not_agree_are_refused(void **state)
+{
+        sp_config *config = config_of((const char *[]){"pool.url", "postgresql://a,b,c/x?port=1,2", NULL});
+        struct sp__target target;
+        sp_error *error = NULL;
+
+        assert_int_equal(sp__target_new(config, NULL, &target, &error), SP_INVALID);
+        assert_non_null(strstr(sp_error_message(error), "as many ports as hosts"));
+        sp_error_free(error);
+        sp_config_free(config);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -140,6 +196,9 @@ int main(void)
             cmocka_unit_test(test_a_named_pool_has_its_own),
             cmocka_unit_test(test_options_are_merged_with_the_time_limit),
             cmocka_unit_test(test_a_url_that_is_none_shows_nothing_of_itself),
+            cmocka_unit_test(test_several_servers_are_taken_apart),
+            cmocka_unit_test(test_what_is_wanted_of_a_server_is_in_the_url_or_beside_it),
+            cmocka_unit_test(test_lists_that_do_not_agree_are_refused),
         };
 
         return cmocka_run_group_tests_name("target", tests, NULL, NULL);
