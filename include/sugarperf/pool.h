@@ -94,6 +94,11 @@ SP_API int64_t sp_pool_active(const sp_pool *pool);
 SP_API int64_t sp_pool_idle(const sp_pool *pool);
 SP_API int64_t sp_pool_waiting(const sp_pool *pool);
 SP_API int64_t sp_pool_max(const sp_pool *pool);
+/**
+ * Another `pool.max` from now on. More: those that wait are served. Fewer: idle connections are closed at once, the others
+ * when what they do has ended. SP_INVALID when it is not in the range of `pool.max`.
+ */
+SP_API sp_status sp_pool_resize(sp_pool *pool, int64_t max, sp_error **error);
 /** The document's health JSON: {"status","database","poolMetrics":{…}}, after a SELECT 1 within its own deadline. */
 SP_API sp_status sp_pool_health(sp_pool *pool, sp_ctx *ctx, sp_value **out);
 /** Yields the same value (SP_CODEC_JSON), also when the database does not answer: "status" then says so. */

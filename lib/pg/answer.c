@@ -110,7 +110,7 @@ static void answer_lost(struct sp__query *query, struct sp__batch *done)
 static bool again(const struct sp__query *query)
 {
         bool unsent = query->unit.unsent;
-        int64_t limit = unsent ? TRIES + query->pool->limits.max : TRIES;
+        int64_t limit = unsent ? TRIES + sp__pool_max(query->pool) : TRIES;
 
         return !query->in_session && query->tries < limit && (unsent || sp__stmt_repeatable(query->stmt));
 }
@@ -221,6 +221,8 @@ void sp__query_ended(struct sp__conn *conn, struct sp__list *units)
         for (; (link = sp__list_pop(units)); count++) {
                 struct sp__unit *unit = SP__OF(link, struct sp__unit, link);
 
+                if (sp__pool_asked(conn, unit))
+                        continue;
                 if (!unit->stmt)
                         sp__session_cleaned(conn, unit);
                 else

@@ -190,6 +190,47 @@ void sp__conn_bar(struct sp__conn *conn)
         sp__conn_close(conn);
 }
 
+void sp__conn_break(struct sp__conn *conn)
+{
+        struct sp__port *port = &conn->port;
+
+        sp__lock(&port->lock);
+        if (conn->ready && port->fd >= 0) {
+                conn->lost = true;
+                shutdown(port->fd, SHUT_RDWR);
+                sp__port_engage(port);
+        }
+        sp__unlock(&port->lock);
+}
+
+int64_t sp__conn_owes(struct sp__conn *conn, bool *abandoned)
+{
+        int64_t since = 0;
+
+        sp__lock(&conn->port.lock);
+        if (conn->ready && !conn->lost && !sp__list_empty(&conn->flights)) {
+                const struct sp__unit *unit = SP__OF(conn->flights.next, struct sp__unit, link);
+
+                since = unit->sent_ns > conn->last_ns ? unit->sent_ns : conn->last_ns;
+                *abandoned = !unit->op || !sp__op_pending(unit->op);
+        }
+        sp__unlock(&conn->port.lock);
+        return since;
+}
+
+bool sp__conn_stirs(struct sp__conn *conn)
+{
+        struct pollfd fd = {.events = POLLIN};
+        bool stirs;
+
+        sp__lock(&conn->port.lock);
+        fd.fd = conn->port.fd;
+        stirs = conn->ready && conn->port.driver == SP__DRIVER_FREE && sp__list_empty(&conn->flights) &&
+                poll(&fd, 1, 0) > 0;
+        sp__unlock(&conn->port.lock);
+        return stirs;
+}
+
 PGcancel *sp__conn_cancel(struct sp__conn *conn)
 {
         PGcancel *cancel = NULL;

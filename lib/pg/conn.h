@@ -94,6 +94,14 @@ struct sp__conn {
         uint32_t cancelling; /* cancel requests on their way: not to be used by anyone else */
         bool cancelled;      /* … or went, and what it was for has not ended */
         int64_t idle_since;
+        int64_t proven_ns; /* when it last gave a sign of life, pings included */
+        int64_t asked_at;  /* it was asked for one and has not answered; 0: it was not */
+        bool ask;          /* … and that is still to be sent */
+        bool asked_late;   /* … nobody counts on it any more */
+        bool asked_for;    /* … a caller waits for it */
+        bool pinged;       /* it answered: what comes to rest was not used */
+        int64_t uses;
+        int end;        /* enum sp__conn_end: why it is or will be closed */
         int64_t die_at; /* its lifetime */
         struct sp_session *session;
 };
@@ -108,6 +116,12 @@ void sp__conn_open(struct sp__conn *conn);
 void sp__conn_send(struct sp__conn *conn, struct sp__unit *unit, const sp_params *params, sp__op *caller);
 /** Closes an idle connection; closed() follows on this thread. No port's lock held. */
 void sp__conn_close(struct sp__conn *conn);
+/** Nothing is expected of it any more: whoever drives it closes it, as lost. The pool's lock may be held. */
+void sp__conn_break(struct sp__conn *conn);
+/** Since when its answer is owed, 0: none is; whether nobody waits for that. The pool's lock may be held. */
+int64_t sp__conn_owes(struct sp__conn *conn, bool *abandoned);
+/** Something came from the server that nobody has asked for: most likely its goodbye. The pool's lock may be held. */
+bool sp__conn_stirs(struct sp__conn *conn);
 /** For a statement that is to be cancelled: NULL when there is nothing to cancel. No port's lock held. */
 PGcancel *sp__conn_cancel(struct sp__conn *conn);
 /** The server no longer knows the statement, or knows it in another form: it is prepared anew. */

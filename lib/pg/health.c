@@ -23,7 +23,7 @@ static struct counts count(const sp_pool *shared)
         if (!pool || sp__engine_forked(pool->engine))
                 return counts;
         sp__lock(&pool->lock);
-        for (int64_t i = 0; i < pool->limits.max && pool->slots[i]; i++) {
+        for (size_t i = 0; i < SP__SLOTS_MAX && pool->slots[i]; i++) {
                 enum sp__conn_place place = pool->slots[i]->place;
 
                 counts.idle += place == SP__CONN_IDLE;
@@ -51,7 +51,7 @@ int64_t sp_pool_waiting(const sp_pool *pool)
 
 int64_t sp_pool_max(const sp_pool *pool)
 {
-        return pool ? pool->limits.max : 0;
+        return pool ? sp__pool_max(pool) : 0;
 }
 
 /* A health report under way: the outer operation, and the probe as its step. */
@@ -86,7 +86,7 @@ static void report_pool(const sp_pool *pool, struct sp__buf *buf)
                        "\"poolMetrics\":{\"activeConnections\":%" PRId64 ",\"idleConnections\":%" PRId64
                        ",\"waitingRequests\":%" PRId64 ",\"maxConnections\":%" PRId64
                        ",\"totalConnectionTime\":%.3f,\"avgConnectionTime\":%.3f}}",
-                       counts.active, counts.idle, counts.waiting, pool->limits.max, total_ms,
+                       counts.active, counts.idle, counts.waiting, sp__pool_max(pool), total_ms,
                        used ? total_ms / (double)used : 0.0);
 }
 
@@ -217,7 +217,7 @@ static void collect_counts(const sp_pool *pool, struct sp__expo *expo)
         sp__expo_sample(expo, "", idle, (double)counts.idle);
         sp__expo_sample(expo, "", used, (double)counts.active);
         sp__expo_family(expo, "db_client_connection_max", "gauge", "Connections at most.");
-        sp__expo_sample(expo, "", labels, (double)pool->limits.max);
+        sp__expo_sample(expo, "", labels, (double)sp__pool_max(pool));
         sp__expo_family(expo, "db_client_connection_idle_min", "gauge", "Connections that are kept.");
         sp__expo_sample(expo, "", labels, (double)pool->limits.min);
         sp__expo_family(expo, "db_client_connection_pending_requests", "gauge", "Callers that wait for a connection.");
@@ -234,7 +234,8 @@ static void collect_totals(const sp_pool *pool, struct sp__expo *expo)
         } rows[] = {
             {"db_client_connection_timeouts", "Calls that ended at their deadline.", &pool->counts.timeouts},
             {"sugarperf_pool_connections_created", "Connections opened.", &pool->counts.created},
-            {"sugarperf_pool_connections_lost", "Connections that broke.", &pool->counts.lost},
+            {"sugarperf_pool_connections_refused", "Connections that could not be opened.", &pool->counts.refused},
+            {"sugarperf_pool_pings", "Idle connections asked whether they still stand.", &pool->counts.pings},
             {"sugarperf_pool_queries", "Statements answered.", &pool->counts.queries},
             {"sugarperf_pool_query_errors", "Statements answered with an error.", &pool->counts.errors},
             {"sugarperf_pool_retries", "Statements sent once more.", &pool->counts.retries},
@@ -247,6 +248,21 @@ static void collect_totals(const sp_pool *pool, struct sp__expo *expo)
         }
 }
 
+static void collect_ends(const sp_pool *pool, struct sp__expo *expo)
+{
+        static const char *const names[SP__ENDS] = {[SP__END_LOST] = "lost",       [SP__END_UNANSWERED] = "unanswered",
+                                                    [SP__END_IDLE] = "idle",       [SP__END_LIFETIME] = "lifetime",
+                                                    [SP__END_USES] = "uses",       [SP__END_RESIZED] = "resized",
+                                                    [SP__END_RETIRED] = "retired", [SP__END_CLOSED] = "closed"};
+
+        sp__expo_family(expo, "sugarperf_pool_connections_closed", "counter", "Connections that ended, by reason.");
+        for (int i = SP__END_NONE + 1; i < SP__ENDS; i++) {
+                const char *const labels[] = {"db_client_connection_pool_name", pool->name, "reason", names[i], NULL};
+
+                sp__expo_sample(expo, "_total", labels, (double)atomic_load(&pool->counts.ended[i]));
+        }
+}
+
 void sp__pool_collect(void *arg, struct sp__expo *expo)
 {
         const sp_pool *pool = arg;
@@ -254,6 +270,7 @@ void sp__pool_collect(void *arg, struct sp__expo *expo)
 
         collect_counts(pool, expo);
         collect_totals(pool, expo);
+        collect_ends(pool, expo);
         sp__expo_family(expo, "db_client_connection_wait_time_seconds", "histogram",
                         "From the call until it was sent.");
         sp__expo_histogram(expo, labels, pool->wait_time);

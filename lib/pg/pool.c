@@ -12,8 +12,6 @@
 #include <string.h>
 #include <unistd.h>
 
-/* How often idle and old connections are looked for. */
-#define HOUSE_MS      1000
 #define BACKOFF_MS    50
 #define BACKOFF_STEPS 5 /* 50 ms to 1.6 s */
 
@@ -33,7 +31,11 @@ static void limits_read(struct sp__pool_limits *limits, const sp_config *config,
             {"connect_timeout", &limits->connect_ms},
             {"query_timeout", &limits->query_ms},
             {"idle_timeout", &limits->idle_ms},
+            {"statement_timeout", &limits->statement_ms},
             {"lifetime", &limits->lifetime_ms},
+            {"keepalive", &limits->keepalive_ms},
+            {"validate_after", &limits->validate_ms},
+            {"max_uses", &limits->max_uses},
         };
 
         for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
@@ -74,45 +76,6 @@ static void open_again(struct sp__timer *timer)
         sp__pool_dispatch(SP__OF(timer, sp_pool, open_timer));
 }
 
-/* Marked as closing, for the caller to close without the lock; NULL when there is none to close. The lock is held. */
-static struct sp__conn *next_surplus(sp_pool *pool, int64_t now)
-{
-        for (int64_t i = 0; i < pool->limits.max && pool->slots[i]; i++) {
-                struct sp__conn *conn = pool->slots[i];
-                bool old = now >= conn->die_at;
-                bool surplus =
-                    pool->total > pool->limits.min && now - conn->idle_since >= pool->limits.idle_ms * SP__MS;
-
-                if (conn->place == SP__CONN_BUSY && old) {
-                        conn->retire = true;
-                        sp__pool_unlist(pool, conn);
-                }
-                if (conn->place != SP__CONN_IDLE || !(old || surplus))
-                        continue;
-                sp__pool_unlist(pool, conn);
-                conn->place = SP__CONN_CLOSING;
-                return conn;
-        }
-        return NULL;
-}
-
-void sp__pool_house(struct sp__timer *timer)
-{
-        sp_pool *pool = SP__OF(timer, sp_pool, house_timer);
-        struct sp__conn *conn;
-        int64_t now = sp__now();
-
-        do {
-                sp__lock(&pool->lock);
-                conn = pool->closed ? NULL : next_surplus(pool, now);
-                if (!conn && !pool->closed && pool->total > 0)
-                        sp__timer_set(pool->engine, timer, sp__after_ms(now, HOUSE_MS));
-                sp__unlock(&pool->lock);
-                if (conn)
-                        sp__conn_close(conn);
-        } while (conn);
-}
-
 static void pool_opened(struct sp__conn *conn)
 {
         sp_pool *pool = conn->pool;
@@ -126,12 +89,14 @@ static void pool_opened(struct sp__conn *conn)
         pool->faults = 0;
         pool->open_after = 0;
         conn->load = 0;
-        conn->retire = conn->cancelled = conn->lane = false;
+        pool->warm = true;
+        conn->retire = conn->cancelled = conn->lane = conn->pinged = false;
+        conn->uses = 0;
+        conn->end = SP__END_NONE;
         /* Up to a tenth earlier, so that connections made together do not end together. */
         conn->die_at = sp__after_ms(now, life - (int64_t)(0.1 * (double)life * sp__random_unit(&pool->random)));
         close = sp__pool_rest(pool, conn);
-        if (pool->total == 1)
-                sp__timer_set(pool->engine, &pool->house_timer, sp__after_ms(now, HOUSE_MS));
+        sp__pool_keep_house(pool);
         sp__unlock(&pool->lock);
         if (close)
                 sp__conn_close(conn);
@@ -172,6 +137,15 @@ static void forget_place(sp_pool *pool, struct sp__conn *conn)
         pool->total--;
 }
 
+/* The lock is held. */
+static void count_end(sp_pool *pool, const struct sp__conn *conn)
+{
+        if (conn->place == SP__CONN_OPENING)
+                atomic_fetch_add(&pool->counts.refused, 1);
+        else
+                atomic_fetch_add(&pool->counts.ended[conn->end ? conn->end : SP__END_LOST], 1);
+}
+
 static void pool_closed(struct sp__conn *conn, sp_error *error, sp_status status)
 {
         sp_pool *pool = conn->pool;
@@ -182,8 +156,8 @@ static void pool_closed(struct sp__conn *conn, sp_error *error, sp_status status
         sp__list_init(&hopeless);
         sp__lock(&pool->lock);
         was_there = conn->place != SP__CONN_EMPTY;
-        if (was_there && status == SP_LOST)
-                atomic_fetch_add(&pool->counts.lost, 1);
+        if (was_there)
+                count_end(pool, conn);
         if (was_there)
                 forget_place(pool, conn);
         if (error)
@@ -206,11 +180,10 @@ static bool parts_new(sp_pool *pool)
 {
         static const char probe[] = "SELECT 1";
 
-        pool->slots = calloc((size_t)pool->limits.max, sizeof *pool->slots);
         pool->wait_time = sp__histogram_new();
         pool->use_time = sp__histogram_new();
         pool->create_time = sp__histogram_new();
-        return pool->name && pool->slots && pool->wait_time && pool->use_time && pool->create_time &&
+        return pool->name && pool->wait_time && pool->use_time && pool->create_time &&
                sp_stmt_new("health", probe, sizeof probe - 1, 0, &pool->probe, NULL) == SP_OK;
 }
 
@@ -227,6 +200,8 @@ static void parts_init(sp_pool *pool, const char *name, const struct sp__pool_wa
         pool->open_timer.fire = open_again;
         pool->wait_timer.fire = wait_late;
         pool->house_timer.fire = sp__pool_house;
+        pool->ask_timer.fire = sp__pool_ask_late;
+        pool->ask_task.run = sp__pool_ask_task;
 }
 
 sp_status sp__pool_new(const sp_config *config, const char *name, struct sp__engine *engine,
@@ -316,17 +291,17 @@ void sp__pool_shut(sp_pool *pool)
         sp__timer_stop(pool->engine, &pool->open_timer);
         sp__timer_stop(pool->engine, &pool->wait_timer);
         sp__timer_stop(pool->engine, &pool->house_timer);
-        for (int64_t i = 0; i < pool->limits.max && pool->slots[i]; i++)
+        sp__timer_stop(pool->engine, &pool->ask_timer);
+        for (size_t i = 0; i < SP__SLOTS_MAX && pool->slots[i]; i++)
                 sp__conn_bar(pool->slots[i]);
 }
 
 void sp__pool_destroy(sp_pool *pool)
 {
-        for (int64_t i = 0; pool->slots && i < pool->limits.max && pool->slots[i]; i++) {
+        for (size_t i = 0; i < SP__SLOTS_MAX && pool->slots[i]; i++) {
                 sp__conn_destroy(pool->slots[i]);
                 free(pool->slots[i]);
         }
-        free(pool->slots);
         sp_error_free(pool->fault);
         sp_breaker_unref(pool->breaker);
         sp_stmt_unref(pool->probe);
@@ -342,7 +317,7 @@ void sp__pool_destroy(sp_pool *pool)
 
 void sp__pool_drop(sp_pool *pool)
 {
-        for (int64_t i = 0; i < pool->limits.max && pool->slots[i]; i++) {
+        for (size_t i = 0; i < SP__SLOTS_MAX && pool->slots[i]; i++) {
                 close(pool->slots[i]->port.wake);
                 if (pool->slots[i]->port.fd >= 0)
                         close(pool->slots[i]->port.fd);

@@ -10,15 +10,31 @@
 #include "pg/pool.h"
 #include "pg/stmt.h"
 
-enum { SP__LANES_MAX = 64 };
+enum { SP__LANES_MAX = 64, SP__SLOTS_MAX = 1000 };
+
+/** Why a connection ended, as the metrics tell it. */
+enum sp__conn_end {
+        SP__END_NONE,
+        SP__END_LOST,       /* it broke, or the server closed it */
+        SP__END_UNANSWERED, /* a ping, or what was owed, did not come in time */
+        SP__END_IDLE,
+        SP__END_LIFETIME,
+        SP__END_USES,
+        SP__END_RESIZED,
+        SP__END_RETIRED, /* its state was in doubt */
+        SP__END_CLOSED,  /* the pool was */
+        SP__ENDS
+};
 
 struct sp__pool_limits {
         int64_t max, min, lanes, lane_depth, waiting, statements;
-        int64_t acquire_ms, connect_ms, query_ms, idle_ms, lifetime_ms;
+        int64_t acquire_ms, connect_ms, query_ms, statement_ms, idle_ms, lifetime_ms, keepalive_ms, validate_ms;
+        int64_t max_uses;
 };
 
 struct sp__pool_counts {
-        _Atomic int64_t created, lost, timeouts, queries, errors, retries, cancels;
+        _Atomic int64_t created, refused, timeouts, queries, errors, retries, cancels, pings;
+        _Atomic int64_t ended[SP__ENDS];
 };
 
 struct sp_pool {
@@ -35,7 +51,7 @@ struct sp_pool {
 
         sp__mutex lock; /* guards what follows, and the pool's part of each connection; taken before a port's */
         sp__cond quiet; /* pending fell to 0 */
-        struct sp__conn **slots;
+        struct sp__conn *slots[SP__SLOTS_MAX]; /* from the first on, as many as ever stood at once */
         struct sp__conn *lanes[SP__LANES_MAX];
         struct sp__list idle;    /* connections, latest first */
         struct sp__list waiting; /* queries, oldest first */
@@ -51,6 +67,13 @@ struct sp_pool {
         struct sp__timer open_timer;  /* the next attempt */
         struct sp__timer wait_timer;  /* the oldest waiter's patience ends */
         struct sp__timer house_timer; /* idle and old connections */
+        bool housed;                  /* … which is set */
+        bool warm;                    /* it once had a connection: from then on pool.min are kept */
+        int64_t asked;                /* connections that were asked for a sign of life and may still give it in time */
+        int64_t doubt_before;         /* one did not answer: what was heard of others before is no proof any more */
+        bool asking;                  /* ask_task is posted */
+        struct sp__task ask_task;
+        struct sp__timer ask_timer; /* the next of those asked is late */
 };
 
 /** One statement, or (without one) the wish for a session. */
@@ -140,10 +163,6 @@ sp_error *sp__query_late(const struct sp__query *query, bool waiting, bool patie
 bool sp__route_in_turn(const sp_pool *pool, const struct sp__query *query);
 /** A connection for the query, its load counted; NULL: it must wait. */
 struct sp__conn *sp__route(sp_pool *pool, const struct sp__query *query);
-/** Opens more connections where callers wait and the limits allow. */
-void sp__pool_grow(sp_pool *pool);
-/** A connection has nothing to do: it becomes idle, or (true) the caller must close it, without the lock. */
-bool sp__pool_rest(sp_pool *pool, struct sp__conn *conn);
 /** It is neither idle nor a lane any more. */
 void sp__pool_unlist(sp_pool *pool, struct sp__conn *conn);
 /** Puts it among those that wait. */
@@ -165,6 +184,38 @@ void sp__session_unref(sp_session *session);
 /** A unit of the session's clean-up ended. No lock held. */
 void sp__session_cleaned(struct sp__conn *conn, struct sp__unit *unit);
 
+/* house.c: how many there are, and how long they live. The pool's lock is held unless it says otherwise */
+
+/** Opens more connections where callers wait, or pool.min do not stand, and the limits allow. */
+void sp__pool_grow(sp_pool *pool);
+/** A lane is shared and another one is allowed: it is made beside the work. */
+void sp__pool_widen(sp_pool *pool);
+/** A connection has nothing to do: it becomes idle, or (true) the caller must close it, without the lock. */
+bool sp__pool_rest(sp_pool *pool, struct sp__conn *conn);
+/** Another use of the connection: true when it was the last one that it may have. It then takes no more. */
+bool sp__pool_worn(struct sp__conn *conn);
+/** From now on somebody looks after them. */
+void sp__pool_keep_house(sp_pool *pool);
+/** The timer of that. No lock held. */
+void sp__pool_house(struct sp__timer *timer);
+/** What holds at this moment, from any thread, without the lock. */
+static inline int64_t sp__pool_max(const sp_pool *pool)
+{
+        return __atomic_load_n(&pool->limits.max, __ATOMIC_RELAXED);
+}
+
+/* ping.c: whether a connection that was silent still stands. The pool's lock is held unless it says otherwise */
+
+/** Whether the idle connection may be used as it is; else it is asked, and is idle again when it answered. */
+bool sp__pool_trusts(sp_pool *pool, struct sp__conn *conn);
+/** Asks the idle connection; `caller`: one waits for it. */
+void sp__pool_ask(sp_pool *pool, struct sp__conn *conn, bool caller);
+/** The task and the timer of the pool. No lock held. */
+void sp__pool_ask_task(struct sp__task *task);
+void sp__pool_ask_late(struct sp__timer *timer);
+/** Whether the unit is a ping; then it ended. No lock held. */
+bool sp__pool_asked(struct sp__conn *conn, struct sp__unit *unit);
+
 /* cancel.c */
 
 /** Asks the server to end what this connection runs, on the helper thread. No lock held. */
@@ -176,7 +227,6 @@ extern const struct sp__conn_owner sp__pool_owner;
 /** From here to sp__pool_leave() sp__pool_shut() waits. The pool is not touched after it. No lock held. */
 void sp__pool_enter(sp_pool *pool);
 void sp__pool_leave(sp_pool *pool);
-void sp__pool_house(struct sp__timer *timer);
 /** Closes and waits for what is pending; the engine may stop afterwards. */
 void sp__pool_shut(sp_pool *pool);
 /** Frees; its engine has stopped. */

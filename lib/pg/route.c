@@ -9,8 +9,6 @@
 #include "core/error.h"
 #include "pg/pool_internal.h"
 
-#include <stdlib.h>
-
 /* How many waiters behind a blocked one are looked at: fast ones among them may still join a lane. */
 enum { LOOK_AHEAD = 64 };
 
@@ -24,23 +22,18 @@ static int64_t lane_limit(const sp_pool *pool)
 
 static struct sp__conn *latest_idle(sp_pool *pool)
 {
+        struct sp__conn *latest = NULL;
+
         SP__EACH(&pool->idle, at, after)
         {
                 struct sp__conn *conn = SP__OF(at, struct sp__conn, idle);
 
+                if (!latest || !conn->lane)
+                        latest = conn;
                 if (!conn->lane)
-                        return conn;
+                        break;
         }
-        return sp__list_empty(&pool->idle) ? NULL : SP__OF(pool->idle.next, struct sp__conn, idle);
-}
-
-static struct sp__conn *use(struct sp__conn *conn, bool alone)
-{
-        sp__list_remove(&conn->idle);
-        conn->place = SP__CONN_BUSY;
-        conn->load++;
-        conn->alone = alone;
-        return conn;
+        return latest && sp__pool_trusts(pool, latest) ? latest : NULL;
 }
 
 static void lane_drop(sp_pool *pool, struct sp__conn *conn)
@@ -52,70 +45,15 @@ static void lane_drop(sp_pool *pool, struct sp__conn *conn)
         conn->lane = false;
 }
 
-static struct sp__conn *slot_take(sp_pool *pool)
+static struct sp__conn *use(struct sp__conn *conn, bool alone)
 {
-        for (int64_t i = 0; i < pool->limits.max; i++) {
-                struct sp__conn *conn = pool->slots[i];
-
-                if (conn && conn->place == SP__CONN_EMPTY && conn->load == 0 && !conn->cancelling)
-                        return conn;
-                if (conn)
-                        continue;
-                conn = calloc(1, sizeof *conn);
-                if (conn && sp__conn_init(conn, &sp__pool_owner, pool, pool->engine, &pool->target,
-                                          (size_t)pool->limits.statements, pool->limits.connect_ms))
-                        return pool->slots[i] = conn;
-                free(conn);
-                return NULL;
-        }
-        return NULL;
-}
-
-/*
- * How many may be opened at once: up to pool.min freely, beyond it one after the other, so that a burst which the first ones
- * can serve does not open them all (HikariCP's spike test).
- */
-static int64_t open_limit(const sp_pool *pool)
-{
-        int64_t limit = pool->limits.min - (pool->total - pool->opening);
-
-        return limit > 1 ? limit : 1;
-}
-
-static bool open_one(sp_pool *pool)
-{
-        struct sp__conn *conn = slot_take(pool);
-
-        if (!conn)
-                return false;
-        conn->place = SP__CONN_OPENING;
-        pool->total++;
-        pool->opening++;
-        sp__conn_open(conn);
-        return true;
-}
-
-/* A lane is shared and another one is allowed: it is made beside the work. */
-static void widen(sp_pool *pool)
-{
-        if (!pool->closed && pool->opening == 0 && pool->total < pool->limits.max && pool->open_after <= sp__now())
-                open_one(pool);
-}
-
-void sp__pool_grow(sp_pool *pool)
-{
-        int64_t now = sp__now();
-
-        if (!pool->closed && pool->open_after > now && pool->waiters > pool->opening &&
-            pool->total < pool->limits.max) {
-                sp__timer_set(pool->engine, &pool->open_timer, pool->open_after);
-                return;
-        }
-        while (!pool->closed && pool->waiters > pool->opening && pool->total < pool->limits.max &&
-               pool->opening < open_limit(pool) && pool->open_after <= now) {
-                if (!open_one(pool))
-                        return;
-        }
+        sp__list_remove(&conn->idle);
+        conn->place = SP__CONN_BUSY;
+        conn->load++;
+        conn->alone = alone;
+        if (sp__pool_worn(conn))
+                lane_drop(conn->pool, conn);
+        return conn;
 }
 
 /* A lane at rest, else a new one, else the least loaded. */
@@ -129,7 +67,7 @@ static struct sp__conn *route_fast(sp_pool *pool)
 
                 if (!lane)
                         vacant = i;
-                else if (lane->load == 0 && lane->place == SP__CONN_IDLE)
+                else if (lane->load == 0 && lane->place == SP__CONN_IDLE && sp__pool_trusts(pool, lane))
                         return use(lane, false);
                 else if (!lane->alone && !lane->retire && lane->load < pool->limits.lane_depth &&
                          (!best || lane->load < best->load))
@@ -142,7 +80,7 @@ static struct sp__conn *route_fast(sp_pool *pool)
                 return use(idle, false);
         }
         if (vacant >= 0 && best)
-                widen(pool);
+                sp__pool_widen(pool);
         return best ? use(best, false) : NULL;
 }
 
@@ -198,22 +136,6 @@ void sp__pool_unlist(sp_pool *pool, struct sp__conn *conn)
 {
         sp__list_remove(&conn->idle);
         lane_drop(pool, conn);
-}
-
-bool sp__pool_rest(sp_pool *pool, struct sp__conn *conn)
-{
-        int64_t now = sp__now_coarse();
-
-        conn->alone = false;
-        conn->idle_since = now;
-        if (conn->retire || pool->closed || now >= conn->die_at) {
-                sp__pool_unlist(pool, conn);
-                conn->place = SP__CONN_CLOSING;
-                return true;
-        }
-        conn->place = SP__CONN_IDLE;
-        sp__list_push_front(&pool->idle, &conn->idle);
-        return false;
 }
 
 void sp__pool_enqueue(sp_pool *pool, struct sp__query *query)
