@@ -61,6 +61,9 @@ class Outage:
         answer = link.getresponse()
         answer.read()
         ms = (time.perf_counter() - begin) * 1e3
+        # Asked before the server was stopped, but perhaps answered after: on a busy machine a thread may rest in between.
+        if phase == 'up':
+            phase = 'up' if self.phase == 'up' else 'down'
         self.seen.append(Seen(phase, kind, answer.status, answer.headers.get('X-Cache', ''), ms))
         if self.phase == phase == 'open':
             time.sleep(0.001)
