@@ -53,6 +53,7 @@
 %include "sugarperf/queue.h"
 %include "sugarperf/key.h"
 %include "sugarperf/pool.h"
+%include "sugarperf/session.h"
 %include "sugarperf/cache.h"
 %include "sugarperf/invalidate.h"
 %include "sugarperf/breaker.h"

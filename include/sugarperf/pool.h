@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /**
  * @file pool.h
- * @brief PostgreSQL: statements, shared lanes, sessions and results.
+ * @brief PostgreSQL: statements, shared lanes and results.
  *
  * A service prepares its statements once and runs them from any thread:
  *
@@ -13,9 +13,9 @@
  *
  * Concurrent single statements share few connections (lanes, in PostgreSQL's pipeline mode); one statement's error touches
  * nobody else's. A statement that depends on session state (BEGIN, SET, LISTEN, …) is refused there with SP_SESSION: it
- * needs sp_pool_acquire(). A statement takes effect at most once; reads may run again when a connection dies.
+ * needs a session (session.h). A statement takes effect at most once; reads may run again when a connection dies.
  *
- * Threads: sp_pool and sp_stmt are safe from any thread. An sp_session and an sp_result belong to one thread at a time.
+ * Threads: sp_pool and sp_stmt are safe from any thread. An sp_result belongs to one thread at a time.
  */
 #ifndef SUGARPERF_POOL_H
 #define SUGARPERF_POOL_H
@@ -32,7 +32,6 @@ extern "C" {
 
 typedef struct sp_pool sp_pool;
 typedef struct sp_stmt sp_stmt;
-typedef struct sp_session sp_session;
 typedef struct sp_result sp_result;
 
 /** Statement flags. */
@@ -77,17 +76,6 @@ SP_API sp_status sp_pool_query(sp_pool *pool, sp_ctx *ctx, const sp_stmt *stmt, 
                                sp_result **out, sp_error **error);
 SP_API sp_status sp_pool_query_async(sp_pool *pool, sp_ctx *ctx, const sp_stmt *stmt, const sp_params *params,
                                      sp_queue *queue, uint64_t tag);
-
-/** Borrows a connection of one's own, for transactions and session state. SP_TIMEOUT after `pool.acquire_timeout`. */
-SP_API sp_status sp_pool_acquire(sp_pool *pool, sp_ctx *ctx, sp_session **out, sp_error **error);
-SP_API sp_status sp_pool_acquire_async(sp_pool *pool, sp_ctx *ctx, sp_queue *queue, uint64_t tag);
-/** Runs one statement on the session's connection; any statement is allowed but COPY. */
-SP_API sp_status sp_session_query(sp_session *session, sp_ctx *ctx, const sp_stmt *stmt, const sp_params *params,
-                                  sp_result **out, sp_error **error);
-SP_API sp_status sp_session_query_async(sp_session *session, sp_ctx *ctx, const sp_stmt *stmt, const sp_params *params,
-                                        sp_queue *queue, uint64_t tag);
-/** Gives the connection back, without waiting: an open transaction is rolled back and session state reset. */
-SP_API void sp_session_release(sp_session *session);
 
 /** Connections by state, and callers that wait for one. */
 SP_API int64_t sp_pool_active(const sp_pool *pool);

@@ -20,5 +20,6 @@
 #include <sugarperf/pool.h>
 #include <sugarperf/profiler.h>
 #include <sugarperf/queue.h>
+#include <sugarperf/session.h>
 
 #endif

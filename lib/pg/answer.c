@@ -60,6 +60,23 @@ static void record(const struct sp__query *query, sp_status status)
                 pool->watcher.ran(pool->watcher.arg, &record);
 }
 
+/* PostgreSQL takes COMMIT for ROLLBACK where the transaction had failed, and calls that a success. */
+static void answer_deed(struct sp__query *query, struct sp__batch *done)
+{
+        const char *name = query->stmt->name;
+
+        if (query->deed != SP__DEED_COMMIT || strcmp(PQcmdStatus(query->unit.result), "COMMIT") == 0) {
+                record(query, SP_OK);
+                sp__op_yield(&query->op, SP__YIELD_NONE, NULL, NULL, done);
+                return;
+        }
+        record(query, SP_SQL);
+        sp__op_fail(&query->op, SP_SQL,
+                    sp__error_new(SP_SQL, "25P02",
+                                  "\"%s\": a statement of the transaction had failed: it was rolled back", name),
+                    done);
+}
+
 static void answer(struct sp__query *query, struct sp__batch *done)
 {
         struct sp__unit *unit = &query->unit;
@@ -71,6 +88,10 @@ static void answer(struct sp__query *query, struct sp__batch *done)
                 error = sp__fault_of_result(unit->error, query->stmt, &status);
                 record(query, status);
                 sp__op_fail(&query->op, status, error, done);
+                return;
+        }
+        if (query->deed != SP__DEED_QUERY) {
+                answer_deed(query, done);
                 return;
         }
         record(query, SP_OK);
@@ -155,15 +176,12 @@ static bool ended_one(struct sp__conn *conn, struct sp__query *query, struct sp_
         return false;
 }
 
-/* The connection no longer runs it. A cancel request that came too late may hit what comes next. The pool's lock is held. */
+/* The connection no longer runs it. The pool's lock is held. */
 static void release(struct sp__conn *conn, struct sp__query *query)
 {
-        bool hit = query->unit.done_ns && strcmp(sp__fault_code(query->unit.error), "57014") == 0;
-
-        if (conn->cancelled && !hit && !query->unit.unsent)
-                conn->retire = true;
-        if (!query->unit.unsent)
-                conn->cancelled = false;
+        sp__cancel_ended(conn, query);
+        if (query->session)
+                sp__session_ended(query);
         query->conn = NULL;
 }
 
@@ -185,7 +203,7 @@ static struct sp__query *query_at(struct sp__list *link)
 static void account(struct sp__conn *conn, struct sp__list *units, struct sp__list *retries, uint32_t count)
 {
         sp_pool *pool = conn->pool;
-        bool close, waited_for;
+        bool close, waited_for, cancel;
 
         sp__lock(&pool->lock);
         SP__EACH(units, at, after)
@@ -194,8 +212,13 @@ static void account(struct sp__conn *conn, struct sp__list *units, struct sp__li
         release(conn, query_at(again_at));
         check_lane(conn);
         close = sp__pool_settle(conn, count);
+        cancel = sp__cancel_due(conn);
+        if (conn->session)
+                sp__session_wake(conn->session);
         waited_for = pool->waiters > 0;
         sp__unlock(&pool->lock);
+        if (cancel)
+                sp__pool_cancel(conn);
         if (close)
                 sp__conn_close(conn);
         if (waited_for)

@@ -20,15 +20,27 @@
 
 struct sp__conn;
 
+enum { SP__LEAD_MAX = 2 };
+
+/** Commands that go before a unit, in its group: an error of theirs is that unit's, and it does not run. */
+struct sp__lead {
+        uint32_t count, answered;
+        struct {
+                char *text;
+                sp_params *params; /* may be NULL */
+        } items[SP__LEAD_MAX];
+};
+
 /** What is sent between two Syncs, and how it ended. */
 struct sp__unit {
-        struct sp__list link; /* in flight; the port's lock. Then a list of ended ones */
-        const sp__op *op;     /* whose it is: once settled it is not sent any more; NULL: nobody's */
-        const sp_stmt *stmt;  /* NULL: `text` */
-        const char *text;     /* a statement of the pool's own, without parameters */
-        bool preparing;       /* PREPARE goes with it */
-        bool prepared;        /* … and was answered */
-        bool unsent;          /* the connection was found broken, or it was cancelled, before a byte was written */
+        struct sp__list link;  /* in flight; the port's lock. Then a list of ended ones */
+        const sp__op *op;      /* whose it is: once settled it is not sent any more; NULL: nobody's */
+        const sp_stmt *stmt;   /* NULL: `text` */
+        const char *text;      /* a statement of the pool's own, without parameters */
+        struct sp__lead *lead; /* what goes before it, or NULL; whose the unit is owns it */
+        bool preparing;        /* PREPARE goes with it */
+        bool prepared;         /* … and was answered */
+        bool unsent;           /* the connection was found broken, or it was cancelled, before a byte was written */
         PGresult *result;
         PGresult *error;
         int64_t sent_ns;
@@ -93,6 +105,7 @@ struct sp__conn {
         bool lane;
         uint32_t cancelling; /* cancel requests on their way: not to be used by anyone else */
         bool cancelled;      /* … or went, and what it was for has not ended */
+        uint32_t doomed;     /* of the units in `load`, those that may be cancelled */
         int64_t idle_since;
         int64_t proven_ns; /* when it last gave a sign of life, pings included */
         int64_t asked_at;  /* it was asked for one and has not answered; 0: it was not */

@@ -85,6 +85,20 @@ static bool put_statement(struct sp__conn *conn, struct sp__unit *unit, const st
                                    0) == 1;
 }
 
+static bool put_lead(struct sp__conn *conn, struct sp__lead *lead)
+{
+        struct sp__params_view view;
+
+        lead->answered = 0;
+        for (uint32_t i = 0; i < lead->count; i++) {
+                if (!sp__params_view(lead->items[i].params, &view) ||
+                    PQsendQueryParams(conn->pg, lead->items[i].text, view.count, NULL, view.values, view.lengths,
+                                      view.formats, 0) != 1)
+                        return false;
+        }
+        return true;
+}
+
 void sp__conn_put(struct sp__conn *conn, struct sp__unit *unit, const sp_params *params)
 {
         struct sp__params_view view;
@@ -94,7 +108,9 @@ void sp__conn_put(struct sp__conn *conn, struct sp__unit *unit, const sp_params 
                 unit->unsent = conn->lost = true;
                 return;
         }
-        if (unit->stmt)
+        if (unit->lead && !put_lead(conn, unit->lead))
+                good = false;
+        else if (unit->stmt)
                 good = put_statement(conn, unit, &view);
         else
                 good = PQsendQueryParams(conn->pg, unit->text, 0, NULL, NULL, NULL, NULL, 0) == 1;
@@ -174,6 +190,9 @@ static void take(struct sp__conn *conn, PGresult *res, int64_t now)
                 /* Not possible in pipeline mode, and libpq does not see to it. */
                 PQclear(res);
                 conn->lost = true;
+        } else if (unit->lead && unit->lead->answered < unit->lead->count) {
+                unit->lead->answered++;
+                PQclear(res);
         } else if (unit->preparing && !unit->prepared) {
                 unit->prepared = true;
                 PQclear(res);

@@ -91,7 +91,7 @@ static void pool_opened(struct sp__conn *conn)
         conn->load = 0;
         pool->warm = true;
         conn->retire = conn->cancelled = conn->lane = conn->pinged = false;
-        conn->uses = 0;
+        conn->uses = conn->doomed = 0;
         conn->end = SP__END_NONE;
         /* Up to a tenth earlier, so that connections made together do not end together. */
         conn->die_at = sp__after_ms(now, life - (int64_t)(0.1 * (double)life * sp__random_unit(&pool->random)));
@@ -130,8 +130,10 @@ static void forget_place(sp_pool *pool, struct sp__conn *conn)
                 pool->opening--;
         if (conn->place == SP__CONN_SESSION)
                 pool->sessions--;
-        if (conn->session)
+        if (conn->session) {
                 conn->session->broken = true;
+                sp__session_wake(conn->session);
+        }
         conn->session = NULL;
         conn->place = SP__CONN_EMPTY;
         pool->total--;

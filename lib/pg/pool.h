@@ -9,6 +9,7 @@
 
 #include <sugarperf/breaker.h>
 #include <sugarperf/pool.h>
+#include <sugarperf/session.h>
 
 /** What was measured of one statement. Texts live as long as the call. */
 struct sp__stmt_record {

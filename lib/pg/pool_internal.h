@@ -76,6 +76,9 @@ struct sp_pool {
         struct sp__timer ask_timer; /* the next of those asked is late */
 };
 
+/** What a statement of a session is for. All but the first yield nothing. */
+enum sp__deed { SP__DEED_QUERY, SP__DEED_BEGIN, SP__DEED_COMMIT, SP__DEED_ROLLBACK, SP__DEED_SAVEPOINT };
+
 /** One statement, or (without one) the wish for a session. */
 struct sp__query {
         sp__op op;
@@ -85,6 +88,8 @@ struct sp__query {
         sp_params *kept;         /* a copy of our own */
         bool in_session;
         sp_session *session; /* that it will be sent in: a reference, NULL once it ended there */
+        enum sp__deed deed;
+        struct sp__lead *lead; /* BEGIN: how it goes with the next statement; owned */
         struct sp__unit unit;
         struct sp__timer timer; /* of an asynchronous one; holds a reference while set */
         struct sp__task task;
@@ -98,6 +103,10 @@ struct sp__query {
         /* The pool's lock. */
         struct sp__conn *conn; /* that it was sent to and that has not answered */
         bool waiting;
+        bool held;     /* among those that its session holds back */
+        bool released; /* it was, and is the next */
+        bool doomed;   /* counted in conn->doomed */
+        bool unneeded; /* nothing has to be sent for it */
 };
 
 struct sp_session {
@@ -105,8 +114,16 @@ struct sp_session {
         sp_pool *pool;
         struct sp__conn *conn;
         int64_t since_ns;
-        bool dirty;  /* something ran that leaves session state */
-        bool broken; /* its connection is gone; the pool's lock */
+        bool dirty; /* something ran that leaves session state */
+
+        /* The pool's lock. */
+        bool broken;           /* its connection is gone */
+        const char *spoiled;   /* why it takes no more statements, or NULL */
+        struct sp__lead *lead; /* goes with the next statement */
+        bool opening;          /* it went, and was not answered */
+        struct sp__list held;  /* queries that must not be sent yet, oldest first */
+        bool waking;           /* `wake` was posted, with a reference */
+        struct sp__task wake;
 };
 
 /* guard.c: any thread, no lock held */
@@ -175,7 +192,28 @@ bool sp__pool_settle(struct sp__conn *conn, uint32_t units);
 /** No lock held: looks again whether the connection can rest, and who waits. */
 void sp__pool_account(struct sp__conn *conn);
 
+/* turn.c: when what a session was given is sent. The pool's lock is held unless it says otherwise */
+
+/** As place() in query.c, for a session's. It may be held back, or turn out to be `unneeded`. */
+bool sp__session_place(struct sp__query *query, struct sp__conn **conn, sp_status *refused);
+/** Why it was refused. The lock is not held. */
+sp_error *sp__session_refusal(const struct sp__query *query, sp_status refused);
+/** A statement of its ended on the connection. */
+void sp__session_ended(struct sp__query *query);
+/** It is not held back any more; the list's reference passes to the caller. */
+void sp__session_unhold(struct sp__query *query);
+/** What held statements back may be over: they are sent, by the engine. */
+void sp__session_wake(sp_session *session);
+/** It takes no more statements. */
+void sp__session_spoil(sp_session *session, const char *why);
+void sp__lead_free(struct sp__lead *lead);
+/** transaction.c: of one command; NULL: out of memory. */
+struct sp__lead *sp__lead_new(const char *text);
+
 /* session.c */
+
+/** NULL: out of memory. The caller's thread. */
+struct sp__query *sp__session_statement(sp_session *session, sp_ctx *ctx, const sp_stmt *stmt, const sp_params *params);
 
 /** The query wished for a session and got `conn`. No lock held. */
 void sp__session_give(struct sp__query *query, struct sp__conn *conn);
@@ -218,6 +256,15 @@ bool sp__pool_asked(struct sp__conn *conn, struct sp__unit *unit);
 
 /* cancel.c */
 
+/**
+ * Its answer is not wanted any more: true where the server can be told without hitting anything else, by sp__pool_cancel().
+ * The pool's lock is held.
+ */
+bool sp__cancel_wanted(struct sp__query *query);
+/** It ended on the connection. The pool's lock is held. */
+void sp__cancel_ended(struct sp__conn *conn, struct sp__query *query);
+/** Whether another request is to be made now: only what may be cancelled is left. The pool's lock is held. */
+bool sp__cancel_due(struct sp__conn *conn);
 /** Asks the server to end what this connection runs, on the helper thread. No lock held. */
 void sp__pool_cancel(struct sp__conn *conn);
 

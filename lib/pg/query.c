@@ -14,14 +14,6 @@ static struct sp__query *query_of(sp__op *op)
         return SP__OF(op, struct sp__query, op);
 }
 
-/* Whether the server should be told to stop: nobody else's statement can be hit. The pool's lock is held. */
-static struct sp__conn *cancellable(const struct sp__query *query)
-{
-        struct sp__conn *conn = query->conn;
-
-        return conn && (conn->alone || query->in_session) ? conn : NULL;
-}
-
 /* But for SP_TIMEOUT, whose error sp__query_late() makes. */
 static sp_error *end_error(const struct sp__query *query, sp_status why)
 {
@@ -43,7 +35,7 @@ static void query_cancel(sp__op *op, sp_status why)
         sp_pool *pool = query->pool;
         struct sp__batch done;
         struct sp__conn *conn = NULL;
-        bool waiting;
+        bool waiting, held;
 
         /* First of all: for an operation that another one ends the pool may be gone. */
         if (!sp__op_claim(op))
@@ -51,22 +43,23 @@ static void query_cancel(sp__op *op, sp_status why)
         sp__batch_init(&done);
         sp__lock(&pool->lock);
         waiting = query->waiting;
+        held = query->held;
         sp__op_end(op, why, why == SP_TIMEOUT ? sp__query_late(query, waiting, false) : end_error(query, why), &done);
         if (waiting)
                 sp__pool_dequeue(pool, query);
-        else
-                conn = cancellable(query);
-        if (conn) {
-                conn->cancelling++;
-                conn->cancelled = true;
-        }
+        else if (held)
+                sp__session_unhold(query);
+        else if (sp__cancel_wanted(query))
+                conn = query->conn;
         sp__unlock(&pool->lock);
         if (why == SP_TIMEOUT)
                 atomic_fetch_add(&pool->counts.timeouts, 1);
         if (conn)
                 sp__pool_cancel(conn);
         sp__batch_deliver(&done);
-        if (waiting)
+        if (held)
+                sp__query_leave_session(query);
+        if (waiting || held)
                 sp__op_unref(op);
 }
 
@@ -136,6 +129,8 @@ static void query_destroy(sp__op *op)
         sp__session_unref(query->session);
         sp_stmt_unref(query->stmt);
         sp_params_free(query->kept);
+        sp__lead_free(query->lead);
+        sp__lead_free(query->unit.lead);
         free(query);
 }
 
@@ -249,19 +244,23 @@ void sp__query_fail(struct sp__query *query, sp_status status, sp_error *error)
         sp__batch_deliver(&done);
 }
 
+static void yield_nothing(struct sp__query *query)
+{
+        struct sp__batch done;
+
+        sp__batch_init(&done);
+        sp__op_yield(&query->op, SP__YIELD_NONE, NULL, NULL, &done);
+        sp__batch_deliver(&done);
+}
+
 /* Where it goes, with a reference for there; false: it waits, or was ended. The pool's lock is held. */
 static bool place(struct sp__query *query, struct sp__conn **conn, sp_status *refused)
 {
         sp_pool *pool = query->pool;
 
-        if (query->in_session) {
-                if (query->session->broken) {
-                        *refused = SP_UNAVAILABLE;
-                        return false;
-                }
-                *conn = query->session->conn;
-                (*conn)->load++;
-        } else if (sp__route_in_turn(pool, query)) {
+        if (query->in_session)
+                return sp__session_place(query, conn, refused);
+        if (sp__route_in_turn(pool, query)) {
                 *conn = sp__route(pool, query);
         }
         if (*conn) {
@@ -295,7 +294,7 @@ void sp__query_start(struct sp__query *query)
         struct sp__conn *conn = NULL;
         sp_status refused = SP_OK;
         sp__op *caller = NULL;
-        bool placed = false;
+        bool placed = false, held = false, unneeded = false;
 
         sp__lock(&pool->lock);
         /* Past its deadline it is not sent: whoever minds the time ends it. */
@@ -304,20 +303,22 @@ void sp__query_start(struct sp__query *query)
                 caller = caller_of(query);
                 sp__op_leave(caller);
                 placed = place(query, &conn, &refused);
+                held = query->held;
+                unneeded = query->unneeded;
         }
         sp__unlock(&pool->lock);
-        if (refused == SP_UNAVAILABLE)
-                sp__query_fail(
-                    query, refused,
-                    sp__error_new(refused, NULL, "the session's connection was lost: acquire another session"));
+        if (refused != SP_OK && query->in_session)
+                sp__query_fail(query, refused, sp__session_refusal(query, refused));
         else if (refused != SP_OK)
                 sp__query_fail(query, refused, end_error(query, refused));
         else if (placed && query->stmt)
                 sp__conn_send(conn, &query->unit, query->params, caller);
         else if (placed)
                 sp__session_give(query, conn);
+        else if (unneeded)
+                yield_nothing(query);
         sp__op_unref(caller);
-        if (!placed)
+        if (!placed && !held)
                 sp__query_leave_session(query);
 }
 

@@ -17,6 +17,7 @@ void sp__session_give(struct sp__query *query, struct sp__conn *conn)
         sp__batch_init(&done);
         if (session) {
                 *session = (sp_session){.refs = 1, .pool = pool, .conn = conn, .since_ns = sp__now()};
+                sp__list_init(&session->held);
                 sp__lock(&pool->lock);
                 /* It may have been lost between being chosen and here. */
                 session->broken = conn->place != SP__CONN_SESSION;
@@ -59,8 +60,7 @@ sp_status sp_pool_acquire_async(sp_pool *pool, sp_ctx *ctx, sp_queue *queue, uin
         return sp__query_submit(sp__query_new(pool, ctx, NULL, NULL, pool->limits.acquire_ms), queue, tag);
 }
 
-static struct sp__query *session_statement(sp_session *session, sp_ctx *ctx, const sp_stmt *stmt,
-                                           const sp_params *params)
+struct sp__query *sp__session_statement(sp_session *session, sp_ctx *ctx, const sp_stmt *stmt, const sp_params *params)
 {
         struct sp__query *query = sp__query_new(session->pool, ctx, stmt, params, session->pool->limits.query_ms);
 
@@ -82,7 +82,7 @@ sp_status sp_session_query(sp_session *session, sp_ctx *ctx, const sp_stmt *stmt
         SP__NEED(session, error);
         SP__NEED(stmt, error);
         SP__NEED(out, error);
-        status = sp__query_run(session_statement(session, ctx, stmt, params), &result, error);
+        status = sp__query_run(sp__session_statement(session, ctx, stmt, params), &result, error);
         if (status == SP_OK)
                 *out = result;
         return status;
@@ -94,7 +94,7 @@ sp_status sp_session_query_async(sp_session *session, sp_ctx *ctx, const sp_stmt
         SP__NEED(queue, NULL);
         SP__NEED_FOR(queue, tag, session);
         SP__NEED_FOR(queue, tag, stmt);
-        return sp__query_submit(session_statement(session, ctx, stmt, params), queue, tag);
+        return sp__query_submit(sp__session_statement(session, ctx, stmt, params), queue, tag);
 }
 
 static struct sp__unit *unit_new(const char *text)
@@ -168,6 +168,7 @@ void sp__session_unref(sp_session *session)
         if (!session || atomic_fetch_sub(&session->refs, 1) != 1)
                 return;
         give_back(session);
+        sp__lead_free(session->lead);
         free(session);
 }
 

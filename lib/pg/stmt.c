@@ -86,6 +86,22 @@ sp_status sp_stmt_new(const char *name, const void *data, size_t len, uint32_t f
         return SP_OK;
 }
 
+sp_stmt *sp__stmt_own(const char *name, const char *text)
+{
+        sp_stmt *stmt = calloc(1, sizeof *stmt);
+
+        if (!stmt)
+                return NULL;
+        atomic_init(&stmt->refs, 1);
+        stmt->flags = SP_STMT_UNNAMED;
+        stmt->sql.kind = SP__SQL_SESSION;
+        stmt->sql.text = strdup(name);
+        if (stmt->sql.text && copy_texts(stmt, name, text, strlen(text)))
+                return stmt;
+        sp_stmt_unref(stmt);
+        return NULL;
+}
+
 sp_stmt *sp_stmt_ref(sp_stmt *stmt)
 {
         if (stmt)

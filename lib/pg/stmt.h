@@ -21,6 +21,8 @@ struct sp_stmt {
         _Atomic int64_t cost_ns; /* moving average of the server's time; 0: never ran */
 };
 
+/** A statement of the pool's own that works on the session, never prepared; NULL: out of memory. */
+sp_stmt *sp__stmt_own(const char *name, const char *text);
 /** Whether it may run again when its outcome is unknown. */
 bool sp__stmt_repeatable(const sp_stmt *stmt);
 /** Known to be so short that it may share a connection. */

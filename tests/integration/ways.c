@@ -27,6 +27,15 @@ static sp_status outcome(sp_completion *done, sp_error **error)
         return status;
 }
 
+sp_status queue_outcome(sp_queue *queue, sp_error **error)
+{
+        sp_completion *done = await(queue);
+        sp_status status = outcome(done, error);
+
+        sp_completion_free(done);
+        return status;
+}
+
 static sp_status refused(sp_queue *queue, sp_status status, sp_error **error)
 {
         assert_int_equal(sp_queue_pending(queue), 0);

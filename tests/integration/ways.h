@@ -37,6 +37,9 @@ sp_stmt *stmt_of(const char *text);
 /** A context that ends after so long. */
 sp_ctx *ctx_of(const char *timeout);
 
+/** Waits for the one completion (tag 42) of a queue, which yields nothing; the error is the caller's. */
+sp_status queue_outcome(sp_queue *queue, sp_error **error);
+
 /** Runs `text` with one integer; its first cell as a number, or fails the test. */
 int64_t number(const struct way *way, sp_pool *pool, const char *text, int64_t param);
 /** Runs `text` without parameters and expects success. */

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * @file session.h
+ * @brief Sessions: a PostgreSQL connection of one's own, and transactions on it.
+ *
+ *     sp_pool_acquire(pool, ctx, &session, &error);
+ *     sp_session_begin(session, ctx, "serializable", &error);
+ *     sp_session_query(session, ctx, withdraw, params, &result, &error);
+ *     sp_session_commit(session, ctx, &error);
+ *     sp_session_release(session);
+ *
+ * sp_pool_transact() does all of that around your function, and again where the server asks for it. Statements of a session
+ * run in the order in which they were given, also when nobody waits for their answers in between.
+ *
+ * A statement that ends at its deadline or is cancelled is also ended at the server, where nothing else of the session is on
+ * its way; what is given to the session meanwhile is sent when the request can hit nothing else any more.
+ *
+ * Threads: an sp_session belongs to one thread at a time.
+ */
+#ifndef SUGARPERF_SESSION_H
+#define SUGARPERF_SESSION_H
+
+#include <sugarperf/pool.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct sp_session sp_session;
+
+#define SP_SAVEPOINT_MAX 63 /**< bytes of a savepoint's name */
+
+/** Borrows a connection of one's own, for transactions and session state. SP_TIMEOUT after `pool.acquire_timeout`. */
+SP_API sp_status sp_pool_acquire(sp_pool *pool, sp_ctx *ctx, sp_session **out, sp_error **error);
+SP_API sp_status sp_pool_acquire_async(sp_pool *pool, sp_ctx *ctx, sp_queue *queue, uint64_t tag);
+/** Runs one statement on the session's connection; any statement is allowed but COPY. */
+SP_API sp_status sp_session_query(sp_session *session, sp_ctx *ctx, const sp_stmt *stmt, const sp_params *params,
+                                  sp_result **out, sp_error **error);
+SP_API sp_status sp_session_query_async(sp_session *session, sp_ctx *ctx, const sp_stmt *stmt, const sp_params *params,
+                                        sp_queue *queue, uint64_t tag);
+/** Gives the connection back, without waiting: an open transaction is rolled back and session state reset. */
+SP_API void sp_session_release(sp_session *session);
+
+/**
+ * Begins a transaction. `options` (may be NULL) are words with blanks between them: "serializable", "repeatable read",
+ * "read committed", "read uncommitted"; "read only", "read write"; "deferrable", "not deferrable". SP_INVALID for others,
+ * for two that contradict each other, and where a transaction is open. Costs no round trip: BEGIN goes with the first
+ * statement, whose error it is should it fail; none runs outside the transaction then.
+ */
+SP_API sp_status sp_session_begin(sp_session *session, sp_ctx *ctx, const char *options, sp_error **error);
+SP_API sp_status sp_session_begin_async(sp_session *session, sp_ctx *ctx, const char *options, sp_queue *queue,
+                                        uint64_t tag);
+/**
+ * Ends the transaction. SP_OK: it took effect. SP_SQL with code 25P02: a statement in it had failed, so the server rolled
+ * it back. SP_LOST: the connection broke meanwhile, and nobody knows. SP_INVALID where none is open.
+ */
+SP_API sp_status sp_session_commit(sp_session *session, sp_ctx *ctx, sp_error **error);
+SP_API sp_status sp_session_commit_async(sp_session *session, sp_ctx *ctx, sp_queue *queue, uint64_t tag);
+/** Takes back what the transaction did; SP_OK also where none is open. */
+SP_API sp_status sp_session_rollback(sp_session *session, sp_ctx *ctx, sp_error **error);
+SP_API sp_status sp_session_rollback_async(sp_session *session, sp_ctx *ctx, sp_queue *queue, uint64_t tag);
+/** A savepoint in the open transaction; `name` is any text of 1 to SP_SAVEPOINT_MAX bytes (SP_LIMIT). */
+SP_API sp_status sp_session_savepoint(sp_session *session, sp_ctx *ctx, const char *name, sp_error **error);
+SP_API sp_status sp_session_savepoint_async(sp_session *session, sp_ctx *ctx, const char *name, sp_queue *queue,
+                                            uint64_t tag);
+/** Takes back what was done since the savepoint, which stays; a transaction that failed since goes on. */
+SP_API sp_status sp_session_rollback_to(sp_session *session, sp_ctx *ctx, const char *name, sp_error **error);
+SP_API sp_status sp_session_rollback_to_async(sp_session *session, sp_ctx *ctx, const char *name, sp_queue *queue,
+                                              uint64_t tag);
+/** Forgets the savepoint and keeps what was done since. */
+SP_API sp_status sp_session_release_savepoint(sp_session *session, sp_ctx *ctx, const char *name, sp_error **error);
+SP_API sp_status sp_session_release_savepoint_async(sp_session *session, sp_ctx *ctx, const char *name, sp_queue *queue,
+                                                    uint64_t tag);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

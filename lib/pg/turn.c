@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * When what a session was given is sent: in its order, and not while a cancel request on its way could hit it, nor behind a
+ * BEGIN of which nobody knows yet whether it took place: it would run outside the transaction. What is held back is sent by
+ * the engine, whose thread also sends what is submitted meanwhile.
+ */
+#include "core/error.h"
+#include "pg/pool_internal.h"
+
+#include <stdlib.h>
+
+static const char no_begin[] = "its transaction did not begin";
+
+void sp__lead_free(struct sp__lead *lead)
+{
+        if (!lead)
+                return;
+        for (uint32_t i = 0; i < lead->count; i++) {
+                free(lead->items[i].text);
+                sp_params_free(lead->items[i].params);
+        }
+        free(lead);
+}
+
+static bool ended(const sp_session *session)
+{
+        return session->broken || session->spoiled;
+}
+
+static bool blocked(const sp_session *session)
+{
+        return !ended(session) && (session->opening || session->conn->cancelling || session->conn->cancelled);
+}
+
+static void hold(sp_session *session, struct sp__query *query)
+{
+        sp__op_ref(&query->op);
+        query->held = true;
+        if (query->released)
+                sp__list_push_front(&session->held, &query->op.link);
+        else
+                sp__list_push(&session->held, &query->op.link);
+        query->released = false;
+}
+
+void sp__session_unhold(struct sp__query *query)
+{
+        query->held = false;
+        sp__list_remove(&query->op.link);
+}
+
+static void wake(struct sp__task *task)
+{
+        sp_session *session = SP__OF(task, sp_session, wake);
+        sp_pool *pool = session->pool;
+        struct sp__query *query;
+
+        do {
+                sp__lock(&pool->lock);
+                session->waking = !sp__list_empty(&session->held) && !blocked(session);
+                query = NULL;
+                if (session->waking) {
+                        query = SP__OF(SP__OF(session->held.next, sp__op, link), struct sp__query, op);
+                        sp__session_unhold(query);
+                        query->released = true;
+                }
+                sp__unlock(&pool->lock);
+                if (query) {
+                        sp__query_start(query);
+                        sp__op_unref(&query->op);
+                }
+        } while (query);
+        sp__session_unref(session);
+}
+
+void sp__session_wake(sp_session *session)
+{
+        if (session->waking || sp__list_empty(&session->held) || blocked(session))
+                return;
+        session->waking = true;
+        atomic_fetch_add(&session->refs, 1);
+        session->wake.run = wake;
+        sp__engine_post(session->pool->engine, &session->wake);
+}
+
+void sp__session_spoil(sp_session *session, const char *why)
+{
+        if (!session->spoiled)
+                session->spoiled = why;
+}
+
+/* BEGIN waits for the first statement where nothing is on its way; else it is sent, and what follows waits for its answer. */
+static sp_status begin(sp_session *session, struct sp__query *query)
+{
+        if (session->lead || (session->conn->load == 0 && sp__conn_in_transaction(session->conn)))
+                return SP_INVALID;
+        query->unneeded = session->conn->load == 0;
+        if (query->unneeded) {
+                session->lead = query->lead;
+                query->lead = NULL;
+        } else {
+                session->opening = true;
+        }
+        return SP_OK;
+}
+
+/* Nothing to be ended, or nothing that the server knows of. */
+static sp_status end(sp_session *session, struct sp__query *query)
+{
+        bool idle = session->conn->load == 0, begun = session->lead != NULL;
+
+        if (begun) {
+                sp__lead_free(session->lead);
+                session->lead = NULL;
+        }
+        query->unneeded = begun || (idle && !sp__conn_in_transaction(session->conn));
+        return query->unneeded && !begun && query->deed == SP__DEED_COMMIT ? SP_INVALID : SP_OK;
+}
+
+static sp_status do_deed(sp_session *session, struct sp__query *query)
+{
+        switch (query->deed) {
+        case SP__DEED_BEGIN:
+                return begin(session, query);
+        case SP__DEED_COMMIT:
+        case SP__DEED_ROLLBACK:
+                return end(session, query);
+        default:
+                return SP_OK;
+        }
+}
+
+/* What was begun goes with it. */
+static void lead_off(sp_session *session, struct sp__query *query)
+{
+        if (!session->lead)
+                return;
+        query->unit.lead = session->lead;
+        session->lead = NULL;
+        session->opening = true;
+}
+
+bool sp__session_place(struct sp__query *query, struct sp__conn **conn, sp_status *refused)
+{
+        sp_session *session = query->session;
+        bool queued = !query->released && (session->waking || !sp__list_empty(&session->held));
+
+        if (ended(session)) {
+                *refused = SP_UNAVAILABLE;
+        } else if (blocked(session) || queued) {
+                if (sp__query_keep_params(query))
+                        hold(session, query);
+                else
+                        *refused = SP_NOMEM;
+        } else {
+                *refused = do_deed(session, query);
+                if (*refused == SP_OK && !query->unneeded)
+                        *conn = session->conn;
+        }
+        if (!*conn)
+                return false;
+        lead_off(session, query);
+        (*conn)->load++;
+        sp__op_ref(&query->op);
+        query->conn = *conn;
+        return true;
+}
+
+sp_error *sp__session_refusal(const struct sp__query *query, sp_status refused)
+{
+        sp_pool *pool = query->pool;
+        const char *spoiled;
+
+        if (refused == SP_INVALID && query->deed == SP__DEED_BEGIN)
+                return sp__error_new(refused, NULL, "a transaction is open already: use a savepoint");
+        if (refused == SP_INVALID)
+                return sp__error_new(refused, NULL, "\"%s\": no transaction is open", query->stmt->name);
+        if (refused != SP_UNAVAILABLE)
+                return sp__error_new(refused, NULL, "%s", sp_status_text(refused));
+        sp__lock(&pool->lock);
+        spoiled = query->session->broken ? NULL : query->session->spoiled;
+        sp__unlock(&pool->lock);
+        return spoiled ? sp__error_new(refused, NULL, "the session has ended, %s: acquire another session", spoiled)
+                       : sp__error_new(refused, NULL, "the session's connection was lost: acquire another session");
+}
+
+void sp__session_ended(struct sp__query *query)
+{
+        sp_session *session = query->session;
+        struct sp__unit *unit = &query->unit;
+        bool answered = unit->done_ns && !unit->unsent;
+
+        if (query->deed == SP__DEED_BEGIN) {
+                session->opening = false;
+                if (!answered || unit->error)
+                        sp__session_spoil(session, no_begin);
+        } else if (unit->lead) {
+                session->opening = false;
+                if (unit->unsent) {
+                        session->lead = unit->lead;
+                        unit->lead = NULL;
+                } else if (!answered || unit->lead->answered < unit->lead->count) {
+                        sp__session_spoil(session, no_begin);
+                }
+        }
+}
