@@ -180,7 +180,7 @@ static bool ended_one(struct sp__conn *conn, struct sp__query *query, struct sp_
 static void release(struct sp__conn *conn, struct sp__query *query)
 {
         sp__cancel_ended(conn, query);
-        if (query->session)
+        if (query->in_session)
                 sp__session_ended(query);
         query->conn = NULL;
 }
