@@ -195,8 +195,8 @@ sp_status sp_session_begin(sp_session *session, sp_ctx *ctx, const char *options
 
 sp_status sp_session_begin_async(sp_session *session, sp_ctx *ctx, const char *options, sp_queue *queue, uint64_t tag)
 {
-        SP__NEED(session, NULL);
         SP__NEED(queue, NULL);
+        SP__NEED_FOR(queue, tag, session);
         return submit(session, ctx, &(struct call){SP__DEED_BEGIN, "begin", NULL, options}, queue, tag);
 }
 
@@ -211,8 +211,8 @@ sp_status sp_session_commit(sp_session *session, sp_ctx *ctx, sp_error **error)
 
 sp_status sp_session_commit_async(sp_session *session, sp_ctx *ctx, sp_queue *queue, uint64_t tag)
 {
-        SP__NEED(session, NULL);
         SP__NEED(queue, NULL);
+        SP__NEED_FOR(queue, tag, session);
         return submit(session, ctx, &commit, queue, tag);
 }
 
@@ -224,8 +224,8 @@ sp_status sp_session_rollback(sp_session *session, sp_ctx *ctx, sp_error **error
 
 sp_status sp_session_rollback_async(sp_session *session, sp_ctx *ctx, sp_queue *queue, uint64_t tag)
 {
-        SP__NEED(session, NULL);
         SP__NEED(queue, NULL);
+        SP__NEED_FOR(queue, tag, session);
         return submit(session, ctx, &rollback, queue, tag);
 }
 
@@ -246,8 +246,8 @@ sp_status sp_session_savepoint_async(sp_session *session, sp_ctx *ctx, const cha
 {
         struct call call = savepoint("SAVEPOINT", name);
 
-        SP__NEED(session, NULL);
         SP__NEED(queue, NULL);
+        SP__NEED_FOR(queue, tag, session);
         return submit(session, ctx, &call, queue, tag);
 }
 
@@ -264,8 +264,8 @@ sp_status sp_session_rollback_to_async(sp_session *session, sp_ctx *ctx, const c
 {
         struct call call = savepoint("ROLLBACK TO SAVEPOINT", name);
 
-        SP__NEED(session, NULL);
         SP__NEED(queue, NULL);
+        SP__NEED_FOR(queue, tag, session);
         return submit(session, ctx, &call, queue, tag);
 }
 
@@ -282,7 +282,7 @@ sp_status sp_session_release_savepoint_async(sp_session *session, sp_ctx *ctx, c
 {
         struct call call = savepoint("RELEASE SAVEPOINT", name);
 
-        SP__NEED(session, NULL);
         SP__NEED(queue, NULL);
+        SP__NEED_FOR(queue, tag, session);
         return submit(session, ctx, &call, queue, tag);
 }
