@@ -30,7 +30,10 @@ typedef struct sp_targets sp_targets;
 
 SP_API sp_targets *sp_targets_new(void);
 SP_API void sp_targets_free(sp_targets *targets);
-/** SP_INVALID: empty. SP_LIMIT: past SP_TARGETS_MAX targets, SP_KEY_MAX bytes of a key or SP_TAG_MAX of a tag. The bytes are copied. */
+/**
+ * SP_INVALID: empty. SP_LIMIT: past SP_TARGETS_MAX targets, SP_KEY_MAX bytes of a key or SP_TAG_MAX of a tag. The bytes are
+ * copied. A refusal stands: sp_cache_invalidate() then refuses them all, so that its status alone need be looked at.
+ */
 SP_API sp_status sp_targets_key(sp_targets *targets, const void *data, size_t len);
 SP_API sp_status sp_targets_tag(sp_targets *targets, const void *data, size_t len);
 /** `pattern` as it was declared; `params` (may be NULL) fill its {names} in order. */

@@ -181,7 +181,7 @@ static void copy_keys(struct invalidation *invalidation, const sp_targets *targe
 
 static sp_status admit(sp_cache *cache, sp_ctx *ctx, const sp_targets *targets, sp_error **error)
 {
-        if (!targets || targets->count == 0)
+        if (!targets || (targets->count == 0 && targets->refused == SP_OK))
                 return sp__fail(error, SP_INVALID, "there is no target to invalidate");
         return sp__cache_admit(cache, ctx, "targets", 7, error);
 }

@@ -23,6 +23,16 @@ void sp_targets_free(sp_targets *targets)
         free(targets);
 }
 
+/* A caller that looks at the last status alone must not take too little for all: the first refusal stands. */
+static sp_status refuse(sp_targets *targets, sp_status status, size_t len)
+{
+        if (targets->refused == SP_OK) {
+                targets->refused = status;
+                targets->refused_len = len;
+        }
+        return status;
+}
+
 /* Takes the parameters. */
 static sp_status add(sp_targets *targets, enum sp__target_kind kind, const void *data, size_t len, sp_params *params)
 {
@@ -33,17 +43,19 @@ static sp_status add(sp_targets *targets, enum sp__target_kind kind, const void 
         sp__buf_char(&targets->bytes, 0);
         if (targets->bytes.failed) {
                 sp_params_free(params);
-                return SP_NOMEM;
+                return refuse(targets, SP_NOMEM, len);
         }
         targets->all[targets->count++] = (struct sp__target){.kind = kind, .at = at, .len = len, .params = params};
         return SP_OK;
 }
 
-static sp_status admit(const sp_targets *targets, const void *data, size_t len, size_t max)
+static sp_status admit(sp_targets *targets, const void *data, size_t len, size_t max)
 {
-        if (!targets || !data || len == 0)
+        if (!targets)
                 return SP_INVALID;
-        return len > max || targets->count == SP__TARGETS_MAX ? SP_LIMIT : SP_OK;
+        if (!data || len == 0)
+                return refuse(targets, SP_INVALID, 0);
+        return len > max || targets->count == SP__TARGETS_MAX ? refuse(targets, SP_LIMIT, len) : SP_OK;
 }
 
 sp_status sp_targets_key(sp_targets *targets, const void *data, size_t len)
@@ -69,7 +81,7 @@ sp_status sp_targets_pattern(sp_targets *targets, const char *pattern, const sp_
                 return status;
         copy = sp__params_copy(params);
         if (params && !copy)
-                return SP_NOMEM;
+                return refuse(targets, SP_NOMEM, 0);
         return add(targets, SP__TARGET_PATTERN, pattern, strlen(pattern), copy);
 }
 
@@ -89,9 +101,27 @@ static sp_status pattern_tag(const char *pattern, const sp_params *params, const
         return status;
 }
 
+static sp_status tell_refused(const sp_targets *targets, sp_error **error)
+{
+        switch (targets->refused) {
+        case SP_OK:
+                return SP_OK;
+        case SP_INVALID:
+                return sp__fail(error, SP_INVALID, "one of the targets to invalidate was empty: none is invalidated");
+        case SP_LIMIT:
+                return sp__fail(
+                    error, SP_LIMIT,
+                    "a target of %zu bytes was refused (at most %d targets, %d bytes a key, %d a tag): none is "
+                    "invalidated",
+                    targets->refused_len, SP_TARGETS_MAX, SP_KEY_MAX, SP_TAG_MAX);
+        default:
+                return sp__fail(error, targets->refused, "%s", sp_status_text(targets->refused));
+        }
+}
+
 sp_status sp__targets_tags(const sp_targets *targets, const struct sp__keys *keys, uint64_t *tags, sp_error **error)
 {
-        sp_status status = SP_OK;
+        sp_status status = tell_refused(targets, error);
 
         for (size_t i = 0; i < targets->count && status == SP_OK; i++) {
                 const struct sp__target *target = &targets->all[i];

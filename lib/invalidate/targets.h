@@ -22,10 +22,13 @@ struct sp__target {
 struct sp_targets {
         struct sp__buf bytes;
         size_t count;
+        sp_status refused; /* the first target that could not be added: then nothing is invalidated */
+        size_t refused_len;
         struct sp__target all[SP__TARGETS_MAX];
 };
 
-/** The tags of all targets; `tags` has room for SP__TARGETS_MAX. SP_INVALID names a pattern that nobody declared. */
+/** The tags of all targets; `tags` has room for SP__TARGETS_MAX. SP_INVALID names a pattern that nobody declared;
+ * a target that was refused refuses them all. */
 sp_status sp__targets_tags(const sp_targets *targets, const struct sp__keys *keys, uint64_t *tags, sp_error **error);
 
 #endif

@@ -273,6 +273,33 @@ static void test_a_statement_that_does_not_parse_is_named(void **state)
         assert_null(stmt);
 }
 
+static void test_a_target_that_was_refused_refuses_them_all(void **state)
+{
+        static char key[SP_KEY_MAX + 1];
+        sp_config *config = sp_config_new();
+        sp_targets *long_one = sp_targets_new(), *empty = sp_targets_new();
+        sp_error *error = NULL;
+        sp_cache *cache;
+
+        memset(key, 'k', sizeof key);
+        assert_int_equal(sp_cache_new(config, &cache, NULL), SP_OK);
+        assert_int_equal(sp_targets_key(long_one, key, sizeof key), SP_LIMIT);
+        assert_int_equal(sp_targets_key(long_one, "a", 1), SP_OK);
+        assert_int_equal(sp_cache_invalidate(cache, NULL, long_one, &error), SP_LIMIT);
+        assert_non_null(strstr(sp_error_message(error), "1025 bytes"));
+        sp_error_free(error);
+        error = NULL;
+        assert_int_equal(sp_targets_tag(empty, "a", 1), SP_OK);
+        assert_int_equal(sp_targets_tag(empty, "", 0), SP_INVALID);
+        assert_int_equal(sp_cache_invalidate(cache, NULL, empty, &error), SP_INVALID);
+        assert_non_null(strstr(sp_error_message(error), "was empty"));
+        sp_error_free(error);
+        sp_targets_free(long_one);
+        sp_targets_free(empty);
+        sp_cache_free(cache);
+        sp_config_free(config);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -281,6 +308,7 @@ int main(void)
             cmocka_unit_test(test_a_configuration_that_cannot_work_is_refused),
             cmocka_unit_test(test_what_looks_odd_but_works_is_taken),
             cmocka_unit_test(test_a_statement_that_does_not_parse_is_named),
+            cmocka_unit_test(test_a_target_that_was_refused_refuses_them_all),
         };
 
         return cmocka_run_group_tests_name("refusals", tests, NULL, NULL);
