@@ -14,6 +14,9 @@ static bool heal(struct sp__query *query, struct sp__conn *conn)
 {
         const char *code = sp__fault_code(query->unit.error);
 
+        /* Others may just have been opened to the same server. */
+        if (strcmp(code, "25006") == 0)
+                return sp__pool_demoted(conn, query->in_session) && query->tries < TRIES + sp__pool_max(query->pool);
         if (query->tries >= TRIES || sp__conn_in_transaction(conn) || query->stmt->flags & SP_STMT_UNNAMED)
                 return false;
         if (strcmp(code, "26000") == 0) {
@@ -211,6 +214,7 @@ static void account(struct sp__conn *conn, struct sp__list *units, struct sp__li
         SP__EACH(retries, again_at, again_after)
         release(conn, query_at(again_at));
         check_lane(conn);
+        sp__pool_check_fit(conn);
         close = sp__pool_settle(conn, count);
         cancel = sp__cancel_due(conn);
         if (conn->session)

@@ -78,6 +78,7 @@ struct sp__conn {
         struct sp__dial *dial; /* while it is being opened */
         const char *where;     /* the server that it stands to */
         atomic_bool in_tx;     /* whether a transaction was open after the last answer; read without the lock */
+        atomic_bool unfit;     /* its server is not what the target wants any more; read without the lock */
         bool ready;            /* connected, in pipeline mode */
         bool lost;             /* to be closed by the driver's next look */
         bool dying;            /* the server said goodbye while nothing was in flight */

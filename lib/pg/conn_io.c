@@ -242,6 +242,8 @@ void sp__conn_read(struct sp__conn *conn, uint32_t events)
         broken = PQconsumeInput(conn->pg) != 1;
         /* Answers that arrived before the connection broke count. */
         take_all(conn);
+        if (conn->target->minds && conn->ready)
+                atomic_store_explicit(&conn->unfit, sp__conn_unfit(conn), memory_order_relaxed);
         if (broken || conn->lost || PQstatus(conn->pg) == CONNECTION_BAD || sp__conn_dying(conn))
                 sp__conn_end(conn, NULL, SP_LOST);
         else if (conn->port.want & EPOLLOUT)

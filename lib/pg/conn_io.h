@@ -22,6 +22,8 @@ void sp__conn_unwatch(struct sp__conn *conn);
 void sp__conn_put(struct sp__conn *conn, struct sp__unit *unit, const sp_params *params);
 void sp__conn_write(struct sp__conn *conn);
 void sp__conn_read(struct sp__conn *conn, uint32_t events);
+/** demote.c: whether its server, as it reports of itself, is not what the target wants. */
+bool sp__conn_unfit(const struct sp__conn *conn);
 /** Whether the server said goodbye; takes apart what it sent while nothing was in flight. */
 bool sp__conn_dying(struct sp__conn *conn);
 /** Closes it, by the token's holder or while it is free: what was in flight ends without an answer. */

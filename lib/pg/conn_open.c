@@ -98,6 +98,7 @@ static void stand(struct sp__conn *conn)
         conn->nulls = 0;
         conn->ready = true;
         conn->dying = false;
+        atomic_store(&conn->unfit, false);
         conn->opened_news = true;
 }
 

@@ -63,6 +63,7 @@ struct sp_pool {
         sp_status fault_status;
         int faults;         /* in a row */
         int64_t open_after; /* back-off: no attempt before */
+        int64_t swept_ns;   /* when connections to a demoted server were last given up */
         struct sp__random random;
         struct sp__timer open_timer;  /* the next attempt */
         struct sp__timer wait_timer;  /* the oldest waiter's patience ends */
@@ -267,6 +268,16 @@ void sp__cancel_ended(struct sp__conn *conn, struct sp__query *query);
 bool sp__cancel_due(struct sp__conn *conn);
 /** Asks the server to end what this connection runs, on the helper thread. No lock held. */
 void sp__pool_cancel(struct sp__conn *conn);
+
+/* demote.c */
+
+/**
+ * A write was refused (25006), and not by the session's own wish: the server's connections are given up. true: another server
+ * may take the statement. No lock held.
+ */
+bool sp__pool_demoted(struct sp__conn *conn, bool in_session);
+/** A connection whose server says that it will not do is not used again. The pool's lock is held. */
+void sp__pool_check_fit(struct sp__conn *conn);
 
 /* pool.c */
 

@@ -112,6 +112,7 @@ static bool take(PQconninfoOption *options, struct sp__target *target)
 
         target->keywords = calloc(SP__KEYWORDS_MAX, sizeof *target->keywords);
         target->values = calloc(SP__KEYWORDS_MAX, sizeof *target->values);
+        target->minds = wants && strcmp(wants, "any") != 0 && strcmp(wants, "prefer-standby") != 0;
         target->shuffle = order && strcmp(order, "random") == 0;
         if (!target->keywords || !target->values || (wants && !(target->wants = strdup(wants))))
                 return false;

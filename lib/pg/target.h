@@ -17,6 +17,7 @@ struct sp__target {
         size_t count;
         struct sp__hosts hosts;
         char *wants;         /* target_session_attrs; NULL: any */
+        bool minds;          /* … whose answer may change while a connection stands */
         bool shuffle;        /* load_balance_hosts=random */
         atomic_size_t first; /* the host that answered last: attempts begin with it */
 };
@@ -26,6 +27,9 @@ static inline const char *sp__target_place(const struct sp__target *target)
 {
         return target->hosts.place;
 }
+
+/** Whether a server that refuses writes will not do. */
+bool sp__target_writes(const struct sp__target *target);
 
 /** SP_INVALID names the setting and masks everything else. */
 sp_status sp__target_new(const sp_config *config, const char *pool, struct sp__target *out, sp_error **error);
