@@ -91,6 +91,19 @@ SP_API sp_status sp_pool_resize(sp_pool *pool, int64_t max, sp_error **error);
 SP_API sp_status sp_pool_health(sp_pool *pool, sp_ctx *ctx, sp_value **out);
 /** Yields the same value (SP_CODEC_JSON), also when the database does not answer: "status" then says so. */
 SP_API sp_status sp_pool_health_async(sp_pool *pool, sp_ctx *ctx, sp_queue *queue, uint64_t tag);
+/**
+ * One completion as soon as there is an event of a number above `seen` (0 at first); its value is JSON. Watch again with its
+ * "event" as `seen`; "missed" counts those that were dropped in between, of which 32 are kept.
+ *
+ *     {"event","missed","kind":"waiting","pool","waiting","connections","sessions","max"}
+ *         More callers wait for a connection than `pool.warn_waiting`. The next such event comes after none waited.
+ *     {"event","missed","kind":"leak","pool","heldMs","tag","place"}
+ *         A session is held for longer than `pool.leak_after`. "tag" is its context's, where it has one; "place" the code that
+ *         called sp_pool_acquire() or its asynchronous form, "program(function+0x2c)", where it can be told.
+ *
+ * `ctx` (may be NULL) cancels, its deadline does not; a pool that is closed ends it with SP_CLOSED.
+ */
+SP_API sp_status sp_pool_watch_async(sp_pool *pool, sp_ctx *ctx, uint64_t seen, sp_queue *queue, uint64_t tag);
 
 /** Rows and columns count from 0. Text forms are PostgreSQL's. */
 SP_API size_t sp_result_rows(const sp_result *result);

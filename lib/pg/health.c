@@ -76,6 +76,32 @@ static void health_destroy(sp__op *op)
 
 static const struct sp__op_kind kind = {.cancel = health_cancel, .destroy = health_destroy};
 
+static void report_time(struct sp__buf *buf, const char *name, const struct sp__histogram *times)
+{
+        sp__buf_format(buf, ",\"%sP50\":%.3f,\"%sP99\":%.3f", name,
+                       (double)sp__histogram_quantile(times, .5) / SP__MS, name,
+                       (double)sp__histogram_quantile(times, .99) / SP__MS);
+}
+
+/* Beyond what the document names. Milliseconds, and counts since the pool was made. */
+static void report_more(const sp_pool *pool, struct sp__buf *buf)
+{
+        const struct sp__pool_counts *counts = &pool->counts;
+        int64_t closed = 0;
+
+        for (int i = 0; i < SP__ENDS; i++)
+                closed += atomic_load(&counts->ended[i]);
+        sp__buf_format(buf,
+                       ",\"createdConnections\":%" PRId64 ",\"closedConnections\":%" PRId64
+                       ",\"refusedConnections\":%" PRId64 ",\"timeouts\":%" PRId64 ",\"leakedSessions\":%" PRId64,
+                       atomic_load(&counts->created), closed, atomic_load(&counts->refused),
+                       atomic_load(&counts->timeouts), atomic_load(&counts->leaks));
+        report_time(buf, "waitTime", pool->wait_time);
+        report_time(buf, "useTime", pool->use_time);
+        report_time(buf, "createTime", pool->create_time);
+        sp__buf_text(buf, "}}");
+}
+
 static void report_pool(const sp_pool *pool, struct sp__buf *buf)
 {
         struct counts counts = count(pool);
@@ -85,9 +111,10 @@ static void report_pool(const sp_pool *pool, struct sp__buf *buf)
         sp__buf_format(buf,
                        "\"poolMetrics\":{\"activeConnections\":%" PRId64 ",\"idleConnections\":%" PRId64
                        ",\"waitingRequests\":%" PRId64 ",\"maxConnections\":%" PRId64
-                       ",\"totalConnectionTime\":%.3f,\"avgConnectionTime\":%.3f}}",
+                       ",\"totalConnectionTime\":%.3f,\"avgConnectionTime\":%.3f",
                        counts.active, counts.idle, counts.waiting, sp__pool_max(pool), total_ms,
                        used ? total_ms / (double)used : 0.0);
+        report_more(pool, buf);
 }
 
 static sp_value *report(const sp_pool *pool, const sp_error *error, sp_status status)
@@ -240,6 +267,8 @@ static void collect_totals(const sp_pool *pool, struct sp__expo *expo)
             {"sugarperf_pool_query_errors", "Statements answered with an error.", &pool->counts.errors},
             {"sugarperf_pool_retries", "Statements sent once more.", &pool->counts.retries},
             {"sugarperf_pool_cancels", "Cancel requests sent.", &pool->counts.cancels},
+            {"sugarperf_pool_crowds", "Times that more callers waited than pool.warn_waiting.", &pool->counts.crowds},
+            {"sugarperf_pool_sessions_leaked", "Sessions held for longer than pool.leak_after.", &pool->counts.leaks},
         };
 
         for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {

@@ -244,6 +244,7 @@ void sp__pool_house(struct sp__timer *timer)
         sp_pool *pool = SP__OF(timer, sp_pool, house_timer);
 
         look_around(pool);
+        sp__pool_find_leaks(pool);
         sp__lock(&pool->lock);
         pool->housed = false;
         if (!pool->closed && pool->total > 0)

@@ -36,6 +36,8 @@ static void limits_read(struct sp__pool_limits *limits, const sp_config *config,
             {"keepalive", &limits->keepalive_ms},
             {"validate_after", &limits->validate_ms},
             {"max_uses", &limits->max_uses},
+            {"warn_waiting", &limits->warn_waiting},
+            {"leak_after", &limits->leak_ms},
         };
 
         for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
@@ -185,7 +187,8 @@ static bool parts_new(sp_pool *pool)
         pool->wait_time = sp__histogram_new();
         pool->use_time = sp__histogram_new();
         pool->create_time = sp__histogram_new();
-        return pool->name && pool->wait_time && pool->use_time && pool->create_time &&
+        pool->news = sp__news_new();
+        return pool->name && pool->news && pool->wait_time && pool->use_time && pool->create_time &&
                sp_stmt_new("health", probe, sizeof probe - 1, 0, &pool->probe, NULL) == SP_OK;
 }
 
@@ -204,6 +207,7 @@ static void parts_init(sp_pool *pool, const char *name, const struct sp__pool_wa
         pool->house_timer.fire = sp__pool_house;
         pool->ask_timer.fire = sp__pool_ask_late;
         pool->ask_task.run = sp__pool_ask_task;
+        pool->crowd_task.run = sp__pool_crowd_task;
 }
 
 sp_status sp__pool_new(const sp_config *config, const char *name, struct sp__engine *engine,
@@ -251,6 +255,7 @@ void sp_pool_close(sp_pool *pool)
         pool->closed = true;
         sp__unlock(&pool->lock);
         sp__pool_end_waiting(pool, SP__FOREVER, SP_CLOSED);
+        sp__news_end(pool->news);
 }
 
 void sp__pool_enter(sp_pool *pool)
@@ -306,6 +311,7 @@ void sp__pool_destroy(sp_pool *pool)
         }
         sp_error_free(pool->fault);
         sp_breaker_unref(pool->breaker);
+        sp__news_unref(pool->news);
         sp_stmt_unref(pool->probe);
         sp__histogram_free(pool->wait_time);
         sp__histogram_free(pool->use_time);

@@ -7,6 +7,7 @@
 #include "guard/breaker.h"
 #include "observe/histogram.h"
 #include "pg/conn.h"
+#include "pg/news.h"
 #include "pg/pool.h"
 #include "pg/stmt.h"
 
@@ -29,11 +30,11 @@ enum sp__conn_end {
 struct sp__pool_limits {
         int64_t max, min, lanes, lane_depth, waiting, statements;
         int64_t acquire_ms, connect_ms, query_ms, statement_ms, idle_ms, lifetime_ms, keepalive_ms, validate_ms;
-        int64_t max_uses;
+        int64_t max_uses, warn_waiting, leak_ms;
 };
 
 struct sp__pool_counts {
-        _Atomic int64_t created, refused, timeouts, queries, errors, retries, cancels, pings;
+        _Atomic int64_t created, refused, timeouts, queries, errors, retries, cancels, pings, crowds, leaks;
         _Atomic int64_t ended[SP__ENDS];
 };
 
@@ -74,7 +75,11 @@ struct sp_pool {
         int64_t doubt_before;         /* one did not answer: what was heard of others before is no proof any more */
         bool asking;                  /* ask_task is posted */
         struct sp__task ask_task;
-        struct sp__timer ask_timer; /* the next of those asked is late */
+        struct sp__timer ask_timer;                                   /* the next of those asked is late */
+        enum { SP__CROWD_NONE, SP__CROWD_NEW, SP__CROWD_TOLD } crowd; /* more wait than should */
+        bool crowd_posted;
+        struct sp__task crowd_task;
+        struct sp__news *news;
 };
 
 /** What a statement of a session is for. All but the first yield nothing. */
@@ -88,6 +93,7 @@ struct sp__query {
         const sp_params *params; /* the blocked caller's, until it is kept; the pool's lock then */
         sp_params *kept;         /* a copy of our own */
         bool in_session;
+        void *place;         /* an address behind the call that wished for a session */
         sp_session *session; /* that it will be sent in: a reference, NULL once it ended there */
         enum sp__deed deed;
         struct sp__lead *lead; /* BEGIN: how it goes with the next statement; owned */
@@ -115,9 +121,12 @@ struct sp_session {
         sp_pool *pool;
         struct sp__conn *conn;
         int64_t since_ns;
+        sp_ctx *ctx; /* under which it was taken: a reference, or NULL */
+        void *place; /* an address behind the call that took it */
         bool dirty; /* something ran that leaves session state */
 
         /* The pool's lock. */
+        bool leaked;           /* somebody was told */
         bool broken;           /* its connection is gone */
         const char *spoiled;   /* why it takes no more statements, or NULL */
         struct sp__lead *lead; /* goes with the next statement */
@@ -254,6 +263,14 @@ void sp__pool_ask_task(struct sp__task *task);
 void sp__pool_ask_late(struct sp__timer *timer);
 /** Whether the unit is a ping; then it ended. No lock held. */
 bool sp__pool_asked(struct sp__conn *conn, struct sp__unit *unit);
+
+/* watch.c: what somebody should hear of */
+
+/** There is a waiter more or less. The pool's lock is held. */
+void sp__pool_crowd(sp_pool *pool);
+void sp__pool_crowd_task(struct sp__task *task);
+/** Tells of sessions that are held for too long. No lock held. */
+void sp__pool_find_leaks(sp_pool *pool);
 
 /* cancel.c */
 

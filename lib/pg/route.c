@@ -146,6 +146,7 @@ void sp__pool_enqueue(sp_pool *pool, struct sp__query *query)
         sp__list_push(&pool->waiting, &sp__op_ref(&query->op)->link);
         if (pool->waiters++ == 0)
                 sp__timer_set(pool->engine, &pool->wait_timer, query->patience);
+        sp__pool_crowd(pool);
         sp__pool_grow(pool);
 }
 
@@ -156,6 +157,7 @@ void sp__pool_dequeue(sp_pool *pool, struct sp__query *query)
         sp__list_remove(&query->op.link);
         pool->waiters--;
         pool->wishes -= !query->stmt;
+        sp__pool_crowd(pool);
 }
 
 /* The next waiter that has a connection now, and that connection. */

@@ -16,7 +16,9 @@ void sp__session_give(struct sp__query *query, struct sp__conn *conn)
 
         sp__batch_init(&done);
         if (session) {
-                *session = (sp_session){.refs = 1, .pool = pool, .conn = conn, .since_ns = sp__now()};
+                *session =
+                    (sp_session){.refs = 1, .pool = pool, .conn = conn, .since_ns = sp__now(), .place = query->place};
+                session->ctx = query->op.ctx ? sp_ctx_ref(query->op.ctx) : NULL;
                 sp__list_init(&session->held);
                 sp__lock(&pool->lock);
                 /* It may have been lost between being chosen and here. */
@@ -40,6 +42,16 @@ void sp__session_give(struct sp__query *query, struct sp__conn *conn)
         sp__op_unref(&query->op);
 }
 
+/* From `place`, where somebody has to look who does not give it back. */
+static struct sp__query *wish(sp_pool *pool, sp_ctx *ctx, void *place)
+{
+        struct sp__query *query = sp__query_new(pool, ctx, NULL, NULL, pool->limits.acquire_ms);
+
+        if (query)
+                query->place = place;
+        return query;
+}
+
 sp_status sp_pool_acquire(sp_pool *pool, sp_ctx *ctx, sp_session **out, sp_error **error)
 {
         sp_status status;
@@ -47,7 +59,7 @@ sp_status sp_pool_acquire(sp_pool *pool, sp_ctx *ctx, sp_session **out, sp_error
 
         SP__NEED(pool, error);
         SP__NEED(out, error);
-        status = sp__query_run(sp__query_new(pool, ctx, NULL, NULL, pool->limits.acquire_ms), &session, error);
+        status = sp__query_run(wish(pool, ctx, __builtin_return_address(0)), &session, error);
         if (status == SP_OK)
                 *out = session;
         return status;
@@ -57,7 +69,7 @@ sp_status sp_pool_acquire_async(sp_pool *pool, sp_ctx *ctx, sp_queue *queue, uin
 {
         SP__NEED(queue, NULL);
         SP__NEED_FOR(queue, tag, pool);
-        return sp__query_submit(sp__query_new(pool, ctx, NULL, NULL, pool->limits.acquire_ms), queue, tag);
+        return sp__query_submit(wish(pool, ctx, __builtin_return_address(0)), queue, tag);
 }
 
 struct sp__query *sp__session_statement(sp_session *session, sp_ctx *ctx, const sp_stmt *stmt, const sp_params *params)
@@ -169,6 +181,7 @@ void sp__session_unref(sp_session *session)
                 return;
         give_back(session);
         sp__lead_free(session->lead);
+        sp_ctx_unref(session->ctx);
         free(session);
 }
 

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT */
+/* What a pool shows of itself, and what it tells those that watch it. */
+#include "ways.h"
+
+#include "pg/pool_internal.h"
+
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct way *way_of(void **state)
+{
+        return *state;
+}
+
+static sp_queue *queue_of(void)
+{
+        sp_queue *queue;
+
+        assert_int_equal(sp_queue_new(0, &queue), SP_OK);
+        return queue;
+}
+
+static sp_session *session_of(const struct way *way, sp_pool *pool)
+{
+        sp_session *session;
+
+        assert_int_equal(way->acquire(pool, NULL, &session, NULL), SP_OK);
+        return session;
+}
+
+/* The next event; its number. */
+static uint64_t hears(sp_pool *pool, uint64_t seen, char text[512])
+{
+        sp_queue *queue = queue_of();
+        sp_completion *done;
+        size_t len;
+
+        assert_int_equal(sp_pool_watch_async(pool, NULL, seen, queue, 5), SP_OK);
+        assert_int_equal(sp_queue_wait(queue, &done, 1, -1), 1);
+        assert_int_equal(sp_completion_status(done), SP_OK);
+        snprintf(text, 512, "%s", (const char *)sp_value_data(sp_completion_value(done), &len));
+        sp_completion_free(done);
+        sp_queue_free(queue);
+        return strtoull(text + strlen("{\"event\":"), NULL, 10);
+}
+
+static void holds(const char *text, const char *what)
+{
+        if (!strstr(text, what))
+                fail_msg("%s does not hold %s", text, what);
+}
+
+static void test_callers_that_wait_are_told_once_a_crowd(void **state)
+{
+        sp_pool *pool = pool_with((const char *[]){"pool.max=1", "pool.acquire_timeout=60s", NULL});
+        sp_queue *queue = queue_of();
+        sp_completion *done;
+        uint64_t seen = 0;
+        char text[512];
+
+        for (int round = 0; round < 2; round++) {
+                sp_session *held = session_of(&ways[0], pool);
+
+                for (int64_t i = 0; i < 8; i++) {
+                        assert_int_equal(sp_pool_acquire_async(pool, NULL, queue, 1), SP_OK);
+                        while (sp_pool_waiting(pool) <= i)
+                                sched_yield();
+                        assert_int_equal(atomic_load(&pool->counts.crowds), round + (i >= 5));
+                }
+                assert_int_equal(hears(pool, seen, text), seen + 1);
+                seen++;
+                holds(text, "\"missed\":0,\"kind\":\"waiting\",\"pool\":\"default\"");
+                holds(text, "\"connections\":1,\"sessions\":1,\"max\":1}");
+                sp_session_release(held);
+                for (int i = 0; i < 8; i++) {
+                        assert_int_equal(sp_queue_wait(queue, &done, 1, -1), 1);
+                        sp_completion_free(done);
+                }
+        }
+        sp_queue_free(queue);
+        sp_pool_free(pool);
+}
+
+static void test_a_session_that_does_not_come_back_is_told_with_its_place(void **state)
+{
+        sp_pool *pool = pool_with((const char *[]){"pool.leak_after=300ms", NULL});
+        sp_ctx *ctx = sp_ctx_new(NULL);
+        sp_session *session, *other;
+        uint64_t seen;
+        char text[512];
+
+        assert_int_equal(sp_ctx_set(ctx, "tag", "checkout", NULL), SP_OK);
+        assert_int_equal(way_of(state)->acquire(pool, ctx, &session, NULL), SP_OK);
+        sp_ctx_unref(ctx);
+        seen = hears(pool, 0, text);
+        holds(text, "\"kind\":\"leak\",\"pool\":\"default\",\"heldMs\":");
+        holds(text, "\"tag\":\"checkout\"");
+        holds(text, "\"place\":\"test-watch(");
+        other = session_of(way_of(state), pool);
+        assert_int_equal(hears(pool, seen, text), seen + 1);
+        assert_null(strstr(text, "tag"));
+        assert_int_equal(atomic_load(&pool->counts.leaks), 2);
+        sp_session_release(session);
+        sp_session_release(other);
+        sp_pool_free(pool);
+}
+
+static void test_who_hears_late_is_told_what_he_missed(void **state)
+{
+        struct sp__news *news = sp__news_new();
+        sp_queue *queue = queue_of();
+        sp_completion *done[3];
+        sp_ctx *ctx = sp_ctx_new(NULL);
+        size_t len;
+
+        for (int i = 1; i <= 40; i++) {
+                struct sp__buf body = SP__BUF_INIT;
+
+                sp__buf_format(&body, "\"kind\":%d", i);
+                sp__news_tell(news, &body);
+        }
+        assert_int_equal(sp__news_watch(news, NULL, 3, queue, 1), SP_OK);
+        assert_int_equal(sp_queue_take(queue, done, 1), 1);
+        assert_string_equal(sp_value_data(sp_completion_value(done[0]), &len), "{\"event\":9,\"missed\":5,\"kind\":9}");
+        sp_completion_free(done[0]);
+        assert_int_equal(sp__news_watch(news, NULL, 39, queue, 2), SP_OK);
+        assert_int_equal(sp_queue_take(queue, done, 1), 1);
+        assert_string_equal(sp_value_data(sp_completion_value(done[0]), &len),
+                            "{\"event\":40,\"missed\":0,\"kind\":40}");
+        sp_completion_free(done[0]);
+        assert_int_equal(sp__news_watch(news, ctx, 40, queue, 3), SP_OK);
+        assert_int_equal(sp__news_watch(news, NULL, 40, queue, 4), SP_OK);
+        sp_ctx_cancel(ctx);
+        assert_int_equal(sp_queue_take(queue, done, 3), 1);
+        assert_int_equal(sp_completion_status(done[0]), SP_CANCELLED);
+        sp_completion_free(done[0]);
+        sp__news_end(news);
+        sp__news_unref(news);
+        assert_int_equal(sp_queue_take(queue, done, 3), 1);
+        assert_int_equal(sp_completion_status(done[0]), SP_CLOSED);
+        sp_completion_free(done[0]);
+        sp_ctx_unref(ctx);
+        sp_queue_free(queue);
+}
+
+static void test_a_closed_pool_ends_its_watches(void **state)
+{
+        sp_pool *pool = pool_with(NULL);
+        sp_queue *queue = queue_of();
+        sp_completion *done;
+
+        assert_int_equal(sp_pool_watch_async(pool, NULL, 0, queue, 1), SP_OK);
+        sp_pool_close(pool);
+        assert_int_equal(sp_queue_wait(queue, &done, 1, -1), 1);
+        assert_int_equal(sp_completion_status(done), SP_CLOSED);
+        sp_completion_free(done);
+        sp_queue_free(queue);
+        sp_pool_free(pool);
+}
+
+static void test_what_the_pool_shows(void **state)
+{
+        static const char *const names[] = {
+            "db_client_connections{db_client_connection_pool_name=\"default\",state=\"idle\"} 1",
+            "db_client_connections{db_client_connection_pool_name=\"default\",state=\"used\"} 1",
+            "db_client_connection_max{",
+            "db_client_connection_idle_min{",
+            "db_client_connection_pending_requests{",
+            "db_client_connection_timeouts_total{",
+            "db_client_connection_create_time_seconds_count{",
+            "db_client_connection_wait_time_seconds_count{",
+            "db_client_connection_use_time_seconds_count{",
+            "sugarperf_pool_connections_created_total{db_client_connection_pool_name=\"default\"} 2",
+            "sugarperf_pool_connections_closed_total{db_client_connection_pool_name=\"default\",reason=\"lifetime\"} 0",
+            "sugarperf_pool_sessions_leaked_total{",
+            "sugarperf_pool_crowds_total{",
+            "sugarperf_pool_pings_total{"};
+        sp_pool *pool = pool_with((const char *[]){"pool.min=2", "pool.max=2", NULL});
+        sp_session *session = session_of(&ways[0], pool);
+        struct sp__buf text = SP__BUF_INIT;
+        struct sp__expo expo;
+
+        while (sp_pool_idle(pool) < 1)
+                sched_yield();
+        sp__expo_init(&expo, SP_METRICS_PROMETHEUS);
+        sp__pool_collect(pool, &expo);
+        assert_true(sp__expo_text(&expo, &text));
+        sp__buf_char(&text, 0);
+        for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+                holds(text.data, names[i]);
+        sp__expo_free(&expo);
+        sp__buf_free(&text);
+        sp_session_release(session);
+        sp_pool_free(pool);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+            cmocka_unit_test(test_callers_that_wait_are_told_once_a_crowd),
+            BOTH_WAYS(test_a_session_that_does_not_come_back_is_told_with_its_place),
+            cmocka_unit_test(test_who_hears_late_is_told_what_he_missed),
+            cmocka_unit_test(test_a_closed_pool_ends_its_watches),
+            cmocka_unit_test(test_what_the_pool_shows),
+        };
+
+        return cmocka_run_group_tests_name("watch", tests, NULL, NULL);
+}
