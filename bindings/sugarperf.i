@@ -37,6 +37,7 @@
 
 /* A callback on the caller's thread: each language has its own loader over the lease. */
 %ignore sp_cache_get_or_load;
+%ignore sp_pool_transact;
 /* Completions are taken in batches by the hand-written calls. */
 %ignore sp_queue_take;
 %ignore sp_queue_wait;

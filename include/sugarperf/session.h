@@ -72,6 +72,22 @@ SP_API sp_status sp_session_release_savepoint(sp_session *session, sp_ctx *ctx, 
 SP_API sp_status sp_session_release_savepoint_async(sp_session *session, sp_ctx *ctx, const char *name, sp_queue *queue,
                                                     uint64_t tag);
 
+/** Works inside a transaction in sp_pool_transact(): SP_OK commits, anything else takes back. Neither commits nor releases. */
+typedef sp_status (*sp_work)(void *arg, sp_session *session, sp_error **error);
+/**
+ * A session, a transaction with `options` (see sp_session_begin()), your function on your own thread, and COMMIT. Where the
+ * server ended the transaction in favour of another one (serialization failure, deadlock) all of it is made again after a
+ * growing, random pause, at most `pool.tx_attempts` times in all and within the context's deadline: the function must not
+ * leave traces elsewhere.
+ */
+SP_API sp_status sp_pool_transact(sp_pool *pool, sp_ctx *ctx, const char *options, sp_work work, void *arg,
+                                  sp_error **error);
+/**
+ * The same decision for a loop of your own: how many milliseconds to wait before the transaction is made again, after
+ * `attempt` of them (from 1) of which the last failed with `error`; -1: not again.
+ */
+SP_API int64_t sp_pool_retry_pause(sp_pool *pool, const sp_error *error, int64_t attempt);
+
 #ifdef __cplusplus
 }
 #endif

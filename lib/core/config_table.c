@@ -36,11 +36,12 @@ const struct sp__config_row sp__config_table[] = {
              "password, where the URL names none"),
     ROW_WORD("pool.database", SP__CONFIG_TEXT, true, "", NULL, "", "DATABASE_NAME",
              "database, where the URL names none"),
-    ROW_WORD("pool.target_session_attrs", SP__CONFIG_CHOICE, true, "any",
-             "any read-write read-only primary standby prefer-standby",
-             "any, read-write, read-only, primary, standby, prefer-standby", NULL,
-             "which of the URL's servers will do, where the URL does not say; a connection to one that no longer does is "
-             "given up"),
+    ROW_WORD(
+        "pool.target_session_attrs", SP__CONFIG_CHOICE, true, "any",
+        "any read-write read-only primary standby prefer-standby",
+        "any, read-write, read-only, primary, standby, prefer-standby", NULL,
+        "which of the URL's servers will do, where the URL does not say; a connection to one that no longer does is "
+        "given up"),
     ROW_INT("pool.max", true, "20", 1, 1000, "1–1000", "DB_POOL_SIZE", "connections at most"),
     ROW_INT("pool.min", true, "5", 0, 1000, "0–1000", NULL,
             "connections that are kept warm, from the first use of the pool on"),
@@ -70,6 +71,11 @@ const struct sp__config_row sp__config_table[] = {
             "more callers than this that wait for a connection are an event and counted; 0: never"),
     ROW_TIME("pool.leak_after", true, "1m", 0, DAY_MS, "0–1d",
              "a session that is held this long is an event and counted, with where it was taken; 0: never"),
+    ROW_INT("pool.tx_attempts", true, "5", 1, 100, "1–100", NULL,
+            "attempts of a transaction in all, where serialization failures or deadlocks end it; 1: no retry"),
+    ROW_TIME("pool.tx_backoff", true, "10ms", 0, 60000, "0–1m",
+             "the longest pause before its first retry; it doubles with each, six times at most, and each is a random "
+             "part of it"),
     ROW_BOOL("pool.breaker", true, "false",
              "a circuit breaker of its host's, breaker.pool.… or breaker.pool-<name>.…, before every statement"),
     ROW_WORD("pool.application_name", SP__CONFIG_TEXT, true, "sugarperf", NULL, "", NULL,
