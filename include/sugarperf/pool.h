@@ -92,6 +92,15 @@ SP_API sp_status sp_pool_health(sp_pool *pool, sp_ctx *ctx, sp_value **out);
 /** Yields the same value (SP_CODEC_JSON), also when the database does not answer: "status" then says so. */
 SP_API sp_status sp_pool_health_async(sp_pool *pool, sp_ctx *ctx, sp_queue *queue, uint64_t tag);
 /**
+ * How many connections it should have, from what was seen in the last 5 to 10 minutes, as JSON (docs/pool.md):
+ * {"pool","windowMs","max","min","busy":{"mean","p95","peak"},"demand":{…},"waited","waitP95Ms","serverMax","serverOthers",
+ * "size","advice"}. "busy" counts connections in use, "demand" the callers that wait as well; "waited" how many waited; "size"
+ * is what `pool.max` should be. The server is asked for its limit and the connections that others have, within a second;
+ * where it does not answer these are left out.
+ */
+SP_API sp_status sp_pool_advice(sp_pool *pool, sp_ctx *ctx, sp_value **out);
+SP_API sp_status sp_pool_advice_async(sp_pool *pool, sp_ctx *ctx, sp_queue *queue, uint64_t tag);
+/**
  * One completion as soon as there is an event of a number above `seen` (0 at first); its value is JSON. Watch again with its
  * "event" as `seen`; "missed" counts those that were dropped in between, of which 32 are kept.
  *

@@ -54,10 +54,11 @@ int64_t sp_pool_max(const sp_pool *pool)
         return pool ? sp__pool_max(pool) : 0;
 }
 
-/* A health report under way: the outer operation, and the probe as its step. */
+/* A report under way: the outer operation, and the probe as its step. Its answer is a report, too, when the probe fails. */
 struct health {
         sp__op op;
         sp_pool *pool;
+        bool advises; /* how many connections it should have, rather than how it is */
 };
 
 static void health_cancel(sp__op *op, sp_status why)
@@ -78,9 +79,8 @@ static const struct sp__op_kind kind = {.cancel = health_cancel, .destroy = heal
 
 static void report_time(struct sp__buf *buf, const char *name, const struct sp__histogram *times)
 {
-        sp__buf_format(buf, ",\"%sP50\":%.3f,\"%sP99\":%.3f", name,
-                       (double)sp__histogram_quantile(times, .5) / SP__MS, name,
-                       (double)sp__histogram_quantile(times, .99) / SP__MS);
+        sp__buf_format(buf, ",\"%sP50\":%.3f,\"%sP99\":%.3f", name, (double)sp__histogram_quantile(times, .5) / SP__MS,
+                       name, (double)sp__histogram_quantile(times, .99) / SP__MS);
 }
 
 /* Beyond what the document names. Milliseconds, and counts since the pool was made. */
@@ -137,9 +137,9 @@ static sp_value *report(const sp_pool *pool, const sp_error *error, sp_status st
         return value;
 }
 
-static void health_end(struct health *health, const sp_error *error, sp_status status)
+static void health_end(struct health *health, const sp_error *error, sp_status status, const sp_result *room)
 {
-        sp_value *value = report(health->pool, error, status);
+        sp_value *value = health->advises ? sp__pool_advise(health->pool, room) : report(health->pool, error, status);
         struct sp__batch done;
 
         sp__batch_init(&done);
@@ -154,7 +154,7 @@ static void health_end(struct health *health, const sp_error *error, sp_status s
 
 static void probed(sp__op *probe)
 {
-        health_end(probe->owner, probe->error, probe->status);
+        health_end(probe->owner, probe->error, probe->status, probe->status == SP_OK ? probe->what : NULL);
 }
 
 static void health_start(struct health *health, sp_ctx *ctx)
@@ -164,14 +164,15 @@ static void health_start(struct health *health, sp_ctx *ctx)
 
         sp__op_ref(&health->op);
         sp__pool_enter(health->pool);
-        status = sp__pool_step(health->pool, ctx, health->op.deadline, health->pool->probe, NULL, health->op.caller,
+        status = sp__pool_step(health->pool, ctx, health->op.deadline,
+                               health->advises ? health->pool->room : health->pool->probe, NULL, health->op.caller,
                                probed, health, &error);
         if (status != SP_OK)
-                health_end(health, error, status);
+                health_end(health, error, status, NULL);
         sp_error_free(error);
 }
 
-static struct health *health_new(sp_pool *pool, sp_ctx *ctx)
+static struct health *health_new(sp_pool *pool, sp_ctx *ctx, bool advises)
 {
         struct health *health = calloc(1, sizeof *health);
 
@@ -182,19 +183,18 @@ static struct health *health_new(sp_pool *pool, sp_ctx *ctx)
         if (ctx && sp_ctx_remaining(ctx) >= 0 && sp__after_ms(sp__now(), sp_ctx_remaining(ctx)) < health->op.deadline)
                 health->op.deadline = sp__after_ms(sp__now(), sp_ctx_remaining(ctx));
         health->pool = pool;
+        health->advises = advises;
         return health;
 }
 
-sp_status sp_pool_health(sp_pool *pool, sp_ctx *ctx, sp_value **out)
+static sp_status ask(sp_pool *pool, sp_ctx *ctx, bool advises, sp_value **out)
 {
         struct health *health;
         sp_status status;
 
-        SP__NEED(pool, NULL);
-        SP__NEED(out, NULL);
         if (sp__engine_forked(pool->engine))
                 return SP_FORKED;
-        health = health_new(pool, ctx);
+        health = health_new(pool, ctx, advises);
         if (!health)
                 return SP_NOMEM;
         sp__pool_enter(pool);
@@ -211,16 +211,14 @@ sp_status sp_pool_health(sp_pool *pool, sp_ctx *ctx, sp_value **out)
         return status;
 }
 
-sp_status sp_pool_health_async(sp_pool *pool, sp_ctx *ctx, sp_queue *queue, uint64_t tag)
+static sp_status ask_async(sp_pool *pool, sp_ctx *ctx, bool advises, sp_queue *queue, uint64_t tag)
 {
         struct health *health;
         sp_status status;
 
-        SP__NEED(queue, NULL);
-        SP__NEED_FOR(queue, tag, pool);
         if (sp__engine_forked(pool->engine))
                 return SP_FORKED;
-        health = health_new(pool, ctx);
+        health = health_new(pool, ctx, advises);
         if (!health)
                 return SP_NOMEM;
         status = sp__op_to_queue(&health->op, queue, tag);
@@ -231,6 +229,34 @@ sp_status sp_pool_health_async(sp_pool *pool, sp_ctx *ctx, sp_queue *queue, uint
         health_start(health, ctx);
         sp__op_unref(&health->op);
         return SP_OK;
+}
+
+sp_status sp_pool_health(sp_pool *pool, sp_ctx *ctx, sp_value **out)
+{
+        SP__NEED(pool, NULL);
+        SP__NEED(out, NULL);
+        return ask(pool, ctx, false, out);
+}
+
+sp_status sp_pool_health_async(sp_pool *pool, sp_ctx *ctx, sp_queue *queue, uint64_t tag)
+{
+        SP__NEED(queue, NULL);
+        SP__NEED_FOR(queue, tag, pool);
+        return ask_async(pool, ctx, false, queue, tag);
+}
+
+sp_status sp_pool_advice(sp_pool *pool, sp_ctx *ctx, sp_value **out)
+{
+        SP__NEED(pool, NULL);
+        SP__NEED(out, NULL);
+        return ask(pool, ctx, true, out);
+}
+
+sp_status sp_pool_advice_async(sp_pool *pool, sp_ctx *ctx, sp_queue *queue, uint64_t tag)
+{
+        SP__NEED(queue, NULL);
+        SP__NEED_FOR(queue, tag, pool);
+        return ask_async(pool, ctx, true, queue, tag);
 }
 
 static void collect_counts(const sp_pool *pool, struct sp__expo *expo)

@@ -126,6 +126,10 @@ bool sp__pool_rest(sp_pool *pool, struct sp__conn *conn)
         int64_t now = sp__now_coarse();
         enum sp__conn_end why = end_of(pool, conn, now);
 
+        if (conn->place == SP__CONN_BUSY) {
+                sp__pool_observe(pool);
+                pool->busy--;
+        }
         conn->alone = false;
         conn->proven_ns = now;
         if (!conn->pinged)
@@ -254,6 +258,7 @@ void sp__pool_house(struct sp__timer *timer)
 
 sp_status sp_pool_resize(sp_pool *pool, int64_t max, sp_error **error)
 {
+        SP__NEED(pool, error);
         if (sp__engine_forked(pool->engine))
                 return sp__fail(error, SP_FORKED, "%s", sp_status_text(SP_FORKED));
         if (max < 1 || max > SP__SLOTS_MAX)

@@ -35,6 +35,8 @@ void sp__pool_ask(sp_pool *pool, struct sp__conn *conn, bool caller)
 {
         int64_t now = sp__now();
 
+        sp__pool_observe(pool);
+        pool->busy++;
         sp__list_remove(&conn->idle);
         conn->place = SP__CONN_BUSY;
         conn->alone = true;

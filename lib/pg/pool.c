@@ -130,6 +130,10 @@ static void note_fault(sp_pool *pool, sp_error *error, sp_status status, struct 
 static void forget_place(sp_pool *pool, struct sp__conn *conn)
 {
         sp__pool_unlist(pool, conn);
+        if (conn->place == SP__CONN_BUSY || conn->place == SP__CONN_SESSION) {
+                sp__pool_observe(pool);
+                pool->busy--;
+        }
         if (conn->place == SP__CONN_OPENING)
                 pool->opening--;
         if (conn->place == SP__CONN_SESSION)
@@ -185,13 +189,18 @@ const struct sp__conn_owner sp__pool_owner = {.ended = sp__query_ended, .opened 
 static bool parts_new(sp_pool *pool)
 {
         static const char probe[] = "SELECT 1";
+        static const char room[] = "SELECT current_setting('max_connections')::int"
+                                   " - current_setting('superuser_reserved_connections')::int"
+                                   " - coalesce(current_setting('reserved_connections', true)::int, 0),"
+                                   " (SELECT sum(numbackends) FROM pg_stat_database)";
 
         pool->wait_time = sp__histogram_new();
         pool->use_time = sp__histogram_new();
         pool->create_time = sp__histogram_new();
         pool->news = sp__news_new();
         return pool->name && pool->news && pool->wait_time && pool->use_time && pool->create_time &&
-               sp_stmt_new("health", probe, sizeof probe - 1, 0, &pool->probe, NULL) == SP_OK;
+               sp_stmt_new("health", probe, sizeof probe - 1, 0, &pool->probe, NULL) == SP_OK &&
+               sp_stmt_new("advice", room, sizeof room - 1, 0, &pool->room, NULL) == SP_OK;
 }
 
 static void parts_init(sp_pool *pool, const char *name, const struct sp__pool_watcher *watcher)
@@ -315,6 +324,7 @@ void sp__pool_destroy(sp_pool *pool)
         sp_breaker_unref(pool->breaker);
         sp__news_unref(pool->news);
         sp_stmt_unref(pool->probe);
+        sp_stmt_unref(pool->room);
         sp__histogram_free(pool->wait_time);
         sp__histogram_free(pool->use_time);
         sp__histogram_free(pool->create_time);

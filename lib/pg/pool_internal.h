@@ -11,7 +11,7 @@
 #include "pg/pool.h"
 #include "pg/stmt.h"
 
-enum { SP__LANES_MAX = 64, SP__SLOTS_MAX = 1000 };
+enum { SP__LANES_MAX = 64, SP__SLOTS_MAX = 1000, SP__LEVELS = 1024 };
 
 /** Why a connection ended, as the metrics tell it. */
 enum sp__conn_end {
@@ -39,6 +39,13 @@ struct sp__pool_counts {
         _Atomic int64_t ended[SP__ENDS];
 };
 
+/** How long each number of busy connections, and of those and the callers that wait, held. */
+struct sp__levels {
+        int64_t since_ns;
+        int64_t busy_ns[SP__LEVELS], demand_ns[SP__LEVELS];
+        int64_t busy_peak, demand_peak, waited;
+};
+
 struct sp_pool {
         char *name;
         struct sp__engine *engine;
@@ -47,6 +54,7 @@ struct sp_pool {
         struct sp__pool_limits limits;
         struct sp__target target;
         sp_stmt *probe;      /* SELECT 1 */
+        sp_stmt *room;       /* how many connections the server allows, and has */
         sp_breaker *breaker; /* NULL unless pool.breaker */
         struct sp__histogram *wait_time, *use_time, *create_time;
         struct sp__pool_counts counts;
@@ -81,6 +89,9 @@ struct sp_pool {
         bool crowd_posted;
         struct sp__task crowd_task;
         struct sp__news *news;
+        int64_t busy; /* connections that somebody uses */
+        int64_t observed_ns;
+        struct sp__levels levels[2]; /* now, and before */
 };
 
 /** What a statement of a session is for. All but the first yield nothing. */
@@ -124,7 +135,7 @@ struct sp_session {
         int64_t since_ns;
         sp_ctx *ctx; /* under which it was taken: a reference, or NULL */
         void *place; /* an address behind the call that took it */
-        bool dirty; /* something ran that leaves session state */
+        bool dirty;  /* something ran that leaves session state */
 
         /* The pool's lock. */
         bool leaked;           /* somebody was told */
@@ -272,6 +283,15 @@ void sp__pool_crowd(sp_pool *pool);
 void sp__pool_crowd_task(struct sp__task *task);
 /** Tells of sessions that are held for too long. No lock held. */
 void sp__pool_find_leaks(sp_pool *pool);
+
+/* advice.c */
+
+/** Before the number of busy connections or of waiters changes. The pool's lock is held. */
+void sp__pool_observe(sp_pool *pool);
+/** The report; `room`: what pool->room yielded, or NULL. NULL when out of memory. */
+sp_value *sp__pool_advise(sp_pool *pool, const sp_result *room);
+/** How many connections serve such a load. */
+int64_t sp__pool_size(double mean, int64_t p95);
 
 /* cancel.c */
 

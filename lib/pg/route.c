@@ -47,6 +47,10 @@ static void lane_drop(sp_pool *pool, struct sp__conn *conn)
 
 static struct sp__conn *use(struct sp__conn *conn, bool alone)
 {
+        if (conn->place == SP__CONN_IDLE) {
+                sp__pool_observe(conn->pool);
+                conn->pool->busy++;
+        }
         sp__list_remove(&conn->idle);
         conn->place = SP__CONN_BUSY;
         conn->load++;
@@ -140,6 +144,8 @@ void sp__pool_unlist(sp_pool *pool, struct sp__conn *conn)
 
 void sp__pool_enqueue(sp_pool *pool, struct sp__query *query)
 {
+        sp__pool_observe(pool);
+        pool->levels->waited++;
         query->waiting = true;
         query->patience = sp__after_ms(sp__now(), pool->limits.acquire_ms);
         pool->wishes += !query->stmt;
@@ -153,6 +159,7 @@ void sp__pool_enqueue(sp_pool *pool, struct sp__query *query)
 /* The list's reference passes to the caller. */
 void sp__pool_dequeue(sp_pool *pool, struct sp__query *query)
 {
+        sp__pool_observe(pool);
         query->waiting = false;
         sp__list_remove(&query->op.link);
         pool->waiters--;

@@ -311,6 +311,7 @@ static void test_resizing_under_load_costs_nobody_an_answer(void **state)
         for (size_t i = 0; i < 12; i++)
                 pthread_join(threads[i], NULL);
         becomes_idle(load.pool, 2);
+        assert_int_equal(load.pool->busy, 0);
         sp_pool_free(load.pool);
 }
 

@@ -197,6 +197,106 @@ static void test_what_the_pool_shows(void **state)
         sp_pool_free(pool);
 }
 
+/* The number behind "name": in a report. */
+static double figure(const char *text, const char *name)
+{
+        const char *at = strstr(text, name);
+
+        if (!at)
+                fail_msg("%s has no %s", text, name);
+        return strtod(at + strlen(name), NULL);
+}
+
+static void advises(sp_pool *pool, char text[1024])
+{
+        sp_value *value;
+        size_t len;
+
+        assert_int_equal(sp_pool_advice(pool, NULL, &value), SP_OK);
+        snprintf(text, 1024, "%s", (const char *)sp_value_data(value, &len));
+        sp_value_unref(value);
+}
+
+static void test_advice_follows_what_was_used(void **state)
+{
+        sp_pool *pool = pool_with((const char *[]){"pool.max=40", NULL});
+        sp_session *sessions[12];
+        char text[1024];
+
+        advises(pool, text);
+        holds(text, "\"serverMax\":");
+        for (int i = 0; i < 12; i++)
+                sessions[i] = session_of(&ways[0], pool);
+        /* The others have no weight beside this. */
+        run(&ways[0], pool, "SELECT pg_sleep(0.9)");
+        run(&ways[0], pool, "SELECT pg_sleep(0.9)");
+        advises(pool, text);
+        assert_true(figure(text, "\"busy\":{\"mean\":") > 6);
+        assert_in_range((int)figure(text, "\"size\":"), 13, 21);
+        assert_in_range((int)figure(text, "\"peak\":"), 13, 14);
+        assert_true(figure(text, "\"windowMs\":") >= 1700);
+        for (int i = 0; i < 12; i++)
+                sp_session_release(sessions[i]);
+        sp_pool_free(pool);
+}
+
+static void test_advice_sees_those_that_wait_and_the_servers_limit(void **state)
+{
+        sp_pool *pool = pool_with((const char *[]){"pool.max=2", "pool.acquire_timeout=60s", "pool.waiting=500", NULL});
+        sp_session *session = session_of(&ways[0], pool);
+        sp_queue *queue = queue_of();
+        sp_completion *done;
+        char text[1024];
+
+        for (int i = 0; i < 400; i++)
+                assert_int_equal(sp_pool_acquire_async(pool, NULL, queue, 1), SP_OK);
+        while (sp_pool_waiting(pool) < 400)
+                sched_yield();
+        run(&ways[0], pool, "SELECT pg_sleep(0.9)");
+        advises(pool, text);
+        holds(text, "\"waited\":40");
+        assert_true(figure(text, "\"demand\":{\"mean\":") > 100);
+        assert_true(figure(text, "\"size\":") <= figure(text, "\"serverMax\":") - figure(text, "\"serverOthers\":"));
+        holds(text, "\"advice\":\"the server has no room");
+        sp_session_release(session);
+        for (int i = 0; i < 400; i++) {
+                assert_int_equal(sp_queue_wait(queue, &done, 1, -1), 1);
+                sp_completion_free(done);
+        }
+        sp_queue_free(queue);
+        sp_pool_free(pool);
+}
+
+static void test_advice_without_a_server_is_what_was_seen(void **state)
+{
+        sp_pool *pool = pool_with((const char *[]){"pool.url=postgresql://a:hunter2@127.0.0.1:1/x", NULL});
+        sp_queue *queue = queue_of();
+        sp_completion *done;
+        char text[1024];
+
+        advises(pool, text);
+        assert_null(strstr(text, "serverMax"));
+        holds(text, "nothing was observed yet");
+        assert_int_equal(sp_pool_advice_async(pool, NULL, queue, 3), SP_OK);
+        assert_int_equal(sp_queue_wait(queue, &done, 1, -1), 1);
+        assert_int_equal(sp_completion_status(done), SP_OK);
+        assert_non_null(sp_completion_value(done));
+        sp_completion_free(done);
+        sp_queue_free(queue);
+        sp_pool_free(pool);
+}
+
+static void test_the_size_covers_the_load_and_its_bursts(void **state)
+{
+        static const struct {
+                double mean;
+                int64_t p95, size;
+        } rows[] = {{0, 0, 1}, {.01, 0, 1}, {1, 1, 3}, {1, 9, 9}, {4, 6, 8}, {16, 20, 24}, {100, 118, 120}};
+
+        for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+                assert_int_equal(sp__pool_size(rows[i].mean, rows[i].p95), rows[i].size);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -205,6 +305,10 @@ int main(void)
             cmocka_unit_test(test_who_hears_late_is_told_what_he_missed),
             cmocka_unit_test(test_a_closed_pool_ends_its_watches),
             cmocka_unit_test(test_what_the_pool_shows),
+            cmocka_unit_test(test_advice_follows_what_was_used),
+            cmocka_unit_test(test_advice_sees_those_that_wait_and_the_servers_limit),
+            cmocka_unit_test(test_advice_without_a_server_is_what_was_seen),
+            cmocka_unit_test(test_the_size_covers_the_load_and_its_bursts),
         };
 
         return cmocka_run_group_tests_name("watch", tests, NULL, NULL);

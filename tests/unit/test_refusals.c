@@ -99,6 +99,11 @@ static void test_a_missing_argument_is_named(void **state)
         refuses("sp_pool_health", "out", sp_pool_health(pool, ctx, NULL), NULL);
         arrives("sp_pool_health_async", "pool", sp_pool_health_async(NULL, ctx, queue, 1), queue);
         refuses("sp_pool_health_async", "queue", sp_pool_health_async(pool, ctx, NULL, 1), NULL);
+        refuses("sp_pool_advice", "pool", sp_pool_advice(NULL, ctx, &value), NULL);
+        arrives("sp_pool_advice_async", "pool", sp_pool_advice_async(NULL, ctx, queue, 1), queue);
+        arrives("sp_pool_watch_async", "pool", sp_pool_watch_async(NULL, ctx, 0, queue, 1), queue);
+        refuses("sp_pool_watch_async", "queue", sp_pool_watch_async(pool, ctx, 0, NULL, 1), NULL);
+        refuses("sp_pool_resize", "pool", sp_pool_resize(NULL, 1, &error), &error);
         refuses("sp_client_new", "out", sp_client_new(config, NULL, &error), &error);
         refuses("sp_client_drain", "client", sp_client_drain(NULL, 0), NULL);
         assert_int_equal(sp_queue_pending(queue), 0);

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: MIT
+"""What docs/pool.md tells to type works as it stands there. SUGARPERF_BUILD names the build, DATABASE_URL the server."""
+import json
+import os
+import re
+import subprocess
+import tempfile
+import unittest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+LIBRARY = os.path.join(os.environ['SUGARPERF_BUILD'], 'lib')
+
+
+def blocks(language):
+    with open(os.path.join(ROOT, 'docs', 'pool.md'), encoding='utf-8') as page:
+        return re.findall(rf'```{language}\n(.*?)```', page.read(), re.DOTALL)
+
+
+class Guide(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = folder.name
+
+    def type_in(self, lines):
+        installed = {'CPATH': os.path.join(ROOT, 'include'), 'LIBRARY_PATH': LIBRARY, 'LD_LIBRARY_PATH': LIBRARY}
+        done = subprocess.run(['bash', '-euc', lines], env={**os.environ, **installed}, capture_output=True, text=True,
+                              check=False, timeout=60, cwd=self.folder)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout
+
+    def test_advice(self):
+        with open(os.path.join(self.folder, 'advice.c'), 'w', encoding='utf-8') as file:
+            file.write(blocks('c')[0])
+        advice = json.loads(self.type_in(blocks('sh')[0]))
+        self.assertGreater(advice['busy']['mean'], 1)
+        self.assertLessEqual(advice['busy']['peak'], 20)
+        self.assertTrue(1 < advice['size'] <= advice['serverMax'] - advice['serverOthers'])
+        self.assertIsInstance(advice['advice'], str)
+
+    def test_the_server_s_own_figures(self):
+        lines = self.type_in(blocks('sh')[1]).splitlines()
+        self.assertGreater(int(lines[0]), 0)
+        self.assertGreater(len(lines), 1)
+
+    def test_no_line_is_left_out(self):
+        self.assertEqual((len(blocks('c')), len(blocks('sh'))), (1, 2))
+
+
+if __name__ == '__main__':
+    unittest.main()
