@@ -4,7 +4,8 @@
  * @brief Circuit breaker: fails fast while a dependency is down, probes it, recovers.
  *
  * CLOSED until `breaker.failures` (5) consecutive failures, then OPEN for `breaker.open_time` (60s), then HALF_OPEN: one
- * probe decides. Permits carry a generation: a late result of an older state does not count. It may also open on the rate
+ * probe decides. Permits carry a generation: a late result of an older state does not count; that of a probe that was given up
+ * does, while the state lasts. It may also open on the rate
  * of failures or of slow calls over the last calls or seconds, or on calls in flight; let several probes decide; and stay
  * open longer each time: see `breaker.…` in docs/configuration.md and docs/guard.md.
  *
@@ -13,7 +14,9 @@
  *     status = call();
  *     sp_breaker_record(breaker, permit, sp_breaker_classify(status, code), elapsed_ns);
  *
- * Every permit is recorded or released exactly once; a second time does nothing.
+ * Every permit is recorded or released exactly once; a second time does nothing, however late it comes. One that is lost holds
+ * a probe's place until `breaker.probe_timeout`, and counts as in flight (`breaker.in_flight`: as many lost ones open it) until
+ * the state changes, or until 16,384 later ones were given and 64 more that are as old are out: then it is given up.
  *
  * Threads: safe from any thread.
  */
@@ -62,7 +65,10 @@ SP_API const char *sp_breaker_name(const sp_breaker *breaker);
 SP_API int sp_breaker_state(const sp_breaker *breaker);
 SP_API const char *sp_breaker_state_name(int state);
 SP_API int64_t sp_breaker_failures(const sp_breaker *breaker);
-/** Milliseconds until a probe is let through; 0 when not open. */
+/**
+ * Milliseconds until a probe is let through: of the open time, or HALF_OPEN with all probes on their way until the first of them
+ * is given up. 0: at once, or (FORCED_OPEN) by hand alone.
+ */
 SP_API int64_t sp_breaker_next_attempt(const sp_breaker *breaker);
 /** The document's getState() as JSON: {"state","failureCount","nextResetTime"}. */
 SP_API sp_status sp_breaker_report(const sp_breaker *breaker, sp_value **out);

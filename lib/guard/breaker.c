@@ -172,6 +172,31 @@ static struct sp__probe *probe_place(sp_breaker *breaker, int64_t now)
         return left > 0 ? place : NULL;
 }
 
+int64_t sp__breaker_probe_wait(sp_breaker *breaker, int64_t now)
+{
+        int64_t first = SP__FOREVER;
+
+        if (probe_place(breaker, now))
+                return 0;
+        for (int64_t i = 0; i < breaker->rules.probes; i++) {
+                const struct sp__probe *probe = &breaker->probes[i];
+
+                if (probe->permit && now < probe->until && probe->until < first)
+                        first = probe->until;
+        }
+        return first - now;
+}
+
+/* One that was given up for it is no longer in flight. */
+static uint64_t issue(sp_breaker *breaker)
+{
+        uint64_t lost = breaker->permits.lost, permit = sp__permit_issue(&breaker->permits);
+
+        if (breaker->permits.lost == lost || breaker->permits.lost < breaker->generation)
+                breaker->flying++;
+        return permit;
+}
+
 static sp_status admit_probe(sp_breaker *breaker, uint64_t *permit)
 {
         int64_t now = sp__breaker_now(breaker);
@@ -179,9 +204,8 @@ static sp_status admit_probe(sp_breaker *breaker, uint64_t *permit)
 
         if (!place)
                 return reject(breaker);
-        *permit = place->permit = sp__permit_issue(&breaker->permits);
+        *permit = place->permit = issue(breaker);
         place->until = sp__after_ms(now, breaker->rules.probe_ms);
-        breaker->flying++;
         return SP_OK;
 }
 
@@ -197,8 +221,7 @@ static sp_status admit(sp_breaker *breaker, uint64_t *permit)
                 become(breaker, SP_BREAKER_OPEN);
                 return reject(breaker);
         }
-        *permit = sp__permit_issue(&breaker->permits);
-        breaker->flying++;
+        *permit = issue(breaker);
         return SP_OK;
 }
 
@@ -280,27 +303,22 @@ static void judge(sp_breaker *breaker, int outcome, int64_t elapsed_ns)
                 become(breaker, SP_BREAKER_OPEN);
 }
 
-/* Its place becomes free. false: no probe of this state, or given up. */
-static bool probe_back(sp_breaker *breaker, uint64_t permit)
+/* One that was given up has none any more. */
+static void free_place(sp_breaker *breaker, uint64_t permit)
 {
-        int64_t now = sp__breaker_now(breaker);
-
         for (int64_t i = 0; i < breaker->rules.probes; i++) {
-                struct sp__probe *probe = &breaker->probes[i];
-
-                if (probe->permit != permit)
-                        continue;
-                probe->permit = 0;
-                return now < probe->until;
+                if (breaker->probes[i].permit == permit)
+                        breaker->probes[i].permit = 0;
         }
-        return false;
 }
 
+/* However late: else a dependency whose answers take longer than `probe_timeout` would neither close nor open it. */
 static void probe_result(sp_breaker *breaker, uint64_t permit, int outcome, int64_t elapsed_ns)
 {
         const struct sp__breaker_rules *rules = &breaker->rules;
 
-        if (!probe_back(breaker, permit) || outcome == SP_OUTCOME_IGNORED)
+        free_place(breaker, permit);
+        if (outcome == SP_OUTCOME_IGNORED)
                 return;
         if (outcome == SP_OUTCOME_FAILURE)
                 breaker->failures++;
@@ -320,8 +338,7 @@ static void result(sp_breaker *breaker, uint64_t permit, int outcome, int64_t el
         tick(breaker);
         if (permit < breaker->generation)
                 return;
-        if (breaker->flying > 0)
-                breaker->flying--;
+        breaker->flying--;
         if (breaker->state == SP_BREAKER_CLOSED || breaker->state == SP_BREAKER_METRICS_ONLY)
                 judge(breaker, outcome, elapsed_ns);
         else if (breaker->state == SP_BREAKER_HALF_OPEN)

@@ -85,6 +85,8 @@ static inline bool sp__breaker_judges(const sp_breaker *breaker)
         return breaker->window.sum.calls >= breaker->rules.minimum;
 }
 
+/** HALF_OPEN, with the lock held: ns until a probe may go, where no result comes before; 0: at once. */
+int64_t sp__breaker_probe_wait(sp_breaker *breaker, int64_t now);
 /** Reads `breaker.<instance>.…`. */
 void sp__breaker_rules(struct sp__breaker_rules *rules, const sp_config *config, const char *instance);
 

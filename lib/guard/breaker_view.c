@@ -7,10 +7,31 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Rounded up, so that nobody comes too early. */
+static int64_t whole_ms(int64_t ns)
+{
+        return ns > 0 ? (ns - 1) / SP__MS + 1 : 0;
+}
+
+/* What the clock has brought about is shown, and comes about with the next call. */
+static void look_ahead(sp_breaker *breaker, struct sp__breaker_view *view)
+{
+        int64_t now = sp__breaker_now(breaker);
+
+        if (breaker->state == SP_BREAKER_HALF_OPEN)
+                view->wait_ms = whole_ms(sp__breaker_probe_wait(breaker, now));
+        if (breaker->state != SP_BREAKER_OPEN)
+                return;
+        view->wait_ms = whole_ms(breaker->until - now);
+        if (view->wait_ms == 0) {
+                view->state = SP_BREAKER_HALF_OPEN;
+                view->flying = 0;
+        }
+}
+
 void sp__breaker_look(const sp_breaker *shared, struct sp__breaker_view *view)
 {
         sp_breaker *breaker = sp__breaker_enter(shared);
-        int64_t left;
 
         *view = (struct sp__breaker_view){.state = breaker->state,
                                           .failures = breaker->failures,
@@ -18,12 +39,7 @@ void sp__breaker_look(const sp_breaker *shared, struct sp__breaker_view *view)
                                           .changes = breaker->change.number,
                                           .rejected = atomic_load_explicit(&breaker->rejected, memory_order_relaxed)};
         memcpy(view->calls, breaker->calls, sizeof view->calls);
-        if (breaker->state == SP_BREAKER_OPEN) {
-                left = breaker->until - sp__breaker_now(breaker);
-                view->state = left > 0 ? SP_BREAKER_OPEN : SP_BREAKER_HALF_OPEN;
-                view->wait_ms = left > 0 ? (left - 1) / SP__MS + 1 : 0;
-                view->flying = left > 0 ? view->flying : 0;
-        }
+        look_ahead(breaker, view);
         if (breaker->window.slices || breaker->window.marks) {
                 sp__window_advance(&breaker->window, sp__breaker_now(breaker));
                 view->window = breaker->window.sum;

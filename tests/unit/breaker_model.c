@@ -50,6 +50,24 @@ int model_state(const struct model *model)
         return model->state == SP_BREAKER_OPEN && model->now >= model->until ? SP_BREAKER_HALF_OPEN : model->state;
 }
 
+int64_t model_wait(const struct model *model)
+{
+        int64_t out = 0, first = INT64_MAX;
+
+        if (model_state(model) == SP_BREAKER_OPEN)
+                return model->until - model->now;
+        if (model->state != SP_BREAKER_HALF_OPEN)
+                return 0;
+        for (int i = 0; i < model->probe_count; i++) {
+                if (model->now >= model->probes[i].until)
+                        continue;
+                out++;
+                if (model->probes[i].until < first)
+                        first = model->probes[i].until;
+        }
+        return out + model->good + model->bad >= model->rules.probes ? first - model->now : 0;
+}
+
 static void drop_probe(struct model *model, int at)
 {
         model->probes[at] = model->probes[--model->probe_count];
@@ -136,15 +154,11 @@ static void record_closed(struct model *model, bool failed, bool slow)
 
 static void record_probe(struct model *model, int id, int outcome, bool slow)
 {
-        bool found = false;
-
         for (int i = model->probe_count - 1; i >= 0; i--) {
-                if (model->probes[i].id != id)
-                        continue;
-                found = model->now < model->probes[i].until;
-                drop_probe(model, i);
+                if (model->probes[i].id == id)
+                        drop_probe(model, i);
         }
-        if (!found || outcome == SP_OUTCOME_IGNORED)
+        if (outcome == SP_OUTCOME_IGNORED)
                 return;
         model->failures += outcome == SP_OUTCOME_FAILURE;
         if (outcome == SP_OUTCOME_SUCCESS && !slow)

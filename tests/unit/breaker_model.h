@@ -49,5 +49,7 @@ void model_record(struct model *model, int id, struct model_permit *permit, int 
 void model_force(struct model *model, int state);
 /** As sp_breaker_state(): applies what the clock has brought about to what is shown alone. */
 int model_state(const struct model *model);
+/** As sp_breaker_next_attempt(). */
+int64_t model_wait(const struct model *model);
 
 #endif

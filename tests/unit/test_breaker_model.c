@@ -173,7 +173,7 @@ static void agree(struct life *life)
         sp__breaker_look(life->breaker, &view);
         assert_int_equal(view.state, model_state(model));
         assert_int_equal(view.failures, model->failures);
-        assert_int_equal(view.wait_ms, model_state(model) == SP_BREAKER_OPEN ? model->until - model->now : 0);
+        assert_int_equal(view.wait_ms, model_wait(model));
         assert_int_equal(view.flying, model_state(model) == model->state ? model->flying : 0);
         assert_int_equal(view.rejected, model->rejected);
         assert_int_equal(view.changes, model->changes);
