@@ -8,7 +8,8 @@
  *     deadline       timeout: of the whole call, its waits and retries included; it reaches the attempts by sp_call_ctx()
  *     retries        attempts, with exponential backoff, full jitter and a budget, so that retries cannot double a load
  *     breaker        an open one refuses before anything is waited for; its permit is taken last
- *     rate limiter   rate, burst: calls a second (GCRA); who may wait does so in order
+ *     rate limiter   rate, burst: calls a second (GCRA); who may wait (rate_wait) does so in order, unless its turn would come
+ *                    after its deadline: it is refused at once, with SP_FULL
  *     bulkhead       concurrency, waiting: attempts at once, and how many may wait, first come first served
  *
  * A call runs through it in attempts:

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A call on its way through a policy. Entering is an operation of stages, pause, rate, place, permit; it is settled only
- * under the policy's lock, and the breaker is asked without it. A place that becomes free goes to the oldest who waits.
+ * under the policy's lock, and the breaker is asked without it. A place that becomes free goes to the oldest who waits. Those
+ * who wait for the rate stand in line, the first with a timer for the moment when a call may go: who leaves the line, for
+ * whatever reason, holds up nobody behind.
  */
 #include "core/ctx.h"
 #include "core/error.h"
@@ -36,6 +38,7 @@ struct entry {
         sp_policy *policy;      /* its memory is held */
         struct sp__timer timer; /* holds a reference while set */
         enum stage stage;
+        bool lined; /* stands in line for the rate */
         bool placed;
 };
 
@@ -52,13 +55,15 @@ static void call_unref(sp_call *call)
         }
 }
 
-/* Out of the list that it stands in, whose reference goes to the batch. The policy's lock is held, as for all that follow. */
-static bool unlist(struct entry *entry)
+/* Out of the list that it stands in, whose reference goes to the caller. The policy's lock is held, as for all that follow. */
+static bool take_off(struct entry *entry)
 {
         if (!sp__list_linked(&entry->op.link))
                 return false;
         sp__list_remove(&entry->op.link);
         entry->policy->queued -= entry->stage == PERMIT;
+        entry->policy->lined -= entry->lined;
+        entry->lined = false;
         return true;
 }
 
@@ -94,7 +99,7 @@ static struct entry *place_free(sp_policy *policy)
         if (link == &policy->queue)
                 return NULL;
         next = entry_of(SP__OF(link, sp__op, link));
-        unlist(next);
+        take_off(next);
         policy->running++;
         next->placed = true;
         return next;
@@ -102,18 +107,53 @@ static struct entry *place_free(sp_policy *policy)
 
 static void entry_fire(struct sp__timer *timer);
 
-/* Until then, or its deadline. The timer takes a reference. */
+/* Until then, or its deadline. A timer that is set holds a reference. */
 static bool wait_until(struct entry *entry, int64_t at)
 {
+        struct sp__engine *engine = entry->policy->engine;
+        bool was_set;
+
         if (at > entry->op.deadline)
                 at = entry->op.deadline;
         if (at == SP__FOREVER)
                 return true;
-        sp__op_ref(&entry->op);
-        if (sp__timer_set(entry->policy->engine, &entry->timer, at))
-                return true;
-        sp__op_unref(&entry->op);
-        return false;
+        was_set = sp__timer_stop(engine, &entry->timer);
+        if (!sp__timer_set(engine, &entry->timer, at)) {
+                if (was_set)
+                        sp__op_unref(&entry->op);
+                return false;
+        }
+        if (!was_set)
+                sp__op_ref(&entry->op);
+        return true;
+}
+
+static bool is_first(const struct entry *entry)
+{
+        return entry->policy->line.next == &entry->op.link;
+}
+
+/* The first of the line waits for the moment when a call may go. */
+static void wake_line(sp_policy *policy, int64_t now, struct sp__batch *done)
+{
+        while (!sp__list_empty(&policy->line)) {
+                struct entry *first = entry_of(SP__OF(policy->line.next, sp__op, link));
+
+                if (wait_until(first, now + sp__limiter_wait(&policy->limiter, now, 0)))
+                        return;
+                take_off(first);
+                fail(first, SP_NOMEM, SP__POLICY_COUNTS, "out of memory", done);
+                sp__op_unref(&first->op);
+        }
+}
+
+static bool unlist(struct entry *entry, struct sp__batch *done)
+{
+        bool first = is_first(entry), listed = take_off(entry);
+
+        if (first)
+                wake_line(entry->policy, sp__now(), done);
+        return listed;
 }
 
 static bool wait_in(struct entry *entry, struct sp__list *list, int64_t at)
@@ -139,18 +179,32 @@ static bool pause_stage(struct entry *entry, int64_t now, struct sp__batch *done
         return false;
 }
 
+/* Who could not go within `rate_wait` and its deadline is refused at once. */
+static bool may_line_up(const struct entry *entry, int64_t now)
+{
+        const sp_policy *policy = entry->policy;
+        int64_t wait = sp__limiter_wait(&policy->limiter, now, policy->lined);
+
+        return wait <= policy->rules.rate_wait_ms * SP__MS && wait < entry->op.deadline - now;
+}
+
 static bool rate_stage(struct entry *entry, int64_t now, struct sp__batch *done)
 {
         sp_policy *policy = entry->policy;
-        int64_t wait = sp__limiter_take(&policy->limiter, now, policy->rules.rate_wait_ms * SP__MS);
 
-        entry->stage = PLACE;
-        if (wait == 0)
+        if (policy->lined == 0 && sp__limiter_take(&policy->limiter, now)) {
+                entry->stage = PLACE;
                 return true;
-        if (wait < 0)
+        }
+        if (!may_line_up(entry, now)) {
                 fail(entry, SP_FULL, SP__POLICY_RATE_LIMITED, "too many calls a second", done);
-        else if (!wait_in(entry, &policy->paused, now + wait))
+        } else if (wait_in(entry, &policy->line, SP__FOREVER)) {
+                entry->lined = true;
+                if (policy->lined++ == 0)
+                        wake_line(policy, now, done);
+        } else {
                 fail(entry, SP_NOMEM, SP__POLICY_COUNTS, "out of memory", done);
+        }
         return false;
 }
 
@@ -183,7 +237,7 @@ static bool proceed(struct entry *entry, struct sp__batch *done)
 {
         int64_t now = sp__now();
 
-        if (!sp__op_pending(&entry->op))
+        if (!sp__op_pending(&entry->op) || entry->lined)
                 return false;
         if (now >= entry->op.deadline) {
                 fail(entry, SP_TIMEOUT, SP__POLICY_TIMED_OUT, "the deadline passed before the call was made", done);
@@ -242,6 +296,22 @@ static void grant(struct entry *entry)
         }
 }
 
+/* Its time has come: out of the list where it waited for that. false: it was in none, or waits on. */
+static bool step_out(struct entry *entry, int64_t now, struct sp__batch *done)
+{
+        sp_policy *policy = entry->policy;
+
+        if (entry->lined) {
+                if (!is_first(entry) || !sp__limiter_take(&policy->limiter, now)) {
+                        wait_until(entry,
+                                   is_first(entry) ? now + sp__limiter_wait(&policy->limiter, now, 0) : SP__FOREVER);
+                        return false;
+                }
+                entry->stage = PLACE;
+        }
+        return entry->stage != PERMIT && unlist(entry, done);
+}
+
 static void advance(struct entry *entry)
 {
         sp_policy *policy = entry->policy;
@@ -250,7 +320,7 @@ static void advance(struct entry *entry)
 
         sp__batch_init(&done);
         sp__lock(&policy->lock);
-        listed = entry->stage != PERMIT && unlist(entry);
+        listed = step_out(entry, sp__now(), &done);
         granted = proceed(entry, &done);
         sp__unlock(&policy->lock);
         sp__batch_deliver(&done);
@@ -270,7 +340,7 @@ static void entry_cancel(sp__op *op, sp_status why)
 
         sp__batch_init(&done);
         sp__lock(&entry->policy->lock);
-        listed = sp__op_pending(op) && unlist(entry);
+        listed = sp__op_pending(op) && unlist(entry, &done);
         fail(entry, why, why == SP_TIMEOUT ? SP__POLICY_TIMED_OUT : SP__POLICY_COUNTS, sp_status_text(why), &done);
         sp__unlock(&entry->policy->lock);
         sp__batch_deliver(&done);

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /**
  * Rate limiter: the generic cell rate algorithm (ITU-T I.371) in its virtual scheduling form. One moment says all: when the
- * next call would be due if calls came evenly. The owner's lock guards it.
+ * next call would be due if calls came evenly. Who must wait books nothing, so who stops waiting has nothing to give back.
+ * The owner's lock guards it.
  */
 #ifndef SP_GUARD_LIMITER_H
 #define SP_GUARD_LIMITER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct sp__limiter {
@@ -20,18 +22,21 @@ static inline void sp__limiter_init(struct sp__limiter *limiter, int64_t a_secon
         limiter->slack = limiter->interval * (burst - 1);
 }
 
-/** Books a call: ns until it may go, 0 for at once; -1 when that were more than `patience`, and nothing is booked. */
-static inline int64_t sp__limiter_take(struct sp__limiter *limiter, int64_t now, int64_t patience)
+/** ns until a call may go before which `ahead` others wait; 0: now. */
+static inline int64_t sp__limiter_wait(const struct sp__limiter *limiter, int64_t now, int64_t ahead)
 {
-        int64_t due = limiter->due > now ? limiter->due : now;
-        int64_t wait = due - limiter->slack > now ? due - limiter->slack - now : 0;
+        int64_t due = (limiter->due > now ? limiter->due : now) + ahead * limiter->interval;
 
-        if (limiter->interval == 0)
-                return 0;
-        if (wait > patience)
-                return -1;
-        limiter->due = due + limiter->interval;
-        return wait;
+        return due - limiter->slack > now ? due - limiter->slack - now : 0;
+}
+
+/** Makes a call; false: it may not go yet. */
+static inline bool sp__limiter_take(struct sp__limiter *limiter, int64_t now)
+{
+        if (sp__limiter_wait(limiter, now, 0) > 0)
+                return false;
+        limiter->due = (limiter->due > now ? limiter->due : now) + limiter->interval;
+        return true;
 }
 
 #endif

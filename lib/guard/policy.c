@@ -34,6 +34,7 @@ static void parts_init(sp_policy *policy, const sp_config *config, const char *n
         sp__mutex_init(&policy->lock);
         sp__cond_init(&policy->quiet);
         sp__list_init(&policy->paused);
+        sp__list_init(&policy->line);
         sp__list_init(&policy->queue);
         policy->random.state = sp__random_seed();
         rules_read(&policy->rules, config, name);
@@ -104,13 +105,14 @@ sp_policy *sp_policy_ref(sp_policy *policy)
 /* The oldest of those that wait, with a reference. */
 static sp__op *next_waiting(sp_policy *policy)
 {
-        struct sp__list *head;
+        struct sp__list *const lists[] = {&policy->queue, &policy->line, &policy->paused};
         sp__op *op = NULL;
 
         sp__lock(&policy->lock);
-        head = sp__list_empty(&policy->queue) ? &policy->paused : &policy->queue;
-        if (!sp__list_empty(head))
-                op = sp__op_ref(SP__OF(head->next, sp__op, link));
+        for (size_t i = 0; i < sizeof lists / sizeof *lists && !op; i++) {
+                if (!sp__list_empty(lists[i]))
+                        op = sp__op_ref(SP__OF(lists[i]->next, sp__op, link));
+        }
         sp__unlock(&policy->lock);
         return op;
 }

@@ -45,8 +45,9 @@ struct sp_policy {
         bool closed;
         int64_t pending;        /* entries that may need the engine */
         struct sp__list paused; /* entries that wait for their time, by op.link */
+        struct sp__list line;   /* entries that wait for the rate, oldest first */
         struct sp__list queue;  /* entries that wait for a place, oldest first; each list holds a reference */
-        int64_t queued, running;
+        int64_t lined, queued, running;
         struct sp__limiter limiter;
         struct sp__budget budget;
         struct sp__random random;

@@ -3,6 +3,7 @@
 #include "base/random.h"
 #include "guard/budget.h"
 #include "guard/limiter.h"
+#include "guard/policy.h"
 
 #include <sugarperf/policy.h>
 
@@ -334,18 +335,21 @@ static void test_the_limiter_spaces_calls(void **state)
 
         sp__limiter_init(&limiter, 10, 3);
         for (int i = 0; i < 3; i++)
-                assert_int_equal(sp__limiter_take(&limiter, now, 0), 0);
-        assert_int_equal(sp__limiter_take(&limiter, now, 99 * MS), -1);
-        assert_int_equal(sp__limiter_take(&limiter, now, 100 * MS), 100 * MS);
-        assert_int_equal(sp__limiter_take(&limiter, now, SECOND), 200 * MS);
-        assert_int_equal(sp__limiter_take(&limiter, now + 300 * MS, 0), 0);
-        assert_int_equal(sp__limiter_take(&limiter, now + 300 * MS, 0), -1);
+                assert_true(sp__limiter_take(&limiter, now));
+        assert_false(sp__limiter_take(&limiter, now));
+        assert_int_equal(sp__limiter_wait(&limiter, now, 0), 100 * MS);
+        assert_int_equal(sp__limiter_wait(&limiter, now, 4), 500 * MS);
+        assert_false(sp__limiter_take(&limiter, now + 100 * MS - 1));
+        assert_true(sp__limiter_take(&limiter, now + 100 * MS));
+        assert_true(sp__limiter_take(&limiter, now + 200 * MS));
+        assert_false(sp__limiter_take(&limiter, now + 200 * MS));
         for (int i = 0; i < 3; i++)
-                assert_int_equal(sp__limiter_take(&limiter, now + 100 * SECOND, 0), 0);
-        assert_int_equal(sp__limiter_take(&limiter, now + 100 * SECOND, 0), -1);
+                assert_true(sp__limiter_take(&limiter, now + 100 * SECOND));
+        assert_false(sp__limiter_take(&limiter, now + 100 * SECOND));
         sp__limiter_init(&limiter, 0, 1);
-        assert_int_equal(sp__limiter_take(&limiter, now, 0), 0);
-        assert_int_equal(sp__limiter_take(&limiter, now, 0), 0);
+        assert_true(sp__limiter_take(&limiter, now));
+        assert_true(sp__limiter_take(&limiter, now));
+        assert_int_equal(sp__limiter_wait(&limiter, now, 9), 0);
 }
 
 /* However callers come, no second sees more than rate + burst of them. */
@@ -355,24 +359,112 @@ static void test_the_limiter_holds_in_every_second(void **state)
         static int64_t went[CALLS];
         struct sp__random random = {sp__random_seed()};
         struct sp__limiter limiter;
-        int64_t now = SECOND, last = 0;
+        int64_t now = SECOND;
         int count = 0;
 
         print_message("# seed %" PRIu64 "\n", random.state);
         sp__limiter_init(&limiter, RATE, BURST);
         for (int i = 0; i < CALLS; i++) {
-                int64_t wait;
+                int64_t wait = sp__limiter_wait(&limiter, now, 0);
 
                 now += (int64_t)(sp__random_next(&random) % (uint64_t)(i % 100 ? 30 * MS : 2 * SECOND));
-                wait = sp__limiter_take(&limiter, now, (int64_t)(sp__random_next(&random) % (uint64_t)SECOND));
-                if (wait < 0)
+                if (sp__random_next(&random) % 2)
+                        now += wait;
+                if (!sp__limiter_take(&limiter, now))
                         continue;
-                assert_true(now + wait >= last);
-                last = went[count++] = now + wait;
+                went[count++] = now;
                 if (count > RATE + BURST)
                         assert_true(went[count - 1] - went[count - 1 - RATE - BURST] >= SECOND);
         }
         assert_true(count > CALLS / 4);
+}
+
+/* What the rate allows goes to those who still wait, however many gave up before their turn. */
+static void test_who_stops_waiting_for_the_rate_gives_back_the_turn(void **state)
+{
+        sp_policy *policy = policy_of((const char *const[]){"policy.rate", "20", "policy.rate_wait", "1d", NULL}, NULL);
+        sp_ctx *ctx = sp_ctx_new(NULL);
+        sp_queue *queue = NULL;
+        sp_call *calls[40], *last;
+        int64_t begin;
+
+        assert_int_equal(sp_queue_new(0, &queue), SP_OK);
+        calls[0] = call_of(policy, NULL);
+        assert_int_equal(sp_call_enter(calls[0], NULL), SP_OK);
+        for (uint64_t i = 1; i < 40; i++) {
+                calls[i] = call_of(policy, ctx);
+                assert_int_equal(sp_call_enter_async(calls[i], queue, i), SP_OK);
+        }
+        last = call_of(policy, NULL);
+        begin = sp__now();
+        assert_int_equal(sp_call_enter_async(last, queue, 99), SP_OK);
+        nothing_came(queue);
+        sp_ctx_cancel(ctx);
+        for (int i = 1; i < 40; i++) {
+                sp_completion *got = NULL;
+
+                assert_int_equal(sp_queue_wait(queue, &got, 1, 10000), 1);
+                assert_int_equal(sp_completion_status(got), SP_CANCELLED);
+                sp_completion_free(got);
+        }
+        answered(queue, 99, SP_OK);
+        /* It was the 40th in line, 2 seconds: nearly all of them are given back. */
+        assert_true(sp__now() - begin < 1500 * MS);
+        for (int i = 0; i < 40; i++)
+                sp_call_free(calls[i]);
+        sp_call_free(last);
+        sp_ctx_unref(ctx);
+        sp_policy_unref(policy);
+        sp_queue_free(queue);
+}
+
+/* As many as come before the deadline; the others are told at once, and hold up nobody. */
+static void test_who_could_not_go_before_the_deadline_is_refused_at_once(void **state)
+{
+        sp_policy *policy = policy_of(
+            (const char *const[]){"policy.rate", "1", "policy.rate_wait", "1d", "policy.timeout", "2500ms", NULL},
+            NULL);
+        sp_queue *queue = NULL;
+        sp_call *calls[6];
+
+        assert_int_equal(sp_queue_new(0, &queue), SP_OK);
+        for (uint64_t i = 0; i < 6; i++) {
+                calls[i] = call_of(policy, NULL);
+                assert_int_equal(sp_call_enter_async(calls[i], queue, i), SP_OK);
+        }
+        answered(queue, 0, SP_OK);
+        answered(queue, 3, SP_FULL);
+        answered(queue, 4, SP_FULL);
+        answered(queue, 5, SP_FULL);
+        answered(queue, 1, SP_OK);
+        answered(queue, 2, SP_OK);
+        for (int i = 0; i < 6; i++)
+                sp_call_free(calls[i]);
+        stats_have(policy, "\"rateLimited\":3");
+        sp_policy_unref(policy);
+        sp_queue_free(queue);
+}
+
+/* A policy that ends, or is closed, lets nobody stand in line. */
+static void test_a_policy_that_ends_wakes_the_line(void **state)
+{
+        sp_policy *policy = policy_of((const char *const[]){"policy.rate", "1", "policy.rate_wait", "1d", NULL}, NULL);
+        sp_queue *queue = NULL;
+        sp_call *calls[3];
+
+        assert_int_equal(sp_queue_new(0, &queue), SP_OK);
+        for (uint64_t i = 0; i < 3; i++) {
+                calls[i] = call_of(policy, NULL);
+                assert_int_equal(sp_call_enter_async(calls[i], queue, i), SP_OK);
+        }
+        answered(queue, 0, SP_OK);
+        sp__policy_shut(policy);
+        answered(queue, 1, SP_CLOSED);
+        answered(queue, 2, SP_CLOSED);
+        for (int i = 0; i < 3; i++)
+                sp_call_free(calls[i]);
+        sp_policy_unref(policy);
+        sp_queue_free(queue);
 }
 
 static void test_the_budget_gives_a_share_and_some_a_second(void **state)
@@ -537,6 +629,9 @@ int main(void)
             cmocka_unit_test(test_the_rate_holds_refused_or_waited_for),
             cmocka_unit_test(test_the_limiter_spaces_calls),
             cmocka_unit_test(test_the_limiter_holds_in_every_second),
+            cmocka_unit_test(test_who_stops_waiting_for_the_rate_gives_back_the_turn),
+            cmocka_unit_test(test_who_could_not_go_before_the_deadline_is_refused_at_once),
+            cmocka_unit_test(test_a_policy_that_ends_wakes_the_line),
             cmocka_unit_test(test_the_budget_gives_a_share_and_some_a_second),
             cmocka_unit_test(test_the_pause_is_a_random_part_of_what_doubles),
             cmocka_unit_test(test_places_and_permits_come_back_from_a_crowd),
