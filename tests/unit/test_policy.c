@@ -382,11 +382,10 @@ static void test_the_limiter_holds_in_every_second(void **state)
 /* What the rate allows goes to those who still wait, however many gave up before their turn. */
 static void test_who_stops_waiting_for_the_rate_gives_back_the_turn(void **state)
 {
-        sp_policy *policy = policy_of((const char *const[]){"policy.rate", "20", "policy.rate_wait", "1d", NULL}, NULL);
+        sp_policy *policy = policy_of((const char *const[]){"policy.rate", "1", "policy.rate_wait", "1d", NULL}, NULL);
         sp_ctx *ctx = sp_ctx_new(NULL);
         sp_queue *queue = NULL;
         sp_call *calls[40], *last;
-        int64_t begin;
 
         assert_int_equal(sp_queue_new(0, &queue), SP_OK);
         calls[0] = call_of(policy, NULL);
@@ -396,7 +395,6 @@ static void test_who_stops_waiting_for_the_rate_gives_back_the_turn(void **state
                 assert_int_equal(sp_call_enter_async(calls[i], queue, i), SP_OK);
         }
         last = call_of(policy, NULL);
-        begin = sp__now();
         assert_int_equal(sp_call_enter_async(last, queue, 99), SP_OK);
         nothing_came(queue);
         sp_ctx_cancel(ctx);
@@ -407,9 +405,7 @@ static void test_who_stops_waiting_for_the_rate_gives_back_the_turn(void **state
                 assert_int_equal(sp_completion_status(got), SP_CANCELLED);
                 sp_completion_free(got);
         }
-        answered(queue, 99, SP_OK);
-        /* It was the 40th in line, 2 seconds: nearly all of them are given back. */
-        assert_true(sp__now() - begin < 1500 * MS);
+        answered(queue, 99, SP_OK); /* it was the 40th of the line, 40 seconds */
         for (int i = 0; i < 40; i++)
                 sp_call_free(calls[i]);
         sp_call_free(last);
@@ -418,29 +414,28 @@ static void test_who_stops_waiting_for_the_rate_gives_back_the_turn(void **state
         sp_queue_free(queue);
 }
 
-/* As many as come before the deadline; the others are told at once, and hold up nobody. */
+/* As many as come before the deadline wait; the others are told at once, and hold up nobody. */
 static void test_who_could_not_go_before_the_deadline_is_refused_at_once(void **state)
 {
+        enum { CALLS = 105, IN_TIME = 100 };
         sp_policy *policy = policy_of(
-            (const char *const[]){"policy.rate", "1", "policy.rate_wait", "1d", "policy.timeout", "2500ms", NULL},
+            (const char *const[]){"policy.rate", "1", "policy.rate_wait", "1d", "policy.timeout", "99500ms", NULL},
             NULL);
         sp_queue *queue = NULL;
-        sp_call *calls[6];
+        sp_call *calls[CALLS];
 
         assert_int_equal(sp_queue_new(0, &queue), SP_OK);
-        for (uint64_t i = 0; i < 6; i++) {
+        for (uint64_t i = 0; i < CALLS; i++) {
                 calls[i] = call_of(policy, NULL);
                 assert_int_equal(sp_call_enter_async(calls[i], queue, i), SP_OK);
         }
         answered(queue, 0, SP_OK);
-        answered(queue, 3, SP_FULL);
-        answered(queue, 4, SP_FULL);
-        answered(queue, 5, SP_FULL);
+        for (uint64_t i = IN_TIME; i < CALLS; i++)
+                answered(queue, i, SP_FULL);
         answered(queue, 1, SP_OK);
-        answered(queue, 2, SP_OK);
-        for (int i = 0; i < 6; i++)
+        for (int i = 0; i < CALLS; i++)
                 sp_call_free(calls[i]);
-        stats_have(policy, "\"rateLimited\":3");
+        stats_have(policy, "\"rateLimited\":5");
         sp_policy_unref(policy);
         sp_queue_free(queue);
 }
