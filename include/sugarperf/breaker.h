@@ -56,9 +56,25 @@ SP_API sp_status sp_breaker_acquire(sp_breaker *breaker, uint64_t *permit);
 SP_API void sp_breaker_record(sp_breaker *breaker, uint64_t permit, int outcome, int64_t elapsed_ns);
 /** As an ignored outcome: for calls that were cancelled or never made. */
 SP_API void sp_breaker_release(sp_breaker *breaker, uint64_t permit);
-/** Built-in classes: unavailability, lost connections, server time-outs and resource errors are failures; the client's own
- *  errors (SQLSTATE classes 22, 23, 42, serialization failures), cancellations and acquire time-outs are ignored. */
+/**
+ * Whose fault it was; `code` (may be NULL) is the error's.
+ *
+ *     SP_OK                                                                           success
+ *     SP_UNAVAILABLE, SP_LOST, SP_AUTH, SP_PROTOCOL                                   failure
+ *     SP_TIMEOUT: no answer, or no connection because none is given or answers        failure
+ *     SP_TIMEOUT, code "acquire": the pool was busy with a server that answers        ignored
+ *     SP_SQL of the classes 08 (but 08P01), 28, 53, 57, 58, XX                        failure
+ *     SP_REDIS LOADING, OOM, READONLY, CLUSTERDOWN, MASTERDOWN, MISCONF, TRYAGAIN,
+ *     BUSY, NOREPLICAS                                                                failure
+ *     everything else: the caller's errors (classes 22, 23, 42, serialization
+ *     failures, 08P01), refusals (SP_FULL, SP_OPEN), SP_CANCELLED, SP_CLOSED          ignored
+ */
 SP_API int sp_breaker_classify(sp_status status, const char *code);
+/**
+ * Whether a fallback answers instead of it: of every failure, of every SP_TIMEOUT, and of refusals (SP_OPEN, SP_FULL). Not of the
+ * caller's own errors, and not of SP_CANCELLED and SP_CLOSED: the caller wants no answer any more.
+ */
+SP_API bool sp_breaker_falls_back(sp_status status, const char *code);
 
 SP_API const char *sp_breaker_name(const sp_breaker *breaker);
 /** The state now (an open time that has passed reads HALF_OPEN). */

@@ -13,12 +13,16 @@ static bool begins_with_class(const char *code, const char *const classes[])
         return false;
 }
 
-/* Connection, authorization, resources, operator intervention (57014: the server's statement time-out), system, internal. */
+/*
+ * Connection, authorization, resources, operator intervention (57014: the server's statement time-out), system, internal. Not
+ * 08P01, the server's answer to a message that makes no sense to it, such as too few parameters: a caller's mistake must not
+ * open the breaker for all others.
+ */
 static bool sql_failure(const char *code)
 {
         static const char *const classes[] = {"08", "28", "53", "57", "58", "XX", NULL};
 
-        return strlen(code) == 5 && begins_with_class(code, classes);
+        return strlen(code) == 5 && begins_with_class(code, classes) && strcmp(code, "08P01") != 0;
 }
 
 static bool redis_failure(const char *code)
@@ -42,7 +46,7 @@ int sp_breaker_classify(sp_status status, const char *code)
         case SP_OK:
                 return SP_OUTCOME_SUCCESS;
         case SP_TIMEOUT:
-                /* Waiting for a connection of one's own pool says nothing about the server. */
+                /* One's own pool was busy with a server that answers; where it does not, the pool says no code. */
                 failure = strcmp(code, "acquire") != 0;
                 break;
         case SP_UNAVAILABLE:
@@ -61,4 +65,10 @@ int sp_breaker_classify(sp_status status, const char *code)
                 failure = false;
         }
         return failure ? SP_OUTCOME_FAILURE : SP_OUTCOME_IGNORED;
+}
+
+bool sp_breaker_falls_back(sp_status status, const char *code)
+{
+        return status == SP_OPEN || status == SP_FULL || status == SP_TIMEOUT ||
+               sp_breaker_classify(status, code) == SP_OUTCOME_FAILURE;
 }

@@ -41,17 +41,33 @@ static sp_error *unconnected(const sp_pool *pool, struct limit limit)
                              limit.ms, limit.name, sp__target_place(&pool->target), pool->limits.connect_ms);
 }
 
-static sp_error *none_free(const sp_pool *pool, struct limit limit)
+/* They are not let rest by their holders: the server owes answers, and has given none while the caller waited. */
+static bool stuck(const sp_pool *pool, const struct sp__query *query)
 {
+        if (pool->heard_ns >= query->born_ns)
+                return false;
+        for (size_t i = 0; i < SP__SLOTS_MAX && pool->slots[i]; i++) {
+                if (pool->slots[i]->load > 0)
+                        return true;
+        }
+        return false;
+}
+
+/* That the pool is too small is no failure of the server's, and is told by the code "acquire". */
+static sp_error *none_free(const struct sp__query *query, struct limit limit)
+{
+        const sp_pool *pool = query->pool;
         bool short_of = pool->faults > 0 && pool->fault && pool->total < pool->limits.max;
+        bool unanswered = stuck(pool, query);
 
         if (pool->total <= pool->opening)
                 return unconnected(pool, limit);
-        return sp__error_new(SP_TIMEOUT, "acquire",
-                             "no connection of pool \"%s\" became free within %" PRId64 " ms (%s): pool.max is %" PRId64
-                             ", %" PRId64 " stand, %" PRId64 " callers wait%s%s",
-                             pool->name, limit.ms, limit.name, pool->limits.max, pool->total - pool->opening,
-                             pool->waiters, short_of ? "; another one could not be opened: " : "",
+        return sp__error_new(SP_TIMEOUT, unanswered ? NULL : "acquire",
+                             "no connection of pool \"%s\" became free within %" PRId64
+                             " ms (%s)%s: pool.max is %" PRId64 ", %" PRId64 " stand, %" PRId64 " callers wait%s%s",
+                             pool->name, limit.ms, limit.name, unanswered ? ", and none was answered meanwhile" : "",
+                             pool->limits.max, pool->total - pool->opening, pool->waiters,
+                             short_of ? "; another one could not be opened: " : "",
                              short_of ? sp_error_message(pool->fault) : "");
 }
 
@@ -60,7 +76,7 @@ sp_error *sp__query_late(const struct sp__query *query, bool waiting, bool patie
         struct limit limit = limit_of(query, patience);
 
         if (waiting || !query->stmt)
-                return none_free(query->pool, limit);
+                return none_free(query, limit);
         return sp__error_new(SP_TIMEOUT, NULL, "statement \"%s\" was not answered within %" PRId64 " ms (%s)",
                              query->stmt->name, limit.ms, limit.name);
 }

@@ -81,6 +81,7 @@ struct sp_pool {
         bool housed;                  /* … which is set */
         bool warm;                    /* it once had a connection: from then on pool.min are kept */
         int64_t asked;                /* connections that were asked for a sign of life and may still give it in time */
+        int64_t heard_ns;             /* when statements last ended on a connection */
         int64_t doubt_before;         /* one did not answer: what was heard of others before is no proof any more */
         bool asking;                  /* ask_task is posted */
         struct sp__task ask_task;

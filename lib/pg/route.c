@@ -219,6 +219,7 @@ void sp__pool_dispatch(sp_pool *pool)
 bool sp__pool_settle(struct sp__conn *conn, uint32_t units)
 {
         conn->load -= units;
+        conn->pool->heard_ns = sp__now_coarse();
         return conn->load == 0 && conn->place == SP__CONN_BUSY && !conn->cancelling && sp__pool_rest(conn->pool, conn);
 }
 

@@ -3,8 +3,10 @@
 """Private PostgreSQL and Redis for one command, always cleaned up.
 
     servers.py exec [--pg] [--redis] [--missing] [--replica] [--tls] [--pg-opt k=v]... -- command [args...]
-    servers.py ctl stop|start|restart|kill pg|redis|replica        (from inside such a command)
+    servers.py ctl stop|start|restart|kill|freeze|thaw pg|redis|replica        (from inside such a command)
     servers.py ctl promote replica
+
+A server that is frozen keeps its connections and answers nothing.
 
 Without --pg and --redis both are started; with --missing those that DATABASE_URL and
 REDIS_URL do not name, and it says which. The command sees SP_TEST_PG, SP_TEST_PG_SOCKET, SP_TEST_REDIS,
@@ -32,6 +34,7 @@ RESTART_TRIES = 40
 RESTART_PAUSE = 0.25
 START_SECONDS = 60
 STOP_SECONDS = 20
+VERBS = ('stop', 'start', 'restart', 'kill', 'promote', 'freeze', 'thaw')
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -72,6 +75,19 @@ def unprivileged():
     raise Failure('no unprivileged account (postgres or nobody) to run PostgreSQL as')
 
 
+def children(parent):
+    """Process ids."""
+    found = []
+    for name in filter(str.isdigit, os.listdir('/proc')):
+        try:
+            with open(f'/proc/{name}/stat', encoding='utf-8', errors='replace') as file:
+                if int(file.read().rpartition(')')[2].split()[1]) == parent:
+                    found.append(int(name))
+        except OSError:
+            continue
+    return found
+
+
 def free_port():
     with socket.socket() as probe:
         probe.bind(('127.0.0.1', 0))
@@ -90,6 +106,7 @@ class Server:
         self.account = account
         self.port = None
         self.process = None
+        self.frozen = []
         os.mkdir(self.dir, 0o755)
         if account:
             os.chown(self.dir, account.pw_uid, account.pw_gid)
@@ -144,9 +161,31 @@ class Server:
     def kill(self):
         self.end(signal.SIGKILL)
 
+    def freeze(self):
+        """It first, so that it makes no more children."""
+        if self.frozen or not self.alive():
+            return
+        self.process.send_signal(signal.SIGSTOP)
+        self.frozen = children(self.process.pid)
+        self.signal_frozen(signal.SIGSTOP)
+
+    def thaw(self):
+        self.signal_frozen(signal.SIGCONT)
+        self.frozen = []
+        if self.alive():
+            self.process.send_signal(signal.SIGCONT)
+
+    def signal_frozen(self, sig):
+        for pid in self.frozen:
+            try:
+                os.kill(pid, sig)
+            except ProcessLookupError:
+                continue
+
     def end(self, sig):
         if self.process is None:
             return
+        self.thaw()
         if self.alive():
             self.process.send_signal(sig)
         try:
@@ -165,6 +204,10 @@ class Server:
             self.start()
         if verb == 'promote':
             self.promote()
+        if verb == 'freeze':
+            self.freeze()
+        if verb == 'thaw':
+            self.thaw()
 
     def promote(self):
         raise Failure(f'{self.name} is nobody\'s replica')
@@ -519,7 +562,7 @@ def main(args):
         if args[:1] == ['exec']:
             supervisor, command = parse_exec(args[1:])
             return supervisor.run(command)
-        if args[:1] == ['ctl'] and len(args) == 3 and args[1] in ('stop', 'start', 'restart', 'kill', 'promote'):
+        if args[:1] == ['ctl'] and len(args) == 3 and args[1] in VERBS:
             control(args[1], args[2])
             return 0
     except Failure as reason:

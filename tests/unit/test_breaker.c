@@ -96,6 +96,7 @@ static void test_whose_fault_an_error_is(void **state)
             {SP_PROTOCOL, "", BAD},
             {SP_AUTH, "28P01", BAD},
             {SP_SQL, "08006", BAD},
+            {SP_SQL, "08P01", NEUTRAL},
             {SP_SQL, "53300", BAD},
             {SP_SQL, "57014", BAD},
             {SP_SQL, "57P01", BAD},
@@ -104,6 +105,7 @@ static void test_whose_fault_an_error_is(void **state)
             {SP_SQL, "22012", NEUTRAL},
             {SP_SQL, "23505", NEUTRAL},
             {SP_SQL, "25P02", NEUTRAL},
+            {SP_SQL, "25006", NEUTRAL},
             {SP_SQL, "3D000", NEUTRAL},
             {SP_SQL, "40001", NEUTRAL},
             {SP_SQL, "40P01", NEUTRAL},
@@ -114,6 +116,8 @@ static void test_whose_fault_an_error_is(void **state)
             {SP_SQL, "", NEUTRAL},
             {SP_SQL, NULL, NEUTRAL},
             {SP_SQL, "5", NEUTRAL},
+            {SP_SQL, "57", NEUTRAL},
+            {SP_SQL, "570140", NEUTRAL},
             {SP_REDIS, "LOADING", BAD},
             {SP_REDIS, "OOM", BAD},
             {SP_REDIS, "READONLY", BAD},
@@ -121,6 +125,10 @@ static void test_whose_fault_an_error_is(void **state)
             {SP_REDIS, "MASTERDOWN", BAD},
             {SP_REDIS, "CLUSTERDOWN", BAD},
             {SP_REDIS, "TRYAGAIN", BAD},
+            {SP_REDIS, "MISCONF", BAD},
+            {SP_REDIS, "NOREPLICAS", BAD},
+            {SP_REDIS, "MOVED", NEUTRAL},
+            {SP_REDIS, "ASK", NEUTRAL},
             {SP_REDIS, "BUSYGROUP", NEUTRAL},
             {SP_REDIS, "WRONGTYPE", NEUTRAL},
             {SP_REDIS, "ERR", NEUTRAL},
@@ -139,6 +147,27 @@ static void test_whose_fault_an_error_is(void **state)
 
         for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
                 if (sp_breaker_classify(cases[i].status, cases[i].code) != cases[i].outcome)
+                        fail_msg("%s %s", sp_status_name(cases[i].status), cases[i].code ? cases[i].code : "NULL");
+        }
+}
+
+static void test_what_a_fallback_answers(void **state)
+{
+        static const struct {
+                sp_status status;
+                const char *code;
+                bool answers;
+        } cases[] = {
+            {SP_OK, NULL, false},        {SP_UNAVAILABLE, NULL, true},  {SP_LOST, "", true},
+            {SP_TIMEOUT, NULL, true},    {SP_TIMEOUT, "acquire", true}, {SP_TIMEOUT, "57014", true},
+            {SP_OPEN, NULL, true},       {SP_FULL, NULL, true},         {SP_AUTH, "28P01", true},
+            {SP_SQL, "53300", true},     {SP_SQL, "23505", false},      {SP_SQL, "08P01", false},
+            {SP_REDIS, "LOADING", true}, {SP_REDIS, "MOVED", false},    {SP_CANCELLED, NULL, false},
+            {SP_CLOSED, NULL, false},    {SP_INVALID, NULL, false},     {SP_LIMIT, NULL, false},
+        };
+
+        for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+                if (sp_breaker_falls_back(cases[i].status, cases[i].code) != cases[i].answers)
                         fail_msg("%s %s", sp_status_name(cases[i].status), cases[i].code ? cases[i].code : "NULL");
         }
 }
@@ -541,6 +570,7 @@ int main(void)
             cmocka_unit_test(test_defaults_are_the_document_s),
             cmocka_unit_test(test_the_report_has_the_document_s_fields),
             cmocka_unit_test(test_whose_fault_an_error_is),
+            cmocka_unit_test(test_what_a_fallback_answers),
             cmocka_unit_test(test_a_permit_counts_once_among_many_in_flight_and_old_ones_still_count),
             cmocka_unit_test(test_a_permit_counts_once_however_many_were_given_since),
             cmocka_unit_test(test_lost_permits_are_given_up),
