@@ -2,10 +2,11 @@
 /*
  * Ownership. Handles that nothing else depends on are freed by the collector. A client, pool, cache, queue, session or
  * lease ends at a moment that the face chooses, because ending one may wait or must come in order; the collector
- * leaves them alone.
+ * leaves them alone. No handle that C needs, or that it made, is NULL in silence.
  */
 %define %collected(noun, end)
 struct sp_##noun {};
+%needed(sp_##noun)
 %extend sp_##noun {
         ~sp_##noun()
         {
@@ -18,6 +19,7 @@ struct sp_##noun {};
 
 %define %kept(noun)
 struct sp_##noun {};
+%needed(sp_##noun)
 %out_handle(sp_##noun, 0)
 %enddef
 
@@ -43,18 +45,34 @@ struct sp_##noun {};
 
 struct sp_metrics {};
 
-%newobject sp_config_new;
-%newobject sp_ctx_new;
-%newobject sp_params_new;
-%newobject sp_targets_new;
-%newobject sp_clock_new;
-%newobject sp_value_new;
+%define %made(noun)
+%newobject sp_##noun##_new;
+%typemap(ret) sp_##noun *sp_##noun##_new
+{
+        if (!$1)
+                SP_REFUSE(SP_NOMEM);
+}
+%enddef
+%made(config)
+%made(ctx)
+%made(params)
+%made(targets)
+%made(clock)
+%made(value)
 %newobject sp_profiler_slow;
+
+/* NULL is an answer here: no pool of that name. */
+%typemap(ret) sp_pool *sp_client_pool
+{
+        if (!$1 && sp_absence(arg1, SP_OK) != SP_OK)
+                SP_REFUSE(SP_FORKED);
+}
 
 /*
  * A breaker may be the client's (borrowed) or one's own; both are held by a reference of the wrapper's.
  */
 struct sp_breaker {};
+%needed(sp_breaker)
 %extend sp_breaker {
         ~sp_breaker()
         {
@@ -66,11 +84,19 @@ struct sp_breaker {};
 %newobject sp_client_breaker_ref;
 %typemap(ret) sp_breaker *sp_client_breaker
 {
+        if (!$1)
+                SP_REFUSE(sp_absence(arg1, SP_NOMEM));
         sp_breaker_ref($1);
+}
+%typemap(ret) sp_breaker *sp_client_breaker_ref
+{
+        if (!$1)
+                SP_REFUSE(sp_absence(arg1, SP_NOMEM));
 }
 
 /* Likewise a policy. A call ends at a moment that the face chooses; its context is borrowed. */
 struct sp_policy {};
+%needed(sp_policy)
 %extend sp_policy {
         ~sp_policy()
         {
@@ -81,8 +107,9 @@ struct sp_policy {};
 %newobject sp_client_policy;
 %typemap(ret) sp_policy *sp_client_policy
 {
-        if ($1)
-                sp_policy_ref($1);
+        if (!$1)
+                SP_REFUSE(sp_absence(arg1, SP_CLOSED));
+        sp_policy_ref($1);
 }
 %kept(call)
 %newobject sp_call_ctx;

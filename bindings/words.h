@@ -31,6 +31,12 @@ static const struct sp_word {
     {"breaker_new", "name", NULL, true},
     {"breaker_classify", "code", NULL, true},
     {"client_pool", "name", "pool", true},
+    {"watch_new", "client", NULL, true},
+    {"", "config", NULL, true},
+    {"", "clock", NULL, true},
+    {"", "ctx", NULL, true},
+    {"", "parent", NULL, true},
+    {"", "params", NULL, true},
 };
 
 static const struct sp_word *sp_word_find(const char *call, const char *argument)
@@ -55,6 +61,12 @@ static bool sp_optional(const char *call, const char *argument)
         const struct sp_word *found = sp_word_find(call, argument);
 
         return found != NULL && found->optional;
+}
+
+/* Why a client answered no handle: `otherwise`, unless this is a child of the process that made it. */
+static sp_status sp_absence(sp_client *client, sp_status otherwise)
+{
+        return sp_client_drain(client, 0) == SP_FORKED ? SP_FORKED : otherwise;
 }
 
 /* Why a key or a tag of `len` bytes was not added to a list that takes `room` of them. */

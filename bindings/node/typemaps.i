@@ -63,6 +63,24 @@ static Napi::Value sp_buffer(Napi::Env env, const void *data, size_t len)
 }
 %}
 
+%header %{
+/* From inside a wrapper. */
+#define SP_REFUSE(status)                                                                                              \
+        do {                                                                                                           \
+                sp_throw(env, status);                                                                                 \
+                SWIG_fail;                                                                                             \
+        } while (0)
+%}
+
+/* A handle that must be there. */
+%define %needed(noun)
+%typemap(check) noun *, const noun *
+{
+        if (!$1 && !sp_optional("$symname", "$1_name"))
+                SWIG_exception_fail(SWIG_TypeError, sp_misfit("$symname", "$1_name", "an object of the library").c_str());
+}
+%enddef
+
 %typemap(in, numinputs=0) sp_error **error
 {
         $1 = &sp_raised;

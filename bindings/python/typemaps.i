@@ -98,6 +98,26 @@ static PyObject *sp_bytes(const void *data, size_t len)
 }
 %}
 
+%header %{
+/* From inside a wrapper. */
+#define SP_REFUSE(status)                                                                                              \
+        do {                                                                                                           \
+                sp_throw(status, NULL);                                                                                \
+                SWIG_fail;                                                                                             \
+        } while (0)
+%}
+
+/* A handle that must be there. */
+%define %needed(noun)
+%typemap(check) noun *, const noun *
+{
+        if (!$1 && !sp_optional("$symname", "$1_name")) {
+                PyErr_Format(PyExc_TypeError, "%s must be an object of the library", sp_word("$symname", "$1_name"));
+                SWIG_fail;
+        }
+}
+%enddef
+
 %typemap(in, numinputs=0) sp_error **error
 {
         $1 = &sp_raised;
