@@ -187,7 +187,10 @@ class AsyncClient(Base):
     ) -> None:
         super().__init__(settings, env)
         self.types = types
-        self._queues: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, LoopQueue] = weakref.WeakKeyDictionary()
+        # A loop keeps its queue, by the reader: here both may go.
+        self._queues: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, weakref.ref[LoopQueue]] = (
+            weakref.WeakKeyDictionary()
+        )
         self.cache = AsyncCache(self)
 
     def _declare(self, text: str, patterns: Iterable[str], options: Mapping[str, Any]) -> Template:
@@ -198,9 +201,11 @@ class AsyncClient(Base):
 
     async def _submit(self, start: Start, ctx: Any) -> Any:
         loop = asyncio.get_running_loop()
-        queue = self._queues.get(loop)
+        known = self._queues.get(loop)
+        queue = known() if known is not None else None
         if queue is None:
-            queue = self._queues[loop] = LoopQueue(loop)
+            queue = LoopQueue(loop)
+            self._queues[loop] = weakref.ref(queue)
         return await queue.submit(start, ctx)
 
     async def query(
@@ -250,14 +255,16 @@ class AsyncClient(Base):
             return
         self._closed = True
         await asyncio.get_running_loop().run_in_executor(None, self._end, timeout_ms)
-        for queue in list(self._queues.values()):
-            queue.close()
+        for known in list(self._queues.values()):
+            if (queue := known()) is not None:
+                queue.close()
 
     def _abandon(self, at_exit: bool = False) -> None:
         super()._abandon(at_exit)
-        for loop, queue in list(self._queues.items()):
-            with contextlib.suppress(RuntimeError):  # the loop is closed
-                loop.call_soon_threadsafe(queue.close)
+        for loop, known in list(self._queues.items()):
+            if (queue := known()) is not None:
+                with contextlib.suppress(RuntimeError):  # the loop is closed
+                    loop.call_soon_threadsafe(queue.close)
 
     async def __aenter__(self) -> AsyncClient:
         return self

@@ -2,7 +2,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import unittest
+import weakref
 
 from .support import fresh, settings
 
@@ -197,4 +199,19 @@ class Loops(unittest.TestCase):
             return (await client.query("SELECT 1 AS one"))[0]["one"]
 
         self.assertEqual([asyncio.run(one()) for _ in range(3)], [1, 1, 1])
+        asyncio.run(client.close())
+
+
+class Loops(unittest.TestCase):
+    def test_a_loop_that_was_closed_is_not_kept_by_its_client(self) -> None:
+        client = sugarperf.AsyncClient(settings())
+        kept = []
+        for _ in range(3):
+            loop = asyncio.new_event_loop()
+            self.assertEqual(loop.run_until_complete(client.query("SELECT 1 AS one")), [{"one": 1}])
+            loop.close()
+            kept.append(weakref.ref(loop))
+        del loop
+        gc.collect()
+        self.assertEqual([ref() for ref in kept], [None, None, None])
         asyncio.run(client.close())
