@@ -154,6 +154,7 @@ export class Breaker {
     private constructor();
     /** Without a client; `settings` are configuration names, { 'breaker.failures': 3 }. */
     static create(settings?: Settings, options?: { name?: string; clock?: Clock }): Breaker;
+    /** `fallback` answers failures and refusals; the caller's own errors and cancellations (AbortError) pass. */
     run<T, F = T>(work: () => T | Promise<T>, fallback?: Fallback<F>): Promise<T | F>;
     /** A permit, recorded or released exactly once; 0: the breaker is open. */
     acquire(): number;
@@ -162,6 +163,7 @@ export class Breaker {
     release(permit: number): void;
     force(state: BreakerState): void;
     reset(): void;
+    /** From now on; ends with the signal or the client. Who waits for one does not keep the process. */
     changes(options?: { signal?: AbortSignal }): AsyncGenerator<BreakerChange, void, void>;
     readonly name: string;
     readonly state: BreakerState;
@@ -191,6 +193,7 @@ export interface PolicyOptions<F> {
 
 export class Policy {
     private constructor();
+    /** The last error; a refusal after an attempt has that attempt's error as its `cause`. */
     run<T, F = T>(work: (attempt: Attempt) => T | Promise<T>, options?: PolicyOptions<F>): Promise<T | F>;
     readonly name: string;
     stats(): Record<string, number>;

@@ -5,12 +5,14 @@ const native = require('./native.js');
 const { SugarperfError, OpenError } = require('./errors.js').classes;
 const { adopt, call, makeError } = require('./errors.js');
 const { configOf } = require('./config.js');
+const given = require('./given.js');
+const { Watch } = require('./watch.js');
 
 const STATUS = new Map();
 const STATES = ['CLOSED', 'OPEN', 'HALF_OPEN', 'FORCED_OPEN', 'DISABLED', 'METRICS_ONLY'];
-const OUTCOMES = {
-    success: native.SP_OUTCOME_SUCCESS, failure: native.SP_OUTCOME_FAILURE, ignored: native.SP_OUTCOME_IGNORED,
-};
+const OUTCOMES = new Map([
+    ['success', native.SP_OUTCOME_SUCCESS], ['failure', native.SP_OUTCOME_FAILURE], ['ignored', native.SP_OUTCOME_IGNORED],
+]);
 
 function statusOf(code) {
     if (!STATUS.has(code))
@@ -18,11 +20,21 @@ function statusOf(code) {
     return STATUS.get(code);
 }
 
+/* A cancellation of the caller's, as fetch() and Node tell it; one that a deadline made is a time-out. */
+function aborted(error) {
+    return error?.name === 'AbortError' && error.cause?.name !== 'TimeoutError';
+}
+
 /* An error that is not the library's is the dependency's failure. */
 function outcomeOf(error) {
-    return error instanceof SugarperfError
-        ? native.breaker_classify(statusOf(error.code), error.serverCode ?? '')
-        : native.SP_OUTCOME_FAILURE;
+    if (error instanceof SugarperfError)
+        return native.breaker_classify(statusOf(error.code), error.serverCode ?? '');
+    return aborted(error) ? native.SP_OUTCOME_IGNORED : native.SP_OUTCOME_FAILURE;
+}
+
+/* Whether a fallback stands in: for a refusal or a failure, not for the caller's own errors. */
+function answers(error) {
+    return error?.code === 'SP_OPEN' || error?.code === 'SP_FULL' || outcomeOf(error) === native.SP_OUTCOME_FAILURE;
 }
 
 /* Under load refusals are many, and where they come from is no riddle: without a stack they cost a tenth. */
@@ -42,6 +54,9 @@ function answer(fallback, error) {
     return typeof fallback === 'function' ? fallback(error()) : fallback;
 }
 
+/* What breakers without a client are watched with. */
+let alone;
+
 /* A monotonic clock that a test moves by hand. */
 class Clock {
     constructor() {
@@ -60,6 +75,8 @@ class Breaker {
     #client; /* lives as long */
 
     constructor(handle, watch = null, client = null) {
+        if (!(handle instanceof native.breaker))
+            throw new TypeError('a Breaker is made by client.breaker() or Breaker.create()');
         this.#handle = handle;
         this.#watch = watch;
         this.#client = client;
@@ -71,6 +88,10 @@ class Breaker {
      * selects breaker.<name>.…; `clock`, a Clock, takes the place of the system's.
      */
     static create(settings = {}, { name = null, clock = null } = {}) {
+        if (name !== null)
+            given.name(name);
+        if (clock !== null && !(clock instanceof Clock))
+            throw new TypeError('clock must be a Clock');
         const breaker = new Breaker(call('breaker_new', configOf(settings), name, clock?.handle ?? null));
 
         breaker.clock = clock; /* lives as long */
@@ -79,9 +100,11 @@ class Breaker {
 
     /*
      * Calls `work` while the breaker lets calls through, else throws OpenError. `fallback`, a value or a function of the
-     * error, answers instead of every failure; errors that are the caller's own (a unique violation, a cancellation) pass.
+     * error, answers instead of every failure and refusal; errors that are the caller's own (a unique violation, a
+     * cancellation) pass.
      */
     async run(work, fallback) {
+        given.function('work', work);
         const permit = this.acquire();
 
         if (permit === 0) {
@@ -105,10 +128,8 @@ class Breaker {
     }
 
     #failed(error, permit, start, fallback) {
-        const outcome = outcomeOf(error);
-
-        native.breaker_record(this.#handle, permit, outcome, (performance.now() - start) * 1e6);
-        if (fallback !== undefined && outcome === native.SP_OUTCOME_FAILURE)
+        native.breaker_record(this.#handle, permit, outcomeOf(error), (performance.now() - start) * 1e6);
+        if (fallback !== undefined && answers(error))
             return answer(fallback, () => error);
         throw error;
     }
@@ -124,9 +145,9 @@ class Breaker {
 
     /* `outcome`: 'success', 'failure' or 'ignored'; `elapsed` in milliseconds. */
     record(permit, outcome, elapsed = 0) {
-        if (OUTCOMES[outcome] === undefined)
-            throw makeError('SP_INVALID', `record(): unknown outcome ${outcome}`);
-        native.breaker_record(this.#handle, permit, OUTCOMES[outcome], elapsed * 1e6);
+        if (!OUTCOMES.has(outcome))
+            throw makeError('SP_INVALID', `record(): unknown outcome ${String(outcome)}`);
+        native.breaker_record(this.#handle, permit, OUTCOMES.get(outcome), given.milliseconds('elapsed', elapsed) * 1e6);
     }
 
     /* For calls that were cancelled or never made. */
@@ -160,7 +181,7 @@ class Breaker {
     /* Puts it into a state by hand. */
     force(state) {
         if (!STATES.includes(state))
-            throw makeError('SP_INVALID', `force(): unknown state ${state}`);
+            throw makeError('SP_INVALID', `force(): unknown state ${String(state)}`);
         call('breaker_force', this.#handle, STATES.indexOf(state));
     }
 
@@ -171,18 +192,20 @@ class Breaker {
 
     /*
      * The changes of state from now on, as they come: { change, state, previous, missed }. Ends with the signal or the
-     * client. For breakers of a client.
+     * client. Who waits for one does not keep the process.
      */
-    async *changes({ signal } = {}) {
-        if (this.#watch === null)
-            throw makeError('SP_INVALID', 'changes(): the breaker belongs to no client');
-        let seen = native.breaker_changes(this.#handle);
+    changes({ signal } = {}) {
+        return this.#changes(native.breaker_changes(this.#handle), signal);
+    }
+
+    async *#changes(seen, signal) {
+        const watch = this.#watch ?? (alone ??= new Watch(null));
 
         for (;;) {
             let change;
 
             try {
-                change = await this.#watch.listen('breaker_watch', (ctx) => [this.#handle, ctx, seen], signal);
+                change = await watch.listen('breaker_watch', (ctx) => [this.#handle, ctx, seen], signal);
             } catch (error) {
                 if (error.code === 'SP_CANCELLED' || error.code === 'SP_CLOSED')
                     return;
@@ -203,4 +226,4 @@ class Breaker {
     }
 }
 
-module.exports = { Breaker, Clock, outcomeOf, answer };
+module.exports = { Breaker, Clock, aborted, answer, answers, outcomeOf };

@@ -11,6 +11,7 @@ const { Session } = require('./session.js');
 const { Watch } = require('./watch.js');
 const { call, makeError } = require('./errors.js');
 const { configOf } = require('./config.js');
+const given = require('./given.js');
 const { statementOf } = require('./statement.js');
 
 /* A client that nobody closed and nobody can reach any more. */
@@ -54,7 +55,7 @@ class Client {
         let pool = this.#pools.get(name);
 
         if (pool === undefined) {
-            pool = native.client_pool(this.#handle, name === 'default' ? null : name);
+            pool = call('client_pool', this.#handle, name === 'default' ? null : name);
             if (pool === null)
                 throw makeError('SP_NOT_FOUND', name === 'default' ? 'no database is configured: set pool.url (DATABASE_URL)'
                     : `no pool "${name}" is configured: set pool.${name}.url`);
@@ -98,13 +99,13 @@ class Client {
 
     breaker(name) {
         this.check();
-        return new Breaker(native.client_breaker_ref(this.#handle, name), this.#watch, this);
+        return new Breaker(call('client_breaker_ref', this.#handle, given.name(name)), this.#watch, this);
     }
 
     /* Deadline, retries, breaker, rate and concurrency as policy.<name>.… says. */
     policy(name) {
         this.check();
-        return new Policy(this, this.#watch, native.client_policy(this.#handle, name));
+        return new Policy(this, this.#watch, call('client_policy', this.#handle, given.name(name)));
     }
 
     /* `format`: 'prometheus' or 'openmetrics'. */

@@ -7,7 +7,7 @@ const { call } = require('./errors.js');
 function configOf(settings, env = false) {
     const config = native.config_new();
 
-    for (const [name, value] of Object.entries(settings)) {
+    for (const [name, value] of Object.entries(settings ?? {})) {
         if (value !== undefined && value !== null)
             call('config_set', config, name, String(value));
     }

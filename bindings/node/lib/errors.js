@@ -81,4 +81,11 @@ function call(name, ...args) {
     }
 }
 
-module.exports = { classes, makeError, errorOfStatus, adopt, call };
+/* `error`, which came after `cause`, unless it tells a cause of its own. */
+function because(error, cause) {
+    if (cause !== undefined && error.cause === undefined)
+        error.cause = cause;
+    return error;
+}
+
+module.exports = { classes, because, makeError, errorOfStatus, adopt, call };

@@ -3,9 +3,10 @@
 /* Deadline, retries, breaker, rate and concurrency around any asynchronous call, as policy.<name>.… says. */
 const native = require('./native.js');
 const { SugarperfError } = require('./errors.js').classes;
-const { call } = require('./errors.js');
+const { because, call } = require('./errors.js');
+const given = require('./given.js');
 const { Limit } = require('./limit.js');
-const { answer, outcomeOf } = require('./breaker.js');
+const { aborted, answer, answers, outcomeOf } = require('./breaker.js');
 
 class Attempt extends Limit {
     constructor(number, remaining, outer) {
@@ -22,6 +23,8 @@ class Policy {
     #handle;
 
     constructor(client, watch, handle) {
+        if (!(handle instanceof native.policy))
+            throw new TypeError('a Policy is made by client.policy()');
         this.#client = client;
         this.#watch = watch;
         this.#handle = handle;
@@ -30,9 +33,17 @@ class Policy {
     /*
      * `work({ signal, number, remaining })` until it succeeds or the policy gives up; the last error is thrown. Options:
      * fallback (a value or a function of the error, instead of every failure and refusal), signal, retry (whether an
-     * error may be retried; else those that say so, and all that are not the library's).
+     * error may be retried; else those that say so, and all that are not the library's). A refusal after an attempt has
+     * that attempt's error as its cause.
      */
-    async run(work, { fallback, signal, retry = retryable } = {}) {
+    async run(work, options = {}) {
+        if (typeof options !== 'object')
+            throw new TypeError('options must be an object');
+        const { fallback, signal, retry = retryable } = options ?? {};
+
+        given.function('work', work);
+        given.function('retry', retry);
+        given.signal(signal);
         this.#client.check();
         const ctx = native.ctx_new(this.#watch.root);
         const made = call('call_new', this.#handle, ctx);
@@ -53,10 +64,17 @@ class Policy {
         }
     }
 
-    async #attempts(made, work, signal, retry) {
-        for (;;) {
-            this.#client.check();
+    async #enter(made, signal, failed) {
+        try {
             await this.#watch.submit('call_enter_async', () => [made]);
+        } catch (refused) {
+            throw because(this.#watch.explain(refused, signal), failed);
+        }
+    }
+
+    async #attempts(made, work, signal, retry) {
+        for (let failed; ;) {
+            await this.#enter(made, signal, failed);
             const attempt = new Attempt(native.call_attempts(made), native.ctx_remaining(native.call_ctx(made)), signal);
 
             try {
@@ -64,8 +82,9 @@ class Policy {
                 native.call_leave(made, native.SP_OUTCOME_SUCCESS, false);
                 return value;
             } catch (error) {
-                if (!native.call_leave(made, outcomeOf(error), !signal?.aborted && Boolean(retry(error))))
+                if (!leave(made, error, () => !signal?.aborted && Boolean(retry(error))))
                     throw error;
+                failed = error;
             }
         }
     }
@@ -80,12 +99,19 @@ class Policy {
 }
 
 function retryable(error) {
-    return error instanceof SugarperfError ? error.retryable || error.code === 'SP_TIMEOUT' : true;
+    return error instanceof SugarperfError ? error.retryable || error.code === 'SP_TIMEOUT' : !aborted(error);
 }
 
-/* A refusal, or a failure; not the caller's own errors. */
-function answers(error) {
-    return error.code === 'SP_OPEN' || error.code === 'SP_FULL' || outcomeOf(error) === native.SP_OUTCOME_FAILURE;
+/* The attempt is over, also where asking whether there may be another one throws. true: there is another one. */
+function leave(made, error, asked) {
+    let again = false;
+
+    try {
+        again = asked();
+    } finally {
+        again = native.call_leave(made, outcomeOf(error), again);
+    }
+    return again;
 }
 
 module.exports = { Policy };

@@ -2,7 +2,7 @@
 'use strict';
 /*
  * Promises over the completion queue: an operation is submitted with a tag; the addon calls drain() while the queue is
- * readable; a batch settles what its tags name. The event loop is held only while something is pending.
+ * readable; a batch settles what its tags name. The event loop is held only while something is pending that ends of itself.
  */
 const native = require('./native.js');
 const codec = require('./codec.js');
@@ -22,6 +22,7 @@ function errorAt(bytes, status, offset, length, retryable) {
 }
 
 class Watch {
+    /* `client` null: of what belongs to none. */
     constructor(client, types) {
         this.client = client;
         this.types = types;
@@ -29,6 +30,7 @@ class Watch {
         this.listening = native.ctx_new(this.root); /* of what waits for events, without end */
         this.queue = native.queue_new(0);
         this.pending = new Map();
+        this.holding = 0; /* of the pending ones */
         this.lost = false;
         this.tag = 0;
         this.cells = new Float64Array(1 + BATCH * CELLS);
@@ -48,11 +50,12 @@ class Watch {
         return ctx;
     }
 
-    /* Calls `name` of the addon with args, queue and tag. `options`: signal, timeout or ctx, types. */
+    /* Calls `name` of the addon with args, queue and tag. `options`: signal, timeout or ctx, types, idle (holds nothing). */
     submit(name, args, options) {
         return new Promise((resolve, reject) => {
             const operation = {
                 resolve, reject, types: options?.types ?? this.types, ctx: options?.ctx ?? this.root, forget: null,
+                idle: options?.idle === true,
             };
             const tag = ++this.tag;
 
@@ -67,7 +70,7 @@ class Watch {
             }
             operation.signal = options?.signal;
             this.pending.set(tag, operation);
-            if (this.pending.size === 1)
+            if (!operation.idle && ++this.holding === 1)
                 native.watch_hold(this.native, true);
         });
     }
@@ -81,7 +84,7 @@ class Watch {
             cancel();
         signal?.addEventListener('abort', cancel, { once: true });
         try {
-            return await this.submit(name, () => args(ctx));
+            return await this.submit(name, () => args(ctx), { idle: true });
         } finally {
             signal?.removeEventListener('abort', cancel);
         }
@@ -117,10 +120,9 @@ class Watch {
             if (count < BATCH)
                 break;
         }
-        if (this.pending.size > 0)
-            return;
-        native.watch_hold(this.native, false);
-        if (this.lost)
+        if (this.holding === 0)
+            native.watch_hold(this.native, false);
+        if (this.lost && this.pending.size === 0)
             this.abandon();
     }
 
@@ -130,6 +132,8 @@ class Watch {
         const operation = this.pending.get(tag);
 
         this.pending.delete(tag);
+        if (!operation.idle)
+            this.holding--;
         operation.forget?.();
         try {
             this.finish(operation, index, base, bytes);

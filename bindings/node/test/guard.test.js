@@ -115,8 +115,16 @@ test('force, reset and stats', () => {
     assert.equal(stats.failureRate, null);
 });
 
+/* Waiting for a change keeps no process. */
+function hold(t) {
+    const timer = setInterval(() => {}, 1000);
+
+    t.after(() => clearInterval(timer));
+}
+
 test('changes of state come as they happen, and end with the client', async (t) => {
     const client = open(t);
+    hold(t);
     const breaker = client.breaker('watched');
     const changes = breaker.changes();
     const first = changes.next();
@@ -133,7 +141,22 @@ test('changes of state come as they happen, and end with the client', async (t) 
     const last = changes.next();
     await client.close();
     assert.equal((await last).done, true);
-    await assert.rejects(Breaker.create().changes().next(), { name: 'InvalidError' });
+});
+
+test('changes count from the moment that they are asked for, also without a client', async (t) => {
+    const breaker = Breaker.create();
+    const changes = breaker.changes();
+    const abort = new AbortController();
+
+    hold(t);
+    breaker.force('OPEN');
+    assert.equal((await changes.next()).value.state, 'OPEN');
+    const next = changes.next();
+    breaker.force('CLOSED');
+    assert.equal((await next).value.previous, 'OPEN');
+    const last = breaker.changes({ signal: abort.signal }).next();
+    abort.abort();
+    assert.equal((await last).done, true);
 });
 
 test('a policy retries, within its budget', async (t) => {

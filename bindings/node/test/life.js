@@ -19,6 +19,11 @@ const scenes = {
     async idle() {
         console.log((await client.query('SELECT 1 AS one'))[0].one);
     },
+    /* Nor does who waits for a change. */
+    async watch() {
+        client.breaker('watched').changes().next().then(() => console.log('changed'));
+        console.log('waiting');
+    },
     /* process.exit() while queries and a loader are under way. */
     async exit() {
         client.query('SELECT pg_sleep(30)').catch(() => {});
@@ -90,8 +95,10 @@ const scenes = {
         }
         const changes = breaker.changes();
         const change = changes.next();
+        const hold = setInterval(() => {}, 1000);
         breaker.force('OPEN');
         console.log((await change).value.state);
+        clearInterval(hold);
     },
     /* Closing while much is under way settles every promise. */
     async close() {

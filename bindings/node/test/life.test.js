@@ -13,6 +13,7 @@ async function scene(name, stdout, code = 0) {
 }
 
 test('the process exits by itself with a client open', () => scene('idle', '1'));
+test('waiting for a change of a breaker does not hold the process', () => scene('watch', 'waiting'));
 test('process.exit() works in the middle of everything', () => scene('exit', '', 7));
 test('worker threads have clients of their own', () =>
     scene('workers', JSON.stringify(Array(4).fill([0, 496]))));

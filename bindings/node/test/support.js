@@ -3,6 +3,7 @@
 /* The servers are private ones, started by whoever runs the suite: DATABASE_URL and REDIS_URL name them. */
 const { randomUUID } = require('node:crypto');
 const { execFile } = require('node:child_process');
+const { EventEmitter } = require('node:events');
 const path = require('node:path');
 
 function url(name) {
@@ -45,4 +46,19 @@ async function until(done) {
         await new Promise((resolve) => setImmediate(resolve));
 }
 
-module.exports = { settings, open, fresh, script, until, url };
+/* Sees every look at a function of the addon, if called before the package is required: on(name, seen). */
+function spy() {
+    const file = require.resolve('../lib/native.js');
+    const native = require(file);
+    const seen = new EventEmitter();
+
+    require.cache[file].exports = new Proxy(native, {
+        get(addon, name) {
+            seen.emit(name);
+            return addon[name];
+        },
+    });
+    return seen;
+}
+
+module.exports = { settings, open, fresh, script, spy, until, url };
