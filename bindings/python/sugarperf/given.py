@@ -36,3 +36,16 @@ def function(name: str, given: Any) -> Callable[..., Any]:
     if not callable(given):
         raise TypeError(f"{name} must be a function, not {type(given).__name__}")
     return given
+
+
+def name(given: Any) -> Any:
+    """The native module sees that it is text."""
+    if given == "":
+        raise ValueError("name must not be empty")
+    return given
+
+
+def face(client: Any, way: str, says: str) -> None:
+    """What only one of the two faces of a client has."""
+    if not hasattr(client, way):
+        raise TypeError(says)

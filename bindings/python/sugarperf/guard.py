@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from . import codec, errors, given, native, waits
+from . import codec, errors, given, native, queues, waits
 from .tables import config_of, json_of
 
 T = TypeVar("T")
@@ -21,16 +23,43 @@ _OUTCOMES = {
 }
 
 
+# No fallback: None is a value like others.
+_NOTHING: Any = object()
+
+
+def _cancelled(error: BaseException) -> bool:
+    """By the caller: asyncio's is no Exception, nor are Ctrl-C and the interpreter's end."""
+    return not isinstance(error, Exception) or isinstance(error, CancelledError)
+
+
 def _outcome(error: BaseException) -> int:
-    """An exception that is not the library's is the dependency's failure; one that is no Exception is a cancellation."""
+    """An exception that is not the library's is the dependency's failure."""
     if isinstance(error, errors.Error):
         return native.breaker_classify(getattr(native, error.code, native.SP_INTERNAL), error.server_code)
-    return native.SP_OUTCOME_FAILURE if isinstance(error, Exception) else native.SP_OUTCOME_IGNORED
+    return native.SP_OUTCOME_IGNORED if _cancelled(error) else native.SP_OUTCOME_FAILURE
 
 
 def _answers(error: Exception) -> bool:
     """Whether a fallback stands in: for a refusal or a failure, not for the caller's own errors."""
     return getattr(error, "code", "") in ("SP_OPEN", "SP_FULL") or _outcome(error) == native.SP_OUTCOME_FAILURE
+
+
+def _answer(fallback: Any, error: Exception) -> Any:
+    """`fallback` is a function of the error, or a value."""
+    return fallback(error) if callable(fallback) else fallback
+
+
+@contextmanager
+def _after(failed: list[Exception]) -> Iterator[None]:
+    """A refusal tells which attempt's error it came after."""
+    try:
+        yield
+    except errors.Error as refused:
+        if failed:
+            refused.__cause__ = failed[0]
+        raise
+    finally:
+        failed.clear()
 
 
 class Clock:
@@ -58,6 +87,8 @@ class Breaker:
         """`settings` are the library's configuration names; `name` selects breaker.<name>.…"""
         if clock is not None and not isinstance(clock, Clock):
             raise TypeError(f"clock must be a Clock, not {type(clock).__name__}")
+        if name is not None:
+            given.name(name)
         ticking = clock._native if clock is not None else None
         return cls(native.breaker_new(config_of(settings or {}), name, ticking), clock=clock)
 
@@ -65,7 +96,7 @@ class Breaker:
     def _permit(self) -> Iterator[None]:
         permit = native.breaker_acquire(self._native)
         if permit == 0:
-            raise errors.make(native.SP_OPEN, f'circuit breaker "{self.name}" is open')
+            raise errors.make(native.SP_OPEN, f'circuit breaker "{self.name}" is open', retryable=True)
         start = time.monotonic_ns()
         try:
             yield
@@ -74,25 +105,35 @@ class Breaker:
             raise
         native.breaker_record(self._native, permit, native.SP_OUTCOME_SUCCESS, time.monotonic_ns() - start)
 
-    def run(self, work: Callable[[], T], fallback: Callable[[Exception], F] | None = None) -> T | F:
+    def run(self, work: Callable[[], T], fallback: Callable[[Exception], F] | F = _NOTHING) -> T | F:
+        """`work()` while the breaker lets calls through, else OpenError.
+
+        `fallback`, a value or a function of the error, answers instead of every failure and refusal; errors that are the
+        caller's own (a unique violation, a cancellation) pass.
+        """
+        given.function("work", work)
         try:
             with self._permit():
-                return work()
+                value = work()
         except Exception as error:
-            if fallback is None or not _answers(error):
+            if fallback is _NOTHING or not _answers(error):
                 raise
-            return fallback(error)
+            value = _answer(fallback, error)
+        return waits.plain(value)
 
     async def run_async(
-        self, work: Callable[[], Awaitable[T] | T], fallback: Callable[[Exception], Awaitable[F] | F] | None = None
+        self,
+        work: Callable[[], Awaitable[T] | T],
+        fallback: Callable[[Exception], Awaitable[F] | F] | F = _NOTHING,
     ) -> T | F:
+        given.function("work", work)
         try:
             with self._permit():
                 return await waits.settled(work())
         except Exception as error:
-            if fallback is None or not _answers(error):
+            if fallback is _NOTHING or not _answers(error):
                 raise
-            return await waits.settled(fallback(error))
+            return await waits.settled(_answer(fallback, error))
 
     def acquire(self) -> int:
         """A permit to make one call, which is recorded or released exactly once; 0: the breaker is open."""
@@ -119,21 +160,22 @@ class Breaker:
         """CLOSED (or the state of breaker.mode), with nothing held against it."""
         native.breaker_reset(self._native)
 
-    def _next(self, seen: int) -> tuple[Any, Callable[[Any, int], None]]:
-        if self._client is None:
-            raise errors.make(native.SP_INVALID, "the breaker belongs to no client")
-        self._client._check()
-        ctx = native.ctx_new(self._client._listening)
-        return ctx, lambda queue, tag: native.breaker_watch(self._native, ctx, seen, queue, tag)
+    def _next(self, seen: int) -> tuple[queues.Start, Any]:
+        if self._client is not None:
+            self._client._check()
+        ctx = native.ctx_new(self._client._listening if self._client is not None else None)
+        return lambda queue, tag: native.breaker_watch(self._native, ctx, seen, queue, tag), ctx
 
     def next_change(self, seen: int) -> dict[str, Any]:
         """Waits until the state has changed more than `seen` times: {"change", "state", "previous", "missed"}."""
-        ctx, start = self._next(seen)
-        return codec.decode(*self._client._call(start, ctx))
+        return codec.decode(*queues.ThreadQueue().call(*self._next(seen)))
 
     async def next_change_async(self, seen: int) -> dict[str, Any]:
-        ctx, start = self._next(seen)
-        return codec.decode(*await self._client._submit(start, ctx))
+        queue = queues.LoopQueue(asyncio.get_running_loop())
+        try:
+            return codec.decode(*await queue.submit(*self._next(seen)))
+        finally:
+            queue.close()
 
     @property
     def changes(self) -> int:
@@ -186,7 +228,17 @@ class Attempt:
 def _retryable(error: Exception) -> bool:
     if isinstance(error, errors.Error):
         return error.retryable or error.code == "SP_TIMEOUT"
-    return True
+    return not _cancelled(error)
+
+
+def _leave(call: Any, error: Exception, retry: Callable[[Exception], bool]) -> bool:
+    """The attempt is over, also where asking whether there may be another one raises. True: there is another one."""
+    again = False
+    try:
+        again = bool(retry(error))
+    finally:
+        again = native.call_leave(call, _outcome(error), again)
+    return again
 
 
 class Policy:
@@ -213,28 +265,39 @@ class Policy:
     def run(
         self,
         work: Callable[[Attempt], T],
-        fallback: Callable[[Exception], F] | None = None,
+        fallback: Callable[[Exception], F] | F = _NOTHING,
         *,
         retry: Callable[[Exception], bool] = _retryable,
     ) -> T | F:
-        """`work(attempt)` until it succeeds or the policy gives up; then the last error, or `fallback(error)`."""
+        """`work(attempt)` until it succeeds or the policy gives up; then the last error.
+
+        `fallback`, a value or a function of the error, answers instead of every failure and refusal. `retry`: whether an
+        error may be retried; else those that say so, and all that are not the library's. A refusal after an attempt has
+        that attempt's error as its __cause__.
+        """
+        given.function("work", work)
+        given.function("retry", retry)
+        given.face(self._client, "_call", "run() waits: with an AsyncClient await run_async()")
         try:
             with self._made() as (call, ctx):
-                return self._attempts(call, ctx, work, retry)
+                value = self._attempts(call, ctx, work, retry)
         except Exception as error:
-            if fallback is None or not _answers(error):
+            if fallback is _NOTHING or not _answers(error):
                 raise
-            return fallback(error)
+            value = _answer(fallback, error)
+        return waits.plain(value)
 
     def _attempts(self, call: Any, ctx: Any, work: Callable[[Attempt], T], retry: Callable[[Exception], bool]) -> T:
+        failed: list[Exception] = []
         while True:
-            self._client._check()
-            self._client._call(lambda queue, tag: native.call_enter_async(call, queue, tag), ctx)
+            with _after(failed):
+                self._client._call(lambda queue, tag: native.call_enter_async(call, queue, tag), ctx)
             try:
                 value = work(self._attempt(call))
             except Exception as error:
-                if not native.call_leave(call, _outcome(error), bool(retry(error))):
+                if not _leave(call, error, retry):
                     raise
+                failed.append(error)
             else:
                 native.call_leave(call, native.SP_OUTCOME_SUCCESS, False)
                 return value
@@ -242,31 +305,36 @@ class Policy:
     async def run_async(
         self,
         work: Callable[[Attempt], Awaitable[T] | T],
-        fallback: Callable[[Exception], Awaitable[F] | F] | None = None,
+        fallback: Callable[[Exception], Awaitable[F] | F] | F = _NOTHING,
         *,
         retry: Callable[[Exception], bool] = _retryable,
     ) -> T | F:
         """As run(); an attempt is cancelled at its deadline."""
+        given.function("work", work)
+        given.function("retry", retry)
+        given.face(self._client, "_submit", "run_async() belongs to an AsyncClient: with a Client use run()")
         try:
             with self._made() as (call, ctx):
                 return await self._attempts_async(call, ctx, work, retry)
         except Exception as error:
-            if fallback is None or not _answers(error):
+            if fallback is _NOTHING or not _answers(error):
                 raise
-            return await waits.settled(fallback(error))
+            return await waits.settled(_answer(fallback, error))
 
     async def _attempts_async(
         self, call: Any, ctx: Any, work: Callable[[Attempt], Awaitable[T] | T], retry: Callable[[Exception], bool]
     ) -> T:
+        failed: list[Exception] = []
         while True:
-            self._client._check()
-            await self._client._submit(lambda queue, tag: native.call_enter_async(call, queue, tag), ctx)
+            with _after(failed):
+                await self._client._submit(lambda queue, tag: native.call_enter_async(call, queue, tag), ctx)
             try:
                 attempt = self._attempt(call)
                 value = await waits.within(attempt._remaining_ms, lambda: work(attempt))
             except Exception as error:
-                if not native.call_leave(call, _outcome(error), bool(retry(error))):
+                if not _leave(call, error, retry):
                     raise
+                failed.append(error)
             else:
                 native.call_leave(call, native.SP_OUTCOME_SUCCESS, False)
                 return value

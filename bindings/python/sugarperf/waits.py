@@ -15,13 +15,27 @@ async def settled(value: Any) -> Any:
     return await value if inspect.isawaitable(value) else value
 
 
+def plain(value: Any) -> Any:
+    """A blocking call has nobody who would await what it answers."""
+    if inspect.isawaitable(value):
+        if inspect.iscoroutine(value):
+            value.close()
+        raise TypeError("run() takes plain functions: await run_async() with coroutine functions")
+    return value
+
+
 async def within(remaining_ms: int, work: Callable[[], Any]) -> Any:
     """`work()`, cancelled when its time is over; a negative time has no end."""
     limit = asyncio.timeout(remaining_ms / 1000 if remaining_ms >= 0 else None)
+    own = None
     try:
         async with limit:
-            return await settled(work())
-    except TimeoutError:
-        if not limit.expired():
+            try:
+                return await settled(work())
+            except TimeoutError as error:
+                own = error
+                raise
+    except TimeoutError as error:
+        if error is own:
             raise
-        raise errors.make(native.SP_TIMEOUT, "the deadline passed") from None
+        raise errors.make(native.SP_TIMEOUT, "the deadline passed") from error
