@@ -32,6 +32,7 @@ static const struct sp_word {
     {"breaker_classify", "code", NULL, true},
     {"client_pool", "name", "pool", true},
     {"watch_new", "client", NULL, true},
+    {"policy_new", "breaker", NULL, true},
     {"", "config", NULL, true},
     {"", "clock", NULL, true},
     {"", "ctx", NULL, true},
