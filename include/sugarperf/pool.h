@@ -15,6 +15,11 @@
  * nobody else's. A statement that depends on session state (BEGIN, SET, LISTEN, …) is refused there with SP_SESSION: it
  * needs a session (session.h). A statement takes effect at most once; reads may run again when a connection dies.
  *
+ * What looks like a read runs where the server refuses writes (default_transaction_read_only). If it writes all the same, as
+ * SELECT f_that_writes() does, it is run again where it may, once, and is known to write from then on: SP_STMT_WRITE spares
+ * that, and is needed for a function that catches the refusal itself. In transaction mode of a proxy (pool.statements 0)
+ * the server is not asked to refuse anything.
+ *
  * Threads: sp_pool and sp_stmt are safe from any thread. An sp_result belongs to one thread at a time.
  */
 #ifndef SUGARPERF_POOL_H

@@ -7,13 +7,19 @@
 
 #include <string.h>
 
-enum { TRIES = 3 };
+/* How long who failed in a group keeps away from others, and who was in a slow one: until its own cost is known. */
+enum { TRIES = 3, APART_FAILED = 64, APART_SLOW = 4 };
 
 /* What the server forgot or knows in another form is prepared anew, once it is certain that nothing ran. */
 static bool heal(struct sp__query *query, struct sp__conn *conn)
 {
         const char *code = sp__fault_code(query->unit.error);
 
+        /* It writes, where the server was told to refuse that. It is not asked to do so again. */
+        if (query->unit.reads && strcmp(code, "25006") == 0) {
+                sp__stmt_writes(query->stmt);
+                return true;
+        }
         /* Others may just have been opened to the same server. */
         if (strcmp(code, "25006") == 0)
                 return sp__pool_demoted(conn, query->in_session) && query->tries < TRIES + sp__pool_max(query->pool);
@@ -136,7 +142,8 @@ static bool again(const struct sp__query *query)
         bool unsent = query->unit.unsent;
         int64_t limit = unsent ? TRIES + sp__pool_max(query->pool) : TRIES;
 
-        return !query->in_session && query->tries < limit && (unsent || sp__stmt_repeatable(query->stmt));
+        return !query->in_session && query->tries < limit &&
+               (unsent || query->unit.reads || sp__stmt_repeatable(query->stmt));
 }
 
 /* Makes ready for another try; not when it was ended meanwhile, or memory is short. */
@@ -159,16 +166,36 @@ static void unit_clear(struct sp__unit *unit)
         unit->result = unit->error = NULL;
 }
 
+static void learn(const struct sp__query *query)
+{
+        const struct sp__unit *unit = &query->unit;
+        int64_t took = unit->done_ns - unit->began_ns;
+
+        if (unit->error && unit->members > 1)
+                sp__stmt_part(query->stmt, APART_FAILED);
+        else if (unit->error || unit->undone)
+                return;
+        else if (unit->members == 1 || took < SP__STMT_FAST_NS)
+                sp__stmt_learn(query->stmt, took / unit->members);
+        else
+                sp__stmt_part(query->stmt, APART_SLOW);
+}
+
 /* true: it is to be started again; the connection's reference is kept for that. */
 static bool ended_one(struct sp__conn *conn, struct sp__query *query, struct sp__batch *done)
 {
         struct sp__unit *unit = &query->unit;
-        bool answered = unit->done_ns != 0;
+        bool answered = unit->done_ns != 0 && !unit->undone;
 
-        if (answered && !unit->error)
-                sp__stmt_learn(query->stmt, unit->done_ns - unit->began_ns);
-        if ((answered ? unit->error && heal(query, conn) : again(query)) && prepare_retry(query)) {
+        if (unit->done_ns)
+                learn(query);
+        if (unit->undone) {
+                query->apart = unit->unsent = true;
+                if (prepare_retry(query))
+                        return true;
+        } else if ((answered ? unit->error && heal(query, conn) : again(query)) && prepare_retry(query)) {
                 query->tries++;
+                query->apart = true;
                 atomic_fetch_add(&query->pool->counts.retries, 1);
                 return true;
         }

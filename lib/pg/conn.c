@@ -99,6 +99,8 @@ bool sp__conn_init(struct sp__conn *conn, const struct sp__conn_owner *owner, st
         conn->open_task.run = open_now;
         conn->connect_timer.fire = connect_late;
         sp__list_init(&conn->flights);
+        conn->at = &conn->flights;
+        conn->plain = statements == 0;
         sp__list_init(&conn->ended);
         sp__list_init(&conn->idle);
         if (!sp__prepared_init(&conn->prepared, statements)) {
@@ -147,7 +149,7 @@ void sp__conn_send(struct sp__conn *conn, struct sp__unit *unit, const sp_params
         sp__batch_init(&done);
         unit->sent_ns = sp__now();
         unit->first_ns = unit->done_ns = 0;
-        unit->preparing = unit->prepared = unit->unsent = false;
+        unit->preparing = unit->prepared = unit->unsent = unit->closes = unit->undone = false;
         sp__lock(&port->lock);
         /* Cancelled on its way here: then the server was not told, as there was nothing to cancel. */
         if (!conn->ready || conn->lost || port->fd < 0 || (unit->op && !sp__op_pending(unit->op))) {
@@ -157,14 +159,9 @@ void sp__conn_send(struct sp__conn *conn, struct sp__unit *unit, const sp_params
                 conn_after(port);
                 return;
         }
-        if (!stands(conn, unit->sent_ns)) {
-                unit->unsent = true;
-                conn->lost = true;
-        }
+        conn->lost = !stands(conn, unit->sent_ns);
         sp__port_enter(port, caller, sp__list_empty(&conn->flights));
-        if (!conn->lost)
-                sp__conn_put(conn, unit, params);
-        sp__list_push(&conn->flights, &unit->link);
+        sp__conn_put(conn, unit, params);
         if (conn->lost)
                 /* Only the driver may close it: this wakes whoever that is. */
                 shutdown(port->fd, SHUT_RDWR);

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * A connection: a libpq connection in pipeline mode behind a port. Each unit (a statement and its Sync) is answered on its
- * own, so that one's error touches nobody else's.
+ * A connection: a libpq connection in pipeline mode behind a port. A unit is a statement with a Sync of its own, so that one's
+ * error touches nobody else's. Reads that are known to be short may share a Sync instead, as a group: the server refuses
+ * writes there (default_transaction_read_only, set and reset in the flight of the statement that needs it), nobody is told
+ * before the Sync has come, and where one fails all the others are as if they had never run. Two groups are in flight; what
+ * comes meanwhile makes up the next one.
  *
  *     EMPTY -> OPENING -> READY -> LOST -> EMPTY
  *
@@ -31,13 +34,20 @@ struct sp__lead {
         } items[SP__LEAD_MAX];
 };
 
-/** What is sent between two Syncs, and how it ended. */
+/** A statement that is sent, and how it ended. */
 struct sp__unit {
         struct sp__list link;  /* in flight; the port's lock. Then a list of ended ones */
         const sp__op *op;      /* whose it is: once settled it is not sent any more; NULL: nobody's */
         const sp_stmt *stmt;   /* NULL: `text` */
         const char *text;      /* a statement of the pool's own, without parameters */
         struct sp__lead *lead; /* what goes before it, or NULL; whose the unit is owns it */
+        bool reads;            /* the server shall refuse writes */
+        bool neutral;          /* … or may do as it does just now */
+        bool shares;           /* may share a Sync with its neighbours */
+        bool closes;           /* a Sync follows it */
+        bool undone;           /* a neighbour's error undid it: nothing of it took effect */
+        uint8_t due;           /* commands whose answers are still to come */
+        uint32_t members;      /* of its group, itself included */
         bool preparing;        /* PREPARE goes with it */
         bool prepared;         /* … and was answered */
         bool unsent;           /* the connection was found broken, or it was cancelled, before a byte was written */
@@ -87,6 +97,12 @@ struct sp__conn {
         sp_error *why;
         sp_status why_status;
         struct sp__list flights; /* units in flight, oldest first */
+        struct sp__list *at;     /* among them: whose answer comes next; `flights` itself: the next one's */
+        uint32_t open;           /* the latest of them, which have no Sync yet */
+        uint32_t syncs;          /* Syncs to be answered */
+        bool unflushed;          /* there is a Sync that libpq may hold back */
+        bool read_only;          /* the server refuses writes, once it has come so far */
+        bool plain;              /* SET is not for this connection: nothing is shared */
         struct sp__list ended;   /* units that after() hands over */
         struct sp__prepared prepared;
         int64_t last_ns; /* when the last answer came */
@@ -104,6 +120,7 @@ struct sp__conn {
         bool alone;           /* what it runs must not be joined */
         bool retire;          /* close it when idle */
         bool lane;
+        bool reads;          /* what it was last chosen for, or for writes */
         uint32_t cancelling; /* cancel requests on their way: not to be used by anyone else */
         bool cancelled;      /* … or went, and what it was for has not ended */
         uint32_t doomed;     /* of the units in `load`, those that may be cancelled */

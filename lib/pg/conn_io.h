@@ -18,8 +18,12 @@ void sp__conn_connect_late(struct sp__conn *conn);
  */
 bool sp__conn_watch(struct sp__conn *conn, uint32_t want);
 void sp__conn_unwatch(struct sp__conn *conn);
-/** Buffers a unit: PREPARE where needed, the statement, its Sync. A failure marks the connection lost. */
+/**
+ * Buffers a unit and puts it among those in flight: PREPARE where needed, the statement, its Sync, or that of its group once
+ * that is full. A failure marks the connection lost.
+ */
 void sp__conn_put(struct sp__conn *conn, struct sp__unit *unit, const sp_params *params);
+/** Sends what can be sent, and the group that has come together where fewer than two are in flight. */
 void sp__conn_write(struct sp__conn *conn);
 void sp__conn_read(struct sp__conn *conn, uint32_t events);
 /** demote.c: whether its server, as it reports of itself, is not what the target wants. */

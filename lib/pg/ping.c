@@ -94,6 +94,7 @@ static void send_ping(struct sp__conn *conn)
 
         if (unit) {
                 unit->text = ping_text;
+                unit->neutral = true;
                 sp__conn_send(conn, unit, NULL, NULL);
                 return;
         }

@@ -94,7 +94,7 @@ static void pool_opened(struct sp__conn *conn)
         pool->open_after = 0;
         conn->load = 0;
         pool->warm = true;
-        conn->retire = conn->cancelled = conn->lane = conn->pinged = false;
+        conn->retire = conn->cancelled = conn->lane = conn->reads = conn->pinged = false;
         conn->uses = conn->doomed = 0;
         conn->end = SP__END_NONE;
         /* Up to a tenth earlier, so that connections made together do not end together. */

@@ -116,6 +116,7 @@ struct sp__query {
         int64_t born_ns;
         int64_t patience; /* when waiting for a connection ends */
         int tries;
+        bool apart;      /* it runs again: with a Sync of its own, so that no neighbour undoes it twice */
         bool timed;      /* its timer was set */
         bool admitted;   /* counted as pending; the pool's lock, but for its submitter */
         uint64_t permit; /* the breaker's, 0: none */
@@ -201,8 +202,10 @@ sp_error *sp__query_late(const struct sp__query *query, bool waiting, bool patie
  * sessions beyond their limit hold up nobody else.
  */
 bool sp__route_in_turn(const sp_pool *pool, const struct sp__query *query);
-/** A connection for the query, its load counted; NULL: it must wait. */
-struct sp__conn *sp__route(sp_pool *pool, const struct sp__query *query);
+/** A connection for the query, its load counted, and how it is to be sent there; NULL: it must wait. */
+struct sp__conn *sp__route(sp_pool *pool, struct sp__query *query);
+/** Nobody but the lanes could ever serve a waiter: it must not be overtaken. */
+bool sp__pool_cramped(const sp_pool *pool);
 /** It is neither idle nor a lane any more. */
 void sp__pool_unlist(sp_pool *pool, struct sp__conn *conn);
 /** Puts it among those that wait. */

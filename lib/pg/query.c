@@ -284,6 +284,9 @@ void sp__query_leave_session(struct sp__query *query)
 {
         sp_session *session = query->session;
 
+        /* What waits for a connection may have ended on another thread meanwhile; it has none. */
+        if (!session)
+                return;
         query->session = NULL;
         sp__session_unref(session);
 }

@@ -5,12 +5,18 @@
  * Fast statements (sp__stmt_fast) share few connections, the lanes: coalescing is what makes them cheap. Others, and those
  * that never ran, have a connection to themselves, so that nobody waits behind them. Latest idle first, so that surplus ones
  * fall asleep; oldest waiter first.
+ *
+ * Reads and writes keep to different connections where they can, for a change costs the server a statement (conn.h): it is
+ * never wrong, only slower.
  */
 #include "core/error.h"
 #include "pg/pool_internal.h"
 
-/* How many waiters behind a blocked one are looked at: fast ones among them may still join a lane. */
-enum { LOOK_AHEAD = 64 };
+/*
+ * How many waiters behind a blocked one are looked at: fast ones among them may still join a lane. How many idle connections
+ * are, for one of the kind that is wanted. What a lane carries before a resting one of the other kind is better.
+ */
+enum { LOOK_AHEAD = 64, LOOK_AROUND = 32, LANE_FULL = 16 };
 
 static int64_t lane_limit(const sp_pool *pool)
 {
@@ -20,20 +26,24 @@ static int64_t lane_limit(const sp_pool *pool)
         return pool->limits.lanes < quarter ? pool->limits.lanes : quarter;
 }
 
-static struct sp__conn *latest_idle(sp_pool *pool)
+/* Not one that is a lane, if there is another; one of the kind, if there is one near. */
+static struct sp__conn *latest_idle(sp_pool *pool, bool reads)
 {
-        struct sp__conn *latest = NULL;
+        struct sp__conn *found = NULL;
+        int looked = 0;
 
         SP__EACH(&pool->idle, at, after)
         {
                 struct sp__conn *conn = SP__OF(at, struct sp__conn, idle);
 
-                if (!latest || !conn->lane)
-                        latest = conn;
-                if (!conn->lane)
+                if (!conn->lane && conn->reads == reads)
+                        return conn;
+                if (!found || (found->lane && !conn->lane))
+                        found = conn;
+                if (++looked >= LOOK_AROUND && !found->lane)
                         break;
         }
-        return latest && sp__pool_trusts(pool, latest) ? latest : NULL;
+        return found;
 }
 
 static void lane_drop(sp_pool *pool, struct sp__conn *conn)
@@ -45,57 +55,112 @@ static void lane_drop(sp_pool *pool, struct sp__conn *conn)
         conn->lane = false;
 }
 
-static struct sp__conn *use(struct sp__conn *conn, bool alone)
+static struct sp__conn *use(struct sp__conn *conn, bool reads, bool alone)
 {
+        sp_pool *pool = conn->pool;
+
         if (conn->place == SP__CONN_IDLE) {
-                sp__pool_observe(conn->pool);
-                conn->pool->busy++;
+                sp__pool_observe(pool);
+                pool->busy++;
         }
         sp__list_remove(&conn->idle);
         conn->place = SP__CONN_BUSY;
         conn->load++;
         conn->alone = alone;
         if (sp__pool_worn(conn))
-                lane_drop(conn->pool, conn);
+                lane_drop(pool, conn);
+        /* Who reads and writes in turn is better off with two. */
+        if (conn->reads && !reads && pool->total == 1)
+                sp__pool_widen(pool);
+        conn->reads = reads;
         return conn;
 }
 
-/* A lane at rest, else a new one, else the least loaded. */
-static struct sp__conn *route_fast(sp_pool *pool)
+/* NULL where it is not at rest, or was silent for so long that it is asked first. */
+static struct sp__conn *trusted(sp_pool *pool, struct sp__conn *conn)
 {
-        struct sp__conn *best = NULL, *idle;
-        int64_t vacant = -1;
-
-        for (int64_t i = 0; i < lane_limit(pool); i++) {
-                struct sp__conn *lane = pool->lanes[i];
-
-                if (!lane)
-                        vacant = i;
-                else if (lane->load == 0 && lane->place == SP__CONN_IDLE && sp__pool_trusts(pool, lane))
-                        return use(lane, false);
-                else if (!lane->alone && !lane->retire && lane->load < pool->limits.lane_depth &&
-                         (!best || lane->load < best->load))
-                        best = lane;
-        }
-        idle = vacant >= 0 ? latest_idle(pool) : NULL;
-        if (idle) {
-                pool->lanes[vacant] = idle;
-                idle->lane = true;
-                return use(idle, false);
-        }
-        if (vacant >= 0 && best)
-                sp__pool_widen(pool);
-        return best ? use(best, false) : NULL;
+        return conn && conn->place == SP__CONN_IDLE && sp__pool_trusts(pool, conn) ? conn : NULL;
 }
 
-static struct sp__conn *route_alone(sp_pool *pool)
+/* The lanes as a statement of one kind sees them. */
+struct view {
+        struct sp__conn *rest, *best;             /* of its kind: one at rest, the least loaded */
+        struct sp__conn *other_rest, *other_best; /* of the other kind */
+        int64_t vacant;                           /* a place for another one, -1: none */
+};
+
+static void view_add(struct view *view, struct sp__conn *lane, bool reads, int64_t depth)
 {
-        struct sp__conn *conn = latest_idle(pool);
+        bool own = lane->reads == reads;
+        struct sp__conn **rest = own ? &view->rest : &view->other_rest, **best = own ? &view->best : &view->other_best;
+
+        if (lane->load == 0 && lane->place == SP__CONN_IDLE)
+                *rest = *rest ? *rest : lane;
+        else if (!lane->alone && !lane->retire && lane->load < depth && (!*best || lane->load < (*best)->load))
+                *best = lane;
+}
+
+static struct view view_of(const sp_pool *pool, bool reads)
+{
+        struct view view = {.vacant = -1};
+
+        for (int64_t i = 0; i < lane_limit(pool); i++) {
+                if (pool->lanes[i])
+                        view_add(&view, pool->lanes[i], reads, pool->limits.lane_depth);
+                else
+                        view.vacant = i;
+        }
+        return view;
+}
+
+static struct sp__conn *lane_at(sp_pool *pool, int64_t place, struct sp__conn *conn)
+{
+        pool->lanes[place] = conn;
+        conn->lane = true;
+        return conn;
+}
+
+/* A lane at rest, else a new one, else the least loaded; what lies idle of its own kind before a lane of the other. */
+static struct sp__conn *route_fast(sp_pool *pool, bool reads)
+{
+        struct view view = view_of(pool, reads);
+        struct sp__conn *idle;
+
+        if (trusted(pool, view.rest))
+                return use(view.rest, reads, false);
+        idle = latest_idle(pool, reads);
+        if (idle && !idle->lane && view.vacant >= 0 && trusted(pool, idle))
+                return use(lane_at(pool, view.vacant, idle), reads, false);
+        if (view.best && view.vacant >= 0)
+                sp__pool_widen(pool);
+        if (view.best && (view.best->load < LANE_FULL || !trusted(pool, view.other_rest)))
+                return use(view.best, reads, false);
+        if (!view.best && idle && !idle->lane && idle->reads == reads && trusted(pool, idle))
+                return use(idle, reads, true);
+        if (trusted(pool, view.other_rest))
+                return use(view.other_rest, reads, false);
+        if (idle)
+                return NULL;
+        return sp__pool_cramped(pool) && view.other_best ? use(view.other_best, reads, false) : NULL;
+}
+
+static struct sp__conn *route_alone(sp_pool *pool, bool reads)
+{
+        struct sp__conn *conn = trusted(pool, latest_idle(pool, reads));
 
         if (!conn)
                 return NULL;
         lane_drop(pool, conn);
-        return use(conn, true);
+        return use(conn, reads, true);
+}
+
+bool sp__pool_cramped(const sp_pool *pool)
+{
+        int64_t lanes = 0;
+
+        for (int64_t i = 0; i < lane_limit(pool); i++)
+                lanes += pool->lanes[i] != NULL;
+        return pool->total >= pool->limits.max && pool->total - pool->opening - pool->sessions <= lanes;
 }
 
 /* One connection is kept from sessions: who holds one must still be able to query. */
@@ -110,7 +175,7 @@ static struct sp__conn *route_session(sp_pool *pool)
 
         if (sessions_full(pool))
                 return NULL;
-        conn = route_alone(pool);
+        conn = route_alone(pool, false);
         if (conn) {
                 conn->place = SP__CONN_SESSION;
                 conn->load--;
@@ -121,19 +186,25 @@ static struct sp__conn *route_session(sp_pool *pool)
 
 bool sp__route_in_turn(const sp_pool *pool, const struct sp__query *query)
 {
-        if (pool->waiters == 0 || (query->stmt && sp__stmt_fast(query->stmt)))
+        if (pool->waiters == 0 || (query->stmt && sp__stmt_fast(query->stmt) && !sp__pool_cramped(pool)))
                 return true;
         return query->stmt && sessions_full(pool) && pool->waiters == pool->wishes;
 }
 
-struct sp__conn *sp__route(sp_pool *pool, const struct sp__query *query)
+struct sp__conn *sp__route(sp_pool *pool, struct sp__query *query)
 {
         struct sp__conn *conn;
+        bool reads;
 
         if (!query->stmt)
                 return route_session(pool);
-        conn = sp__stmt_fast(query->stmt) ? route_fast(pool) : NULL;
-        return conn ? conn : route_alone(pool);
+        reads = pool->limits.statements > 0 && sp__stmt_reads(query->stmt);
+        conn = sp__stmt_fast(query->stmt) ? route_fast(pool, reads) : NULL;
+        if (!conn)
+                conn = route_alone(pool, reads);
+        query->unit.reads = reads;
+        query->unit.shares = conn && !conn->alone && reads && !query->apart && sp__stmt_joins(query->stmt);
+        return conn;
 }
 
 void sp__pool_unlist(sp_pool *pool, struct sp__conn *conn)
@@ -188,6 +259,8 @@ static struct sp__query *next_served(sp_pool *pool, struct sp__conn **conn)
                         query->conn = query->stmt ? *conn : NULL;
                         return query;
                 }
+                if (sp__pool_cramped(pool))
+                        break;
         }
         return NULL;
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "pg/stmt.h"
 
-#include "base/clock.h"
 #include "base/hash.h"
 #include "core/error.h"
 
@@ -11,9 +10,6 @@
 #include <string.h>
 
 enum { NAME_LEN = 128, KNOWN_FLAGS = SP_STMT_READ | SP_STMT_WRITE | SP_STMT_IDEMPOTENT | SP_STMT_UNNAMED };
-
-/* A longer one holds up the others on its lane more than a connection of its own costs. */
-#define FAST_NS (2 * SP__MS)
 
 static bool copy_texts(sp_stmt *stmt, const char *name, const char *data, size_t len)
 {
@@ -124,18 +120,46 @@ const char *sp_stmt_name(const sp_stmt *stmt)
         return stmt->name;
 }
 
+bool sp__stmt_reads(const sp_stmt *stmt)
+{
+        bool declared = stmt->flags & SP_STMT_READ;
+        bool seems = stmt->sql.kind == SP__SQL_READ && !(stmt->flags & SP_STMT_WRITE);
+
+        return (declared || seems) && !atomic_load_explicit(&stmt->writes, memory_order_relaxed);
+}
+
 bool sp__stmt_repeatable(const sp_stmt *stmt)
 {
-        if (stmt->flags & (SP_STMT_READ | SP_STMT_IDEMPOTENT))
+        return (stmt->flags & SP_STMT_IDEMPOTENT) || sp__stmt_reads(stmt);
+}
+
+bool sp__stmt_joins(const sp_stmt *shared)
+{
+        sp_stmt *stmt = (sp_stmt *)(uintptr_t)shared;
+
+        if (!sp__stmt_reads(stmt))
+                return false;
+        if (atomic_load_explicit(&stmt->apart, memory_order_relaxed) <= 0)
                 return true;
-        return stmt->sql.kind == SP__SQL_READ && !(stmt->flags & SP_STMT_WRITE);
+        atomic_fetch_sub_explicit(&stmt->apart, 1, memory_order_relaxed);
+        return false;
+}
+
+void sp__stmt_part(const sp_stmt *shared, int times)
+{
+        atomic_store_explicit(&((sp_stmt *)(uintptr_t)shared)->apart, times, memory_order_relaxed);
+}
+
+void sp__stmt_writes(const sp_stmt *shared)
+{
+        atomic_store_explicit(&((sp_stmt *)(uintptr_t)shared)->writes, true, memory_order_relaxed);
 }
 
 bool sp__stmt_fast(const sp_stmt *stmt)
 {
         int64_t cost = atomic_load_explicit(&stmt->cost_ns, memory_order_relaxed);
 
-        return cost > 0 && cost < FAST_NS;
+        return cost > 0 && cost < SP__STMT_FAST_NS;
 }
 
 void sp__stmt_learn(const sp_stmt *shared, int64_t ns)

@@ -3,12 +3,16 @@
 #ifndef SP_PG_STMT_H
 #define SP_PG_STMT_H
 
+#include "base/clock.h"
 #include "sql/statement.h"
 
 #include <stdatomic.h>
 #include <sugarperf/pool.h>
 
 enum { SP__STMT_ID = 36 };
+
+/** A longer one holds up the others on its lane more than a connection of its own costs. */
+#define SP__STMT_FAST_NS (2 * SP__MS)
 
 struct sp_stmt {
         atomic_uint refs;
@@ -19,6 +23,8 @@ struct sp_stmt {
         char id[SP__STMT_ID];    /* its name on the server: a hash of the text, so that equal texts are prepared once */
         uint64_t hash;           /* half of it, as a number */
         _Atomic int64_t cost_ns; /* moving average of the server's time; 0: never ran */
+        atomic_bool writes;      /* the server refused it where writes are refused */
+        atomic_int apart;        /* so many times from now on it has a Sync of its own */
 };
 
 /** A statement of the pool's own that works on the session, never prepared; NULL: out of memory. */
@@ -27,7 +33,15 @@ sp_stmt *sp__stmt_own(const char *name, const char *text);
 bool sp__stmt_repeatable(const sp_stmt *stmt);
 /** Known to be so short that it may share a connection. */
 bool sp__stmt_fast(const sp_stmt *stmt);
-/** Any thread. */
+/** Declared or seen to be a read, and not found out. */
+bool sp__stmt_reads(const sp_stmt *stmt);
+/** Whether it may share a Sync this time. */
+bool sp__stmt_joins(const sp_stmt *stmt);
+
+/** What was learned of it. Any thread. */
 void sp__stmt_learn(const sp_stmt *stmt, int64_t ns);
+void sp__stmt_writes(const sp_stmt *stmt);
+/** It harmed its neighbours, or may have: it keeps away from them so many times. */
+void sp__stmt_part(const sp_stmt *stmt, int times);
 
 #endif

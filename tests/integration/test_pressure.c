@@ -137,7 +137,8 @@ static void test_a_read_whose_connection_dies_late_has_its_wait_anew(void **stat
 static void test_dead_connections_cost_no_caller_his_answer(void **state)
 {
         enum { COUNT = 12 };
-        sp_pool *pool = pool_with((const char *[]){"pool.max=12", "pool.application_name=pressure-dead", NULL});
+        sp_pool *pool =
+            pool_with((const char *[]){"pool.max=12", "pool.min=0", "pool.application_name=pressure-dead", NULL});
         sp_pool *killer = pool_with(NULL);
         sp_session *sessions[COUNT - 1];
 
