@@ -121,6 +121,19 @@ class Context:
                        text=True, check=True, stdout=subprocess.DEVNULL)
         self.done.add('items')
 
+    def counts(self):
+        """bench_counts(id, n), one row an item; not logged, so that the disk does not decide."""
+        if 'counts' in self.done:
+            return
+        subprocess.run([find_program('psql'), '-Xq', '-v', 'ON_ERROR_STOP=1', '-d', self.pg],
+                       input='SET client_min_messages TO warning;'
+                             'DROP TABLE IF EXISTS bench_counts;'
+                             'CREATE UNLOGGED TABLE bench_counts (id int PRIMARY KEY, n int8 NOT NULL) WITH (fillfactor = 50);'
+                             f'INSERT INTO bench_counts SELECT i, 0 FROM generate_series(1, {KEYS}) i;'
+                             'VACUUM (ANALYZE) bench_counts;',
+                       text=True, check=True, stdout=subprocess.DEVNULL)
+        self.done.add('counts')
+
     def keys(self):
         """bench:item:1 … in Redis, filled by the library (there as sp:bench:item:1 …): every side reads the same bytes."""
         if 'keys' in self.done:

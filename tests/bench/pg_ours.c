@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The library's pool: `--callers` blocking threads, or with `--mode async` one thread with that many in flight. */
+/*
+ * The library's pool: `--callers` blocking threads, or with `--mode async` one thread with that many in flight; with
+ * `--mode write` these are updates. `--mode acquire`: sessions are borrowed and given back.
+ */
 #include "driver_client.h"
 
 #include <stdlib.h>
@@ -7,11 +10,13 @@
 
 #define BATCH 64
 
-static const char sql[] = "SELECT id, title FROM bench_items WHERE id = $1";
+static const char sql[] = "SELECT id, title FROM bench_items WHERE id = $1",
+                  update[] = "UPDATE bench_counts SET n = n + 1 WHERE id = $1";
 
 struct select {
         sp_pool *pool;
         sp_stmt *stmt;
+        bool writes;
 };
 
 struct blocking {
@@ -80,7 +85,8 @@ static void settle(struct in_flight *work, bool once)
 
                 if (sp_completion_status(batch[i]) != SP_OK)
                         driver_die("sp_pool_query_async: %s", sp_error_message(sp_completion_error(batch[i])));
-                look_at(sp_completion_result(batch[i]));
+                if (!work->select->writes)
+                        look_at(sp_completion_result(batch[i]));
                 sp_completion_free(batch[i]);
                 driver_record(work->caller, work->starts[tag], driver_now(), 1);
                 if (!once && driver_going(work->caller))
@@ -113,6 +119,20 @@ static void async_body(struct driver_caller *caller, void *arg)
         free(work.starts);
 }
 
+static void borrow(void *state, uint32_t item)
+{
+        sp_session *session;
+
+        driver_check("sp_pool_acquire", sp_pool_acquire(((struct select *)state)->pool, NULL, &session, NULL), NULL);
+        sp_session_release(session);
+}
+
+static void acquire_body(struct driver_caller *caller, void *arg)
+{
+        borrow(arg, 0);
+        driver_loop(caller, borrow, arg, BATCH);
+}
+
 int main(int argc, char **argv)
 {
         struct driver_options options;
@@ -123,9 +143,15 @@ int main(int argc, char **argv)
         driver_parse(argc, argv, &options);
         client = driver_client(&options, "pool.url", (const char *const[]){NULL});
         select.pool = sp_client_pool(client, NULL);
-        driver_check("sp_stmt_new", sp_stmt_new("bench-select", sql, sizeof sql - 1, 0, &select.stmt, &error), error);
-        if (strcmp(options.mode, "async") == 0)
+        select.writes = strcmp(options.mode, "write") == 0;
+        driver_check("sp_stmt_new",
+                     select.writes ? sp_stmt_new("bench-update", update, sizeof update - 1, 0, &select.stmt, &error)
+                                   : sp_stmt_new("bench-select", sql, sizeof sql - 1, 0, &select.stmt, &error),
+                     error);
+        if (select.writes || strcmp(options.mode, "async") == 0)
                 driver_run(&options, 1, async_body, &select);
+        else if (strcmp(options.mode, "acquire") == 0)
+                driver_run(&options, options.callers, acquire_body, &select);
         else
                 driver_run(&options, options.callers, blocking_body, &select);
         sp_stmt_unref(select.stmt);

@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* libpq as its manual shows it: a thread, a connection, a prepared statement, one query after the other. */
+/*
+ * libpq as its manual shows it: a thread, a connection, a prepared statement, one query after the other. With `--mode write`: one
+ * connection in pipeline mode, `--callers` updates in flight, each with a Sync of its own.
+ */
 #include "driver.h"
 
 #include <libpq-fe.h>
+#include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 static void query(void *state, uint32_t item)
 {
@@ -18,16 +24,95 @@ static void query(void *state, uint32_t item)
         PQclear(result);
 }
 
-static void body(struct driver_caller *caller, void *arg)
+static PGconn *connect_to(const char *url)
 {
-        PGconn *conn = PQconnectdb(driver_options_of(caller)->url);
+        PGconn *conn = PQconnectdb(url);
 
         if (PQstatus(conn) != CONNECTION_OK)
                 driver_die("PQconnectdb: %s", PQerrorMessage(conn));
+        return conn;
+}
+
+static void body(struct driver_caller *caller, void *arg)
+{
+        PGconn *conn = connect_to(driver_options_of(caller)->url);
+
         PQclear(PQprepare(conn, "s", "SELECT id, title FROM bench_items WHERE id = $1", 1, NULL));
         query(conn, 1);
         driver_loop(caller, query, conn, 1);
         PQfinish(conn);
+}
+
+/* When the updates in flight were sent, a ring. */
+struct updates {
+        struct driver_caller *caller;
+        PGconn *conn;
+        int64_t *starts;
+        uint32_t depth, first, count;
+};
+
+static void put(struct updates *work)
+{
+        char text[16];
+        const char *values[] = {text};
+        int lengths[] = {snprintf(text, sizeof text, "%u", (unsigned)driver_item(work->caller))};
+
+        if (PQsendQueryPrepared(work->conn, "s", 1, values, lengths, NULL, 0) != 1 || PQpipelineSync(work->conn) != 1)
+                driver_die("PQsendQueryPrepared: %s", PQerrorMessage(work->conn));
+        work->starts[(work->first + work->count++) % work->depth] = driver_now();
+}
+
+/* Both directions, so that neither end waits for the other to read. */
+static void exchange(struct updates *work)
+{
+        struct pollfd fd = {.fd = PQsocket(work->conn), .events = POLLIN};
+
+        if (PQflush(work->conn) == 1)
+                fd.events |= POLLOUT;
+        poll(&fd, 1, -1);
+        if (PQconsumeInput(work->conn) != 1)
+                driver_die("PQconsumeInput: %s", PQerrorMessage(work->conn));
+}
+
+static void take(struct updates *work)
+{
+        exchange(work);
+        for (int nulls = 0; work->count > 0 && nulls < 2 && !PQisBusy(work->conn);) {
+                PGresult *result = PQgetResult(work->conn);
+                ExecStatusType status = PQresultStatus(result);
+
+                nulls = result ? 0 : nulls + 1;
+                if (result && status != PGRES_COMMAND_OK && status != PGRES_PIPELINE_SYNC)
+                        driver_die("PQgetResult: %s", PQerrorMessage(work->conn));
+                if (result && status == PGRES_PIPELINE_SYNC) {
+                        driver_record(work->caller, work->starts[work->first], driver_now(), 1);
+                        work->first = (work->first + 1) % work->depth;
+                        work->count--;
+                }
+                PQclear(result);
+        }
+}
+
+static void update_body(struct driver_caller *caller, void *arg)
+{
+        struct updates work = {.caller = caller,
+                               .conn = connect_to(driver_options_of(caller)->url),
+                               .depth = driver_options_of(caller)->callers};
+
+        work.starts = calloc(work.depth, sizeof *work.starts);
+        PQclear(PQprepare(work.conn, "s", "UPDATE bench_counts SET n = n + 1 WHERE id = $1", 1, NULL));
+        if (!work.starts || PQsetnonblocking(work.conn, 1) != 0 || PQenterPipelineMode(work.conn) != 1)
+                driver_die("the pipeline could not be set up");
+        driver_ready(caller);
+        while (driver_going(caller)) {
+                while (work.count < work.depth)
+                        put(&work);
+                take(&work);
+        }
+        while (work.count > 0)
+                take(&work);
+        free(work.starts);
+        PQfinish(work.conn);
 }
 
 int main(int argc, char **argv)
@@ -35,6 +120,9 @@ int main(int argc, char **argv)
         struct driver_options options;
 
         driver_parse(argc, argv, &options);
-        driver_run(&options, options.callers, body, NULL);
+        if (strcmp(options.mode, "write") == 0)
+                driver_run(&options, 1, update_body, NULL);
+        else
+                driver_run(&options, options.callers, body, NULL);
         return 0;
 }

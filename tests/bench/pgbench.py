@@ -18,17 +18,24 @@ import time
 
 from procs import own_seconds
 
-SCRIPT = '\\set id random(1, :items)\nSELECT id, title FROM bench_items WHERE id = :id;\n'
+SELECT = '\\set id random(1, :items)\nSELECT id, title FROM bench_items WHERE id = :id;\n'
 PROGRESS = re.compile(r'progress: [\d.]+ s, ([\d.]+) tps')
 # A transaction a line costs pgbench about a microsecond: few of them give the quantiles.
 SAMPLING = 0.05
 THREADS = 2
 
 
+def script_of(options):
+    """One SELECT, or as many as share a Sync: pgbench sends the next ones when all of them were answered."""
+    if options.pipeline == 1:
+        return SELECT
+    return '\\startpipeline\n' + SELECT * options.pipeline + '\\endpipeline\n'
+
+
 def command(options, folder):
     script = os.path.join(folder, 'script')
     with open(script, 'w', encoding='ascii') as file:
-        file.write(SCRIPT)
+        file.write(script_of(options))
     return [options.program, '-n', '-M', 'prepared', '-c', str(options.clients), '-j', str(min(THREADS, options.clients)),
             '-T', '3600', '-P', '1', '-l', f'--log-prefix={os.path.join(folder, "log")}', f'--sampling-rate={SAMPLING}',
             '-D', f'items={options.items}', '-f', script, options.url]
@@ -74,7 +81,7 @@ def measure(options, folder):
     if len(rates) <= window or process.returncode != 0:
         sys.exit(f'pgbench: {said or process.returncode}')
     times = latencies(folder, begin, finish)
-    return {'ops': sum(rates[1:window + 1]), 'seconds': window, 'p50_us': quantile(times, 0.5), 'p99_us': quantile(times, 0.99),
+    return {'ops': sum(rates[1:window + 1]) * options.pipeline, 'seconds': window, 'p50_us': quantile(times, 0.5), 'p99_us': quantile(times, 0.99),
             'user_cpu': after[0] - before[0], 'sys_cpu': after[1] - before[1]}
 
 
@@ -85,6 +92,7 @@ def main():
     parser.add_argument('--items', type=int, required=True)
     parser.add_argument('--clients', type=int, required=True)
     parser.add_argument('--seconds', type=float, required=True)
+    parser.add_argument('--pipeline', type=int, default=1)
     with tempfile.TemporaryDirectory() as folder:
         print(json.dumps(measure(parser.parse_args(), folder)))
 
