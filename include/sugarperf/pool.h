@@ -92,6 +92,20 @@ SP_API int64_t sp_pool_max(const sp_pool *pool);
  * when what they do has ended. SP_INVALID when it is not in the range of `pool.max`.
  */
 SP_API sp_status sp_pool_resize(sp_pool *pool, int64_t max, sp_error **error);
+/**
+ * The password of the connections that are made from now on, before any that is configured (pool.password_file,
+ * pool.password_command, pool.password, the URL's). Connections that stand are not touched; callers that wait because the old
+ * one was refused are served. The bytes are copied, and overwritten when they are not needed any more. `data` NULL: what is
+ * configured, again. SP_INVALID when it is empty or has a zero byte.
+ */
+SP_API sp_status sp_pool_set_password(sp_pool *pool, const void *data, size_t len, sp_error **error);
+/**
+ * Completes with the next time that the server refused the password ("refused"), or that it asked for one and there was none
+ * ("wanted"): JSON, {"refusal","reason","missed"}; watch again with its "refusal" as `seen`, 0 at first. Answer it by
+ * sp_pool_set_password(). From the first watch on, callers wait for that answer as they wait for a connection, rather than
+ * fail with SP_AUTH. Ends with SP_CLOSED when the pool is freed.
+ */
+SP_API sp_status sp_pool_watch_password(sp_pool *pool, sp_ctx *ctx, uint64_t seen, sp_queue *queue, uint64_t tag);
 /** The document's health JSON: {"status","database","poolMetrics":{…}}, after a SELECT 1 within its own deadline. */
 SP_API sp_status sp_pool_health(sp_pool *pool, sp_ctx *ctx, sp_value **out);
 /** Yields the same value (SP_CODEC_JSON), also when the database does not answer: "status" then says so. */

@@ -34,6 +34,11 @@ const struct sp__config_row sp__config_table[] = {
     ROW_WORD("pool.user", SP__CONFIG_TEXT, true, "", NULL, "", "DATABASE_USER", "user, where the URL names none"),
     ROW_WORD("pool.password", SP__CONFIG_SECRET, true, "", NULL, "", "DATABASE_PASSWORD",
              "password, where the URL names none"),
+    ROW_WORD("pool.password_file", SP__CONFIG_TEXT, true, "", NULL, "", NULL,
+             "a file that holds the password and nothing else; read for each connection, before pool.password"),
+    ROW_WORD("pool.password_command", SP__CONFIG_SECRET, true, "", NULL, "", NULL,
+             "a program that prints the password, with its arguments; no shell (but sh -c '…' is one); run for each "
+             "connection, within pool.connect_timeout"),
     ROW_WORD("pool.database", SP__CONFIG_TEXT, true, "", NULL, "", "DATABASE_NAME",
              "database, where the URL names none"),
     ROW_WORD(

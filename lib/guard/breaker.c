@@ -8,6 +8,8 @@
 #include "core/error.h"
 #include "guard/breaker_internal.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,6 +17,18 @@
 #define COARSE_NS (20 * SP__MS)
 
 static void become(sp_breaker *breaker, int state);
+
+/* {"change","state","previous","missed"}: how many changes came before it that this watch did not see. */
+static sp_value *describe(const struct sp__change *change, uint64_t seen)
+{
+        char text[128];
+        int len = snprintf(text, sizeof text,
+                           "{\"change\":%" PRIu64 ",\"state\":\"%s\",\"previous\":\"%s\",\"missed\":%" PRIu64 "}",
+                           change->number, sp_breaker_state_name(change->to), sp_breaker_state_name(change->from),
+                           change->number - seen - 1);
+
+        return sp_value_new(text, (size_t)len, SP_CODEC_JSON);
+}
 
 static sp_status parts_new(sp_breaker *breaker, const sp_config *config, const char *instance)
 {
@@ -24,7 +38,7 @@ static sp_status parts_new(sp_breaker *breaker, const sp_config *config, const c
 
         sp__breaker_rules(rules, config, instance);
         breaker->probes = calloc((size_t)rules->probes, sizeof *breaker->probes);
-        breaker->watchers = sp__watchers_new();
+        breaker->watchers = sp__watchers_new(describe);
         if (!breaker->name || !breaker->probes || !breaker->watchers)
                 return SP_NOMEM;
         if ((rules->failure_rate || rules->slow_rate) &&

@@ -5,16 +5,12 @@
 #include "core/error.h"
 #include "core/queue.h"
 
-#include <sugarperf/breaker.h>
-
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 struct sp__watchers {
         sp__mutex lock; /* all that follows, and the links of the watches */
         size_t refs;    /* the breaker's, and one for each watch that is alive */
+        sp__describe_change *describe;
         bool closed;
         struct sp__change last;
         struct sp__list waiting;
@@ -26,7 +22,7 @@ struct watch {
         uint64_t seen;
 };
 
-struct sp__watchers *sp__watchers_new(void)
+struct sp__watchers *sp__watchers_new(sp__describe_change *describe)
 {
         struct sp__watchers *watchers = calloc(1, sizeof *watchers);
 
@@ -34,6 +30,7 @@ struct sp__watchers *sp__watchers_new(void)
                 return NULL;
         sp__mutex_init(&watchers->lock);
         sp__list_init(&watchers->waiting);
+        watchers->describe = describe;
         watchers->refs = 1;
         return watchers;
 }
@@ -61,21 +58,9 @@ static void value_free(void *value)
         sp_value_unref(value);
 }
 
-/* {"change","state","previous","missed"}: how many changes came before it that this watch did not see. */
-static sp_value *describe(const struct sp__change *change, uint64_t seen)
-{
-        char text[128];
-        int len = snprintf(text, sizeof text,
-                           "{\"change\":%" PRIu64 ",\"state\":\"%s\",\"previous\":\"%s\",\"missed\":%" PRIu64 "}",
-                           change->number, sp_breaker_state_name(change->to), sp_breaker_state_name(change->from),
-                           change->number - seen - 1);
-
-        return sp_value_new(text, (size_t)len, SP_CODEC_JSON);
-}
-
 static void answer(struct watch *watch, const struct sp__change *change, struct sp__batch *done)
 {
-        sp_value *value = describe(change, watch->seen);
+        sp_value *value = watch->watchers->describe(change, watch->seen);
 
         if (value)
                 sp__op_yield(&watch->op, SP__YIELD_VALUE, value, value_free, done);

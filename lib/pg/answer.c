@@ -139,11 +139,11 @@ static void answer_lost(struct sp__query *query, struct sp__batch *done)
  */
 static bool again(const struct sp__query *query)
 {
-        bool unsent = query->unit.unsent;
-        int64_t limit = unsent ? TRIES + sp__pool_max(query->pool) : TRIES;
-
-        return !query->in_session && query->tries < limit &&
-               (unsent || query->unit.reads || sp__stmt_repeatable(query->stmt));
+        if (query->in_session)
+                return false;
+        if (query->unit.unsent)
+                return query->misses < TRIES + sp__pool_max(query->pool);
+        return query->tries < TRIES && (query->unit.reads || sp__stmt_repeatable(query->stmt));
 }
 
 /* Makes ready for another try; not when it was ended meanwhile, or memory is short. */
@@ -194,7 +194,8 @@ static bool ended_one(struct sp__conn *conn, struct sp__query *query, struct sp_
                 if (prepare_retry(query))
                         return true;
         } else if ((answered ? unit->error && heal(query, conn) : again(query)) && prepare_retry(query)) {
-                query->tries++;
+                query->misses += unit->unsent;
+                query->tries += !unit->unsent;
                 query->apart = true;
                 atomic_fetch_add(&query->pool->counts.retries, 1);
                 return true;
@@ -229,6 +230,15 @@ static struct sp__query *query_at(struct sp__list *link)
         return SP__OF(SP__OF(link, struct sp__unit, link), struct sp__query, unit);
 }
 
+/* It was found broken, but nobody has closed it yet: the next try shall not find it again. The pool's lock is held. */
+static void avoid(struct sp__conn *conn, const struct sp__query *query)
+{
+        if (!query->unit.unsent || query->unit.undone || !sp__conn_broken(conn))
+                return;
+        conn->retire = true;
+        sp__pool_unlist(conn->pool, conn);
+}
+
 /* The pool's part, in one turn of its lock. */
 static void account(struct sp__conn *conn, struct sp__list *units, struct sp__list *retries, uint32_t count)
 {
@@ -239,7 +249,10 @@ static void account(struct sp__conn *conn, struct sp__list *units, struct sp__li
         SP__EACH(units, at, after)
         release(conn, query_at(at));
         SP__EACH(retries, again_at, again_after)
-        release(conn, query_at(again_at));
+        {
+                release(conn, query_at(again_at));
+                avoid(conn, query_at(again_at));
+        }
         check_lane(conn);
         sp__pool_check_fit(conn);
         close = sp__pool_settle(conn, count);

@@ -267,3 +267,13 @@ bool sp__conn_in_transaction(struct sp__conn *conn)
 {
         return atomic_load_explicit(&conn->in_tx, memory_order_acquire);
 }
+
+bool sp__conn_broken(struct sp__conn *conn)
+{
+        bool broken;
+
+        sp__lock(&conn->port.lock);
+        broken = conn->lost || !conn->ready;
+        sp__unlock(&conn->port.lock);
+        return broken;
+}

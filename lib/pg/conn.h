@@ -162,6 +162,8 @@ void sp__conn_forget_all(struct sp__conn *conn);
 void sp__conn_remember(struct sp__conn *conn, const sp_stmt *stmt);
 /** No connection stands from now on, and none will be made. No port's lock held. */
 void sp__conn_bar(struct sp__conn *conn);
+/** Whether nothing can be sent on it any more. No port's lock held. */
+bool sp__conn_broken(struct sp__conn *conn);
 /** Whether a transaction is open, as far as the last answer told. */
 bool sp__conn_in_transaction(struct sp__conn *conn);
 

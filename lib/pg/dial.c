@@ -97,6 +97,21 @@ static void find_ends(struct sp__dial *dial)
         }
 }
 
+/* Helper thread, or where nothing blocks: any. */
+static void find_out(struct sp__dial *dial)
+{
+        const char *why = sp__password_ask(dial->target->secret, dial->since, &dial->dropped, &dial->password);
+
+        if (!why) {
+                find_ends(dial);
+                return;
+        }
+        note(dial, NULL, "no password: ");
+        sp__buf_text(&dial->faults, why);
+        dial->last.status = SP_AUTH;
+        dial->hopeful = true;
+}
+
 static void then_task(struct sp__task *task)
 {
         struct sp__dial *dial = SP__OF(task, struct sp__dial, task);
@@ -109,7 +124,7 @@ static void ask_task(struct sp__task *task)
         struct sp__dial *dial = SP__OF(task, struct sp__dial, task);
 
         if (!atomic_load(&dial->dropped))
-                find_ends(dial);
+                find_out(dial);
         task->run = then_task;
         sp__engine_post(dial->engine, task);
 }
@@ -127,12 +142,15 @@ struct sp__dial *sp__dial_new(struct sp__target *target, struct sp__engine *engi
         dial->target = target;
         dial->owner = owner;
         dial->then = then;
+        dial->since = sp__now();
         dial->last.status = SP_UNAVAILABLE;
         return dial;
 }
 
 static bool must_ask(const struct sp__target *target)
 {
+        if (sp__password_blocks(target->secret))
+                return true;
         for (size_t i = 0; i < target->hosts.count; i++) {
                 if (target->hosts.rows[i].named)
                         return true;
@@ -143,7 +161,7 @@ static bool must_ask(const struct sp__target *target)
 bool sp__dial_ask(struct sp__dial *dial)
 {
         if (!must_ask(dial->target)) {
-                find_ends(dial);
+                find_out(dial);
                 return true;
         }
         dial->asked = true;
@@ -153,6 +171,7 @@ bool sp__dial_ask(struct sp__dial *dial)
 
 static void dial_free(struct sp__dial *dial)
 {
+        sp__password_wipe(dial->password);
         free(dial->ends);
         sp__buf_free(&dial->faults);
         free(dial);
@@ -192,7 +211,8 @@ PGconn *sp__dial_start(struct sp__dial *dial)
         const char *const own[][2] = {{"host", host->name},
                                       {"hostaddr", end->number},
                                       {"port", host->port},
-                                      {"target_session_attrs", end->wants}};
+                                      {"target_session_attrs", end->wants},
+                                      {"password", dial->password}};
         size_t n = target->count;
 
         memcpy(keywords, target->keywords, n * sizeof *keywords);
@@ -267,10 +287,10 @@ sp_error *sp__dial_error(struct sp__dial *dial, int64_t connect_ms, sp_status *s
 
         *status = dial->last.status;
         if (dial->asked)
-                return sp__error_new(*status, NULL,
-                                     "PostgreSQL at %s: its address was not found out within %" PRId64
-                                     " ms (pool.connect_timeout)",
-                                     place, connect_ms);
+                return sp__error_new(
+                    *status, NULL,
+                    "PostgreSQL at %s: its %s was not found out within %" PRId64 " ms (pool.connect_timeout)", place,
+                    sp__password_blocks(dial->target->secret) ? "password" : "address", connect_ms);
         if (dial->silent && dial->count == 1)
                 return sp__error_new(*status, NULL,
                                      "PostgreSQL at %s did not answer the connection attempt within %" PRId64

@@ -119,6 +119,9 @@ static void note_fault(sp_pool *pool, sp_error *error, sp_status status, struct 
         /* Within half of it, so that processes which lost the same server do not return in step. */
         pool->open_after =
             sp__now() + (int64_t)((double)(backoff * SP__MS) * (0.5 + 0.5 * sp__random_unit(&pool->random)));
+        /* Who may still be given another password waits for it. */
+        if (status == SP_AUTH && sp__password_changes(pool->target.secret))
+                return;
         while (pool->total == 0 && !sp__list_empty(&pool->waiting)) {
                 struct sp__query *query = query_at(pool->waiting.next);
 
@@ -173,6 +176,8 @@ static void pool_closed(struct sp__conn *conn, sp_error *error, sp_status status
         if (error)
                 note_fault(pool, error, status, &hopeless);
         sp__unlock(&pool->lock);
+        if (status == SP_AUTH && told)
+                sp__password_refused(pool->target.secret, !*sp_error_code(told));
         while ((link = sp__list_pop(&hopeless))) {
                 struct sp__query *query = query_at(link);
 
@@ -312,6 +317,7 @@ void sp__pool_shut(sp_pool *pool)
         sp__timer_stop(pool->engine, &pool->ask_timer);
         for (size_t i = 0; i < SP__SLOTS_MAX && pool->slots[i]; i++)
                 sp__conn_bar(pool->slots[i]);
+        sp__password_close(pool->target.secret);
 }
 
 void sp__pool_destroy(sp_pool *pool)

@@ -115,11 +115,12 @@ struct sp__query {
         struct sp__task task;
         int64_t born_ns;
         int64_t patience; /* when waiting for a connection ends */
-        int tries;
-        bool apart;      /* it runs again: with a Sync of its own, so that no neighbour undoes it twice */
-        bool timed;      /* its timer was set */
-        bool admitted;   /* counted as pending; the pool's lock, but for its submitter */
-        uint64_t permit; /* the breaker's, 0: none */
+        int tries;        /* it was sent so often before */
+        int misses;       /* … and so often its connection was found broken first */
+        bool apart;       /* it runs again: with a Sync of its own, so that no neighbour undoes it twice */
+        bool timed;       /* its timer was set */
+        bool admitted;    /* counted as pending; the pool's lock, but for its submitter */
+        uint64_t permit;  /* the breaker's, 0: none */
 
         /* The pool's lock. */
         struct sp__conn *conn; /* that it was sent to and that has not answered */

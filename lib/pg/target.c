@@ -212,6 +212,8 @@ sp_status sp__target_new(const sp_config *config, const char *pool, struct sp__t
                 fill_from_environment(options);
                 status = take_hosts(options, setting(pool, "url", name), &target, error);
         }
+        if (status == SP_OK)
+                status = sp__password_new(config, pool, &target.secret, error);
         if (status == SP_OK && (!fill_timeout(options, config, pool) || !take(options, &target)))
                 status = sp__fail(error, SP_NOMEM, "out of memory");
         PQconninfoFree(options);
@@ -225,8 +227,10 @@ sp_status sp__target_new(const sp_config *config, const char *pool, struct sp__t
 
 static void free_all(char **texts)
 {
-        for (char **at = texts; at && *at; at++)
+        for (char **at = texts; at && *at; at++) {
+                explicit_bzero(*at, strlen(*at));
                 free(*at);
+        }
         free(texts);
 }
 
@@ -236,5 +240,6 @@ void sp__target_free(struct sp__target *target)
         free_all(target->values);
         sp__hosts_free(&target->hosts);
         free(target->wants);
+        sp__password_free(target->secret);
         *target = (struct sp__target){0};
 }

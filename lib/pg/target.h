@@ -4,6 +4,7 @@
 #define SP_PG_TARGET_H
 
 #include "pg/hosts.h"
+#include "pg/password.h"
 
 #include <stdatomic.h>
 #include <sugarperf/config.h>
@@ -16,8 +17,9 @@ struct sp__target {
         char **values;
         size_t count;
         struct sp__hosts hosts;
-        char *wants;         /* target_session_attrs; NULL: any */
-        bool minds;          /* … whose answer may change while a connection stands */
+        char *wants; /* target_session_attrs; NULL: any */
+        bool minds;  /* … whose answer may change while a connection stands */
+        struct sp__password *secret;
         bool shuffle;        /* load_balance_hosts=random */
         atomic_size_t first; /* the host that answered last: attempts begin with it */
 };
