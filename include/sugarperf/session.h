@@ -88,6 +88,42 @@ SP_API sp_status sp_pool_transact(sp_pool *pool, sp_ctx *ctx, const char *option
  */
 SP_API int64_t sp_pool_retry_pause(sp_pool *pool, const sp_error *error, int64_t attempt);
 
+/**
+ * The rows of a statement that only reads, a page at a time, however many there are: no more than one page is kept in memory.
+ *
+ *     sp_pool_stream(pool, ctx, stmt, params, 1000, &stream, &error);
+ *     while (sp_stream_next(stream, ctx, &page, &error) == SP_OK && page) {
+ *             …
+ *             sp_result_free(page);
+ *     }
+ *     sp_stream_free(stream);
+ *
+ * A stream has a session of its own and reads in one transaction, so its pages fit together; it gives the session back with
+ * the last page. `rows_a_page` 0: 1,000; SP_LIMIT past SP_STREAM_PAGE_MAX. What the server says of the statement comes with the
+ * first page. The deadline of a call (the context's, else `pool.query_timeout`) and `pool.statement_timeout` hold for each
+ * page; the time between pages is the caller's. SP_INVALID for a statement that writes.
+ *
+ * Threads: an sp_stream belongs to one thread at a time.
+ */
+typedef struct sp_stream sp_stream;
+
+#define SP_STREAM_PAGE_MAX 1000000 /**< rows a page */
+
+SP_API sp_status sp_pool_stream(sp_pool *pool, sp_ctx *ctx, const sp_stmt *stmt, const sp_params *params,
+                                size_t rows_a_page, sp_stream **out, sp_error **error);
+/** Yields the stream: sp_completion_take_stream(). */
+SP_API sp_status sp_pool_stream_async(sp_pool *pool, sp_ctx *ctx, const sp_stmt *stmt, const sp_params *params,
+                                      size_t rows_a_page, sp_queue *queue, uint64_t tag);
+/**
+ * The next page, owned by the caller; NULL at the end. After a failure the stream has ended (SP_INVALID from then on): which
+ * rows were passed over nobody knows. One page at a time.
+ */
+SP_API sp_status sp_stream_next(sp_stream *stream, sp_ctx *ctx, sp_result **out, sp_error **error);
+/** Yields a result; nothing at the end. */
+SP_API sp_status sp_stream_next_async(sp_stream *stream, sp_ctx *ctx, sp_queue *queue, uint64_t tag);
+/** Ends it, at whatever row, without waiting. */
+SP_API void sp_stream_free(sp_stream *stream);
+
 #ifdef __cplusplus
 }
 #endif

@@ -56,6 +56,11 @@ struct sp_lookup *sp_completion_take_lookup(sp_completion *completion)
         return take(completion, SP__YIELD_LOOKUP);
 }
 
+struct sp_stream *sp_completion_take_stream(sp_completion *completion)
+{
+        return take(completion, SP__YIELD_STREAM);
+}
+
 void sp_completion_free(sp_completion *completion)
 {
         sp__op_unref(completion);

@@ -178,6 +178,27 @@ sp_status sp__op_refuse(sp_queue *queue, uint64_t tag, sp_status status, sp_erro
         return SP_OK;
 }
 
+sp_status sp__op_nothing(sp_queue *queue, uint64_t tag)
+{
+        sp__op *op = calloc(1, sizeof *op);
+        struct sp__batch done;
+        sp_status status;
+
+        if (!op)
+                return SP_NOMEM;
+        sp__op_init(op, &refusal_kind, NULL, SP__FOREVER);
+        status = sp__op_to_queue(op, queue, tag);
+        if (status != SP_OK) {
+                sp__op_abandon(op);
+                return status;
+        }
+        sp__batch_init(&done);
+        sp__op_yield(op, SP__YIELD_NONE, NULL, NULL, &done);
+        sp__batch_deliver(&done);
+        sp__op_unref(op);
+        return SP_OK;
+}
+
 sp_status sp__op_missing(sp_queue *queue, uint64_t tag, const char *function, const char *argument)
 {
         sp_error *error = NULL;

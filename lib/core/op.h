@@ -24,7 +24,7 @@
 typedef struct sp_completion sp__op;
 struct sp__port;
 
-enum sp__yield { SP__YIELD_NONE, SP__YIELD_RESULT, SP__YIELD_VALUE, SP__YIELD_SESSION, SP__YIELD_LOOKUP };
+enum sp__yield { SP__YIELD_NONE, SP__YIELD_RESULT, SP__YIELD_VALUE, SP__YIELD_SESSION, SP__YIELD_LOOKUP, SP__YIELD_STREAM };
 
 /** What the rooms say of their kind of operation. */
 struct sp__op_kind {
@@ -103,6 +103,8 @@ sp_status sp__op_refuse(sp_queue *queue, uint64_t tag, sp_status status, sp_erro
         } while (0)
 sp_status sp__op_missing(sp_queue *queue, uint64_t tag, const char *function, const char *argument)
     __attribute__((cold));
+/** A submission for `queue` that has nothing to wait for: one completion arrives, with success and nothing in it. */
+sp_status sp__op_nothing(sp_queue *queue, uint64_t tag);
 /** A submission that was refused: undoes the above and drops the caller's reference. */
 void sp__op_abandon(sp__op *op);
 

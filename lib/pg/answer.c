@@ -104,6 +104,10 @@ static void answer(struct sp__query *query, struct sp__batch *done)
                 return;
         }
         record(query, SP_OK);
+        if (query->stream && !sp__stream_page(query->stream, unit->result)) {
+                sp__op_yield(&query->op, SP__YIELD_NONE, NULL, NULL, done);
+                return;
+        }
         result = sp__result_new(unit->result);
         unit->result = NULL;
         if (result)

@@ -108,6 +108,7 @@ struct sp__query {
         bool in_session;
         void *place;         /* an address behind the call that wished for a session */
         sp_session *session; /* that it will be sent in: a reference, NULL once it ended there */
+        sp_stream *stream;   /* whose page it is, or that the session is for: a reference */
         enum sp__deed deed;
         struct sp__lead *lead; /* BEGIN: how it goes with the next statement; owned */
         struct sp__unit unit;
@@ -240,6 +241,7 @@ struct sp__lead *sp__lead_new(const char *text);
 /* session.c */
 
 /** NULL: out of memory. The caller's thread. */
+struct sp__query *sp__session_wish(sp_pool *pool, sp_ctx *ctx, void *place);
 struct sp__query *sp__session_statement(sp_session *session, sp_ctx *ctx, const sp_stmt *stmt, const sp_params *params);
 
 /** The query wished for a session and got `conn`. No lock held. */
@@ -297,6 +299,17 @@ void sp__pool_observe(sp_pool *pool);
 sp_value *sp__pool_advise(sp_pool *pool, const sp_result *room);
 /** How many connections serve such a load. */
 int64_t sp__pool_size(double mean, int64_t p95);
+
+/* stream.c */
+
+/** Its session is there. The pool's lock is held. */
+void sp__stream_open(sp_stream *stream, sp_session *session);
+/** The answer to its query; false: there are no rows any more. No lock held. */
+bool sp__stream_page(sp_stream *stream, const PGresult *res);
+/** Its query was told; or was never made. */
+void sp__stream_settled(sp_stream *stream, sp_status status);
+void sp__stream_idle(sp_stream *stream);
+void sp__stream_unref(sp_stream *stream);
 
 /* cancel.c */
 

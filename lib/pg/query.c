@@ -108,6 +108,8 @@ static void query_settled(sp__op *op)
         sp__op *outer = NULL;
 
         sp__query_tell(query);
+        if (query->stream)
+                sp__stream_settled(query->stream, op->status);
         if (query->timed && sp__timer_stop(pool->engine, &query->timer))
                 sp__op_unref(op);
         sp__lock(&pool->lock);
@@ -129,6 +131,9 @@ static void query_destroy(sp__op *op)
         sp__session_unref(query->session);
         sp_stmt_unref(query->stmt);
         sp_params_free(query->kept);
+        if (query->stream && !query->admitted)
+                sp__stream_idle(query->stream);
+        sp__stream_unref(query->stream);
         sp__lead_free(query->lead);
         sp__lead_free(query->unit.lead);
         free(query);

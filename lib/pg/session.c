@@ -8,6 +8,14 @@
 /* Statements of the clean-up: they are sent behind whatever the session left running. */
 static const char rollback[] = "ROLLBACK", discard[] = "DISCARD ALL";
 
+static void yield_stream(struct sp__query *query, struct sp__batch *done)
+{
+        sp_stream *stream = query->stream;
+
+        query->stream = NULL;
+        sp__op_yield(&query->op, SP__YIELD_STREAM, stream, (void (*)(void *))sp_stream_free, done);
+}
+
 void sp__session_give(struct sp__query *query, struct sp__conn *conn)
 {
         sp_session *session = calloc(1, sizeof *session);
@@ -25,9 +33,15 @@ void sp__session_give(struct sp__query *query, struct sp__conn *conn)
                 session->broken = conn->place != SP__CONN_SESSION;
                 if (!session->broken)
                         conn->session = session;
+                if (query->stream)
+                        sp__stream_open(query->stream, session);
                 sp__unlock(&pool->lock);
                 sp__histogram_record(pool->wait_time, session->since_ns - query->born_ns);
-                sp__op_yield(&query->op, SP__YIELD_SESSION, session, (void (*)(void *))sp_session_release, &done);
+                if (query->stream)
+                        yield_stream(query, &done);
+                else
+                        sp__op_yield(&query->op, SP__YIELD_SESSION, session, (void (*)(void *))sp_session_release,
+                                     &done);
         } else {
                 sp__lock(&pool->lock);
                 if (conn->place == SP__CONN_SESSION) {
@@ -43,7 +57,7 @@ void sp__session_give(struct sp__query *query, struct sp__conn *conn)
 }
 
 /* From `place`, where somebody has to look who does not give it back. */
-static struct sp__query *wish(sp_pool *pool, sp_ctx *ctx, void *place)
+struct sp__query *sp__session_wish(sp_pool *pool, sp_ctx *ctx, void *place)
 {
         struct sp__query *query = sp__query_new(pool, ctx, NULL, NULL, pool->limits.acquire_ms);
 
@@ -59,7 +73,7 @@ sp_status sp_pool_acquire(sp_pool *pool, sp_ctx *ctx, sp_session **out, sp_error
 
         SP__NEED(pool, error);
         SP__NEED(out, error);
-        status = sp__query_run(wish(pool, ctx, __builtin_return_address(0)), &session, error);
+        status = sp__query_run(sp__session_wish(pool, ctx, __builtin_return_address(0)), &session, error);
         if (status == SP_OK)
                 *out = session;
         return status;
@@ -69,7 +83,7 @@ sp_status sp_pool_acquire_async(sp_pool *pool, sp_ctx *ctx, sp_queue *queue, uin
 {
         SP__NEED(queue, NULL);
         SP__NEED_FOR(queue, tag, pool);
-        return sp__query_submit(wish(pool, ctx, __builtin_return_address(0)), queue, tag);
+        return sp__query_submit(sp__session_wish(pool, ctx, __builtin_return_address(0)), queue, tag);
 }
 
 struct sp__query *sp__session_statement(sp_session *session, sp_ctx *ctx, const sp_stmt *stmt, const sp_params *params)

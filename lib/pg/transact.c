@@ -68,29 +68,44 @@ static sp_status pause_for(sp_ctx *ctx, int64_t ms)
         return status == SP_TIMEOUT ? SP_OK : status;
 }
 
-static sp_status attempt(sp_pool *pool, sp_ctx *ctx, const char *options, sp_work work, void *arg, sp_error **error)
+/* What the caller gave, and from where. */
+struct task {
+        sp_pool *pool;
+        sp_ctx *ctx;
+        const char *options;
+        sp_work work;
+        void *arg;
+        void *place;
+};
+
+static sp_status attempt(const struct task *task, sp_error **error)
 {
+        void *taken;
         sp_session *session;
-        sp_status status = sp_pool_acquire(pool, ctx, &session, error);
+        sp_status status = sp__query_run(sp__session_wish(task->pool, task->ctx, task->place), &taken, error);
 
         if (status != SP_OK)
                 return status;
-        status = sp_session_begin(session, ctx, options, error);
+        session = taken;
+        status = sp_session_begin(session, task->ctx, task->options, error);
         if (status == SP_OK)
-                status = work(arg, session, error);
+                status = task->work(task->arg, session, error);
         if (status == SP_OK) {
                 sp_error_free(*error);
                 *error = NULL;
-                status = sp_session_commit(session, ctx, error);
+                status = sp_session_commit(session, task->ctx, error);
         }
         sp_session_release(session);
         return status;
 }
 
-static sp_status run(sp_pool *pool, sp_ctx *ctx, const char *options, sp_work work, void *arg, sp_error **error)
+static sp_status run(const struct task *task, sp_error **error)
 {
+        sp_pool *pool = task->pool;
+        sp_ctx *ctx = task->ctx;
+
         for (int64_t i = 1;; i++) {
-                sp_status status = attempt(pool, ctx, options, work, arg, error);
+                sp_status status = attempt(task, error);
                 int64_t pause = status == SP_OK ? -1 : sp_pool_retry_pause(pool, *error, i);
                 int64_t left = ctx ? sp_ctx_remaining(ctx) : -1;
 
@@ -108,6 +123,7 @@ static sp_status run(sp_pool *pool, sp_ctx *ctx, const char *options, sp_work wo
 
 sp_status sp_pool_transact(sp_pool *pool, sp_ctx *ctx, const char *options, sp_work work, void *arg, sp_error **error)
 {
+        struct task task = {pool, ctx, options, work, arg, __builtin_return_address(0)};
         sp_error *why = NULL;
         sp_status status;
 
@@ -116,7 +132,7 @@ sp_status sp_pool_transact(sp_pool *pool, sp_ctx *ctx, const char *options, sp_w
         if (sp__engine_forked(pool->engine))
                 return sp__fail(error, SP_FORKED, "%s", sp_status_text(SP_FORKED));
         sp__pool_enter(pool);
-        status = run(pool, ctx, options, work, arg, &why);
+        status = run(&task, &why);
         sp__pool_leave(pool);
         if (status == SP_OK)
                 return SP_OK;

@@ -8,7 +8,7 @@
 #include <string.h>
 
 /* Waits for the one completion of a queue of its own. */
-static sp_completion *await(sp_queue *queue)
+sp_completion *queue_completion(sp_queue *queue)
 {
         sp_completion *done = NULL;
 
@@ -18,7 +18,7 @@ static sp_completion *await(sp_queue *queue)
         return done;
 }
 
-static sp_status outcome(sp_completion *done, sp_error **error)
+sp_status completion_outcome(sp_completion *done, sp_error **error)
 {
         sp_status status = sp_completion_status(done);
 
@@ -29,8 +29,8 @@ static sp_status outcome(sp_completion *done, sp_error **error)
 
 sp_status queue_outcome(sp_queue *queue, sp_error **error)
 {
-        sp_completion *done = await(queue);
-        sp_status status = outcome(done, error);
+        sp_completion *done = queue_completion(queue);
+        sp_status status = completion_outcome(done, error);
 
         sp_completion_free(done);
         return status;
@@ -45,8 +45,8 @@ static sp_status refused(sp_queue *queue, sp_status status, sp_error **error)
 
 static sp_status take_result(sp_queue *queue, sp_result **out, sp_error **error)
 {
-        sp_completion *done = await(queue);
-        sp_status status = outcome(done, error);
+        sp_completion *done = queue_completion(queue);
+        sp_status status = completion_outcome(done, error);
 
         if (status == SP_OK)
                 *out = sp_completion_take_result(done);
@@ -89,8 +89,8 @@ static sp_status queue_acquire(sp_pool *pool, sp_ctx *ctx, sp_session **out, sp_
 
         if (status != SP_OK)
                 return refused(queue, status, error);
-        done = await(queue);
-        status = outcome(done, error);
+        done = queue_completion(queue);
+        status = completion_outcome(done, error);
         if (status == SP_OK)
                 *out = sp_completion_take_session(done);
         sp_completion_free(done);

@@ -37,7 +37,11 @@ sp_stmt *stmt_of(const char *text);
 /** A context that ends after so long. */
 sp_ctx *ctx_of(const char *timeout);
 
-/** Waits for the one completion (tag 42) of a queue, which yields nothing; the error is the caller's. */
+/** Waits for the one completion (tag 42) of a queue. */
+sp_completion *queue_completion(sp_queue *queue);
+/** Its status; the error is a copy. */
+sp_status completion_outcome(sp_completion *done, sp_error **error);
+/** Both, for what yields nothing; the error is the caller's. */
 sp_status queue_outcome(sp_queue *queue, sp_error **error);
 
 /** Runs `text` with one integer; its first cell as a number, or fails the test. */
