@@ -39,6 +39,7 @@ struct sp_##noun {};
 %kept(pool)
 %kept(cache)
 %kept(session)
+%kept(stream)
 %kept(lookup)
 %kept(lease)
 %kept(profiler)
