@@ -40,6 +40,7 @@ struct sp_##noun {};
 %kept(cache)
 %kept(session)
 %kept(stream)
+%kept(listener)
 %kept(lookup)
 %kept(lease)
 %kept(profiler)

@@ -124,6 +124,39 @@ SP_API sp_status sp_stream_next_async(sp_stream *stream, sp_ctx *ctx, sp_queue *
 /** Ends it, at whatever row, without waiting. */
 SP_API void sp_stream_free(sp_stream *stream);
 
+/**
+ * Hears what is sent to a channel by NOTIFY.
+ *
+ *     sp_pool_listen(pool, "orders", &listener, &error);
+ *     while (sp_listener_next(listener, NULL, &value, &error) == SP_OK) {
+ *             … {"channel":"orders","payload":"42","pid":4711}
+ *             sp_value_unref(value);
+ *     }
+ *
+ * All listeners of a pool share one session, which is made when the first one needs it. The first value of a listener is the
+ * notice {"channel":…,"notice":"listening","lost":false}: it hears from here on. When the connection is lost, another one is
+ * made by itself, with growing pauses; then the notice comes again, with "lost":true: messages may have been missed in between.
+ * So it does in place of those that were dropped because SP_LISTENER_MAX of them waited to be taken.
+ *
+ * Threads: an sp_listener belongs to one thread at a time. Free it before its pool.
+ */
+typedef struct sp_listener sp_listener;
+
+#define SP_CHANNEL_MAX  63   /**< bytes of a channel's name */
+#define SP_LISTENER_MAX 4096 /**< values that wait to be taken */
+
+/** Does not wait. `channel` is any text, as a quoted identifier. SP_LIMIT; SP_INVALID where pool.max is 1; SP_CLOSED. */
+SP_API sp_status sp_pool_listen(sp_pool *pool, const char *channel, sp_listener **out, sp_error **error);
+/**
+ * Waits for the next message or notice (SP_CODEC_JSON), which is the caller's: sp_value_unref(). Without a deadline in the
+ * context it waits until there is one or the pool is closed (SP_CLOSED). SP_SQL, SP_AUTH: what keeps it from listening; it is
+ * tried again all the same.
+ */
+SP_API sp_status sp_listener_next(sp_listener *listener, sp_ctx *ctx, sp_value **out, sp_error **error);
+SP_API sp_status sp_listener_next_async(sp_listener *listener, sp_ctx *ctx, sp_queue *queue, uint64_t tag);
+/** Those that wait for its next value end with SP_CLOSED. */
+SP_API void sp_listener_free(sp_listener *listener);
+
 #ifdef __cplusplus
 }
 #endif

@@ -107,6 +107,17 @@ void sp__buf_json(struct sp__buf *buf, const char *text, size_t len)
         sp__buf_char(buf, '"');
 }
 
+void sp__buf_identifier(struct sp__buf *buf, const char *name)
+{
+        sp__buf_char(buf, '"');
+        for (; *name; name++) {
+                if (*name == '"')
+                        sp__buf_char(buf, '"');
+                sp__buf_char(buf, *name);
+        }
+        sp__buf_char(buf, '"');
+}
+
 void sp__buf_clear(struct sp__buf *buf)
 {
         buf->len = 0;

@@ -33,6 +33,8 @@ void sp__buf_u32(struct sp__buf *buf, uint32_t value);
 void sp__buf_u64(struct sp__buf *buf, uint64_t value);
 /** A JSON string with its quotes. */
 void sp__buf_json(struct sp__buf *buf, const char *text, size_t len);
+/** A quoted identifier of SQL's. */
+void sp__buf_identifier(struct sp__buf *buf, const char *name);
 /** Empties it and keeps its memory. */
 void sp__buf_clear(struct sp__buf *buf);
 void sp__buf_free(struct sp__buf *buf);

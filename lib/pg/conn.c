@@ -37,7 +37,8 @@ static bool conn_busy(const struct sp__port *port)
 {
         const struct sp__conn *conn = SP__OF(port, const struct sp__conn, port);
 
-        return !conn->ready || conn->lost || !sp__list_empty(&conn->flights) || (port->want & EPOLLOUT);
+        return !conn->ready || conn->lost || !sp__list_empty(&conn->flights) || (port->want & EPOLLOUT) ||
+               conn->listening;
 }
 
 /* What happened under the lock is told without it. */
@@ -46,6 +47,7 @@ static void conn_after(struct sp__port *port)
         struct sp__conn *conn = SP__OF(port, struct sp__conn, port);
         struct sp__list ended;
         bool opened, closed;
+        PGnotify *notes;
         sp_error *why;
         sp_status status;
 
@@ -58,6 +60,8 @@ static void conn_after(struct sp__port *port)
         status = conn->why_status;
         conn->opened_news = conn->closed_news = false;
         conn->why = NULL;
+        notes = conn->notes;
+        conn->notes = NULL;
         sp__unlock(&port->lock);
         if (opened)
                 conn->owner->opened(conn);
@@ -66,6 +70,8 @@ static void conn_after(struct sp__port *port)
                 conn->owner->closed(conn, why, status);
         if (!sp__list_empty(&ended))
                 conn->owner->ended(conn, &ended);
+        if (notes)
+                conn->owner->heard(conn, notes);
 }
 
 static const struct sp__port_kind kind = {
@@ -169,6 +175,15 @@ void sp__conn_send(struct sp__conn *conn, struct sp__unit *unit, const sp_params
                 sp__port_flush(port, &done);
         sp__unlock(&port->lock);
         sp__batch_deliver(&done);
+}
+
+void sp__conn_listen(struct sp__conn *conn, bool on)
+{
+        sp__lock(&conn->port.lock);
+        conn->listening = on && conn->ready && !conn->lost;
+        if (conn->listening)
+                sp__port_engage(&conn->port);
+        sp__unlock(&conn->port.lock);
 }
 
 void sp__conn_close(struct sp__conn *conn)

@@ -66,6 +66,8 @@ struct sp__conn_owner {
         void (*opened)(struct sp__conn *conn);
         /** It is closed; `error` (owned by the callee) says why it could not be opened, NULL: it was lost or closed. */
         void (*closed)(struct sp__conn *conn, sp_error *error, sp_status status);
+        /** Notifications, linked by `next`, each to be freed by PQfreemem(); only while it listens. */
+        void (*heard)(struct sp__conn *conn, PGnotify *notes);
 };
 
 enum sp__conn_place {
@@ -111,6 +113,8 @@ struct sp__conn {
         struct sp__timer connect_timer;
         struct sp__task open_task;
         int64_t connect_ms;
+        bool listening; /* somebody drives it always */
+        PGnotify *notes, **notes_end;
         int nulls; /* in a row: a state machine that went wrong must not spin */
 
         /* The pool's lock. */
@@ -164,6 +168,8 @@ void sp__conn_remember(struct sp__conn *conn, const sp_stmt *stmt);
 void sp__conn_bar(struct sp__conn *conn);
 /** Whether nothing can be sent on it any more. No port's lock held. */
 bool sp__conn_broken(struct sp__conn *conn);
+/** From now on (or no longer) what the server sends by itself is told. No port's lock held. */
+void sp__conn_listen(struct sp__conn *conn, bool on);
 /** Whether a transaction is open, as far as the last answer told. */
 bool sp__conn_in_transaction(struct sp__conn *conn);
 

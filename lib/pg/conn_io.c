@@ -351,6 +351,19 @@ static void take_all(struct sp__conn *conn)
         }
 }
 
+/* In the order in which they came. */
+static void hear(struct sp__conn *conn)
+{
+        PGnotify *note;
+
+        if (!conn->notes)
+                conn->notes_end = &conn->notes;
+        while ((note = PQnotifies(conn->pg))) {
+                *conn->notes_end = note;
+                conn->notes_end = &note->next;
+        }
+}
+
 bool sp__conn_dying(struct sp__conn *conn)
 {
         if (sp__list_empty(&conn->flights))
@@ -367,6 +380,8 @@ void sp__conn_read(struct sp__conn *conn, uint32_t events)
         broken = PQconsumeInput(conn->pg) != 1;
         /* Answers that arrived before the connection broke count. */
         take_all(conn);
+        if (conn->listening)
+                hear(conn);
         if (conn->target->minds && conn->ready)
                 atomic_store_explicit(&conn->unfit, sp__conn_unfit(conn), memory_order_relaxed);
         if (broken || conn->lost || PQstatus(conn->pg) == CONNECTION_BAD || sp__conn_dying(conn))
@@ -392,7 +407,7 @@ void sp__conn_end(struct sp__conn *conn, sp_error *why, sp_status status)
         conn->pg = NULL;
         sp__dial_drop(conn->dial);
         conn->dial = NULL;
-        conn->ready = conn->lost = conn->unflushed = conn->read_only = false;
+        conn->ready = conn->lost = conn->unflushed = conn->read_only = conn->listening = false;
         conn->open = conn->syncs = 0;
         conn->at = &conn->flights;
         atomic_store(&conn->in_tx, false);

@@ -143,6 +143,8 @@ static void forget_place(sp_pool *pool, struct sp__conn *conn)
                 pool->sessions--;
         if (conn->session) {
                 conn->session->broken = true;
+                if (conn->session == pool->ear.session)
+                        sp__ear_lost(pool);
                 sp__session_wake(conn->session);
         }
         conn->session = NULL;
@@ -189,7 +191,7 @@ static void pool_closed(struct sp__conn *conn, sp_error *error, sp_status status
                 sp__pool_dispatch(pool);
 }
 
-const struct sp__conn_owner sp__pool_owner = {.ended = sp__query_ended, .opened = pool_opened, .closed = pool_closed};
+const struct sp__conn_owner sp__pool_owner = {.ended = sp__query_ended, .opened = pool_opened, .closed = pool_closed, .heard = sp__ear_heard};
 
 static bool parts_new(sp_pool *pool)
 {
@@ -217,6 +219,7 @@ static void parts_init(sp_pool *pool, const char *name, const struct sp__pool_wa
         sp__cond_init(&pool->quiet);
         sp__list_init(&pool->idle);
         sp__list_init(&pool->waiting);
+        sp__ear_init(&pool->ear);
         pool->random.state = sp__random_seed();
         pool->open_timer.fire = open_again;
         pool->wait_timer.fire = wait_late;
@@ -271,6 +274,7 @@ void sp_pool_close(sp_pool *pool)
         pool->closed = true;
         sp__unlock(&pool->lock);
         sp__pool_end_waiting(pool, SP__FOREVER, SP_CLOSED);
+        sp__ear_close(pool);
         sp__news_end(pool->news);
 }
 
@@ -313,6 +317,7 @@ void sp__pool_shut(sp_pool *pool)
         sp_pool_drain(pool, -1);
         sp__timer_stop(pool->engine, &pool->open_timer);
         sp__timer_stop(pool->engine, &pool->wait_timer);
+        sp__timer_stop(pool->engine, &pool->ear.timer);
         sp__timer_stop(pool->engine, &pool->house_timer);
         sp__timer_stop(pool->engine, &pool->ask_timer);
         for (size_t i = 0; i < SP__SLOTS_MAX && pool->slots[i]; i++)

@@ -7,6 +7,7 @@
 #include "guard/breaker.h"
 #include "observe/histogram.h"
 #include "pg/conn.h"
+#include "pg/ear.h"
 #include "pg/news.h"
 #include "pg/pool.h"
 #include "pg/stmt.h"
@@ -65,6 +66,7 @@ struct sp_pool {
         struct sp__conn *lanes[SP__LANES_MAX];
         struct sp__list idle;    /* connections, latest first */
         struct sp__list waiting; /* queries, oldest first */
+        struct sp__ear ear;
         int64_t total, opening, sessions, waiters;
         int64_t wishes;  /* those among the waiters that want a session */
         int64_t pending; /* operations not yet settled, and threads inside a call: the pool outlives them */
@@ -175,6 +177,9 @@ sp_status sp__query_admit(struct sp__query *query, bool inside, sp_error **error
 void sp__query_start(struct sp__query *query);
 /** Admits and starts it on the engine's thread, to be answered to a queue; consumes the reference. NULL: out of memory. */
 sp_status sp__query_submit(struct sp__query *query, sp_queue *queue, uint64_t tag);
+/** As sp__pool_step(), of any query; consumes the reference (NULL: out of memory). */
+sp_status sp__query_step(struct sp__query *query, int64_t deadline, sp__op *caller, void (*then)(sp__op *op),
+                         void *owner, sp_error **error);
 /** Admits, starts and waits; consumes the reference (NULL: out of memory). `*what` is what it yielded, the caller's. */
 sp_status sp__query_run(struct sp__query *query, void **what, sp_error **error);
 /** The connection answered these units (or was lost): settles, retries, gives connections on. */

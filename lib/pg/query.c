@@ -402,10 +402,9 @@ sp_status sp__query_run(struct sp__query *query, void **what, sp_error **error)
         return status;
 }
 
-sp_status sp__pool_step(sp_pool *pool, sp_ctx *ctx, int64_t deadline, const sp_stmt *stmt, const sp_params *params,
-                        sp__op *caller, void (*then)(sp__op *op), void *owner, sp_error **error)
+sp_status sp__query_step(struct sp__query *query, int64_t deadline, sp__op *caller, void (*then)(sp__op *op),
+                         void *owner, sp_error **error)
 {
-        struct sp__query *query = sp__query_new(pool, ctx, stmt, params, pool->limits.query_ms);
         sp_status status = refuse(query, error);
 
         if (status != SP_OK)
@@ -426,4 +425,11 @@ sp_status sp__pool_step(sp_pool *pool, sp_ctx *ctx, int64_t deadline, const sp_s
         sp__query_start(query);
         sp__op_unref(&query->op);
         return SP_OK;
+}
+
+sp_status sp__pool_step(sp_pool *pool, sp_ctx *ctx, int64_t deadline, const sp_stmt *stmt, const sp_params *params,
+                        sp__op *caller, void (*then)(sp__op *op), void *owner, sp_error **error)
+{
+        return sp__query_step(sp__query_new(pool, ctx, stmt, params, pool->limits.query_ms), deadline, caller, then,
+                              owner, error);
 }

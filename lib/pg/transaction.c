@@ -90,13 +90,8 @@ static sp_status savepoint_text(const char *verb, const char *name, struct sp__b
 
         if (len == 0 || len > SP_SAVEPOINT_MAX)
                 return sp__fail(error, SP_LIMIT, "a savepoint's name must have 1 to %d bytes", SP_SAVEPOINT_MAX);
-        sp__buf_format(sql, "%s \"", verb);
-        for (; *name; name++) {
-                if (*name == '"')
-                        sp__buf_char(sql, '"');
-                sp__buf_char(sql, *name);
-        }
-        sp__buf_char(sql, '"');
+        sp__buf_format(sql, "%s ", verb);
+        sp__buf_identifier(sql, name);
         sp__buf_char(sql, 0);
         return sql->failed ? sp__fail(error, SP_NOMEM, "out of memory") : SP_OK;
 }
