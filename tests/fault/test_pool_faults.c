@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static void control(const char *verb)
 {
@@ -114,11 +115,50 @@ static void test_a_server_killed_under_load_costs_no_caller_its_answer(void **st
         sp_pool_free(load.pool);
 }
 
+/* A notice may come once more, where a connection was lost again before anything was heard on it. */
+static void hears(sp_listener *listener, const char *expected)
+{
+        bool heard = false;
+
+        while (!heard) {
+                sp_value *value = NULL;
+                const char *text;
+                size_t len;
+
+                assert_int_equal(sp_listener_next(listener, NULL, &value, NULL), SP_OK);
+                text = sp_value_data(value, &len);
+                heard = strstr(text, expected) != NULL;
+                if (!heard && !strstr(text, "\"lost\":true"))
+                        fail_msg("%s is not %s", text, expected);
+                sp_value_unref(value);
+        }
+}
+
+static void test_a_listener_outlives_the_server(void **state)
+{
+        sp_pool *pool = pool_with(NULL);
+        sp_listener *listener;
+
+        assert_int_equal(sp_pool_listen(pool, "outlives", &listener, NULL), SP_OK);
+        hears(listener, "\"lost\":false");
+        for (int i = 0; i < 2; i++) {
+                control(i ? "kill" : "stop");
+                control("start");
+                hears(listener, "\"lost\":true");
+                recovers(way_of(state), pool);
+                run(way_of(state), pool, "SELECT pg_notify('outlives', 'still')");
+                hears(listener, "\"payload\":\"still\"");
+        }
+        sp_listener_free(listener);
+        sp_pool_free(pool);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
             BOTH_WAYS(test_a_stopped_server_is_unavailable_and_its_return_is_noticed),
             BOTH_WAYS(test_a_server_killed_under_load_costs_no_caller_its_answer),
+            BOTH_WAYS(test_a_listener_outlives_the_server),
         };
 
         return cmocka_run_group_tests_name("pool faults", tests, NULL, NULL);
