@@ -20,6 +20,7 @@
 #include <sugarperf/pool.h>
 #include <sugarperf/profiler.h>
 #include <sugarperf/queue.h>
+#include <sugarperf/result.h>
 #include <sugarperf/session.h>
 
 #endif

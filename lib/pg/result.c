@@ -6,8 +6,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* What a result keeps beside libpq's. */
+struct room {
+        struct room *next;
+        char bytes[];
+};
+
 struct sp_result {
         PGresult *res;
+        struct room *rooms;
         struct sp__buf packed; /* made when it is first asked for */
 };
 
@@ -23,10 +30,28 @@ sp_result *sp__result_new(PGresult *res)
         return result;
 }
 
+char *sp__result_room(const sp_result *shared, size_t len)
+{
+        sp_result *result = (sp_result *)(uintptr_t)shared;
+        struct room *room = malloc(sizeof *room + len);
+
+        if (!room)
+                return NULL;
+        room->next = result->rooms;
+        result->rooms = room;
+        return room->bytes;
+}
+
 void sp_result_free(sp_result *result)
 {
+        struct room *room;
+
         if (!result)
                 return;
+        while ((room = result->rooms)) {
+                result->rooms = room->next;
+                free(room);
+        }
         PQclear(result->res);
         sp__buf_free(&result->packed);
         free(result);

@@ -8,5 +8,7 @@
 
 /** Owns `res` from now on, also when it fails (NULL: out of memory). */
 sp_result *sp__result_new(PGresult *res);
+/** Memory that lives as long as the result; NULL when there is none left. */
+char *sp__result_room(const sp_result *result, size_t len);
 
 #endif
