@@ -28,7 +28,10 @@ typedef struct sp_ctx sp_ctx;
 SP_API sp_ctx *sp_ctx_new(sp_ctx *parent);
 SP_API sp_ctx *sp_ctx_ref(sp_ctx *ctx);
 SP_API void sp_ctx_unref(sp_ctx *ctx);
-/** Names: "timeout" (a duration from now; never later than the parent's), "trace" (a W3C traceparent), "tag" (who calls). */
+/**
+ * Names: "timeout" (a duration from now; never later than the parent's), "trace" (a W3C traceparent), "tag" (who calls),
+ * "reads" ("primary": reads are not sent to replicas; "replica": they may be, though the parent's are not).
+ */
 SP_API sp_status sp_ctx_set(sp_ctx *ctx, const char *name, const char *value, sp_error **error);
 /** Operations that run under it end with SP_CANCELLED, once; later ones are refused with it. NULL: nothing happens. */
 SP_API void sp_ctx_cancel(sp_ctx *ctx);

@@ -20,6 +20,11 @@
  * that, and is needed for a function that catches the refusal itself. In transaction mode of a proxy (pool.statements 0)
  * the server is not asked to refuse anything.
  *
+ * Several servers may stand in one URL (postgresql://a,b/db): with pool.target_session_attrs the pool finds the one that takes
+ * writes, also after a failover. With pool.replicas, single reads go to replicas that are near enough, and to the primary
+ * otherwise; under a context, not to one that lacks what its unit of work (all contexts of one root) has written. A read whose
+ * function writes should be declared SP_STMT_WRITE; what fills a cache should be read with "reads" set to "primary".
+ *
  * Threads: sp_pool and sp_stmt are safe from any thread. An sp_result belongs to one thread at a time.
  */
 #ifndef SUGARPERF_POOL_H

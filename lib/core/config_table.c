@@ -28,6 +28,13 @@
 const struct sp__config_row sp__config_table[] = {
     ROW_WORD("pool.url", SP__CONFIG_URL, true, "", "postgresql:// postgres://", "postgresql://…", "DATABASE_URL",
              "where PostgreSQL is: postgresql://user:password@host:port/database?option=value"),
+    ROW_WORD(
+        "pool.replicas", SP__CONFIG_URL, true, "", "postgresql:// postgres://", "postgresql://… postgresql://…", NULL,
+        "replicas, a blank between their URLs; single reads outside of sessions go there, if they are near enough"),
+    ROW_WORD("pool.reads", SP__CONFIG_CHOICE, true, "replica", "primary replica", "primary, replica", NULL,
+             "primary: the replicas are not used"),
+    ROW_TIME("pool.replica_lag", true, "1s", 0, DAY_MS, "0–1d",
+             "how far behind a replica may be that is read from; 0: however far"),
     ROW_WORD("pool.host", SP__CONFIG_TEXT, true, "", NULL, "", "DATABASE_HOST",
              "host, where no URL is set; several: a,b"),
     ROW_INT("pool.port", true, "5432", 1, 65535, "1–65535", "DATABASE_PORT", "port, where no URL is set"),

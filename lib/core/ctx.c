@@ -10,12 +10,16 @@
 
 enum { TAG_MAX = 128, TRACE_LEN = 55 };
 
+enum reads { READS_INHERITED, READS_ANYWHERE, READS_PRIMARY };
+
 struct sp_ctx {
         atomic_uint refs;
         atomic_bool cancelled;
         int64_t deadline; /* set before it is shared */
         char *trace;
         char *tag;
+        enum reads reads;
+        _Atomic int64_t wrote;    /* of a root: when a write of the unit of work was last answered */
         sp_ctx *parent;           /* a reference */
         struct sp__list siblings; /* in the parent's children; the parent's lock */
 
@@ -118,6 +122,16 @@ static sp_status set_text(char **to, const char *value, sp_error **error)
         return SP_OK;
 }
 
+static sp_status set_reads(sp_ctx *ctx, const char *value, sp_error **error)
+{
+        bool primary = strcmp(value, "primary") == 0;
+
+        if (!primary && strcmp(value, "replica") != 0)
+                return sp__fail(error, SP_INVALID, "reads is \"%.64s\", must be primary or replica", value);
+        ctx->reads = primary ? READS_PRIMARY : READS_ANYWHERE;
+        return SP_OK;
+}
+
 sp_status sp_ctx_set(sp_ctx *ctx, const char *name, const char *value, sp_error **error)
 {
         SP__NEED(ctx, error);
@@ -135,7 +149,9 @@ sp_status sp_ctx_set(sp_ctx *ctx, const char *name, const char *value, sp_error 
                         return sp__fail(error, SP_LIMIT, "tag is longer than %d bytes", TAG_MAX);
                 return set_text(&ctx->tag, value, error);
         }
-        return sp__fail(error, SP_INVALID, "a context has no \"%.64s\": timeout, trace or tag", name);
+        if (strcmp(name, "reads") == 0)
+                return set_reads(ctx, value, error);
+        return sp__fail(error, SP_INVALID, "a context has no \"%.64s\": timeout, trace, tag or reads", name);
 }
 
 int64_t sp__ctx_deadline(const sp_ctx *ctx)
@@ -241,4 +257,28 @@ const char *sp__ctx_trace(const sp_ctx *ctx)
         while (ctx && !ctx->trace)
                 ctx = ctx->parent;
         return ctx ? ctx->trace : NULL;
+}
+
+bool sp__ctx_primary(const sp_ctx *ctx)
+{
+        while (ctx && ctx->reads == READS_INHERITED)
+                ctx = ctx->parent;
+        return ctx && ctx->reads == READS_PRIMARY;
+}
+
+static sp_ctx *root_of(const sp_ctx *ctx)
+{
+        while (ctx->parent)
+                ctx = ctx->parent;
+        return (sp_ctx *)(uintptr_t)ctx;
+}
+
+void sp__ctx_note_write(const sp_ctx *ctx)
+{
+        atomic_store_explicit(&root_of(ctx)->wrote, sp__now(), memory_order_release);
+}
+
+int64_t sp__ctx_wrote(const sp_ctx *ctx)
+{
+        return atomic_load_explicit(&root_of(ctx)->wrote, memory_order_acquire);
 }

@@ -20,6 +20,8 @@ static bool heal(struct sp__query *query, struct sp__conn *conn)
                 sp__stmt_writes(query->stmt);
                 return true;
         }
+        if (strcmp(code, "25006") == 0 && query->pool->is_replica)
+                return false;
         /* Others may just have been opened to the same server. */
         if (strcmp(code, "25006") == 0)
                 return sp__pool_demoted(conn, query->in_session) && query->tries < TRIES + sp__pool_max(query->pool);

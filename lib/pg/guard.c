@@ -15,7 +15,8 @@ sp_status sp__pool_guard(sp_pool *pool, const sp_config *config, const char *nam
         sp__buf_format(&instance, "pool%s%s", name ? "-" : "", name ? name : "");
         sp__buf_char(&instance, 0);
         if (!instance.failed)
-                sp__buf_format(&full, "%s@%s/primary", instance.data, sp__target_place(&pool->target));
+                sp__buf_format(&full, "%s@%s/%s", instance.data, sp__target_place(&pool->target),
+                               pool->is_replica ? "replica" : "primary");
         sp__buf_char(&full, 0);
         status = instance.failed || full.failed
                      ? sp__fail(error, SP_NOMEM, "out of memory")

@@ -334,4 +334,5 @@ void sp__pool_collect(void *arg, struct sp__expo *expo)
         sp__expo_family(expo, "db_client_connection_create_time_seconds", "histogram",
                         "From the wish to the connection.");
         sp__expo_histogram(expo, labels, pool->create_time);
+        sp__replicas_collect(pool->replicas, expo);
 }

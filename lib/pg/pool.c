@@ -212,7 +212,7 @@ static bool parts_new(sp_pool *pool)
 
 static void parts_init(sp_pool *pool, const char *name, const struct sp__pool_watcher *watcher)
 {
-        pool->name = strdup(name ? name : "default");
+        pool->name = strdup(name);
         if (watcher)
                 pool->watcher = *watcher;
         sp__mutex_init(&pool->lock);
@@ -232,13 +232,21 @@ static void parts_init(sp_pool *pool, const char *name, const struct sp__pool_wa
 sp_status sp__pool_new(const sp_config *config, const char *name, struct sp__engine *engine,
                        const struct sp__pool_watcher *watcher, sp_pool **out, sp_error **error)
 {
+        return sp__pool_new_as(config, name, NULL, engine, watcher, out, error);
+}
+
+sp_status sp__pool_new_as(const sp_config *config, const char *name, const char *replica, struct sp__engine *engine,
+                          const struct sp__pool_watcher *watcher, sp_pool **out, sp_error **error)
+{
         sp_pool *pool = calloc(1, sizeof *pool);
         sp_status status;
 
         if (!pool)
                 return sp__fail(error, SP_NOMEM, "out of memory");
         limits_read(&pool->limits, config, name);
-        parts_init(pool, name, watcher);
+        parts_init(pool, replica ? replica : name ? name : "default", watcher);
+        pool->is_replica = replica != NULL;
+        pool->engine = engine;
         status = limits_check(&pool->limits, config, name, error);
         if (status == SP_OK)
                 status = sp__target_new(config, name, &pool->target, error);
@@ -250,12 +258,14 @@ sp_status sp__pool_new(const sp_config *config, const char *name, struct sp__eng
                 status = sp__engine_new(&pool->engine, error);
                 pool->owns_engine = status == SP_OK;
         }
+        if (status == SP_OK && !replica)
+                status = sp__replicas_new(pool, config, name, watcher, &pool->replicas, error);
         if (status != SP_OK) {
+                if (pool->owns_engine)
+                        sp__engine_free(pool->engine);
                 sp__pool_destroy(pool);
                 return status;
         }
-        if (engine)
-                pool->engine = engine;
         *out = pool;
         return SP_OK;
 }
@@ -273,6 +283,7 @@ void sp_pool_close(sp_pool *pool)
         sp__lock(&pool->lock);
         pool->closed = true;
         sp__unlock(&pool->lock);
+        sp__replicas_close(pool->replicas);
         sp__pool_end_waiting(pool, SP__FOREVER, SP_CLOSED);
         sp__ear_close(pool);
         sp__news_end(pool->news);
@@ -323,10 +334,12 @@ void sp__pool_shut(sp_pool *pool)
         for (size_t i = 0; i < SP__SLOTS_MAX && pool->slots[i]; i++)
                 sp__conn_bar(pool->slots[i]);
         sp__password_close(pool->target.secret);
+        sp__replicas_shut(pool->replicas);
 }
 
 void sp__pool_destroy(sp_pool *pool)
 {
+        sp__replicas_destroy(pool->replicas);
         for (size_t i = 0; i < SP__SLOTS_MAX && pool->slots[i]; i++) {
                 sp__conn_destroy(pool->slots[i]);
                 free(pool->slots[i]);
@@ -348,6 +361,7 @@ void sp__pool_destroy(sp_pool *pool)
 
 void sp__pool_drop(sp_pool *pool)
 {
+        sp__replicas_drop(pool->replicas);
         for (size_t i = 0; i < SP__SLOTS_MAX && pool->slots[i]; i++) {
                 close(pool->slots[i]->port.wake);
                 if (pool->slots[i]->port.fd >= 0)
@@ -369,15 +383,27 @@ void sp_pool_free(sp_pool *pool)
         sp__pool_destroy(pool);
 }
 
+/* NULL: it is the primary's. */
+static sp_pool *replica_for(sp_pool *pool, sp_ctx *ctx, const sp_stmt *stmt)
+{
+        if (!pool->replicas || sp__engine_forked(pool->engine) || !sp__stmt_reads(stmt))
+                return NULL;
+        return sp__replicas_choose(pool->replicas, ctx);
+}
+
 sp_status sp_pool_query(sp_pool *pool, sp_ctx *ctx, const sp_stmt *stmt, const sp_params *params, sp_result **out,
                         sp_error **error)
 {
         sp_status status;
+        sp_pool *replica;
         void *result;
 
         SP__NEED(pool, error);
         SP__NEED(stmt, error);
         SP__NEED(out, error);
+        replica = replica_for(pool, ctx, stmt);
+        if (replica)
+                return sp__read_run(pool, replica, ctx, stmt, params, out, error);
         status = sp__query_run(sp__query_new(pool, ctx, stmt, params, pool->limits.query_ms), &result, error);
         if (status == SP_OK)
                 *out = result;
@@ -387,8 +413,13 @@ sp_status sp_pool_query(sp_pool *pool, sp_ctx *ctx, const sp_stmt *stmt, const s
 sp_status sp_pool_query_async(sp_pool *pool, sp_ctx *ctx, const sp_stmt *stmt, const sp_params *params, sp_queue *queue,
                               uint64_t tag)
 {
+        sp_pool *replica;
+
         SP__NEED(queue, NULL);
         SP__NEED_FOR(queue, tag, pool);
         SP__NEED_FOR(queue, tag, stmt);
+        replica = replica_for(pool, ctx, stmt);
+        if (replica)
+                return sp__read_submit(pool, replica, ctx, stmt, params, queue, tag);
         return sp__query_submit(sp__query_new(pool, ctx, stmt, params, pool->limits.query_ms), queue, tag);
 }

@@ -32,6 +32,10 @@ struct sp__pool_watcher {
 sp_status sp__pool_new(const sp_config *config, const char *name, struct sp__engine *engine,
                        const struct sp__pool_watcher *watcher, sp_pool **out, sp_error **error);
 
+/** As sp__pool_new(), a replica's, which is called `replica`; NULL: none, and it has its own replicas. */
+sp_status sp__pool_new_as(const sp_config *config, const char *name, const char *replica, struct sp__engine *engine,
+                          const struct sp__pool_watcher *watcher, sp_pool **out, sp_error **error);
+
 /**
  * Runs a statement as a step of another operation. `then(op)` is called once with the answer, on any thread, with no lock
  * held: op->status, op->error, and on success op->what, an sp_result (take it by setting op->what to NULL); op->owner is

@@ -10,6 +10,7 @@
 #include "pg/ear.h"
 #include "pg/news.h"
 #include "pg/pool.h"
+#include "pg/replicas.h"
 #include "pg/stmt.h"
 
 enum { SP__LANES_MAX = 64, SP__SLOTS_MAX = 1000, SP__LEVELS = 1024 };
@@ -49,6 +50,8 @@ struct sp__levels {
 
 struct sp_pool {
         char *name;
+        struct sp__replicas *replicas; /* NULL: none */
+        bool is_replica;
         struct sp__engine *engine;
         bool owns_engine;
         struct sp__pool_watcher watcher;

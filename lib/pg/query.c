@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The life of a statement up to its being sent: admitted, routed (or waiting), ended early. How it is answered: answer.c. */
+#include "core/ctx.h"
 #include "core/error.h"
 #include "core/params.h"
 #include "pg/fault.h"
@@ -110,6 +111,8 @@ static void query_settled(sp__op *op)
         sp__query_tell(query);
         if (query->stream)
                 sp__stream_settled(query->stream, op->status);
+        if (op->ctx && query->stmt && !sp__stmt_reads(query->stmt))
+                sp__ctx_note_write(op->ctx);
         if (query->timed && sp__timer_stop(pool->engine, &query->timer))
                 sp__op_unref(op);
         sp__lock(&pool->lock);
