@@ -30,7 +30,10 @@ typedef struct sp_session sp_session;
 
 #define SP_SAVEPOINT_MAX 63 /**< bytes of a savepoint's name */
 
-/** Borrows a connection of one's own, for transactions and session state. SP_TIMEOUT after `pool.acquire_timeout`. */
+/**
+ * Borrows a connection of one's own, for transactions and session state. SP_TIMEOUT after `pool.acquire_timeout`. There are at
+ * most `pool.max` - 1 sessions at a time (one where `pool.max` is 1): a connection is kept for single statements.
+ */
 SP_API sp_status sp_pool_acquire(sp_pool *pool, sp_ctx *ctx, sp_session **out, sp_error **error);
 SP_API sp_status sp_pool_acquire_async(sp_pool *pool, sp_ctx *ctx, sp_queue *queue, uint64_t tag);
 /** Runs one statement on the session's connection; any statement is allowed but COPY. */

@@ -88,7 +88,10 @@ sp_status sp__fail(sp_error **error, sp_status status, const char *format, ...)
 
 sp_status sp__missing(sp_error **error, const char *function, const char *argument)
 {
-        return sp__fail(error, SP_INVALID, "%s(): %s is NULL", function, argument);
+        /* sp_client_pool() knows no pool without an address. */
+        const char *hint = strcmp(argument, "pool") == 0 ? ": is pool.url (DATABASE_URL) set?" : "";
+
+        return sp__fail(error, SP_INVALID, "%s(): %s is NULL%s", function, argument, hint);
 }
 
 void sp__error_give(sp_error **error, sp_error *made)

@@ -111,6 +111,12 @@ static bool retryable(const char *code)
                strcmp(code, "57P03") == 0;
 }
 
+/* Which setting ended it. The caller's own cancellation is never told by the server. */
+static const char *limit_of(const char *code, const char *line)
+{
+        return strcmp(code, "57014") == 0 && strstr(line, "statement timeout") ? " (pool.statement_timeout)" : "";
+}
+
 sp_error *sp__fault_of_result(const PGresult *res, const sp_stmt *stmt, sp_status *status)
 {
         const char *primary = PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY), *code = sp__fault_code(res);
@@ -126,7 +132,7 @@ sp_error *sp__fault_of_result(const PGresult *res, const sp_stmt *stmt, sp_statu
         else if (quotes == QUOTES_TEXT)
                 mask_unknown(line, stmt->sql.text);
         *status = status_of(code);
-        error = sp__error_new(*status, code, "statement \"%s\": %s", stmt->name, line);
+        error = sp__error_new(*status, code, "statement \"%s\": %s%s", stmt->name, line, limit_of(code, line));
         if (*status == SP_SQL)
                 sp__error_set_retryable(error, retryable(code));
         return error;

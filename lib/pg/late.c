@@ -64,9 +64,10 @@ static sp_error *none_free(const struct sp__query *query, struct limit limit)
                 return unconnected(pool, limit);
         return sp__error_new(SP_TIMEOUT, unanswered ? NULL : "acquire",
                              "no connection of pool \"%s\" became free within %" PRId64
-                             " ms (%s)%s: pool.max is %" PRId64 ", %" PRId64 " stand, %" PRId64 " callers wait%s%s",
+                             " ms (%s)%s: pool.max is %" PRId64 ", %" PRId64 " stand, %" PRId64 " callers wait%s%s%s",
                              pool->name, limit.ms, limit.name, unanswered ? ", and none was answered meanwhile" : "",
                              pool->limits.max, pool->total - pool->opening, pool->waiters,
+                             query->stmt || pool->limits.max == 1 ? "" : ", one is kept from sessions",
                              short_of ? "; another one could not be opened: " : "",
                              short_of ? sp_error_message(pool->fault) : "");
 }

@@ -24,7 +24,7 @@ class Library(unittest.TestCase):
 
     def test_only_sp_symbols_are_exported(self):
         rows = self.symbols()
-        names = [row[-1].split('@')[0] for row in rows if row[-2] != 'A']
+        names = [row[-1].split('@')[0] for row in rows]
         self.assertEqual([name for name in names if not name.startswith('sp_') and not name.startswith(TOOLING)], [])
         self.assertEqual([name for name in names if name.startswith('sp__')], [], 'internal names are exported')
 

@@ -19,7 +19,7 @@ static void refuses(const char *function, const char *argument, sp_status status
         if (!error)
                 return;
         snprintf(said, sizeof said, "%s(): %s is NULL", function, argument);
-        assert_string_equal(sp_error_message(*error), said);
+        assert_ptr_equal(strstr(sp_error_message(*error), said), sp_error_message(*error));
         assert_false(sp_error_retryable(*error));
         sp_error_free(*error);
         *error = NULL;
@@ -36,7 +36,7 @@ static void arrives(const char *function, const char *argument, sp_status status
         assert_int_equal(sp_queue_take(queue, &done, 1), 1);
         assert_int_equal(sp_completion_tag(done), 1);
         assert_int_equal(sp_completion_status(done), SP_INVALID);
-        assert_string_equal(sp_error_message(sp_completion_error(done)), said);
+        assert_non_null(strstr(sp_error_message(sp_completion_error(done)), said));
         sp_completion_free(done);
 }
 
@@ -118,6 +118,24 @@ static void test_a_missing_argument_is_named(void **state)
         sp_pool_free(pool);
         sp_ctx_unref(ctx);
         sp_params_free(params);
+        sp_config_free(config);
+}
+
+static void test_a_client_without_a_database_says_what_to_set(void **state)
+{
+        sp_config *config = sp_config_new();
+        sp_client *client = NULL;
+        sp_result *result = NULL;
+        sp_error *error = NULL;
+        sp_stmt *stmt;
+
+        assert_int_equal(sp_client_new(config, &client, NULL), SP_OK);
+        assert_int_equal(sp_stmt_new("one", "SELECT 1", 8, 0, &stmt, NULL), SP_OK);
+        assert_int_equal(sp_pool_query(sp_client_pool(client, NULL), NULL, stmt, NULL, &result, &error), SP_INVALID);
+        assert_non_null(strstr(sp_error_message(error), "DATABASE_URL"));
+        sp_error_free(error);
+        sp_stmt_unref(stmt);
+        sp_client_free(client);
         sp_config_free(config);
 }
 
@@ -309,6 +327,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
             cmocka_unit_test(test_a_missing_argument_is_named),
+            cmocka_unit_test(test_a_client_without_a_database_says_what_to_set),
             cmocka_unit_test(test_what_ends_or_asks_takes_nothing_for_nothing),
             cmocka_unit_test(test_a_configuration_that_cannot_work_is_refused),
             cmocka_unit_test(test_what_looks_odd_but_works_is_taken),
