@@ -45,7 +45,10 @@ enum {
 };
 enum { SP_OUTCOME_SUCCESS = 0, SP_OUTCOME_FAILURE = 1, SP_OUTCOME_IGNORED = 2 };
 
-/** `config` may be NULL (defaults); `name` selects `breaker.<name>.…`; `clock` may be NULL (the system's). */
+/**
+ * `config` may be NULL (defaults); `name` selects `breaker.<name>.…`: 1 to 128 bytes of printable text in UTF-8, else SP_INVALID,
+ * or NULL for "default"; `clock` may be NULL (the system's).
+ */
 SP_API sp_status sp_breaker_new(const sp_config *config, const char *name, sp_clock *clock, sp_breaker **out,
                                 sp_error **error);
 SP_API sp_breaker *sp_breaker_ref(sp_breaker *breaker);

@@ -48,7 +48,10 @@ SP_API sp_pool *sp_client_pool(sp_client *client, const char *name);
 SP_API sp_cache *sp_client_cache(sp_client *client);
 SP_API sp_profiler *sp_client_profiler(sp_client *client);
 SP_API sp_metrics *sp_client_metrics(sp_client *client);
-/** The breaker of that name, made on first use with `breaker.<name>.…`. NULL when out of memory. */
+/**
+ * The breaker of that name (NULL: "default"), made on first use with `breaker.<name>.…`. NULL when out of memory, and for what is
+ * no name: one is 1 to 128 bytes of printable text in UTF-8.
+ */
 SP_API sp_breaker *sp_client_breaker(sp_client *client, const char *name);
 /**
  * The same breaker, held by a reference of the caller's (sp_breaker_unref()). A breaker that was only ever had this way, and
@@ -56,8 +59,10 @@ SP_API sp_breaker *sp_client_breaker(sp_client *client, const char *name);
  * Built-in ones have names too: "pool@host:port/primary", "pool-<name>@…", "redis@…" (`pool.breaker`, `redis.breaker`).
  */
 SP_API sp_breaker *sp_client_breaker_ref(sp_client *client, const char *name);
-/** The policy of that name, made on first use with `policy.<name>.…`. NULL when out of memory, or closed before. */
+/** The policy of that name, made on first use with `policy.<name>.…`. NULL as for a breaker, and where it was closed before. */
 SP_API sp_policy *sp_client_policy(sp_client *client, const char *name);
+/** The same policy, held by a reference of the caller's (sp_policy_unref()), and dropped as breakers are (`policy.idle`). */
+SP_API sp_policy *sp_client_policy_ref(sp_client *client, const char *name);
 
 #ifdef __cplusplus
 }

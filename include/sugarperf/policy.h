@@ -40,7 +40,10 @@ extern "C" {
 typedef struct sp_policy sp_policy;
 typedef struct sp_call sp_call;
 
-/** `config` may be NULL (defaults: it lets everything through once); `name` selects `policy.<name>.…`; `breaker` may be NULL. */
+/**
+ * `config` may be NULL (defaults: it lets everything through once); `name` selects `policy.<name>.…`, and is as a breaker's;
+ * `breaker` may be NULL.
+ */
 SP_API sp_status sp_policy_new(const sp_config *config, const char *name, sp_breaker *breaker, sp_policy **out,
                                sp_error **error);
 SP_API sp_policy *sp_policy_ref(sp_policy *policy);

@@ -1,114 +1,117 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The breakers of a client, by name, made on first use. One that nobody holds is dropped once it rested, when the next name
- * is made or the metrics are read; one that rests and is held is left out of the metrics.
+ * The breakers of a client, by name, made on first use. One that nobody holds is dropped once it rested; one that rests and is
+ * held is left out of the metrics.
  */
 #include "client/client.h"
 #include "guard/breaker.h"
+#include "guard/name.h"
 
 #include <stdlib.h>
-#include <string.h>
 
-static struct sp__named_breaker *find(struct sp__named_breaker *at, const char *name)
+struct entry {
+        struct sp__named named;
+        sp_breaker *breaker; /* a reference */
+};
+
+static struct entry *entry_of(struct sp__named *named)
 {
-        while (at && strcmp(sp_breaker_name(at->breaker), name) != 0)
-                at = at->next;
-        return at;
+        return SP__OF(named, struct entry, named);
 }
 
 /* Takes the reference, also where it fails. The lock is held. */
-static struct sp__named_breaker *enlist(sp_client *client, sp_breaker *breaker)
+static struct entry *enlist(sp_client *client, sp_breaker *breaker)
 {
-        struct sp__named_breaker *made = calloc(1, sizeof *made);
+        struct entry *entry = calloc(1, sizeof *entry);
 
-        if (!made) {
-                sp_breaker_unref(breaker);
-                return NULL;
+        if (entry) {
+                entry->breaker = breaker;
+                entry->named.name = sp_breaker_name(breaker);
+                if (sp__roster_add(&client->breakers, &entry->named))
+                        return entry;
         }
-        made->breaker = breaker;
-        made->next = client->breakers;
-        client->breakers = made;
-        return made;
+        free(entry);
+        sp_breaker_unref(breaker);
+        return NULL;
 }
 
 /* The lock is held: two callers of one new name get the same breaker. */
-static struct sp__named_breaker *add(sp_client *client, const char *name)
+static struct entry *add(sp_client *client, const char *name)
 {
         sp_breaker *breaker = NULL;
 
         return sp_breaker_new(client->config, name, NULL, &breaker, NULL) == SP_OK ? enlist(client, breaker) : NULL;
 }
 
-/* Those to drop, taken off the list. References are given out under the lock alone, so the last one stays the last. */
-static struct sp__named_breaker *take_idle(sp_client *client)
+/* Those to drop. References are given out under the lock alone, so the last one stays the last. */
+static void take_idle(sp_client *client, struct sp__list *dropped)
 {
-        struct sp__named_breaker **at = &client->breakers, *dropped = NULL;
+        SP__EACH(&client->breakers.all, at, after)
+        {
+                struct sp__named *named = sp__named_at(at);
+                sp_breaker *breaker = entry_of(named)->breaker;
 
-        while (*at) {
-                struct sp__named_breaker *named = *at;
-
-                named->idle = sp__breaker_idle(named->breaker);
-                if (!named->idle || named->kept || sp__breaker_refs(named->breaker) > 1) {
-                        at = &named->next;
-                        continue;
-                }
-                *at = named->next;
-                named->next = dropped;
-                dropped = named;
+                named->idle = sp__breaker_idle(breaker);
+                if (named->idle && !named->kept && sp__breaker_refs(breaker) == 1)
+                        sp__roster_move(&client->breakers, named, dropped);
         }
-        return dropped;
+        sp__roster_swept(&client->breakers);
 }
 
-static void drop(struct sp__named_breaker *at)
+static void drop(struct sp__list *dropped)
 {
-        struct sp__named_breaker *next;
+        struct sp__list *link;
 
-        for (; at; at = next) {
-                next = at->next;
-                sp_breaker_unref(at->breaker);
-                free(at);
+        while ((link = sp__list_pop(dropped))) {
+                struct entry *entry = entry_of(sp__named_at(link));
+
+                sp_breaker_unref(entry->breaker);
+                free(entry);
         }
 }
 
 void sp__client_drop_breakers(sp_client *client)
 {
-        drop(client->breakers);
-        client->breakers = NULL;
+        drop(&client->breakers.all);
+        sp__roster_free(&client->breakers);
 }
 
 sp_status sp__client_keep_breaker(sp_client *client, sp_breaker *breaker)
 {
-        struct sp__named_breaker *named;
+        struct entry *entry;
 
         if (!breaker)
                 return SP_OK;
         sp__lock(&client->lock);
-        named = enlist(client, sp_breaker_ref(breaker));
-        if (named)
-                named->kept = true;
+        entry = enlist(client, sp_breaker_ref(breaker));
+        if (entry)
+                entry->named.kept = true;
         sp__unlock(&client->lock);
-        return named ? SP_OK : SP_NOMEM;
+        return entry ? SP_OK : SP_NOMEM;
 }
 
 static sp_breaker *get(sp_client *client, const char *name, bool keep)
 {
-        struct sp__named_breaker *named, *dropped = NULL;
+        struct sp__named *named;
+        struct sp__list dropped;
+        struct entry *entry;
         sp_breaker *breaker = NULL;
 
-        if (!client || !name || sp__engine_forked(client->engine))
+        if (!client || sp__engine_forked(client->engine))
                 return NULL;
+        name = name ? name : SP__GUARD_NAME_DEFAULT;
+        sp__list_init(&dropped);
         sp__lock(&client->lock);
-        named = find(client->breakers, name);
-        if (!named) {
-                dropped = take_idle(client);
-                named = add(client, name);
-        }
-        if (named) {
-                named->kept = named->kept || keep;
-                breaker = keep ? named->breaker : sp_breaker_ref(named->breaker);
+        named = sp__roster_find(&client->breakers, name);
+        if (!named && sp__roster_crowded(&client->breakers))
+                take_idle(client, &dropped);
+        entry = named ? entry_of(named) : add(client, name);
+        if (entry) {
+                entry->named.kept |= keep;
+                breaker = keep ? entry->breaker : sp_breaker_ref(entry->breaker);
         }
         sp__unlock(&client->lock);
-        drop(dropped);
+        drop(&dropped);
         return breaker;
 }
 
@@ -125,14 +128,16 @@ sp_breaker *sp_client_breaker_ref(sp_client *client, const char *name)
 void sp__client_collect_breakers(void *shared, struct sp__expo *expo)
 {
         sp_client *client = shared;
-        struct sp__named_breaker *dropped;
+        struct sp__list dropped;
 
+        sp__list_init(&dropped);
         sp__lock(&client->lock);
-        dropped = take_idle(client);
-        for (struct sp__named_breaker *at = client->breakers; at; at = at->next) {
-                if (!at->idle)
-                        sp__breaker_collect(at->breaker, expo);
+        take_idle(client, &dropped);
+        SP__EACH(&client->breakers.all, at, after)
+        {
+                if (!sp__named_at(at)->idle)
+                        sp__breaker_collect(entry_of(sp__named_at(at))->breaker, expo);
         }
         sp__unlock(&client->lock);
-        drop(dropped);
+        drop(&dropped);
 }

@@ -63,6 +63,8 @@ sp_status sp_client_new(const sp_config *config, sp_client **out, sp_error **err
         if (!client)
                 return sp__fail(error, SP_NOMEM, "out of memory");
         sp__mutex_init(&client->lock);
+        sp__roster_init(&client->breakers);
+        sp__roster_init(&client->policies);
         status = parts_new(client, config, error);
         if (status != SP_OK) {
                 sp_client_free(client);

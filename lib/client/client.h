@@ -4,6 +4,7 @@
 #define SP_CLIENT_CLIENT_H
 
 #include "base/thread.h"
+#include "client/roster.h"
 #include "loop/engine.h"
 #include "observe/exposition.h"
 
@@ -12,18 +13,6 @@
 struct sp__named_pool {
         char *name; /* NULL: the default one */
         sp_pool *pool;
-};
-
-struct sp__named_breaker {
-        struct sp__named_breaker *next;
-        sp_breaker *breaker;
-        bool kept; /* somebody has it without a reference */
-        bool idle; /* when it was last looked at */
-};
-
-struct sp__named_policy {
-        struct sp__named_policy *next;
-        sp_policy *policy;
 };
 
 struct sp_client {
@@ -36,8 +25,8 @@ struct sp_client {
         size_t pool_count;
         sp__mutex lock; /* guards what follows; taken before a breaker's or a policy's */
         bool closed;
-        struct sp__named_breaker *breakers;
-        struct sp__named_policy *policies; /* only grows */
+        struct sp__roster breakers;
+        struct sp__roster policies; /* as they are once it is closed */
 };
 
 /** pools.c: the default pool where it is configured, and those that have a name. */

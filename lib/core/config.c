@@ -38,10 +38,13 @@ static const struct sp__config_row *row_find(const char *name)
         return NULL;
 }
 
-static bool instance_valid(const char *text)
+/* A breaker or a policy may be called like the host that it is for. */
+static bool instance_valid(const char *noun, const char *text)
 {
+        bool of_a_host = strncmp(noun, "breaker.", 8) == 0 || strncmp(noun, "policy.", 7) == 0;
+
         for (const char *at = text; *at; at++) {
-                if (!isalnum((unsigned char)*at) && *at != '_' && *at != '-')
+                if (!isalnum((unsigned char)*at) && !strchr(of_a_host ? "_-.:" : "_-", *at))
                         return false;
         }
         return *text != 0;
@@ -64,7 +67,7 @@ static bool name_parse(const char *name, struct parsed *out)
         out->row = row_find(plain);
         if (strcmp(out->instance, "default") == 0)
                 out->instance[0] = 0;
-        else if (!instance_valid(out->instance))
+        else if (!instance_valid(name, out->instance))
                 return false;
         return out->row && out->row->instanced;
 }

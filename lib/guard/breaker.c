@@ -7,6 +7,7 @@
 #include "core/config.h"
 #include "core/error.h"
 #include "guard/breaker_internal.h"
+#include "guard/name.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -84,13 +85,17 @@ sp_status sp__breaker_new(const sp_config *config, const char *instance, const c
 
 sp_status sp_breaker_new(const sp_config *config, const char *name, sp_clock *clock, sp_breaker **out, sp_error **error)
 {
-        name = name && *name ? name : "default";
+        SP__NEED(out, error);
+        name = name ? name : SP__GUARD_NAME_DEFAULT;
+        if (!sp__guard_name(name))
+                return sp__fail(error, SP_INVALID, "the name of a breaker is " SP__GUARD_NAME_RULE);
         return sp__breaker_new(config, name, name, clock, out, error);
 }
 
 sp_breaker *sp_breaker_ref(sp_breaker *breaker)
 {
-        atomic_fetch_add_explicit(&breaker->refs, 1, memory_order_relaxed);
+        if (breaker)
+                atomic_fetch_add_explicit(&breaker->refs, 1, memory_order_relaxed);
         return breaker;
 }
 
@@ -271,6 +276,8 @@ sp_status sp_breaker_acquire(sp_breaker *breaker, uint64_t *permit)
         sp_status status;
         uint64_t before;
 
+        SP__NEED(breaker, NULL);
+        SP__NEED(permit, NULL);
         if (sp__forked(&breaker->fork))
                 return SP_FORKED;
         if (shut(breaker))
@@ -363,7 +370,7 @@ void sp_breaker_record(sp_breaker *breaker, uint64_t permit, int outcome, int64_
 {
         uint64_t before;
 
-        if (sp__forked(&breaker->fork))
+        if (!breaker || sp__forked(&breaker->fork))
                 return;
         if (outcome != SP_OUTCOME_SUCCESS && outcome != SP_OUTCOME_FAILURE)
                 outcome = SP_OUTCOME_IGNORED;
@@ -383,6 +390,7 @@ sp_status sp_breaker_force(sp_breaker *breaker, int state)
 {
         uint64_t before;
 
+        SP__NEED(breaker, NULL);
         if (state < SP_BREAKER_CLOSED || state > SP_BREAKER_METRICS_ONLY)
                 return SP_INVALID;
         if (sp__forked(&breaker->fork))
@@ -396,13 +404,14 @@ sp_status sp_breaker_force(sp_breaker *breaker, int state)
 
 void sp_breaker_reset(sp_breaker *breaker)
 {
-        sp_breaker_force(breaker, breaker->rules.initial);
+        if (breaker)
+                sp_breaker_force(breaker, breaker->rules.initial);
 }
 
 sp_status sp_breaker_watch(sp_breaker *breaker, sp_ctx *ctx, uint64_t seen, sp_queue *queue, uint64_t tag)
 {
-        if (!queue)
-                return SP_INVALID;
+        SP__NEED(breaker, NULL);
+        SP__NEED(queue, NULL);
         if (sp__forked(&breaker->fork))
                 return SP_FORKED;
         return sp__watchers_add(breaker->watchers, ctx, seen, queue, tag);

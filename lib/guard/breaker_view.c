@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What a breaker shows of itself. */
 #include "base/buf.h"
+#include "core/error.h"
 #include "guard/breaker_internal.h"
 
 #include <inttypes.h>
@@ -31,8 +32,12 @@ static void look_ahead(sp_breaker *breaker, struct sp__breaker_view *view)
 
 void sp__breaker_look(const sp_breaker *shared, struct sp__breaker_view *view)
 {
-        sp_breaker *breaker = sp__breaker_enter(shared);
+        sp_breaker *breaker;
 
+        *view = (struct sp__breaker_view){0};
+        if (!shared)
+                return;
+        breaker = sp__breaker_enter(shared);
         *view = (struct sp__breaker_view){.state = breaker->state,
                                           .failures = breaker->failures,
                                           .flying = breaker->flying,
@@ -50,7 +55,7 @@ void sp__breaker_look(const sp_breaker *shared, struct sp__breaker_view *view)
 
 const char *sp_breaker_name(const sp_breaker *breaker)
 {
-        return breaker->name;
+        return breaker ? breaker->name : "";
 }
 
 int sp_breaker_state(const sp_breaker *breaker)
@@ -94,7 +99,7 @@ int64_t sp_breaker_calls(const sp_breaker *breaker, int outcome)
 
 int64_t sp_breaker_rejected(const sp_breaker *breaker)
 {
-        return atomic_load_explicit(&breaker->rejected, memory_order_relaxed);
+        return breaker ? atomic_load_explicit(&breaker->rejected, memory_order_relaxed) : 0;
 }
 
 int64_t sp_breaker_in_flight(const sp_breaker *breaker)
@@ -168,6 +173,8 @@ sp_status sp_breaker_report(const sp_breaker *breaker, sp_value **out)
         struct sp__buf json = SP__BUF_INIT;
         struct sp__breaker_view view;
 
+        SP__NEED(breaker, NULL);
+        SP__NEED(out, NULL);
         sp__breaker_look(breaker, &view);
         document_fields(&json, &view);
         sp__buf_char(&json, '}');
@@ -179,6 +186,8 @@ sp_status sp_breaker_stats(const sp_breaker *breaker, sp_value **out)
         struct sp__buf json = SP__BUF_INIT;
         struct sp__breaker_view view;
 
+        SP__NEED(breaker, NULL);
+        SP__NEED(out, NULL);
         sp__breaker_look(breaker, &view);
         document_fields(&json, &view);
         sp__buf_format(&json,
@@ -193,13 +202,23 @@ sp_status sp_breaker_stats(const sp_breaker *breaker, sp_value **out)
         return give(&json, out);
 }
 
+/* What the next call would find in it is no more than a new one has; one that was put into its state by hand is kept. */
+static bool forgettable(const sp_breaker *breaker, int64_t now)
+{
+        return breaker->state == breaker->rules.initial || breaker->state == SP_BREAKER_HALF_OPEN ||
+               (breaker->state == SP_BREAKER_OPEN && now >= breaker->until);
+}
+
+/* A permit that is out is no use: whoever may still bring a result holds the breaker, and a lost one is out for ever. */
 bool sp__breaker_idle(const sp_breaker *shared)
 {
         sp_breaker *breaker = sp__breaker_enter(shared);
         int64_t now = sp__breaker_now(breaker), calls = (int64_t)breaker->permits.next + sp_breaker_rejected(shared);
-        bool rests = breaker->state == breaker->rules.initial && breaker->flying == 0;
+        bool rests;
 
-        if (calls != breaker->used_calls || !rests)
+        for (int i = SP_OUTCOME_SUCCESS; i <= SP_OUTCOME_IGNORED; i++)
+                calls += breaker->calls[i];
+        if (calls != breaker->used_calls || !forgettable(breaker, now))
                 breaker->used = now;
         breaker->used_calls = calls;
         rests = now >= sp__after_ms(breaker->used, breaker->rules.idle_ms);

@@ -24,13 +24,13 @@ struct sp__budget {
         int64_t at; /* when the free ones were last given */
 };
 
-/** Begins full. */
+/** Begins full. Where it gives any, one is kept at least, or none could ever be taken. */
 static inline void sp__budget_init(struct sp__budget *budget, int64_t percent, int64_t a_second, int64_t most,
                                    int64_t now)
 {
         *budget = (struct sp__budget){.share = percent * (SP__TOKEN / 100),
                                       .free = a_second,
-                                      .most = most * SP__TOKEN,
+                                      .most = (most == 0 && (percent > 0 || a_second > 0) ? 1 : most) * SP__TOKEN,
                                       .tokens = most * SP__TOKEN,
                                       .at = now};
 }

@@ -390,6 +390,8 @@ sp_status sp_call_new(sp_policy *policy, sp_ctx *ctx, sp_call **out, sp_error **
         sp_call *call;
         char timeout[32];
 
+        SP__NEED(policy, error);
+        SP__NEED(out, error);
         if (sp__forked(&policy->fork))
                 return sp__fail(error, SP_FORKED, "%s", sp_status_text(SP_FORKED));
         call = calloc(1, sizeof *call);
@@ -457,8 +459,8 @@ sp_status sp_call_enter_async(sp_call *call, sp_queue *queue, uint64_t tag)
         struct entry *entry;
         sp_status status;
 
-        if (!queue)
-                return SP_INVALID;
+        SP__NEED(call, NULL);
+        SP__NEED(queue, NULL);
         if (sp__forked(&call->policy->fork))
                 return SP_FORKED;
         entry = entry_new(call);
@@ -488,6 +490,7 @@ sp_status sp_call_enter(sp_call *call, sp_error **error)
         struct entry *entry;
         sp_status status;
 
+        SP__NEED(call, error);
         if (sp__forked(&call->policy->fork))
                 return sp__fail(error, SP_FORKED, "%s", sp_status_text(SP_FORKED));
         entry = entry_new(call);
@@ -512,6 +515,8 @@ sp_ctx *sp_call_ctx(sp_call *call)
 {
         char timeout[32];
 
+        if (!call)
+                return NULL;
         if (!call->policy->rules.attempt_ms || call->attempt_ctx)
                 return call->attempt_ctx ? call->attempt_ctx : call->ctx;
         call->attempt_ctx = sp_ctx_new(call->ctx);
@@ -571,15 +576,15 @@ static bool leave(sp_call *call, int outcome, bool retryable)
 
 bool sp_call_leave(sp_call *call, int outcome, bool retryable)
 {
-        return !sp__forked(&call->policy->fork) && leave(call, outcome, retryable);
+        return call && !sp__forked(&call->policy->fork) && leave(call, outcome, retryable);
 }
 
 int64_t sp_call_attempts(const sp_call *call)
 {
-        sp_policy *policy = call->policy;
+        sp_policy *policy = call ? call->policy : NULL;
         int64_t attempts;
 
-        if (sp__forked(&policy->fork))
+        if (!policy || sp__forked(&policy->fork))
                 return 0;
         sp__lock(&policy->lock);
         attempts = call->attempts;

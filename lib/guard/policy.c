@@ -5,6 +5,7 @@
 #include "base/buf.h"
 #include "core/config.h"
 #include "core/error.h"
+#include "guard/name.h"
 #include "observe/exposition.h"
 
 #include <inttypes.h>
@@ -17,10 +18,15 @@ static void rules_read(struct sp__policy_rules *rules, const sp_config *config, 
                 const char *name;
                 int64_t *to;
         } rows[] = {
-            {"timeout", &rules->timeout_ms},         {"attempt_timeout", &rules->attempt_ms},
-            {"attempts", &rules->attempts},          {"backoff", &rules->backoff_ms},
-            {"backoff_max", &rules->backoff_max_ms}, {"rate_wait", &rules->rate_wait_ms},
-            {"concurrency", &rules->concurrency},    {"waiting", &rules->waiting},
+            {"timeout", &rules->timeout_ms},
+            {"attempt_timeout", &rules->attempt_ms},
+            {"attempts", &rules->attempts},
+            {"backoff", &rules->backoff_ms},
+            {"backoff_max", &rules->backoff_max_ms},
+            {"rate_wait", &rules->rate_wait_ms},
+            {"concurrency", &rules->concurrency},
+            {"waiting", &rules->waiting},
+            {"idle", &rules->idle_ms},
         };
 
         for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
@@ -37,6 +43,7 @@ static void parts_init(sp_policy *policy, const sp_config *config, const char *n
         sp__list_init(&policy->line);
         sp__list_init(&policy->queue);
         policy->random.state = sp__random_seed();
+        policy->used = sp__now();
         rules_read(&policy->rules, config, name);
         sp__limiter_init(&policy->limiter, sp__config_int(config, "policy", name, "rate"),
                          sp__config_int(config, "policy", name, "burst"));
@@ -66,12 +73,16 @@ void sp__policy_drop(sp_policy *policy)
 sp_status sp__policy_new(const sp_config *config, const char *name, sp_breaker *breaker, struct sp__engine *engine,
                          sp_policy **out, sp_error **error)
 {
-        sp_policy *policy = calloc(1, sizeof *policy);
+        sp_policy *policy;
         sp_status status = SP_OK;
 
+        SP__NEED(out, error);
+        name = name ? name : SP__GUARD_NAME_DEFAULT;
+        if (!sp__guard_name(name))
+                return sp__fail(error, SP_INVALID, "the name of a policy is " SP__GUARD_NAME_RULE);
+        policy = calloc(1, sizeof *policy);
         if (!policy)
                 return sp__fail(error, SP_NOMEM, "out of memory");
-        name = name && *name ? name : "default";
         parts_init(policy, config, name);
         policy->name = strdup(name);
         if (!policy->name || !sp__fork_init(&policy->fork))
@@ -98,7 +109,8 @@ sp_status sp_policy_new(const sp_config *config, const char *name, sp_breaker *b
 
 sp_policy *sp_policy_ref(sp_policy *policy)
 {
-        atomic_fetch_add_explicit(&policy->refs, 1, memory_order_relaxed);
+        if (policy)
+                atomic_fetch_add_explicit(&policy->refs, 1, memory_order_relaxed);
         return policy;
 }
 
@@ -152,7 +164,7 @@ void sp_policy_unref(sp_policy *policy)
 
 const char *sp_policy_name(const sp_policy *policy)
 {
-        return policy->name;
+        return policy ? policy->name : "";
 }
 
 struct view {
@@ -171,13 +183,23 @@ static void look(const sp_policy *shared, struct view *view)
         sp__unlock(&policy->lock);
 }
 
-bool sp__policy_rests(const sp_policy *shared)
+unsigned sp__policy_refs(const sp_policy *policy)
 {
-        sp_policy *policy = (sp_policy *)(uintptr_t)shared;
+        return atomic_load(&policy->refs);
+}
+
+bool sp__policy_idle(sp_policy *policy)
+{
+        int64_t now = sp__now(), counts = 0;
         bool rests;
 
         sp__lock(&policy->lock);
-        rests = policy->running == 0 && policy->pending == 0;
+        for (int i = 0; i < SP__POLICY_COUNTS; i++)
+                counts += policy->counts[i];
+        if (counts != policy->used_counts || policy->running > 0 || policy->pending > 0)
+                policy->used = now;
+        policy->used_counts = counts;
+        rests = now >= sp__after_ms(policy->used, policy->rules.idle_ms);
         sp__unlock(&policy->lock);
         return rests;
 }
@@ -190,6 +212,8 @@ sp_status sp_policy_stats(const sp_policy *policy, sp_value **out)
         struct view view;
         sp_value *value;
 
+        SP__NEED(policy, NULL);
+        SP__NEED(out, NULL);
         if (sp__forked(&policy->fork))
                 return SP_FORKED;
         look(policy, &view);

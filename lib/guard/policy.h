@@ -15,7 +15,7 @@
 struct sp__expo;
 
 struct sp__policy_rules {
-        int64_t timeout_ms, attempt_ms, attempts, backoff_ms, backoff_max_ms;
+        int64_t timeout_ms, attempt_ms, attempts, backoff_ms, backoff_max_ms, idle_ms;
         int64_t rate_wait_ms, concurrency, waiting;
 };
 
@@ -52,6 +52,7 @@ struct sp_policy {
         struct sp__budget budget;
         struct sp__random random;
         int64_t counts[SP__POLICY_COUNTS];
+        int64_t used, used_counts; /* when the registry last saw them move */
 };
 
 /** As sp_policy_new(), on an engine that outlives its work (NULL: one of its own). */
@@ -61,8 +62,10 @@ sp_status sp__policy_new(const sp_config *config, const char *name, sp_breaker *
 void sp__policy_shut(sp_policy *policy);
 sp_policy *sp__policy_hold(sp_policy *policy);
 void sp__policy_drop(sp_policy *policy);
-/** Whether nothing runs or waits. */
-bool sp__policy_rests(const sp_policy *policy);
+/** References to it: one is the registry's. Any thread. */
+unsigned sp__policy_refs(const sp_policy *policy);
+/** Whether nothing ran or waited for `policy.idle`, as seen by those who asked this from time to time. Any thread. */
+bool sp__policy_idle(sp_policy *policy);
 void sp__policy_collect(const sp_policy *policy, struct sp__expo *expo);
 
 #endif

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Breakers and policies of a client: by name, built in before pool and Redis, dropped when they rest. */
+#include "client/client.h"
+
 #include <sugarperf/sugarperf.h>
 
 #include <setjmp.h>
@@ -159,7 +161,63 @@ static void test_one_name_is_one_breaker(void **state)
         assert_int_equal(sp_breaker_state(breaker), SP_BREAKER_OPEN);
         assert_true(shows(client, "sugarperf_circuitbreaker_state{name=\"pay\",state=\"open\"} 1"));
         sp_breaker_unref(held);
-        assert_null(sp_client_breaker(client, NULL));
+        sp_client_free(client);
+}
+
+static void test_no_name_is_the_default_and_a_wrong_one_is_refused(void **state)
+{
+        sp_client *client = client_of((const char *const[]){NULL});
+        sp_breaker *breaker = sp_client_breaker(client, NULL);
+
+        assert_string_equal(sp_breaker_name(breaker), "default");
+        assert_ptr_equal(sp_client_breaker(client, "default"), breaker);
+        assert_ptr_equal(sp_client_policy(client, NULL), sp_client_policy(client, "default"));
+        assert_null(sp_client_breaker(client, ""));
+        assert_null(sp_client_breaker_ref(client, "a\nb"));
+        assert_null(sp_client_policy(client, ""));
+        assert_null(sp_client_policy_ref(client, "\xff"));
+        sp_client_free(client);
+}
+
+/* Nobody reads the metrics: those that rest go when many more come. */
+static void test_names_that_come_and_go_do_not_pile_up(void **state)
+{
+        sp_client *client = client_of((const char *const[]){"breaker.idle", "1ms", "policy.idle", "1ms", NULL});
+        sp_policy *held = sp_client_policy_ref(client, "held");
+        size_t before;
+        int made = 0;
+
+        do {
+                char name[32];
+
+                before = client->breakers.count + client->policies.count;
+                snprintf(name, sizeof name, "tenant-%d", made++);
+                sp_breaker_unref(sp_client_breaker_ref(client, name));
+                sp_policy_unref(sp_client_policy_ref(client, name));
+        } while (client->breakers.count + client->policies.count >= before || client->policies.count > 100);
+        assert_ptr_equal(sp_client_policy(client, "held"), held);
+        sp_policy_unref(held);
+        sp_client_free(client);
+}
+
+static void test_each_of_many_names_is_found(void **state)
+{
+        enum { NAMES = 3000 };
+        sp_client *client = client_of((const char *const[]){NULL});
+        sp_breaker *breakers[NAMES];
+        char name[32];
+
+        for (int i = 0; i < NAMES; i++) {
+                snprintf(name, sizeof name, "tenant-%d", i);
+                breakers[i] = sp_client_breaker_ref(client, name);
+        }
+        for (int i = 0; i < NAMES; i++) {
+                snprintf(name, sizeof name, "tenant-%d", i);
+                assert_ptr_equal(sp_client_breaker(client, name), breakers[i]);
+                assert_string_equal(sp_breaker_name(breakers[i]), name);
+                sp_breaker_unref(breakers[i]);
+        }
+        assert_int_equal(client->breakers.count, NAMES);
         sp_client_free(client);
 }
 
@@ -186,6 +244,33 @@ static void test_those_that_rest_are_dropped_with_their_metrics(void **state)
         assert_ptr_equal(sp_client_breaker_ref(client, "tenant-1"), held);
         sp_breaker_unref(held);
         sp_breaker_unref(held);
+        sp_client_free(client);
+}
+
+static void test_a_policy_that_rests_is_dropped_with_its_metrics(void **state)
+{
+        sp_client *client =
+            client_of((const char *const[]){"policy.idle", "20ms", "policy.waits.concurrency", "1", NULL});
+        sp_policy *held = sp_client_policy_ref(client, "held"), *kept = sp_client_policy(client, "kept");
+        sp_policy *waits = sp_client_policy_ref(client, "waits");
+        sp_call *call = NULL;
+
+        sp_policy_unref(sp_client_policy_ref(client, "gone"));
+        assert_int_equal(sp_call_new(waits, NULL, &call, NULL), SP_OK);
+        assert_int_equal(sp_call_enter(call, NULL), SP_OK);
+        sp_policy_unref(waits);
+        scrape_until_gone(client, "name=\"gone\"");
+        scrape_until_gone(client, "name=\"held\"");
+        scrape_until_gone(client, "name=\"kept\"");
+        assert_int_equal(client->policies.count, 3);
+        assert_true(shows(client, "sugarperf_policy_running{name=\"waits\"} 1"));
+        sp_call_free(call);
+        scrape_until_gone(client, "name=\"waits\"");
+        assert_int_equal(client->policies.count, 2);
+        assert_ptr_equal(sp_client_policy(client, "kept"), kept);
+        assert_ptr_equal(sp_client_policy_ref(client, "held"), held);
+        sp_policy_unref(held);
+        sp_policy_unref(held);
         sp_client_free(client);
 }
 
@@ -246,6 +331,10 @@ int main(void)
             cmocka_unit_test(test_an_open_breaker_of_redis_is_an_outage_of_redis),
             cmocka_unit_test(test_off_as_they_come),
             cmocka_unit_test(test_one_name_is_one_breaker),
+            cmocka_unit_test(test_no_name_is_the_default_and_a_wrong_one_is_refused),
+            cmocka_unit_test(test_names_that_come_and_go_do_not_pile_up),
+            cmocka_unit_test(test_each_of_many_names_is_found),
+            cmocka_unit_test(test_a_policy_that_rests_is_dropped_with_its_metrics),
             cmocka_unit_test(test_those_that_rest_are_dropped_with_their_metrics),
             cmocka_unit_test(test_a_policy_has_the_breaker_that_it_names),
             cmocka_unit_test(test_closing_wakes_those_who_wait_and_lets_those_inside_leave),

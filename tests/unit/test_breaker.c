@@ -491,6 +491,150 @@ static void test_it_opens_and_probes_on_the_system_s_clock(void **state)
         sp_breaker_unref(breaker);
 }
 
+static void test_one_rule_for_names(void **state)
+{
+        static const char *const good[] = {
+            "a", "pay ments", "db1.example:5432", "z\xc3\xbcrich", "\xe4\xb8\xad", "\xf0\x9f\x99\x82"};
+        static const char *const bad[] = {"",      "a\nb",     "a\tb",         "\x1b[0m",  "a\x7f",       "a\xff",
+                                          "a\xc3", "\xc0\x80", "\xed\xa0\x80", "\xc2\x85", "\xe2\x80\xa8"};
+        char longest[130];
+        sp_breaker *breaker = NULL;
+        sp_error *error = NULL;
+
+        memset(longest, 'x', sizeof longest);
+        longest[128] = 0;
+        for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+                assert_int_equal(sp_breaker_new(NULL, good[i], NULL, &breaker, NULL), SP_OK);
+                assert_string_equal(sp_breaker_name(breaker), good[i]);
+                sp_breaker_unref(breaker);
+        }
+        assert_int_equal(sp_breaker_new(NULL, longest, NULL, &breaker, NULL), SP_OK);
+        sp_breaker_unref(breaker);
+        breaker = NULL;
+        longest[128] = 'x';
+        longest[129] = 0;
+        assert_int_equal(sp_breaker_new(NULL, longest, NULL, &breaker, NULL), SP_INVALID);
+        for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+                assert_int_equal(sp_breaker_new(NULL, bad[i], NULL, &breaker, &error), SP_INVALID);
+                assert_non_null(strstr(sp_error_message(error), "the name of a breaker is 1 to 128 bytes"));
+                sp_error_free(error);
+                error = NULL;
+        }
+        assert_null(breaker);
+}
+
+static void test_a_breaker_named_like_a_host_is_configured_by_its_name(void **state)
+{
+        sp_config *config = sp_config_new();
+        sp_breaker *breaker = NULL;
+        uint64_t permit;
+
+        assert_int_equal(sp_config_set(config, "breaker.db1.example:5432.failures", "1", NULL), SP_OK);
+        assert_true(sp_config_set(config, "pool.db1.example.max", "1", NULL) != SP_OK);
+        assert_int_equal(sp_breaker_new(config, "db1.example:5432", NULL, &breaker, NULL), SP_OK);
+        assert_int_equal(sp_breaker_acquire(breaker, &permit), SP_OK);
+        sp_breaker_record(breaker, permit, BAD, 1);
+        assert_int_equal(sp_breaker_state(breaker), SP_BREAKER_OPEN);
+        sp_breaker_unref(breaker);
+        sp_config_free(config);
+}
+
+static void test_no_breaker_is_refused(void **state)
+{
+        sp_breaker *breaker = NULL;
+        sp_value *value = NULL;
+        uint64_t permit = 7;
+
+        assert_int_equal(sp_breaker_new(NULL, "a", NULL, NULL, NULL), SP_INVALID);
+        assert_int_equal(sp_breaker_acquire(NULL, &permit), SP_INVALID);
+        sp_breaker_record(NULL, 1, OK, 1);
+        sp_breaker_release(NULL, 1);
+        sp_breaker_reset(NULL);
+        assert_null(sp_breaker_ref(NULL));
+        assert_int_equal(sp_breaker_force(NULL, SP_BREAKER_OPEN), SP_INVALID);
+        assert_int_equal(sp_breaker_watch(NULL, NULL, 0, NULL, 0), SP_INVALID);
+        assert_int_equal(sp_breaker_report(NULL, &value), SP_INVALID);
+        assert_int_equal(sp_breaker_stats(NULL, &value), SP_INVALID);
+        assert_string_equal(sp_breaker_name(NULL), "");
+        assert_int_equal(sp_breaker_state(NULL) + sp_breaker_failures(NULL) + sp_breaker_next_attempt(NULL), 0);
+        assert_int_equal(sp_breaker_calls(NULL, OK) + sp_breaker_rejected(NULL) + sp_breaker_in_flight(NULL), 0);
+        assert_int_equal(sp_breaker_changes(NULL), 0);
+        assert_int_equal(sp_breaker_new(NULL, "a", NULL, &breaker, NULL), SP_OK);
+        assert_int_equal(sp_breaker_acquire(breaker, NULL), SP_INVALID);
+        assert_int_equal(sp_breaker_stats(breaker, NULL), SP_INVALID);
+        assert_int_equal(sp_breaker_report(breaker, NULL), SP_INVALID);
+        assert_int_equal(sp_breaker_in_flight(breaker), 0);
+        sp_breaker_unref(breaker);
+}
+
+/* `breaker.idle` is 10s; the registry looks when a script is over, and 10 s later. */
+static bool rests_after(struct rig *rig, const char *script)
+{
+        play(rig, script);
+        sp__breaker_idle(rig->breaker);
+        sp_clock_advance(rig->clock, 9999);
+        assert_false(sp__breaker_idle(rig->breaker));
+        sp_clock_advance(rig->clock, 1);
+        return sp__breaker_idle(rig->breaker);
+}
+
+static void test_what_rests_and_what_does_not(void **state)
+{
+        static const struct {
+                const char *script;
+                bool rests;
+        } cases[] = {
+            {"s", true},          {"f", true},   {"a", true},   {"fff O 9", true}, {"fff 55 H a", true},
+            {"fff 55 H f", true}, {">X", false}, {">D", false}, {">M s", false},   {">X >C", true},
+        };
+
+        for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+                struct rig rig =
+                    rig_new_with((const char *const[]){"failures", "3", "idle", "10s", "open_time", "1s", NULL});
+
+                if (rests_after(&rig, cases[i].script) != cases[i].rests)
+                        fail_msg("%s", cases[i].script);
+                rig_free(&rig);
+        }
+}
+
+static void test_whatever_moves_its_calls_is_use(void **state)
+{
+        static const char *const uses[] = {"S", "r", "s", "a"};
+
+        for (size_t i = 0; i < sizeof uses / sizeof *uses; i++) {
+                struct rig rig = rig_new_with((const char *const[]){"failures", "3", "idle", "10s", NULL});
+
+                assert_true(rests_after(&rig, "a"));
+                assert_true(sp__breaker_idle(rig.breaker));
+                play(&rig, uses[i]);
+                assert_false(sp__breaker_idle(rig.breaker));
+                rig_free(&rig);
+        }
+}
+
+/* Long past its open time an open breaker that nobody asks rests; one that refuses does not. */
+static void test_one_that_was_left_open_rests_in_the_end(void **state)
+{
+        struct rig rig = rig_new_with((const char *const[]){"failures", "1", "idle", "1s", "open_time", "1m", NULL});
+
+        play(&rig, "fO");
+        for (int i = 0; i < 59; i++) {
+                sp_clock_advance(rig.clock, 1000);
+                assert_false(sp__breaker_idle(rig.breaker));
+        }
+        sp_clock_advance(rig.clock, 1000);
+        assert_true(sp__breaker_idle(rig.breaker));
+        rig_free(&rig);
+        rig = rig_new_with((const char *const[]){"idle", "1s", "mode", "forced_open", NULL});
+        sp__breaker_idle(rig.breaker);
+        sp_clock_advance(rig.clock, 1000);
+        assert_true(sp__breaker_idle(rig.breaker));
+        play(&rig, "!");
+        assert_false(sp__breaker_idle(rig.breaker));
+        rig_free(&rig);
+}
+
 static atomic_long allocations;
 
 void *__real_malloc(size_t size);
@@ -582,6 +726,12 @@ int main(void)
             cmocka_unit_test(test_stats_show_counts_and_rates),
             cmocka_unit_test(test_a_state_that_is_none_is_refused),
             cmocka_unit_test(test_it_opens_and_probes_on_the_system_s_clock),
+            cmocka_unit_test(test_one_rule_for_names),
+            cmocka_unit_test(test_a_breaker_named_like_a_host_is_configured_by_its_name),
+            cmocka_unit_test(test_no_breaker_is_refused),
+            cmocka_unit_test(test_what_rests_and_what_does_not),
+            cmocka_unit_test(test_whatever_moves_its_calls_is_use),
+            cmocka_unit_test(test_one_that_was_left_open_rests_in_the_end),
             cmocka_unit_test(test_calls_allocate_nothing),
             cmocka_unit_test(test_a_child_of_a_fork_is_refused),
         };

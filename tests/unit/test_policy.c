@@ -462,6 +462,55 @@ static void test_a_policy_that_ends_wakes_the_line(void **state)
         sp_queue_free(queue);
 }
 
+static void test_names_are_as_a_breaker_s(void **state)
+{
+        sp_policy *policy = NULL;
+        sp_error *error = NULL;
+
+        assert_int_equal(sp_policy_new(NULL, "", NULL, &policy, &error), SP_INVALID);
+        assert_non_null(strstr(sp_error_message(error), "the name of a policy is 1 to 128 bytes"));
+        sp_error_free(error);
+        assert_int_equal(sp_policy_new(NULL, "a\nb", NULL, &policy, NULL), SP_INVALID);
+        assert_null(policy);
+}
+
+static void test_no_policy_and_no_call_are_refused(void **state)
+{
+        sp_policy *policy = policy_of((const char *const[]){NULL}, NULL);
+        sp_call *call = NULL;
+        sp_value *value = NULL;
+
+        assert_int_equal(sp_policy_new(NULL, NULL, NULL, NULL, NULL), SP_INVALID);
+        assert_null(sp_policy_ref(NULL));
+        assert_string_equal(sp_policy_name(NULL), "");
+        assert_int_equal(sp_policy_stats(NULL, &value), SP_INVALID);
+        assert_int_equal(sp_policy_stats(policy, NULL), SP_INVALID);
+        assert_int_equal(sp_call_new(NULL, NULL, &call, NULL), SP_INVALID);
+        assert_int_equal(sp_call_new(policy, NULL, NULL, NULL), SP_INVALID);
+        assert_int_equal(sp_call_enter(NULL, NULL), SP_INVALID);
+        assert_int_equal(sp_call_enter_async(NULL, NULL, 1), SP_INVALID);
+        assert_null(sp_call_ctx(NULL));
+        assert_false(sp_call_leave(NULL, OK, true));
+        assert_int_equal(sp_call_attempts(NULL), 0);
+        sp_policy_unref(policy);
+}
+
+/* No tokens are kept, but what comes in is given. */
+static void test_a_budget_that_keeps_nothing_still_gives_its_share(void **state)
+{
+        struct sp__budget budget;
+
+        sp__budget_init(&budget, 50, 0, 0, SECOND);
+        assert_false(sp__budget_take(&budget, SECOND));
+        for (int i = 0; i < 10; i++)
+                sp__budget_called(&budget);
+        assert_true(sp__budget_take(&budget, SECOND));
+        assert_false(sp__budget_take(&budget, SECOND));
+        sp__budget_init(&budget, 0, 0, 0, SECOND);
+        sp__budget_called(&budget);
+        assert_false(sp__budget_take(&budget, 100 * SECOND));
+}
+
 static void test_the_budget_gives_a_share_and_some_a_second(void **state)
 {
         struct sp__budget budget;
@@ -627,6 +676,9 @@ int main(void)
             cmocka_unit_test(test_who_stops_waiting_for_the_rate_gives_back_the_turn),
             cmocka_unit_test(test_who_could_not_go_before_the_deadline_is_refused_at_once),
             cmocka_unit_test(test_a_policy_that_ends_wakes_the_line),
+            cmocka_unit_test(test_names_are_as_a_breaker_s),
+            cmocka_unit_test(test_no_policy_and_no_call_are_refused),
+            cmocka_unit_test(test_a_budget_that_keeps_nothing_still_gives_its_share),
             cmocka_unit_test(test_the_budget_gives_a_share_and_some_a_second),
             cmocka_unit_test(test_the_pause_is_a_random_part_of_what_doubles),
             cmocka_unit_test(test_places_and_permits_come_back_from_a_crowd),
