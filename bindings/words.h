@@ -30,6 +30,7 @@ static const struct sp_word {
     {"template_new", "options", NULL, true},
     {"breaker_new", "name", NULL, true},
     {"breaker_classify", "code", NULL, true},
+    {"breaker_falls_back", "code", NULL, true},
     {"client_pool", "name", "pool", true},
     {"watch_new", "client", NULL, true},
     {"policy_new", "breaker", NULL, true},

@@ -84,7 +84,8 @@ export class Cache {
     peek(key: Key): unknown;
     /**
      * The value; where there is none, one caller's loader makes it while all others wait. null: there is nothing.
-     * `signal` and `timeout` end the whole call: the loader's own signal is aborted, and the next caller loads.
+     * `signal` and `timeout` end the whole call: the loader's own signal is aborted, and the next caller loads. A value
+     * above `cache.value_max` (8 MB) is returned and not kept: each call loads it anew.
      */
     get<T>(
         key: Key,

@@ -34,7 +34,9 @@ function outcomeOf(error) {
 
 /* Whether a fallback stands in: for a refusal or a failure, not for the caller's own errors. */
 function answers(error) {
-    return error?.code === 'SP_OPEN' || error?.code === 'SP_FULL' || outcomeOf(error) === native.SP_OUTCOME_FAILURE;
+    if (error instanceof SugarperfError)
+        return native.breaker_falls_back(statusOf(error.code), error.serverCode ?? '');
+    return outcomeOf(error) === native.SP_OUTCOME_FAILURE;
 }
 
 /* Under load refusals are many, and where they come from is no riddle: without a stack they cost a tenth. */

@@ -4,8 +4,10 @@
 const test = require('node:test');
 const assert = require('node:assert/strict');
 const timers = require('node:timers/promises');
-const { Breaker, Client, Clock, SqlError } = require('..');
+const { Breaker, Clock, SqlError, TimeoutError } = require('..');
 const { open } = require('./support.js');
+
+const LIMIT = Error.stackTraceLimit;
 
 function fail(error) {
     return () => Promise.reject(error);
@@ -59,6 +61,9 @@ test('a fallback answers a failure and not the error of the caller, told apart b
     await assert.rejects(breaker.run(fail(twice), 'fallback'), (error) => error === twice);
     assert.equal(await breaker.run(fail(down), (error) => error.sqlstate), '57P03');
     assert.deepEqual(counts(breaker), { successful: 0, failed: 1, ignored: 1 });
+    const busy = new TimeoutError('no connection became free', 'SP_TIMEOUT', 'acquire');
+    assert.equal(await breaker.run(fail(busy), 'fallback'), 'fallback');
+    assert.deepEqual(counts(breaker), { successful: 0, failed: 1, ignored: 2 });
 });
 
 test('a fallback answers the refusal of a breaker inside, which is no failure', async () => {
@@ -166,9 +171,8 @@ test('outcomes and times are checked', () => {
 
 test('refusing costs no stack, and leaves the stacks of others', async () => {
     const breaker = Breaker.create();
-    const limit = Error.stackTraceLimit;
 
     breaker.force('OPEN');
     await assert.rejects(breaker.run(() => 1), (error) => !error.stack.includes('\n'));
-    assert.equal(Error.stackTraceLimit, limit);
+    assert.equal(Error.stackTraceLimit, LIMIT);
 });

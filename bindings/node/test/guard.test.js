@@ -214,7 +214,7 @@ test('a policy ends at its deadline and with its signal', async (t) => {
         { name: 'CancelledError' });
     const late = client.policy('long');
     await client.close();
-    await assert.rejects(late.run(() => 1), { name: 'ClosedError' });
+    await assert.rejects(late.run(() => 1), { name: 'ClosedError', message: 'the client is closed' });
 });
 
 test('the breaker of a pool refuses before anything is sent', async (t) => {

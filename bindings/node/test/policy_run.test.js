@@ -68,6 +68,7 @@ test('a call that waits for a place gives its turn up', async (t) => {
     const second = policy.run(() => assert.fail('was called'), { signal: abort.signal });
 
     await until(() => finish && policy.stats().waiting === 1);
+    await assert.rejects(policy.run(() => assert.fail('was called'), { signal: AbortSignal.abort() }), { name: 'CancelledError' });
     abort.abort(new Error('enough'));
     await assert.rejects(second, (error) => error.code === 'SP_CANCELLED' && error.cause.message === 'enough');
     assert.deepEqual({ ...policy.stats(), waiting: 0, running: 1 }, policy.stats());

@@ -32,16 +32,22 @@ def _cancelled(error: BaseException) -> bool:
     return not isinstance(error, Exception) or isinstance(error, CancelledError)
 
 
+def _status(error: errors.Error) -> int:
+    return getattr(native, error.code, native.SP_INTERNAL)
+
+
 def _outcome(error: BaseException) -> int:
     """An exception that is not the library's is the dependency's failure."""
     if isinstance(error, errors.Error):
-        return native.breaker_classify(getattr(native, error.code, native.SP_INTERNAL), error.server_code)
+        return native.breaker_classify(_status(error), error.server_code)
     return native.SP_OUTCOME_IGNORED if _cancelled(error) else native.SP_OUTCOME_FAILURE
 
 
 def _answers(error: Exception) -> bool:
     """Whether a fallback stands in: for a refusal or a failure, not for the caller's own errors."""
-    return getattr(error, "code", "") in ("SP_OPEN", "SP_FULL") or _outcome(error) == native.SP_OUTCOME_FAILURE
+    if isinstance(error, errors.Error):
+        return native.breaker_falls_back(_status(error), error.server_code)
+    return _outcome(error) == native.SP_OUTCOME_FAILURE
 
 
 def _answer(fallback: Any, error: Exception) -> Any:

@@ -7,6 +7,7 @@ import asyncio
 import concurrent.futures
 import os
 import unittest
+import unittest.mock
 from collections.abc import Callable
 from typing import Any
 
@@ -105,13 +106,15 @@ class Both(unittest.IsolatedAsyncioTestCase):
                 self.assertEqual(await self.run_in(way, outer, _raise(errors.FullError("full")), code), "SP_FULL")
                 self.assertEqual(await self.run_in(way, outer, _raise(errors.TimeoutError("late")), code), "SP_TIMEOUT")
                 self.assertEqual(await self.run_in(way, client.policy("shut"), self.fail, code), "SP_OPEN")
+                busy = errors.TimeoutError("no connection became free", "acquire")
+                self.assertEqual(await self.run_in(way, outer, _raise(busy), code), "SP_TIMEOUT")
                 starting = errors.SqlError("starting up", "57P03")
                 self.assertEqual(await self.run_in(way, outer, _raise(starting), code), "SP_SQL")
                 for of in (outer, narrow):
                     for error in (_duplicate(), concurrent.futures.CancelledError()):
                         with self.assertRaises(type(error)):
                             await self.run_in(way, of, _raise(error), "fallback")
-                self.assertEqual(_counts(outer), (0, 2, 4))
+                self.assertEqual(_counts(outer), (0, 2, 5))
 
     async def test_what_may_be_retried_is_retried_and_nothing_else(self) -> None:
         for way, client in self.faces(policy__again__attempts=2, policy__again__backoff="1ms"):
@@ -169,16 +172,18 @@ class Both(unittest.IsolatedAsyncioTestCase):
         for way, client in self.faces(**{f"breaker__slow__{name}": value for name, value in settings.items()}):
             breaker = client.breaker("slow")
 
-            def slow(client: Any = client) -> None:
-                done = concurrent.futures.Future()
-                with self.assertRaises(concurrent.futures.TimeoutError):
-                    done.result(timeout=0.02)
-                raise ConnectionError("down")
+            def slow(error: Exception | None = None) -> None:
+                with self.assertRaises(TimeoutError):
+                    concurrent.futures.Future().result(timeout=0.02)
+                if error is not None:
+                    raise error
 
-            with self.subTest(way):
-                await self.run_in(way, breaker, lambda: 1)
-                await self.run_in(way, breaker, slow, None)
-                self.assertEqual(breaker.stats()["slowRate"], 0.5)
+            for work in (slow, lambda: slow(ConnectionError("down"))):
+                with self.subTest(way):
+                    await self.run_in(way, breaker, lambda: 1)
+                    await self.run_in(way, breaker, work, None)
+                    self.assertEqual(breaker.stats()["slowRate"], 0.5)
+                    breaker.reset()
 
     async def test_a_caller_s_own_time_out_passes_as_it_is(self) -> None:
         for way, client in self.faces(policy__t__timeout="1m", policy__t__breaker="tb"):
@@ -285,6 +290,12 @@ class Cancelled(unittest.IsolatedAsyncioTestCase):
 
 
 class Deadlines(unittest.IsolatedAsyncioTestCase):
+    async def test_an_attempt_has_as_long_as_is_left(self) -> None:
+        with unittest.mock.patch("asyncio.timeout", wraps=asyncio.timeout) as limit:
+            await waits.within(250, lambda: 1)
+            await waits.within(-1, lambda: 1)
+        self.assertEqual(limit.call_args_list, [unittest.mock.call(0.25), unittest.mock.call(None)])
+
     async def test_the_deadline_is_told_from_the_time_out_of_the_work(self) -> None:
         own = TimeoutError(110, "host unreachable")
 
@@ -320,6 +331,10 @@ class Changes(unittest.IsolatedAsyncioTestCase):
         breaker.force("OPEN")
         self.assertEqual(await change, {"change": 1, "state": "OPEN", "previous": "CLOSED", "missed": 0})
         self.assertEqual(await asyncio.to_thread(breaker.next_change, 0), await breaker.next_change_async(0))
+        files = len(os.listdir("/proc/self/fd"))
+        for _ in range(3):
+            await breaker.next_change_async(0)
+        self.assertEqual(len(os.listdir("/proc/self/fd")), files)
         change = asyncio.create_task(breaker.next_change_async(1))
         await asyncio.sleep(0)
         change.cancel()
