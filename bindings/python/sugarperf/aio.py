@@ -67,7 +67,8 @@ class AsyncCache:
         """The value of `key`; where there is none, one caller's `loader()` makes it while all others wait.
 
         `loader` may be a coroutine function or a plain one, which holds up the event loop while it runs. `ttl` in
-        seconds; 0: the template's. `timeout` bounds the whole call: a loader that is still under way is cancelled.
+        seconds; 0: the template's. `timeout` bounds the whole call: a loader that is still under way is cancelled. A value
+        above `cache.value_max` (8 MB) is returned and not kept: each call loads it anew.
         """
         client = self._client
         client._check()

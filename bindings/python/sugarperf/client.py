@@ -67,7 +67,8 @@ class Cache:
         """The value of `key`; where there is none, one caller's `loader()` makes it while all others wait.
 
         `ttl` in seconds; 0: the template's. A stale value is returned only after it was refreshed where the refresh
-        falls to this caller. `timeout` bounds waiting; a loader of one's own is not interrupted.
+        falls to this caller. `timeout` bounds waiting; a loader of one's own is not interrupted. A value above
+        `cache.value_max` (8 MB) is returned and not kept: each call loads it anew.
         """
         client = self._client
         client._check()
