@@ -23,6 +23,8 @@ _OUTCOMES = {
 }
 
 
+# Seconds that fit into 63 bits of nanoseconds.
+_LONGEST = 9e9
 # No fallback: None is a value like others.
 _NOTHING: Any = object()
 
@@ -149,7 +151,7 @@ class Breaker:
         """`outcome`: "success", "failure" or "ignored"; `elapsed` in seconds."""
         if outcome not in _OUTCOMES:
             raise errors.make(native.SP_INVALID, f"record(): unknown outcome {outcome}")
-        elapsed = given.seconds("elapsed", elapsed)
+        elapsed = min(given.seconds("elapsed", elapsed), _LONGEST)
         native.breaker_record(self._native, permit, _OUTCOMES[outcome], round(elapsed * 1e9))
 
     def release(self, permit: int) -> None:

@@ -406,5 +406,7 @@ class Handles(unittest.TestCase):
         for elapsed in (float("nan"), -1, float("inf")):
             with self.assertRaisesRegex(ValueError, "elapsed must be a number of seconds"):
                 breaker.record(breaker.acquire(), "success", elapsed)
+        breaker.record(breaker.acquire(), "success", 1e300)
+        self.assertEqual(_counts(breaker), (1, 0, 0))
         with self.assertRaisesRegex(TypeError, "permit must be an integer, not float"):
             breaker.release(1.5)
