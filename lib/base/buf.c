@@ -72,6 +72,25 @@ void sp__buf_format(struct sp__buf *buf, const char *format, ...)
         va_end(args);
 }
 
+void sp__point_restore(char *number)
+{
+        char *from = number + strspn(number, "+-0123456789e"), *after = from + strcspn(from, "+-0123456789e");
+
+        if (from == number || from[-1] < '0' || from[-1] > '9' || from == after)
+                return; /* nan, inf, or without a point */
+        *from = '.';
+        memmove(from + 1, after, strlen(after) + 1);
+}
+
+void sp__buf_fixed(struct sp__buf *buf, double value, int digits)
+{
+        char text[352]; /* the largest has 309 digits before the point */
+
+        snprintf(text, sizeof text, "%.*f", digits, value);
+        sp__point_restore(text);
+        sp__buf_text(buf, text);
+}
+
 void sp__buf_u16(struct sp__buf *buf, uint16_t value)
 {
         uint8_t b[2] = {(uint8_t)value, (uint8_t)(value >> 8)};

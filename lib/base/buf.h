@@ -27,6 +27,10 @@ void sp__buf_text(struct sp__buf *buf, const char *text);
 void sp__buf_char(struct sp__buf *buf, char c);
 void sp__buf_format(struct sp__buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void sp__buf_vformat(struct sp__buf *buf, const char *format, va_list args);
+/** So many digits behind the point, which is one in every locale of the host program's. For finite numbers. */
+void sp__buf_fixed(struct sp__buf *buf, double value, int digits);
+/** The locale's decimal point, of one or more bytes, in a number that printf() wrote, becomes that of C. */
+void sp__point_restore(char *number);
 /** Little endian. */
 void sp__buf_u16(struct sp__buf *buf, uint16_t value);
 void sp__buf_u32(struct sp__buf *buf, uint32_t value);

@@ -32,9 +32,10 @@ sp_status sp_cache_report(const sp_cache *cache, sp_value **out)
         struct sp__buf text = SP__BUF_INIT;
         sp_value *value = NULL;
 
-        sp__buf_format(&text, "{\"cache_hits_total\":%lld,\"cache_misses_total\":%lld,\"cache_hit_rate\":%.2f}",
-                       (long long)sp_cache_hits(cache), (long long)sp_cache_misses(cache),
-                       sp_cache_hit_rate(cache) * 100);
+        sp__buf_format(&text, "{\"cache_hits_total\":%lld,\"cache_misses_total\":%lld,\"cache_hit_rate\":",
+                       (long long)sp_cache_hits(cache), (long long)sp_cache_misses(cache));
+        sp__buf_fixed(&text, sp_cache_hit_rate(cache) * 100, 2);
+        sp__buf_char(&text, '}');
         if (!text.failed)
                 value = sp_value_new(text.data, text.len, SP_CODEC_JSON);
         sp__buf_free(&text);

@@ -126,7 +126,9 @@ sp_status sp_params_add_double(sp_params *params, double value)
 {
         char text[32];
 
-        return add(params, text, snprintf(text, sizeof text, "%.17g", value), false);
+        snprintf(text, sizeof text, "%.17g", value);
+        sp__point_restore(text);
+        return add(params, text, (int)strlen(text), false);
 }
 
 sp_status sp_params_add_bool(sp_params *params, bool value)

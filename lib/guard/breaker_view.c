@@ -151,10 +151,11 @@ static void document_fields(struct sp__buf *json, const struct sp__breaker_view 
 
 static void rate_field(struct sp__buf *json, const char *name, const struct sp__breaker_view *view, int64_t of)
 {
+        sp__buf_format(json, ",\"%s\":", name);
         if (view->rated)
-                sp__buf_format(json, ",\"%s\":%.4f", name, (double)of / (double)view->window.calls);
+                sp__buf_fixed(json, (double)of / (double)view->window.calls, 4);
         else
-                sp__buf_format(json, ",\"%s\":null", name);
+                sp__buf_text(json, "null");
 }
 
 static sp_status give(struct sp__buf *json, sp_value **out)

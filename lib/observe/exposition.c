@@ -54,17 +54,6 @@ void sp__expo_family(struct sp__expo *expo, const char *name, const char *type, 
         expo->current = ++expo->count;
 }
 
-/* The host program's locale decides what printf() takes for a decimal point, of one or more bytes. */
-static void point_restore(char *text)
-{
-        char *from = text + strspn(text, "+-0123456789e"), *after = from + strcspn(from, "+-0123456789e");
-
-        if (from == after)
-                return;
-        *from = '.';
-        memmove(from + 1, after, strlen(after) + 1);
-}
-
 /* Integers in full where a double holds them exactly, else the fewest digits that read back as the same number. */
 static void number_text(double value, char text[NUMBER_MAX])
 {
@@ -80,7 +69,7 @@ static void number_text(double value, char text[NUMBER_MAX])
                         if (strtod(text, NULL) == value)
                                 break;
                 }
-                point_restore(text);
+                sp__point_restore(text);
         }
 }
 

@@ -158,8 +158,9 @@ static const char *verdict(const struct observed *seen, int64_t wanted, int64_t 
 
 static void put_view(struct sp__buf *buf, const char *name, const struct view *view)
 {
-        sp__buf_format(buf, ",\"%s\":{\"mean\":%.2f,\"p95\":%" PRId64 ",\"peak\":%" PRId64 "}", name, view->mean,
-                       view->p95, view->peak);
+        sp__buf_format(buf, ",\"%s\":{\"mean\":", name);
+        sp__buf_fixed(buf, view->mean, 2);
+        sp__buf_format(buf, ",\"p95\":%" PRId64 ",\"peak\":%" PRId64 "}", view->p95, view->peak);
 }
 
 sp_value *sp__pool_advise(sp_pool *pool, const sp_result *limits)
@@ -179,8 +180,8 @@ sp_value *sp__pool_advise(sp_pool *pool, const sp_result *limits)
                        (int64_t)(seen.busy.total_ns / SP__MS), seen.max, seen.min);
         put_view(&buf, "busy", &seen.busy);
         put_view(&buf, "demand", &seen.demand);
-        sp__buf_format(&buf, ",\"waited\":%" PRId64 ",\"waitP95Ms\":%.3f", seen.waited,
-                       (double)sp__histogram_quantile(pool->wait_time, .95) / SP__MS);
+        sp__buf_format(&buf, ",\"waited\":%" PRId64 ",\"waitP95Ms\":", seen.waited);
+        sp__buf_fixed(&buf, (double)sp__histogram_quantile(pool->wait_time, .95) / SP__MS, 3);
         if (server.limit)
                 sp__buf_format(&buf, ",\"serverMax\":%" PRId64 ",\"serverOthers\":%" PRId64, server.limit,
                                server.others);

@@ -79,8 +79,10 @@ static const struct sp__op_kind kind = {.cancel = health_cancel, .destroy = heal
 
 static void report_time(struct sp__buf *buf, const char *name, const struct sp__histogram *times)
 {
-        sp__buf_format(buf, ",\"%sP50\":%.3f,\"%sP99\":%.3f", name, (double)sp__histogram_quantile(times, .5) / SP__MS,
-                       name, (double)sp__histogram_quantile(times, .99) / SP__MS);
+        sp__buf_format(buf, ",\"%sP50\":", name);
+        sp__buf_fixed(buf, (double)sp__histogram_quantile(times, .5) / SP__MS, 3);
+        sp__buf_format(buf, ",\"%sP99\":", name);
+        sp__buf_fixed(buf, (double)sp__histogram_quantile(times, .99) / SP__MS, 3);
 }
 
 /* Beyond what the document names. Milliseconds, and counts since the pool was made. */
@@ -110,10 +112,11 @@ static void report_pool(const sp_pool *pool, struct sp__buf *buf)
 
         sp__buf_format(buf,
                        "\"poolMetrics\":{\"activeConnections\":%" PRId64 ",\"idleConnections\":%" PRId64
-                       ",\"waitingRequests\":%" PRId64 ",\"maxConnections\":%" PRId64
-                       ",\"totalConnectionTime\":%.3f,\"avgConnectionTime\":%.3f",
-                       counts.active, counts.idle, counts.waiting, sp__pool_max(pool), total_ms,
-                       used ? total_ms / (double)used : 0.0);
+                       ",\"waitingRequests\":%" PRId64 ",\"maxConnections\":%" PRId64 ",\"totalConnectionTime\":",
+                       counts.active, counts.idle, counts.waiting, sp__pool_max(pool));
+        sp__buf_fixed(buf, total_ms, 3);
+        sp__buf_text(buf, ",\"avgConnectionTime\":");
+        sp__buf_fixed(buf, used ? total_ms / (double)used : 0.0, 3);
         report_more(pool, buf);
 }
 
