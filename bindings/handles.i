@@ -66,7 +66,7 @@ struct sp_metrics {};
 /* NULL is an answer here: no pool of that name. */
 %typemap(ret) sp_pool *sp_client_pool
 {
-        if (!$1 && sp_absence(arg1, SP_OK) != SP_OK)
+        if (!$1 && sp_is_child(arg1))
                 SP_REFUSE(SP_FORKED);
 }
 
@@ -87,13 +87,13 @@ struct sp_breaker {};
 %typemap(ret) sp_breaker *sp_client_breaker
 {
         if (!$1)
-                SP_REFUSE(sp_absence(arg1, SP_NOMEM));
+                SP_REFUSE(sp_no_breaker(arg1, arg2, &sp_raised));
         sp_breaker_ref($1);
 }
 %typemap(ret) sp_breaker *sp_client_breaker_ref
 {
         if (!$1)
-                SP_REFUSE(sp_absence(arg1, SP_NOMEM));
+                SP_REFUSE(sp_no_breaker(arg1, arg2, &sp_raised));
 }
 
 /* Likewise a policy. A call ends at a moment that the face chooses; its context is borrowed. */
@@ -110,8 +110,14 @@ struct sp_policy {};
 %typemap(ret) sp_policy *sp_client_policy
 {
         if (!$1)
-                SP_REFUSE(sp_absence(arg1, SP_CLOSED));
+                SP_REFUSE(sp_no_policy(arg1, arg2, &sp_raised));
         sp_policy_ref($1);
+}
+%newobject sp_client_policy_ref;
+%typemap(ret) sp_policy *sp_client_policy_ref
+{
+        if (!$1)
+                SP_REFUSE(sp_no_policy(arg1, arg2, &sp_raised));
 }
 %kept(call)
 %newobject sp_call_ctx;

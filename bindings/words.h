@@ -65,10 +65,30 @@ static bool sp_optional(const char *call, const char *argument)
         return found != NULL && found->optional;
 }
 
-/* Why a client answered no handle: `otherwise`, unless this is a child of the process that made it. */
-static sp_status sp_absence(sp_client *client, sp_status otherwise)
+/* Whether this is a child of the process that made the client. */
+static bool sp_is_child(sp_client *client)
 {
-        return sp_client_drain(client, 0) == SP_FORKED ? SP_FORKED : otherwise;
+        return sp_client_drain(client, 0) == SP_FORKED;
+}
+
+/* Why a client answered no breaker: what is wrong with the name, else it was short of memory. */
+static sp_status sp_no_breaker(sp_client *client, const char *name, sp_error **why)
+{
+        sp_breaker *made = NULL;
+        sp_status status = sp_is_child(client) ? SP_FORKED : sp_breaker_new(NULL, name, NULL, &made, why);
+
+        sp_breaker_unref(made);
+        return status != SP_OK ? status : SP_NOMEM;
+}
+
+/* Likewise a policy, else it was closed meanwhile. */
+static sp_status sp_no_policy(sp_client *client, const char *name, sp_error **why)
+{
+        sp_policy *made = NULL;
+        sp_status status = sp_is_child(client) ? SP_FORKED : sp_policy_new(NULL, name, NULL, &made, why);
+
+        sp_policy_unref(made);
+        return status != SP_OK ? status : SP_CLOSED;
 }
 
 /* Why a key or a tag of `len` bytes was not added to a list that takes `room` of them. */

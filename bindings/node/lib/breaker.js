@@ -90,8 +90,6 @@ class Breaker {
      * selects breaker.<name>.…; `clock`, a Clock, takes the place of the system's.
      */
     static create(settings = {}, { name = null, clock = null } = {}) {
-        if (name !== null)
-            given.name(name);
         if (clock !== null && !(clock instanceof Clock))
             throw new TypeError('clock must be a Clock');
         const breaker = new Breaker(call('breaker_new', configOf(settings), name, clock?.handle ?? null));

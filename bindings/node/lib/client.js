@@ -11,7 +11,6 @@ const { Session } = require('./session.js');
 const { Watch } = require('./watch.js');
 const { call, makeError } = require('./errors.js');
 const { configOf } = require('./config.js');
-const given = require('./given.js');
 const { statementOf } = require('./statement.js');
 
 /* A client that nobody closed and nobody can reach any more. */
@@ -99,13 +98,13 @@ class Client {
 
     breaker(name) {
         this.check();
-        return new Breaker(call('client_breaker_ref', this.#handle, given.name(name)), this.#watch, this);
+        return new Breaker(call('client_breaker_ref', this.#handle, name), this.#watch, this);
     }
 
     /* Deadline, retries, breaker, rate and concurrency as policy.<name>.… says. */
     policy(name) {
         this.check();
-        return new Policy(this, this.#watch, call('client_policy', this.#handle, given.name(name)));
+        return new Policy(this, this.#watch, call('client_policy_ref', this.#handle, name));
     }
 
     /* `format`: 'prometheus' or 'openmetrics'. */

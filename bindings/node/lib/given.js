@@ -14,16 +14,9 @@ function milliseconds(what, given) {
     return given;
 }
 
-/* The addon sees that it is a string. */
-function name(given) {
-    if (given === '')
-        throw new TypeError('name must not be empty');
-    return given;
-}
-
 function signal(given) {
     if (given !== undefined && given !== null && typeof given.addEventListener !== 'function')
         throw new TypeError('signal must be an AbortSignal');
 }
 
-module.exports = { function: aFunction, milliseconds, name, signal };
+module.exports = { function: aFunction, milliseconds, signal };

@@ -125,11 +125,12 @@ test('what is no work is the fault of the caller', async () => {
     assert.deepEqual(counts(breaker), { successful: 0, failed: 0, ignored: 0 });
 });
 
-test('names are texts that are not empty', (t) => {
+test('names are short printable texts', (t) => {
     const client = open(t);
 
     for (const make of [(name) => client.breaker(name), (name) => client.policy(name), (name) => Breaker.create({}, { name })]) {
-        assert.throws(() => make(''), { name: 'TypeError', message: 'name must not be empty' });
+        for (const name of ['', 'x'.repeat(129), 'a\nb'])
+            assert.throws(() => make(name), { name: 'InvalidError', message: /^the name of a (breaker|policy) is 1 to 128 bytes of printable text/ });
         assert.throws(() => make('a\0b'), { name: 'TypeError', message: 'name has a zero byte' });
         assert.throws(() => make(7), { name: 'TypeError', message: 'name must be a string' });
         assert.throws(() => make({}), { name: 'TypeError', message: 'name must be a string' });
@@ -138,6 +139,7 @@ test('names are texts that are not empty', (t) => {
         assert.throws(() => make(null), { name: 'TypeError', message: 'name must be a string' });
         assert.throws(() => make(), { name: 'TypeError', message: 'name must be a string' });
     }
+    assert.throws(() => client.policy(''), /the name of a policy/);
     assert.equal(Breaker.create(null).name, 'default');
 });
 

@@ -38,13 +38,6 @@ def function(name: str, given: Any) -> Callable[..., Any]:
     return given
 
 
-def name(given: Any) -> Any:
-    """The native module sees that it is text."""
-    if given == "":
-        raise ValueError("name must not be empty")
-    return given
-
-
 def face(client: Any, way: str, says: str) -> None:
     """What only one of the two faces of a client has."""
     if not hasattr(client, way):

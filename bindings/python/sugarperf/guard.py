@@ -95,8 +95,6 @@ class Breaker:
         """`settings` are the library's configuration names; `name` selects breaker.<name>.…"""
         if clock is not None and not isinstance(clock, Clock):
             raise TypeError(f"clock must be a Clock, not {type(clock).__name__}")
-        if name is not None:
-            given.name(name)
         ticking = clock._native if clock is not None else None
         return cls(native.breaker_new(config_of(settings or {}), name, ticking), clock=clock)
 

@@ -136,12 +136,12 @@ class Base:
 
     def breaker(self, name: str) -> Breaker:
         self._check()
-        return Breaker(native.client_breaker_ref(self._native, given.name(name)), self)
+        return Breaker(native.client_breaker_ref(self._native, name), self)
 
     def policy(self, name: str) -> Policy:
         """Deadline, retries, breaker, rate and concurrency as policy.<name>.… says."""
         self._check()
-        return Policy(native.client_policy(self._native, given.name(name)), self)
+        return Policy(native.client_policy_ref(self._native, name), self)
 
     def metrics(self, format: str = "prometheus") -> str:
         self._check()
