@@ -93,6 +93,60 @@ static void test_a_pool_s_breaker_counts_what_the_server_answers(void **state)
         sp_client_free(client);
 }
 
+/* Parameters that are missing are the caller's mistake, which the server calls a protocol violation. */
+static void test_a_caller_s_mistake_opens_the_breaker_for_nobody(void **state)
+{
+        sp_client *client =
+            client_of((const char *const[]){"pool.breaker", "true", "breaker.pool.failures", "1", NULL});
+        sp_error *error = NULL;
+
+        assert_int_equal(ask(client, "SELECT $1::int", &error), SP_SQL);
+        assert_string_equal(sp_error_code(error), "08P01");
+        sp_error_free(error);
+        assert_int_equal(ask(client, "SELECT 1", NULL), SP_OK);
+        assert_int_equal(sp_breaker_state(built_in(client, "pool@")), SP_BREAKER_CLOSED);
+        sp_client_free(client);
+}
+
+static void test_a_pool_s_breaker_hears_how_long_a_statement_took(void **state)
+{
+        sp_client *client =
+            client_of((const char *const[]){"pool.breaker", "true", "breaker.pool.failures", "0", "breaker.pool.slow",
+                                            "5ms", "breaker.pool.slow_rate", "100", "breaker.pool.minimum", "1", NULL});
+
+        assert_int_equal(ask(client, "SELECT pg_sleep(0.01)", NULL), SP_OK);
+        assert_int_equal(sp_breaker_state(built_in(client, "pool@")), SP_BREAKER_OPEN);
+        sp_client_free(client);
+}
+
+static void test_the_health_report_and_a_refusal_through_a_queue(void **state)
+{
+        sp_client *client = client_of((const char *const[]){"pool.breaker", "true", NULL});
+        sp_breaker *breaker = built_in(client, "pool@");
+        sp_value *health = NULL;
+        sp_completion *got = NULL;
+        sp_queue *queue = NULL;
+        sp_stmt *stmt = NULL;
+        size_t len;
+
+        assert_int_equal(sp_queue_new(0, &queue), SP_OK);
+        assert_int_equal(sp_stmt_new(NULL, "SELECT 1", 8, 0, &stmt, NULL), SP_OK);
+        sp_breaker_force(breaker, SP_BREAKER_FORCED_OPEN);
+        assert_int_equal(sp_pool_query_async(sp_client_pool(client, NULL), NULL, stmt, NULL, queue, 3), SP_OK);
+        assert_int_equal(sp_queue_wait(queue, &got, 1, 10000), 1);
+        assert_int_equal(sp_completion_status(got), SP_OPEN);
+        assert_non_null(strstr(sp_error_message(sp_completion_error(got)), "circuit breaker \"pool@"));
+        sp_completion_free(got);
+        /* The report asks the server itself. */
+        assert_int_equal(sp_pool_health(sp_client_pool(client, NULL), NULL, &health), SP_OK);
+        assert_non_null(strstr(sp_value_data(health, &len), "\"healthy\""));
+        sp_value_unref(health);
+        assert_int_equal(sp_breaker_rejected(breaker), 1);
+        sp_stmt_unref(stmt);
+        sp_queue_free(queue);
+        sp_client_free(client);
+}
+
 static void test_a_session_goes_on_while_the_breaker_is_open(void **state)
 {
         sp_client *client = client_of((const char *const[]){"pool.breaker", "true", NULL});
@@ -327,6 +381,9 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
             cmocka_unit_test(test_a_pool_s_breaker_counts_what_the_server_answers),
+            cmocka_unit_test(test_a_caller_s_mistake_opens_the_breaker_for_nobody),
+            cmocka_unit_test(test_a_pool_s_breaker_hears_how_long_a_statement_took),
+            cmocka_unit_test(test_the_health_report_and_a_refusal_through_a_queue),
             cmocka_unit_test(test_a_session_goes_on_while_the_breaker_is_open),
             cmocka_unit_test(test_an_open_breaker_of_redis_is_an_outage_of_redis),
             cmocka_unit_test(test_off_as_they_come),
