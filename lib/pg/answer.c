@@ -140,6 +140,17 @@ static void answer_lost(struct sp__query *query, struct sp__batch *done)
 }
 
 /*
+ * Not a try of its own: it was never sent, or was lost with a connection that stood before it was lost the last time, and that
+ * the same cause may have taken.
+ */
+static bool missed(const struct sp__query *query)
+{
+        const struct sp__unit *unit = &query->unit;
+
+        return unit->unsent || (!unit->done_ns && unit->opened_ns < query->lost_ns);
+}
+
+/*
  * Whether it may be sent once more: its connection was lost before it ran, or it may run twice. Connections that a restarted
  * server left dead are found one by one.
  */
@@ -147,9 +158,19 @@ static bool again(const struct sp__query *query)
 {
         if (query->in_session)
                 return false;
-        if (query->unit.unsent)
-                return query->misses < TRIES + sp__pool_max(query->pool);
-        return query->tries < TRIES && (query->unit.reads || sp__stmt_repeatable(query->stmt));
+        if (!query->unit.unsent && !query->unit.reads && !sp__stmt_repeatable(query->stmt))
+                return false;
+        return missed(query) ? query->misses < TRIES + sp__pool_max(query->pool) : query->tries < TRIES;
+}
+
+static void count_try(struct sp__query *query)
+{
+        bool miss = missed(query);
+
+        query->misses += miss;
+        query->tries += !miss;
+        if (!query->unit.done_ns && !query->unit.unsent)
+                query->lost_ns = sp__now();
 }
 
 /* Makes ready for another try; not when it was ended meanwhile, or memory is short. */
@@ -200,8 +221,7 @@ static bool ended_one(struct sp__conn *conn, struct sp__query *query, struct sp_
                 if (prepare_retry(query))
                         return true;
         } else if ((answered ? unit->error && heal(query, conn) : again(query)) && prepare_retry(query)) {
-                query->misses += unit->unsent;
-                query->tries += !unit->unsent;
+                count_try(query);
                 query->apart = true;
                 atomic_fetch_add(&query->pool->counts.retries, 1);
                 return true;

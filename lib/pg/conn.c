@@ -157,6 +157,7 @@ void sp__conn_send(struct sp__conn *conn, struct sp__unit *unit, const sp_params
         unit->first_ns = unit->done_ns = 0;
         unit->preparing = unit->prepared = unit->unsent = unit->closes = unit->undone = false;
         sp__lock(&port->lock);
+        unit->opened_ns = conn->opened_ns;
         /* Cancelled on its way here: then the server was not told, as there was nothing to cancel. */
         if (!conn->ready || conn->lost || port->fd < 0 || (unit->op && !sp__op_pending(unit->op))) {
                 unit->unsent = true;

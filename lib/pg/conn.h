@@ -54,8 +54,9 @@ struct sp__unit {
         PGresult *result;
         PGresult *error;
         int64_t sent_ns;
-        int64_t began_ns; /* sent, and the one before it was answered: the server's own time starts here */
-        int64_t first_ns; /* the first bytes of its answer */
+        int64_t began_ns;  /* sent, and the one before it was answered: the server's own time starts here */
+        int64_t first_ns;  /* the first bytes of its answer */
+        int64_t opened_ns; /* when its connection was opened */
         int64_t done_ns;
 };
 

@@ -122,7 +122,8 @@ struct sp__query {
         int64_t born_ns;
         int64_t patience; /* when waiting for a connection ends */
         int tries;        /* it was sent so often before */
-        int misses;       /* … and so often its connection was found broken first */
+        int misses;       /* … and so often its connection was broken already */
+        int64_t lost_ns;  /* when it was lost the last time */
         bool apart;       /* it runs again: with a Sync of its own, so that no neighbour undoes it twice */
         bool timed;       /* its timer was set */
         bool admitted;    /* counted as pending; the pool's lock, but for its submitter */
