@@ -7,6 +7,7 @@
 #define SUGARPERF_H
 
 #include <sugarperf/base.h>
+#include <sugarperf/batch.h>
 #include <sugarperf/breaker.h>
 #include <sugarperf/cache.h>
 #include <sugarperf/client.h>

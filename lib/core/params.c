@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { VALUES_MAX = 65535, HEAD = 4, CELL_HEAD = 5, FEW = 8 };
+enum { VALUES_MAX = 65535, VALUES_IN_ALL = 1 << 24, HEAD = 4, SETS_HEAD = 8, CELL_HEAD = 5, FEW = 8 };
 
 #define BYTES_MAX ((size_t)1 << 30)
 
@@ -24,7 +24,12 @@ struct sp_params {
         struct cell *cells;
         size_t count;
         size_t cap;
-        size_t zero; /* the first text value with a zero byte, from 1; 0: none */
+        size_t zero;  /* the first text value with a zero byte, from 1; 0: none */
+        size_t *ends; /* of the complete sets: how many values there are up to it */
+        size_t sets;
+        size_t ends_cap;
+        struct sp__buf array; /* the one that was begun, as PostgreSQL writes it */
+        bool in_array;
         /* The view, made anew when it is asked for. */
         const char **values;
         int *lengths;
@@ -51,7 +56,9 @@ void sp_params_free(sp_params *params)
         if (!params)
                 return;
         sp__buf_free(&params->bytes);
+        sp__buf_free(&params->array);
         free(params->cells);
+        free(params->ends);
         free(params->values);
         free(params->lengths);
         free(params->formats);
@@ -65,6 +72,14 @@ void sp_params_clear(sp_params *params)
         sp__buf_clear(&params->bytes);
         params->count = 0;
         params->zero = 0;
+        params->sets = 0;
+        params->in_array = false;
+}
+
+/* Where the set begins. */
+static size_t start_of(const sp_params *params, size_t set)
+{
+        return set ? params->ends[set - 1] : 0;
 }
 
 static bool cells_grow(sp_params *params)
@@ -79,14 +94,57 @@ static bool cells_grow(sp_params *params)
         return true;
 }
 
+/* In quotes whatever it is: an empty text, NULL as a word, blanks. */
+static void array_text(struct sp__buf *array, const char *data, size_t len)
+{
+        sp__buf_char(array, '"');
+        for (size_t i = 0; i < len; i++) {
+                if (data[i] == '"' || data[i] == '\\')
+                        sp__buf_char(array, '\\');
+                sp__buf_char(array, data[i]);
+        }
+        sp__buf_char(array, '"');
+}
+
+static void array_bytes(struct sp__buf *array, const unsigned char *data, size_t len)
+{
+        static const char digits[] = "0123456789abcdef";
+
+        sp__buf_text(array, "\"\\\\x");
+        for (size_t i = 0; i < len; i++) {
+                sp__buf_char(array, digits[data[i] >> 4]);
+                sp__buf_char(array, digits[data[i] & 15]);
+        }
+        sp__buf_char(array, '"');
+}
+
+static sp_status array_add(sp_params *params, const void *data, int32_t len, bool binary)
+{
+        struct sp__buf *array = &params->array;
+
+        if (array->len + (len > 0 ? (size_t)len : 0) > BYTES_MAX)
+                return SP_LIMIT;
+        sp__buf_char(array, array->len == 0 ? '{' : ',');
+        if (len < 0)
+                sp__buf_text(array, "NULL");
+        else if (binary)
+                array_bytes(array, data, (size_t)len);
+        else
+                array_text(array, data, (size_t)len);
+        return array->failed ? SP_NOMEM : SP_OK;
+}
+
 static sp_status add(sp_params *params, const void *data, int32_t len, bool binary)
 {
         struct cell cell = {.len = len, .binary = binary};
 
         if (!params || (!data && len > 0))
                 return SP_INVALID;
+        if (params->in_array)
+                return array_add(params, data, len, binary);
         cell.offset = params->bytes.len;
-        if (params->count == VALUES_MAX || params->bytes.len + (len > 0 ? (size_t)len : 0) > BYTES_MAX)
+        if (params->count - start_of(params, params->sets) == VALUES_MAX || params->count == VALUES_IN_ALL ||
+            params->bytes.len + (len > 0 ? (size_t)len : 0) > BYTES_MAX)
                 return SP_LIMIT;
         if (params->count == params->cap && !cells_grow(params))
                 return SP_NOMEM;
@@ -146,11 +204,88 @@ size_t sp_params_count(const sp_params *params)
         return params ? params->count : 0;
 }
 
+sp_status sp_params_begin_array(sp_params *params)
+{
+        if (!params || params->in_array)
+                return SP_INVALID;
+        sp__buf_clear(&params->array);
+        params->in_array = true;
+        return SP_OK;
+}
+
+sp_status sp_params_end_array(sp_params *params)
+{
+        struct sp__buf *array = params ? &params->array : NULL;
+
+        if (!params || !params->in_array)
+                return SP_INVALID;
+        params->in_array = false;
+        sp__buf_text(array, array->len == 0 ? "{}" : "}");
+        if (array->failed) {
+                array->failed = false;
+                return SP_NOMEM;
+        }
+        return array->len > BYTES_MAX ? SP_LIMIT : add(params, array->data, (int32_t)array->len, false);
+}
+
+sp_status sp_params_next(sp_params *params)
+{
+        if (!params || params->in_array)
+                return SP_INVALID;
+        if (params->sets == params->ends_cap) {
+                size_t cap = params->ends_cap ? params->ends_cap * 2 : 16;
+                size_t *ends = realloc(params->ends, cap * sizeof *ends);
+
+                if (!ends)
+                        return SP_NOMEM;
+                params->ends = ends;
+                params->ends_cap = cap;
+        }
+        params->ends[params->sets++] = params->count;
+        return SP_OK;
+}
+
+size_t sp_params_sets(const sp_params *params)
+{
+        return params ? params->sets + (params->count > start_of(params, params->sets)) : 0;
+}
+
+size_t sp__params_set_count(const sp_params *params, size_t set)
+{
+        return (set < params->sets ? params->ends[set] : params->count) - start_of(params, set);
+}
+
+bool sp__params_open(const sp_params *params)
+{
+        return params && params->in_array;
+}
+
+static size_t load_cell(sp_params *params, const char *at, size_t left, sp_status *status);
+
+/* Elements are cells, but no arrays. Its size there, 0 when malformed. */
+static size_t load_array(sp_params *params, const char *at, size_t left, sp_status *status)
+{
+        size_t size = CELL_HEAD, one;
+        int32_t count = (int32_t)sp__get_u32(at + 1);
+
+        *status = count < 0 ? SP_INVALID : sp_params_begin_array(params);
+        for (int32_t i = 0; i < count && *status == SP_OK; i++, size += one) {
+                one = load_cell(params, at + size, left - size, status);
+                if (one == 0)
+                        return 0;
+        }
+        if (*status == SP_OK)
+                *status = sp_params_end_array(params);
+        return size;
+}
+
 /* One value of the packed form; its size there, 0 when malformed, and the status of adding it. */
 static size_t load_cell(sp_params *params, const char *at, size_t left, sp_status *status)
 {
         int32_t len;
 
+        if (left >= CELL_HEAD && at[0] == 'a')
+                return load_array(params, at, left, status);
         if (left < CELL_HEAD || (at[0] != 't' && at[0] != 'b'))
                 return 0;
         len = (int32_t)sp__get_u32(at + 1);
@@ -160,26 +295,58 @@ static size_t load_cell(sp_params *params, const char *at, size_t left, sp_statu
         return CELL_HEAD + (len > 0 ? (size_t)len : 0);
 }
 
+static sp_status load_set(sp_params *params, const char **at, const char *end, size_t count)
+{
+        sp_status status = SP_OK;
+        size_t size;
+
+        for (size_t i = 0; i < count && status == SP_OK; i++, *at += size) {
+                size = load_cell(params, *at, (size_t)(end - *at), &status);
+                if (size == 0)
+                        return SP_INVALID;
+        }
+        return status;
+}
+
+static sp_status load_sets(sp_params *params, const char *at, const char *end)
+{
+        size_t count = sp__get_u16(at + 2), sets = sp__get_u32(at + HEAD);
+        sp_status status = SP_OK;
+
+        at += SETS_HEAD;
+        /* Sets without a value would cost nothing there, and memory here. */
+        if (count == 0 ? sets > VALUES_MAX : sets > (size_t)(end - at) / CELL_HEAD)
+                return SP_INVALID;
+        for (size_t i = 0; i < sets && status == SP_OK; i++) {
+                status = load_set(params, &at, end, count);
+                if (status == SP_OK)
+                        status = sp_params_next(params);
+        }
+        return status == SP_OK && at != end ? SP_INVALID : status;
+}
+
+static sp_status load_one(sp_params *params, const char *at, const char *end)
+{
+        size_t count = sp__get_u16(at + 2);
+        sp_status status;
+
+        at += HEAD;
+        status = load_set(params, &at, end, count);
+        return status == SP_OK && at != end ? SP_INVALID : status;
+}
+
 sp_status sp_params_load(sp_params *params, const void *data, size_t len)
 {
-        const char *at = data, *end = data ? at + len : at;
-        sp_status status = SP_OK;
-        size_t count, size;
+        const char *at = data;
+        sp_status status = SP_INVALID;
 
         if (!params || (!data && len > 0))
                 return SP_INVALID;
         sp_params_clear(params);
-        if (len < HEAD || at[0] != 1 || at[1] != 0)
-                return SP_INVALID;
-        count = sp__get_u16(at + 2);
-        at += HEAD;
-        for (size_t i = 0; i < count && status == SP_OK; i++, at += size) {
-                size = load_cell(params, at, (size_t)(end - at), &status);
-                if (size == 0)
-                        status = SP_INVALID;
-        }
-        if (status == SP_OK && at != end)
-                status = SP_INVALID;
+        if (len >= HEAD && at[0] == 1 && at[1] == 0)
+                status = load_one(params, at, at + len);
+        else if (len >= SETS_HEAD && at[0] == 2 && at[1] == 0)
+                status = load_sets(params, at, at + len);
         if (status != SP_OK)
                 sp_params_clear(params);
         return status;
@@ -200,30 +367,48 @@ static bool view_grow(sp_params *params)
         return true;
 }
 
-bool sp__params_view(const sp_params *shared, struct sp__params_view *view)
+bool sp__params_view_set(const sp_params *shared, size_t set, struct sp__params_view *view)
 {
         /* The view is a memo: one thread at a time, as everything of sp_params. */
         sp_params *params = (sp_params *)(uintptr_t)shared;
-        bool few = params && params->count <= FEW;
+        size_t count = params ? sp__params_set_count(params, set) : 0;
+        bool few = count <= FEW;
+        const struct cell *cells;
         const char **values;
         int *lengths, *formats;
 
         *view = (struct sp__params_view){0};
-        if (!params || params->count == 0)
+        if (count == 0)
                 return true;
-        if (!few && params->view_cap < params->count && !view_grow(params))
+        if (!few && params->view_cap < count && !view_grow(params))
                 return false;
+        cells = params->cells + start_of(params, set);
         values = few ? params->few_values : params->values;
         lengths = few ? params->few_lengths : params->lengths;
         formats = few ? params->few_formats : params->formats;
-        for (size_t i = 0; i < params->count; i++) {
-                const struct cell *cell = &params->cells[i];
-
-                values[i] = cell->len < 0 ? NULL : params->bytes.data + cell->offset;
-                lengths[i] = cell->len < 0 ? 0 : cell->len;
-                formats[i] = cell->binary;
+        for (size_t i = 0; i < count; i++) {
+                values[i] = cells[i].len < 0 ? NULL : params->bytes.data + cells[i].offset;
+                lengths[i] = cells[i].len < 0 ? 0 : cells[i].len;
+                formats[i] = cells[i].binary;
         }
-        *view = (struct sp__params_view){(int)params->count, values, lengths, formats};
+        *view = (struct sp__params_view){(int)count, values, lengths, formats};
+        return true;
+}
+
+bool sp__params_view(const sp_params *params, struct sp__params_view *view)
+{
+        return sp__params_view_set(params, 0, view);
+}
+
+static bool copy_ends(sp_params *copy, const sp_params *params)
+{
+        if (params->sets == 0)
+                return true;
+        copy->ends = malloc(params->sets * sizeof *copy->ends);
+        if (!copy->ends)
+                return false;
+        memcpy(copy->ends, params->ends, params->sets * sizeof *copy->ends);
+        copy->sets = copy->ends_cap = params->sets;
         return true;
 }
 
@@ -235,7 +420,7 @@ sp_params *sp__params_copy(const sp_params *params)
                 return NULL;
         sp__buf_add(&copy->bytes, params->bytes.data, params->bytes.len);
         copy->cells = malloc((params->count ? params->count : 1) * sizeof *copy->cells);
-        if (copy->bytes.failed || !copy->cells) {
+        if (copy->bytes.failed || !copy->cells || !copy_ends(copy, params)) {
                 sp_params_free(copy);
                 return NULL;
         }

@@ -15,6 +15,12 @@ struct sp__params_view {
 
 /** `params` may be NULL: no parameters. false when out of memory. */
 bool sp__params_view(const sp_params *params, struct sp__params_view *view);
+/** The same of one set, of those that there are. sp__params_view() is that of the first. */
+bool sp__params_view_set(const sp_params *params, size_t set, struct sp__params_view *view);
+/** How many values a set has. */
+size_t sp__params_set_count(const sp_params *params, size_t set);
+/** An array was begun and not ended. */
+bool sp__params_open(const sp_params *params);
 /** The first text value with a zero byte, which PostgreSQL's text cannot hold: its number from 1; 0 for none. */
 size_t sp__params_zero(const sp_params *params);
 /** An independent copy; NULL when out of memory or for NULL. */

@@ -97,6 +97,7 @@ static void answer(struct sp__query *query, struct sp__batch *done)
 
         if (unit->error) {
                 error = sp__fault_of_result(unit->error, query->stmt, &status);
+                error = unit->sets ? sp__sets_fault(unit, error) : error;
                 record(query, status);
                 sp__op_fail(&query->op, status, error, done);
                 return;
@@ -110,8 +111,9 @@ static void answer(struct sp__query *query, struct sp__batch *done)
                 sp__op_yield(&query->op, SP__YIELD_NONE, NULL, NULL, done);
                 return;
         }
-        result = sp__result_new(unit->result);
-        unit->result = NULL;
+        result = unit->sets ? sp__sets_result(unit->sets) : sp__result_new(unit->result);
+        if (!unit->sets)
+                unit->result = NULL;
         if (result)
                 sp__op_yield(&query->op, SP__YIELD_RESULT, result, (void (*)(void *))sp_result_free, done);
         else
@@ -191,6 +193,7 @@ static void unit_clear(struct sp__unit *unit)
         PQclear(unit->result);
         PQclear(unit->error);
         unit->result = unit->error = NULL;
+        sp__sets_clear(unit->sets);
 }
 
 static void learn(const struct sp__query *query)
@@ -198,6 +201,8 @@ static void learn(const struct sp__query *query)
         const struct sp__unit *unit = &query->unit;
         int64_t took = unit->done_ns - unit->began_ns;
 
+        if (unit->sets)
+                return;
         if (unit->error && unit->members > 1)
                 sp__stmt_part(query->stmt, APART_FAILED);
         else if (unit->error || unit->undone)

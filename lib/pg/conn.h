@@ -34,6 +34,12 @@ struct sp__lead {
         } items[SP__LEAD_MAX];
 };
 
+/** The answers to a statement's sets of parameters, where it has several; an error ends them. */
+struct sp__sets {
+        uint32_t count, answered;
+        PGresult *results[];
+};
+
 /** A statement that is sent, and how it ended. */
 struct sp__unit {
         struct sp__list link;  /* in flight; the port's lock. Then a list of ended ones */
@@ -41,12 +47,13 @@ struct sp__unit {
         const sp_stmt *stmt;   /* NULL: `text` */
         const char *text;      /* a statement of the pool's own, without parameters */
         struct sp__lead *lead; /* what goes before it, or NULL; whose the unit is owns it */
+        struct sp__sets *sets; /* it is a batch, or NULL; whose the unit is owns it */
         bool reads;            /* the server shall refuse writes */
         bool neutral;          /* … or may do as it does just now */
         bool shares;           /* may share a Sync with its neighbours */
         bool closes;           /* a Sync follows it */
         bool undone;           /* a neighbour's error undid it: nothing of it took effect */
-        uint8_t due;           /* commands whose answers are still to come */
+        uint32_t due;          /* commands whose answers are still to come */
         uint32_t members;      /* of its group, itself included */
         bool preparing;        /* PREPARE goes with it */
         bool prepared;         /* … and was answered */

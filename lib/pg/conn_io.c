@@ -121,6 +121,18 @@ static bool put_command(struct sp__conn *conn, struct sp__unit *unit, const stru
         return PQsendQueryParams(conn->pg, text, view->count, NULL, view->values, view->lengths, view->formats, 0) == 1;
 }
 
+static bool put_sets(struct sp__conn *conn, struct sp__unit *unit, const sp_params *params, bool named)
+{
+        struct sp__params_view view;
+
+        unit->sets->answered = 0;
+        for (uint32_t i = 0; i < unit->sets->count; i++) {
+                if (!sp__params_view_set(params, i, &view) || !put_command(conn, unit, &view, named))
+                        return false;
+        }
+        return true;
+}
+
 static bool put_lead(struct sp__conn *conn, struct sp__unit *unit)
 {
         struct sp__lead *lead = unit->lead;
@@ -129,7 +141,7 @@ static bool put_lead(struct sp__conn *conn, struct sp__unit *unit)
         if (!lead)
                 return true;
         lead->answered = 0;
-        unit->due += (uint8_t)lead->count;
+        unit->due += lead->count;
         for (uint32_t i = 0; i < lead->count; i++) {
                 if (!sp__params_view(lead->items[i].params, &view) ||
                     PQsendQueryParams(conn->pg, lead->items[i].text, view.count, NULL, view.values, view.lengths,
@@ -140,7 +152,8 @@ static bool put_lead(struct sp__conn *conn, struct sp__unit *unit)
 }
 
 /* What is prepared here has a Sync of its own too: what relies on it may be in the next group already. */
-static bool put_unit(struct sp__conn *conn, struct sp__unit *unit, const struct sp__params_view *view)
+static bool put_unit(struct sp__conn *conn, struct sp__unit *unit, const sp_params *params,
+                     const struct sp__params_view *view)
 {
         bool named = unit->stmt && conn->prepared.cap > 0 && !(unit->stmt->flags & SP_STMT_UNNAMED);
         bool ready = !named || sp__prepared_has(&conn->prepared, unit->stmt);
@@ -150,7 +163,7 @@ static bool put_unit(struct sp__conn *conn, struct sp__unit *unit, const struct 
         if ((!unit->neutral && !put_mode(conn, unit->reads)) || (alone && !put_close(conn)))
                 return false;
         if ((!ready && !put_evict(conn, unit)) || !put_lead(conn, unit) || (!ready && !put_prepare(conn, unit)) ||
-            !put_command(conn, unit, view, named))
+            !(unit->sets ? put_sets(conn, unit, params, named) : put_command(conn, unit, view, named)))
                 return false;
         push(conn, unit);
         return (!alone && conn->open < GROUP_MAX) || put_close(conn);
@@ -162,7 +175,7 @@ void sp__conn_put(struct sp__conn *conn, struct sp__unit *unit, const sp_params 
 
         if (conn->lost || !sp__params_view(params, &view))
                 unit->unsent = conn->lost = true;
-        else if (!put_unit(conn, unit, &view))
+        else if (!put_unit(conn, unit, params, &view))
                 conn->lost = true;
         if (!sp__list_linked(&unit->link))
                 push(conn, unit);
@@ -320,6 +333,8 @@ static void take(struct sp__conn *conn, PGresult *res, int64_t now)
         } else if (unit->preparing && !unit->prepared) {
                 unit->prepared = true;
                 PQclear(res);
+        } else if (unit->sets && unit->sets->answered < unit->sets->count) {
+                unit->sets->results[unit->sets->answered++] = res;
         } else {
                 keep(&unit->result, res);
         }

@@ -320,6 +320,18 @@ void sp__stream_settled(sp_stream *stream, sp_status status);
 void sp__stream_idle(sp_stream *stream);
 void sp__stream_unref(sp_stream *stream);
 
+/* batch.c */
+
+/** NULL when out of memory. */
+struct sp__sets *sp__sets_new(uint32_t count);
+/** Forgets the answers. */
+void sp__sets_clear(struct sp__sets *sets);
+void sp__sets_free(struct sp__sets *sets);
+/** The answers as one result, NULL when out of memory; they are taken. */
+sp_result *sp__sets_result(struct sp__sets *sets);
+/** The error (taken), which names the set that is to blame. */
+sp_error *sp__sets_fault(const struct sp__unit *unit, sp_error *error);
+
 /* cancel.c */
 
 /**

@@ -139,6 +139,7 @@ static void query_destroy(sp__op *op)
         sp__stream_unref(query->stream);
         sp__lead_free(query->lead);
         sp__lead_free(query->unit.lead);
+        sp__sets_free(query->unit.sets);
         free(query);
 }
 
@@ -208,18 +209,39 @@ static sp_status check_kind(const struct sp__query *query, sp_error **error)
         return SP_OK;
 }
 
-sp_status sp__query_admit(struct sp__query *query, bool inside, sp_error **error)
+static sp_status check_params(const struct sp__query *query, sp_error **error)
 {
-        sp_pool *pool = query->pool;
-        sp_status status = check_kind(query, error);
-        size_t zero = sp__params_zero(query->params);
+        const sp_params *params = query->params;
+        size_t zero = sp__params_zero(params), each = params ? sp__params_set_count(params, 0) : 0;
 
-        if (status != SP_OK)
-                return status;
+        if (sp__params_open(params))
+                return sp__fail(error, SP_INVALID, "an array among the parameters of statement \"%s\" was not ended",
+                                query->stmt->name);
+        if (params && !query->unit.sets && sp_params_sets(params) > 1)
+                return sp__fail(error, SP_INVALID,
+                                "statement \"%s\" is given several sets of parameters: use sp_pool_batch()",
+                                query->stmt->name);
+        if (zero && query->unit.sets && each)
+                return sp__fail(
+                    error, SP_INVALID,
+                    "set %zu: parameter $%zu of statement \"%s\" is text with a zero byte: send it as bytes",
+                    (zero - 1) / each, (zero - 1) % each + 1, query->stmt->name);
         if (zero)
                 return sp__fail(error, SP_INVALID,
                                 "parameter $%zu of statement \"%s\" is text with a zero byte: send it as bytes", zero,
                                 query->stmt->name);
+        return SP_OK;
+}
+
+sp_status sp__query_admit(struct sp__query *query, bool inside, sp_error **error)
+{
+        sp_pool *pool = query->pool;
+        sp_status status = check_kind(query, error);
+
+        if (status == SP_OK)
+                status = check_params(query, error);
+        if (status != SP_OK)
+                return status;
         if (query->op.ctx && sp_ctx_cancelled(query->op.ctx))
                 return sp__fail(error, SP_CANCELLED, "the caller's context was cancelled");
         status = sp__query_ask(query, error);

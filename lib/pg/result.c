@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sugarperf/batch.h>
 
 /* What a result keeps beside libpq's. */
 struct room {
@@ -15,7 +16,10 @@ struct room {
 struct sp_result {
         PGresult *res;
         struct room *rooms;
-        struct sp__buf packed; /* made when it is first asked for */
+        sp_result **sets; /* of a batch, whose first one's is `res`; NULL for others */
+        size_t set_count;
+        struct sp__index *index; /* made when a row is first looked for */
+        struct sp__buf packed;   /* made when it is first asked for */
 };
 
 sp_result *sp__result_new(PGresult *res)
@@ -28,6 +32,47 @@ sp_result *sp__result_new(PGresult *res)
         }
         *result = (sp_result){.res = res};
         return result;
+}
+
+sp_result *sp__result_sets(PGresult **results, size_t count)
+{
+        sp_result *whole = calloc(1, sizeof *whole);
+        bool good = whole && (whole->sets = calloc(count, sizeof *whole->sets));
+
+        for (size_t i = 0; i < count; i++) {
+                if (!good) {
+                        PQclear(results[i]);
+                        continue;
+                }
+                whole->sets[i] = sp__result_new(results[i]);
+                good = whole->sets[i] != NULL;
+                whole->set_count += good;
+        }
+        if (good) {
+                whole->res = whole->sets[0]->res;
+                return whole;
+        }
+        sp_result_free(whole);
+        return NULL;
+}
+
+size_t sp_result_sets(const sp_result *result)
+{
+        if (!result)
+                return 0;
+        return result->sets ? result->set_count : 1;
+}
+
+const sp_result *sp_result_set(const sp_result *result, size_t index)
+{
+        if (index >= sp_result_sets(result))
+                return NULL;
+        return result->sets ? result->sets[index] : result;
+}
+
+struct sp__index **sp__result_index(const sp_result *result)
+{
+        return &((sp_result *)(uintptr_t)result)->index;
 }
 
 char *sp__result_room(const sp_result *shared, size_t len)
@@ -52,7 +97,12 @@ void sp_result_free(sp_result *result)
                 result->rooms = room->next;
                 free(room);
         }
-        PQclear(result->res);
+        for (size_t i = 0; i < result->set_count; i++)
+                sp_result_free(result->sets[i]);
+        if (!result->sets)
+                PQclear(result->res);
+        free(result->sets);
+        sp__index_free(result->index);
         sp__buf_free(&result->packed);
         free(result);
 }
@@ -88,7 +138,15 @@ const void *sp_result_get(const sp_result *result, size_t row, size_t column, si
 
 int64_t sp_result_affected(const sp_result *result)
 {
-        return strtoll(PQcmdTuples(result->res), NULL, 10);
+        int64_t all = 0;
+
+        if (!result)
+                return 0;
+        if (!result->sets)
+                return strtoll(PQcmdTuples(result->res), NULL, 10);
+        for (size_t i = 0; i < result->set_count; i++)
+                all += sp_result_affected(result->sets[i]);
+        return all;
 }
 
 const char *sp_result_command(const sp_result *result)

@@ -184,9 +184,15 @@ static struct sp__conn *route_session(sp_pool *pool)
         return conn;
 }
 
+/* A batch takes its time, however fast its statement is. */
+static bool is_fast(const struct sp__query *query)
+{
+        return query->stmt && !query->unit.sets && sp__stmt_fast(query->stmt);
+}
+
 bool sp__route_in_turn(const sp_pool *pool, const struct sp__query *query)
 {
-        if (pool->waiters == 0 || (query->stmt && sp__stmt_fast(query->stmt) && !sp__pool_cramped(pool)))
+        if (pool->waiters == 0 || (is_fast(query) && !sp__pool_cramped(pool)))
                 return true;
         return query->stmt && sessions_full(pool) && pool->waiters == pool->wishes;
 }
@@ -199,11 +205,12 @@ struct sp__conn *sp__route(sp_pool *pool, struct sp__query *query)
         if (!query->stmt)
                 return route_session(pool);
         reads = pool->limits.statements > 0 && sp__stmt_reads(query->stmt);
-        conn = sp__stmt_fast(query->stmt) ? route_fast(pool, reads) : NULL;
+        conn = is_fast(query) ? route_fast(pool, reads) : NULL;
         if (!conn)
                 conn = route_alone(pool, reads);
         query->unit.reads = reads;
-        query->unit.shares = conn && !conn->alone && reads && !query->apart && sp__stmt_joins(query->stmt);
+        query->unit.shares =
+            conn && !conn->alone && reads && !query->apart && !query->unit.sets && sp__stmt_joins(query->stmt);
         return conn;
 }
 
@@ -251,7 +258,7 @@ static struct sp__query *next_served(sp_pool *pool, struct sp__conn **conn)
                         continue;
                 if (++looked > LOOK_AHEAD)
                         break;
-                if (looked > 1 && (!query->stmt || !sp__stmt_fast(query->stmt)))
+                if (looked > 1 && !is_fast(query))
                         continue;
                 *conn = sp__route(pool, query);
                 if (*conn) {

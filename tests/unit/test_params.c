@@ -168,11 +168,20 @@ static void test_hostile_lengths_and_kinds_are_refused(void **state)
                 sp__buf_u32(&buf, lengths[i]);
                 sp__buf_text(&buf, "ab");
                 assert_int_equal(load(params, buf.data, buf.len), SP_INVALID);
+                buf.data[4] = 'a';
+                assert_int_equal(load(params, buf.data, buf.len), SP_INVALID);
+                /* As many sets of one value. */
+                sp__buf_clear(&buf);
+                sp__buf_add(&buf, "\2\0\1\0", 4);
+                sp__buf_u32(&buf, lengths[i]);
+                sp__buf_add(&buf, "t\0\0\0\0", 5);
+                assert_int_equal(load(params, buf.data, buf.len), SP_INVALID);
         }
         for (int byte = 0; byte < 256; byte++) {
                 char data[] = {1, 0, 1, 0, (char)byte, 0, 0, 0, 0}, head[] = {(char)byte, 0, 0, 0};
 
-                assert_int_equal(load(params, data, sizeof data), byte == 't' || byte == 'b' ? SP_OK : SP_INVALID);
+                assert_int_equal(load(params, data, sizeof data),
+                                 byte == 't' || byte == 'b' || byte == 'a' ? SP_OK : SP_INVALID);
                 assert_int_equal(load(params, head, sizeof head), byte == 1 ? SP_OK : SP_INVALID);
         }
         sp_params_free(params);
