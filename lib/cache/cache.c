@@ -119,8 +119,10 @@ void sp__cache_rest(sp_cache *cache)
 
 sp_status sp__cache_admit(sp_cache *cache, sp_ctx *ctx, const void *key, size_t len, sp_error **error)
 {
-        if (!cache || !key || len == 0)
-                return sp__fail(error, SP_INVALID, "a cache and a key are needed");
+        if (!cache)
+                return sp__fail(error, SP_INVALID, "a cache is needed");
+        if (!key || len == 0)
+                return sp__fail(error, SP_INVALID, key ? "the key must not be empty" : "a key is needed");
         if (len > SP_KEY_MAX)
                 return sp__fail(error, SP_LIMIT, "the key has %zu bytes, at most %d are allowed", len, SP_KEY_MAX);
         if (sp__engine_forked(cache->engine))
@@ -150,8 +152,8 @@ sp_status sp_cache_declare(sp_cache *cache, sp_template *tmpl, sp_error **error)
 {
         sp_status status;
 
-        if (!cache || !tmpl)
-                return sp__fail(error, SP_INVALID, "a cache and a template are needed");
+        SP__NEED(cache, error);
+        SP__NEED(tmpl, error);
         if (sp__engine_forked(cache->engine))
                 return sp__fail(error, SP_FORKED, "%s", sp_status_text(SP_FORKED));
         status = sp__keys_declare(cache->keys, tmpl, error);

@@ -16,7 +16,7 @@
 #define RETRY_FIRST (50 * SP__MS)
 #define RETRY_MOST  SP__SECOND
 
-enum { RETRY_TAGS = 1024, EPOCH_LEN = 17, HEARD_MAX = 4096 };
+enum { RETRY_TAGS = 1024, EPOCH_LEN = 17, HEARD_MAX = 4096, SETTING_MAX = 160 };
 
 static uint64_t epoch_of(const char *text, size_t len)
 {
@@ -493,6 +493,15 @@ static sp_status connect_parts(struct sp__log *log, const sp_config *config, sp_
         return sp__fail(error, SP_NOMEM, "no memory or descriptors left for a connection to Redis");
 }
 
+static sp_status take_address(const sp_config *config, const char *url, struct sp__address *out, sp_error **error)
+{
+        const char *source = sp__config_source(config, "redis", NULL, "url");
+        char setting[SETTING_MAX];
+
+        snprintf(setting, sizeof setting, "redis.url%s%s%s", *source ? " (" : "", source, *source ? ")" : "");
+        return sp__address_parse(url, setting, out, error);
+}
+
 sp_status sp__log_init(struct sp__log *log, const sp_config *config, struct sp__engine *engine, sp_error **error)
 {
         const char *url = sp__config_text(config, "redis", NULL, "url");
@@ -501,7 +510,7 @@ sp_status sp__log_init(struct sp__log *log, const sp_config *config, struct sp__
         sp_status status = check_namespace(name, error);
 
         if (status == SP_OK && *url)
-                status = sp__address_parse(url, &log->address, error);
+                status = take_address(config, url, &log->address, error);
         if (status != SP_OK)
                 return status;
         log->engine = engine;

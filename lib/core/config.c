@@ -15,6 +15,7 @@ enum { NAME_MAX_LEN = 128, VALUE_MAX_LEN = 4096 };
 struct entry {
         char name[NAME_MAX_LEN];
         char instance[NAME_MAX_LEN];
+        char source[NAME_MAX_LEN]; /* the variable it comes from; "" where the program set it */
         char *value;
 };
 
@@ -159,16 +160,35 @@ static bool secret(enum sp__config_type type)
         return type == SP__CONFIG_SECRET || type == SP__CONFIG_URL;
 }
 
+/* What a text that is no number of its type should have been, before its range. */
+static const char *wanted(enum sp__config_type type)
+{
+        switch (type) {
+        case SP__CONFIG_INT:
+                return "a whole number, ";
+        case SP__CONFIG_DURATION:
+                return "a whole number of ms, s, m, h or d, ";
+        case SP__CONFIG_SIZE:
+                return "a whole number of B, KB, MB or GB, ";
+        default:
+                return "";
+        }
+}
+
 static sp_status value_check(const struct sp__config_row *row, const char *name, const char *value, sp_error **error)
 {
-        int64_t number;
+        bool parsed = true;
+        int64_t number = row->min;
 
         if (strlen(value) >= VALUE_MAX_LEN)
                 return sp__fail(error, SP_CONFIG, "%s is longer than %d bytes", name, VALUE_MAX_LEN - 1);
-        if (numeric(row->type) && (!parse_number(row->type, value, &number) || number < row->min || number > row->max))
-                return sp__fail(error, SP_CONFIG, "%s is \"%.64s\", must be %s", name, value, row->range);
+        if (numeric(row->type))
+                parsed = parse_number(row->type, value, &number);
+        if (!parsed || (numeric(row->type) && (number < row->min || number > row->max)))
+                return sp__fail(error, SP_CONFIG, "%s is \"%.64s\", must be %s%s", name, value,
+                                parsed ? "" : wanted(row->type), row->range);
         if (row->type == SP__CONFIG_URL && *value && !among(value, row->allowed, true))
-                return sp__fail(error, SP_CONFIG, "%s must begin with one of %s", name, row->allowed);
+                return sp__fail(error, SP_CONFIG, "%s must be %s", name, row->range);
         if (row->type == SP__CONFIG_CHOICE && !among(value, row->allowed, false))
                 return sp__fail(error, SP_CONFIG, "%s is \"%.64s\", must be %s", name, value, row->range);
         return SP_OK;
@@ -198,7 +218,7 @@ static struct entry *entry_add(sp_config *config, const char *name, const char *
         return &entries[config->count++];
 }
 
-static sp_status store(sp_config *config, const char *name, const char *instance, const char *value)
+static sp_status store(sp_config *config, const char *name, const char *instance, const char *source, const char *value)
 {
         struct entry *entry = entry_find(config, name, instance);
         char *copy = strdup(value);
@@ -211,6 +231,7 @@ static sp_status store(sp_config *config, const char *name, const char *instance
         }
         free(entry->value);
         entry->value = copy;
+        snprintf(entry->source, NAME_MAX_LEN, "%s", source);
         return SP_OK;
 }
 
@@ -229,6 +250,19 @@ void sp_config_free(sp_config *config)
         free(config);
 }
 
+static sp_status unknown(const char *name, sp_error **error)
+{
+        size_t kept = 0;
+        const struct sp__config_row *row = sp__config_guess(name, &kept);
+        const char *tail = !row ? "" : kept ? strchr(row->name, '.') + 1 : row->name;
+
+        if (!row || strcmp(name + kept, tail) == 0)
+                return sp__fail(error, SP_CONFIG, "there is no configuration name \"%.64s\": see docs/configuration.md",
+                                name);
+        return sp__fail(error, SP_CONFIG, "there is no configuration name \"%.64s\": did you mean \"%.*s%s\"?", name,
+                        (int)kept, name, tail);
+}
+
 sp_status sp_config_set(sp_config *config, const char *name, const char *value, sp_error **error)
 {
         struct parsed parsed;
@@ -238,12 +272,11 @@ sp_status sp_config_set(sp_config *config, const char *name, const char *value, 
         SP__NEED(name, error);
         SP__NEED(value, error);
         if (!name_parse(name, &parsed))
-                return sp__fail(error, SP_CONFIG, "there is no configuration name \"%.64s\": see docs/configuration.md",
-                                name);
+                return unknown(name, error);
         status = value_check(parsed.row, name, value, error);
         if (status != SP_OK)
                 return status;
-        if (store(config, parsed.row->name, parsed.instance, value) != SP_OK)
+        if (store(config, parsed.row->name, parsed.instance, "", value) != SP_OK)
                 return sp__fail(error, SP_NOMEM, "out of memory");
         return SP_OK;
 }
@@ -260,17 +293,22 @@ sp_status sp__config_keep(sp_config *config, const struct sp__config_row *row, c
         status = value_check(row, source, value, error);
         if (status != SP_OK)
                 return status;
-        if (store(config, row->name, instance, value) != SP_OK)
+        if (store(config, row->name, instance, source, value) != SP_OK)
                 return sp__fail(error, SP_NOMEM, "out of memory");
         return SP_OK;
 }
 
-static const char *in_force(const sp_config *config, const struct sp__config_row *row, const char *instance)
+static const struct entry *entry_of(const sp_config *config, const struct sp__config_row *row, const char *instance)
 {
         const struct entry *entry = *instance ? entry_find(config, row->name, instance) : NULL;
 
-        if (!entry)
-                entry = entry_find(config, row->name, "");
+        return entry ? entry : entry_find(config, row->name, "");
+}
+
+static const char *in_force(const sp_config *config, const struct sp__config_row *row, const char *instance)
+{
+        const struct entry *entry = entry_of(config, row, instance);
+
         return entry ? entry->value : row->fallback;
 }
 
@@ -312,6 +350,13 @@ int64_t sp__config_int(const sp_config *config, const char *noun, const char *in
         return number;
 }
 
+const char *sp__config_source(const sp_config *config, const char *noun, const char *instance, const char *name)
+{
+        const struct entry *entry = entry_of(config, row_of(noun, name), plain(instance));
+
+        return entry ? entry->source : "";
+}
+
 bool sp__config_is_set(const sp_config *config, const char *noun, const char *instance, const char *name)
 {
         return entry_find(config, row_of(noun, name)->name, plain(instance)) != NULL;
@@ -343,7 +388,7 @@ sp_config *sp__config_copy(const sp_config *config)
         for (size_t i = 0; copy && config && i < config->count; i++) {
                 const struct entry *entry = &config->entries[i];
 
-                if (store(copy, entry->name, entry->instance, entry->value) != SP_OK) {
+                if (store(copy, entry->name, entry->instance, entry->source, entry->value) != SP_OK) {
                         sp_config_free(copy);
                         return NULL;
                 }

@@ -53,6 +53,14 @@ sp_config *sp__config_copy(const sp_config *config);
 sp_status sp__config_keep(sp_config *config, const struct sp__config_row *row, const char *instance, const char *source,
                           const char *value, sp_error **error);
 
+/**
+ * Which row was probably meant by a name that is none, "pool.maxx" or "POOL_MAXX"; NULL where nothing is near. `kept`: how
+ * many bytes of the name, noun and instance, stand before the row's own part; 0: it was meant without an instance.
+ */
+const struct sp__config_row *sp__config_guess(const char *name, size_t *kept);
+/** Where it was set from, "DATABASE_URL"; "" where the program set it, or nobody did. Lives as long as the value. */
+const char *sp__config_source(const sp_config *config, const char *noun, const char *instance, const char *name);
+
 /** "250ms", "30s", "5m", "12h", "7d", "1500" (milliseconds). false: malformed or negative. */
 bool sp__parse_duration(const char *text, int64_t *ms);
 /** "64KB", "16MB", "2GB", "512". */

@@ -94,78 +94,23 @@ static bool find(const char *name, struct setting *out)
         return best != NULL;
 }
 
-/* Levenshtein's: how many letters must be put in, taken out or changed. */
-static size_t distance(const char *one, const char *two)
-{
-        size_t row[VARIABLE_MAX], len = strlen(two);
-
-        for (size_t j = 0; j <= len; j++)
-                row[j] = j;
-        for (size_t i = 1; one[i - 1]; i++) {
-                size_t corner = row[0]++;
-
-                for (size_t j = 1; j <= len; j++) {
-                        size_t changed = corner + (toupper((unsigned char)one[i - 1]) != two[j - 1]);
-                        size_t least = row[j] < row[j - 1] ? row[j] + 1 : row[j - 1] + 1;
-
-                        corner = row[j];
-                        row[j] = changed < least ? changed : least;
-                }
-        }
-        return row[len];
-}
-
-/* The last words of a name, as many as `like` has, behind at least one other than the noun's; NULL: it has not so many. */
-static const char *last_words(const char *name, size_t noun, const char *like)
-{
-        const char *at = name + strlen(name);
-        size_t words = 1;
-
-        for (; *like; like++)
-                words += *like == '_';
-        while (words > 0 && at > name + noun + 1) {
-                if (*--at == '_')
-                        words--;
-        }
-        return words == 0 && at > name + noun + 1 ? at + 1 : NULL;
-}
-
-/* What was probably meant, with or without an instance; "" where nothing is near. */
-static void guess(const char *name, char out[2 * VARIABLE_MAX])
-{
-        size_t least = SIZE_MAX;
-        char form[VARIABLE_MAX];
-
-        *out = 0;
-        for (size_t i = 0; i < sp__config_rows && strlen(name) < VARIABLE_MAX; i++) {
-                const struct sp__config_row *row = &sp__config_table[i];
-                size_t noun = noun_len(row), far = distance(name, upper(row, form));
-                const char *tail = form + noun + 1;
-                const char *end =
-                    row->instanced && strncmp(name, form, noun + 1) == 0 ? last_words(name, noun, tail) : NULL;
-
-                if (far < least && far <= 1 + strlen(form) / 6) {
-                        least = far;
-                        snprintf(out, 2 * VARIABLE_MAX, "%s", form);
-                }
-                far = end ? distance(end, tail) : SIZE_MAX;
-                if (far < least && far <= 1 + strlen(tail) / 6) {
-                        least = far;
-                        snprintf(out, 2 * VARIABLE_MAX, "%.*s%s", (int)(end - name), name, tail);
-                }
-        }
-}
-
 static sp_status unknown(const char *name, sp_error **error)
 {
-        char meant[2 * VARIABLE_MAX];
+        const struct sp__config_row *row;
+        char form[VARIABLE_MAX], meant[2 * VARIABLE_MAX] = "";
+        size_t kept = 0;
 
         for (size_t i = 0; i < sizeof reserved / sizeof *reserved; i++) {
                 if (strcmp(name, reserved[i]) == 0)
                         return SP_OK;
         }
-        guess(name, meant);
-        if (*meant)
+        row = sp__config_guess(name, &kept);
+        if (row)
+                snprintf(meant, sizeof meant, "%.*s%s", (int)kept, name,
+                         upper(row, form) + (kept ? noun_len(row) + 1 : 0));
+        for (size_t i = 0; i < kept; i++)
+                meant[i] = (char)toupper((unsigned char)meant[i]);
+        if (*meant && strcmp(meant, name) != 0)
                 return sp__fail(error, SP_CONFIG,
                                 "the environment has " PREFIX "%.*s, which is no setting: did you mean " PREFIX "%s?",
                                 VARIABLE_MAX, name, meant);

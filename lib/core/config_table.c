@@ -93,6 +93,7 @@ const struct sp__config_row sp__config_table[] = {
     ROW_WORD("pool.application_name", SP__CONFIG_TEXT, true, "sugarperf", NULL, "", NULL,
              "what pg_stat_activity calls the connections"),
 
+    /* rediss:// passes here, to be told below that it is TLS which is missing. */
     ROW_WORD("redis.url", SP__CONFIG_URL, false, "", "redis:// rediss:// unix://", "redis://…, unix://…", "REDIS_URL",
              "where Redis is: redis://user:password@host:port/database or unix:///path?db=0; unset: the cache lives in "
              "process"),

@@ -3,6 +3,7 @@
 
 #include "core/error.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -85,4 +86,64 @@ sp_status sp__options_check(const PQconninfoOption *options, const char *setting
                         return sp__fail(error, SP_INVALID, "%s: %s must be a whole number", setting, row->keyword);
         }
         return SP_OK;
+}
+
+/* Whether what stands before the options is a URL by itself: else the "?" may be a password's. */
+static bool stands(const char *url, size_t len)
+{
+        char *front = strndup(url, len), *message = NULL;
+        PQconninfoOption *options = front ? PQconninfoParse(front, &message) : NULL;
+        bool good = options != NULL;
+
+        for (const PQconninfoOption *at = options; at && at->keyword; at++)
+                good =
+                    good && !(at->val && strcmp(at->keyword, "port") == 0 && at->val[strspn(at->val, "0123456789,")]);
+        PQconninfoFree(options);
+        PQfreemem(message);
+        free(front);
+        return good;
+}
+
+static bool known(const PQconninfoOption *options, const char *name)
+{
+        for (; options->keyword; options++) {
+                if (strcmp(options->keyword, name) == 0)
+                        return true;
+        }
+        /* Of JDBC's, which libpq understands. */
+        return strcmp(name, "ssl") == 0;
+}
+
+/* Copies a name that may be shown: a short word before "=". */
+static bool take_name(const char *from, char out[SP__OPTION_MAX])
+{
+        size_t len = 0;
+
+        for (; len < SP__OPTION_MAX - 1 && (isalnum((unsigned char)from[len]) || from[len] == '_'); len++)
+                out[len] = from[len];
+        out[len] = 0;
+        return len > 0 && from[len] == '=';
+}
+
+/* What follows it may be its rest. */
+static bool secret(const char *name)
+{
+        return strcmp(name, "password") == 0 || strcmp(name, "sslpassword") == 0;
+}
+
+bool sp__options_unknown(const char *url, char out[SP__OPTION_MAX])
+{
+        const char *at = strchr(url, '?');
+        PQconninfoOption *options;
+        bool found = false;
+        char name[SP__OPTION_MAX];
+
+        if (!at || strchr(at, '@') || !stands(url, (size_t)(at - url)) || !(options = PQconndefaults()))
+                return false;
+        for (at++; at && take_name(at, name) && !secret(name) && !found; at = strchr(at, '&'), at += at != NULL)
+                found = !known(options, name);
+        PQconninfoFree(options);
+        if (found)
+                memcpy(out, name, sizeof name);
+        return found;
 }

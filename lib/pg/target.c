@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { EXTRA = 8, SETTING_MAX = 96 };
+enum { EXTRA = 8, SETTING_MAX = 256 };
 
 /* What libpq would wait for without end, bounded: a dead peer is noticed within a minute. */
 static const struct {
@@ -128,10 +128,13 @@ static bool take(PQconninfoOption *options, struct sp__target *target)
         return true;
 }
 
-/* How a setting is called in messages: "pool.orders.url". */
-static const char *setting(const char *pool, const char *name, char out[SETTING_MAX])
+/* How a setting is called in messages: "pool.orders.url", "pool.url (DATABASE_URL)". */
+static const char *setting(const sp_config *config, const char *pool, const char *name, char out[SETTING_MAX])
 {
-        snprintf(out, SETTING_MAX, "pool%s%.64s.%s", pool ? "." : "", pool ? pool : "", name);
+        const char *source = sp__config_source(config, "pool", pool, name);
+
+        snprintf(out, SETTING_MAX, "pool%s%.64s.%s%s%s%s", pool ? "." : "", pool ? pool : "", name, *source ? " (" : "",
+                 source, *source ? ")" : "");
         return out;
 }
 
@@ -173,6 +176,16 @@ static sp_status check_host(const char *host, const char *name, sp_error **error
         return SP_OK;
 }
 
+static sp_status malformed(const char *url, const char *name, sp_error **error)
+{
+        char option[SP__OPTION_MAX];
+
+        if (sp__options_unknown(url, option))
+                return sp__fail(error, SP_INVALID, "%s has an option \"%s\", which libpq has not", name, option);
+        return sp__fail(error, SP_INVALID,
+                        "%s cannot be parsed: write postgresql://user:password@host:port/database?option=value", name);
+}
+
 static PQconninfoOption *parse(const char *url)
 {
         char *message = NULL;
@@ -201,16 +214,16 @@ sp_status sp__target_new(const sp_config *config, const char *pool, struct sp__t
         sp_status status;
 
         if (!options)
-                return sp__fail(error, SP_INVALID,
-                                "%s cannot be parsed: write postgresql://user:password@host:port/database?option=value",
-                                setting(pool, "url", name));
-        status = check_url(options, setting(pool, "url", name), error);
+                return malformed(sp__config_text(config, "pool", pool, "url"), setting(config, pool, "url", name),
+                                 error);
+        status = check_url(options, setting(config, pool, "url", name), error);
         if (status == SP_OK)
-                status = check_host(sp__config_text(config, "pool", pool, "host"), setting(pool, "host", name), error);
+                status = check_host(sp__config_text(config, "pool", pool, "host"), setting(config, pool, "host", name),
+                                    error);
         if (status == SP_OK) {
                 fill_from(options, config, pool);
                 fill_from_environment(options);
-                status = take_hosts(options, setting(pool, "url", name), &target, error);
+                status = take_hosts(options, setting(config, pool, "url", name), &target, error);
         }
         if (status == SP_OK)
                 status = sp__password_new(config, pool, &target.secret, error);

@@ -143,14 +143,14 @@ static char *describe(const struct sp__address *address)
         return asprintf(&text, six ? "[%s]:%u" : "%s:%u", address->host, address->port) < 0 ? NULL : text;
 }
 
-sp_status sp__address_parse(const char *url, struct sp__address *out, sp_error **error)
+sp_status sp__address_parse(const char *url, const char *setting, struct sp__address *out, sp_error **error)
 {
         struct sp__address made = {.port = DEFAULT_PORT};
         bool good = false;
 
         if (strncmp(url, "rediss://", 9) == 0)
                 return sp__fail(error, SP_UNSUPPORTED,
-                                "redis.url asks for TLS (rediss://), which this build of hiredis has not");
+                                "%s asks for TLS (rediss://), which this build of hiredis has not", setting);
         if (strncmp(url, "redis://", 8) == 0)
                 good = parse_tcp(&made, url + 8);
         else if (strncmp(url, "unix://", 7) == 0)
@@ -160,8 +160,9 @@ sp_status sp__address_parse(const char *url, struct sp__address *out, sp_error *
         if (!good) {
                 sp__address_free(&made);
                 return sp__fail(error, SP_INVALID,
-                                "redis.url is malformed: must be redis://user:password@host:port/database or "
-                                "unix:///path?db=0, with special characters written %%XX");
+                                "%s is malformed: must be redis://user:password@host:port/database or "
+                                "unix:///path?db=0, with special characters written %%XX",
+                                setting);
         }
         *out = made;
         return SP_OK;

@@ -15,8 +15,8 @@ struct sp__address {
         char *where;    /* "host:port" or the path, for messages */
 };
 
-/** SP_INVALID or SP_UNSUPPORTED (rediss://); the message never shows the URL. */
-sp_status sp__address_parse(const char *url, struct sp__address *out, sp_error **error);
+/** SP_INVALID or SP_UNSUPPORTED (rediss://); the message names `setting`, and never shows the URL. */
+sp_status sp__address_parse(const char *url, const char *setting, struct sp__address *out, sp_error **error);
 /** false when out of memory. */
 bool sp__address_copy(struct sp__address *to, const struct sp__address *from);
 void sp__address_free(struct sp__address *address);

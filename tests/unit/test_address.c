@@ -39,7 +39,7 @@ static void test_what_a_url_says(void **state)
                 struct sp__address address, copy;
                 sp_error *error = NULL;
 
-                if (sp__address_parse(cases[i].url, &address, &error) != SP_OK)
+                if (sp__address_parse(cases[i].url, "redis.url", &address, &error) != SP_OK)
                         fail_msg("%s: %s", cases[i].url, sp_error_message(error));
                 assert_true(sp__address_copy(&copy, &address));
                 sp__address_free(&address);
@@ -60,7 +60,7 @@ static void refused(const char *url, sp_status status)
         struct sp__address address = {.port = 1};
         sp_error *error = NULL;
 
-        assert_int_equal(sp__address_parse(url, &address, &error), status);
+        assert_int_equal(sp__address_parse(url, "redis.url", &address, &error), status);
         assert_null(strstr(sp_error_message(error), "hunter2"));
         assert_non_null(strstr(sp_error_message(error), "redis.url"));
         assert_int_equal(address.port, 1);

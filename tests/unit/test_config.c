@@ -30,6 +30,9 @@ static void test_the_offender_and_what_is_allowed_are_named(void **state)
 {
         refused("pool.maximum", "20", (const char *[]){"pool.maximum", NULL});
         refused("pool.max", "many", (const char *[]){"pool.max", "many", "1–1000", NULL});
+        refused("pool.max", "1e3", (const char *[]){"pool.max", "1e3", "a whole number", "1–1000", NULL});
+        refused("pool.lifetime", "1.5h", (const char *[]){"pool.lifetime", "a whole number of ms, s", "1s–30d", NULL});
+        refused("redis.url", "http://hunter2", (const char *[]){"redis.url", "redis://", "unix://", NULL});
         refused("pool.max", "0", (const char *[]){"pool.max", NULL});
         refused("pool.orders.max", "1001", (const char *[]){"pool.orders.max", NULL});
         refused("pool.acquire_timeout", "-1s", (const char *[]){"pool.acquire_timeout", NULL});
@@ -39,6 +42,32 @@ static void test_the_offender_and_what_is_allowed_are_named(void **state)
         refused("cache.orders.memory", "1MB", (const char *[]){"cache.orders.memory", NULL});
         refused("pool..max", "1", (const char *[]){"pool..max", NULL});
         refused("pool.a*b.max", "1", (const char *[]){"pool.a*b.max", NULL});
+}
+
+static void test_a_name_that_is_none_brings_the_nearest(void **state)
+{
+        refused("pool.maxx", "20", (const char *[]){"\"pool.maxx\"", "did you mean \"pool.max\"?", NULL});
+        refused("pool.Orders-2.maxx", "20", (const char *[]){"did you mean \"pool.Orders-2.max\"?", NULL});
+        refused("pool.orders.aquire_timeout", "20", (const char *[]){"\"pool.orders.acquire_timeout\"?", NULL});
+        refused("pool_max", "20", (const char *[]){"did you mean \"pool.max\"?", NULL});
+        refused("POOL.MAX", "20", (const char *[]){"did you mean \"pool.max\"?", NULL});
+        refused("pool.a*b.max", "1", (const char *[]){"see docs/configuration.md", NULL});
+        refused("frobnicate", "1", (const char *[]){"see docs/configuration.md", NULL});
+}
+
+static void test_what_was_refused_is_not_offered(void **state)
+{
+        sp_config *config = sp_config_new();
+        sp_error *error = NULL;
+
+        assert_int_equal(sp_config_set(config, "redis.url", "hunter2", &error), SP_CONFIG);
+        assert_null(strstr(sp_error_message(error), "rediss"));
+        sp_error_free(error);
+        error = NULL;
+        assert_int_equal(sp_config_set(config, "pool.max", "1001", &error), SP_CONFIG);
+        assert_null(strstr(sp_error_message(error), "whole"));
+        sp_error_free(error);
+        sp_config_free(config);
 }
 
 static void test_units_of_durations_and_sizes(void **state)
@@ -152,6 +181,28 @@ static void test_the_environment_names_instances(void **state)
         sp_config_free(config);
 }
 
+static void test_where_a_value_comes_from_is_kept(void **state)
+{
+        sp_config *config = sp_config_new(), *copy;
+
+        setenv("DB_POOL_SIZE", "12", 1);
+        setenv("SUGARPERF_POOL_ORDERS_MIN", "1", 1);
+        sp_config_set(config, "pool.min", "4", NULL);
+        assert_int_equal(sp_config_env(config, NULL), SP_OK);
+        unsetenv("DB_POOL_SIZE");
+        unsetenv("SUGARPERF_POOL_ORDERS_MIN");
+        copy = sp__config_copy(config);
+        sp_config_free(config);
+        assert_string_equal(sp__config_source(copy, "pool", NULL, "max"), "DB_POOL_SIZE");
+        assert_string_equal(sp__config_source(copy, "pool", "orders", "max"), "DB_POOL_SIZE");
+        assert_string_equal(sp__config_source(copy, "pool", "orders", "min"), "SUGARPERF_POOL_ORDERS_MIN");
+        assert_string_equal(sp__config_source(copy, "pool", NULL, "min"), "");
+        assert_string_equal(sp__config_source(copy, "pool", NULL, "lanes"), "");
+        sp_config_set(copy, "pool.max", "3", NULL);
+        assert_string_equal(sp__config_source(copy, "pool", NULL, "max"), "");
+        sp_config_free(copy);
+}
+
 static void test_a_variable_that_is_no_setting_is_refused(void **state)
 {
         static const char *const variables[][2] = {
@@ -210,11 +261,14 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
             cmocka_unit_test(test_the_offender_and_what_is_allowed_are_named),
+            cmocka_unit_test(test_a_name_that_is_none_brings_the_nearest),
+            cmocka_unit_test(test_what_was_refused_is_not_offered),
             cmocka_unit_test(test_units_of_durations_and_sizes),
             cmocka_unit_test(test_an_instance_falls_back_to_the_plain_name),
             cmocka_unit_test(test_secrets_read_as_stars),
             cmocka_unit_test(test_the_environment_keeps_what_was_set),
             cmocka_unit_test(test_the_environment_names_instances),
+            cmocka_unit_test(test_where_a_value_comes_from_is_kept),
             cmocka_unit_test(test_a_variable_that_is_no_setting_is_refused),
             cmocka_unit_test(test_every_default_is_allowed_by_its_own_row),
         };

@@ -164,7 +164,7 @@ static void set_up(struct rig *rig)
 
         start_server(&rig->server);
         snprintf(url, sizeof url, "redis://127.0.0.1:%d", rig->server.port);
-        assert_int_equal(sp__address_parse(url, &address, NULL), SP_OK);
+        assert_int_equal(sp__address_parse(url, "redis.url", &address, NULL), SP_OK);
         assert_int_equal(sp__engine_new(&rig->engine, NULL), SP_OK);
         rig->link = sp__link_new(rig->engine, &address, &options);
         assert_non_null(rig->link);

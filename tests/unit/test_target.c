@@ -110,9 +110,15 @@ static void test_options_are_merged_with_the_time_limit(void **state)
 static void test_a_url_that_is_none_shows_nothing_of_itself(void **state)
 {
         static const char *const urls[] = {
-            "postgresql://app:hunter2@db:port/x", "postgresql://app:hun@ter2@db/x",
-            "postgresql://app:hun/ter2@db/x",     "postgresql://app:hunter2@db/x%zz",
-            "postgresql://app:hunter2@[::1/x",    "postgresql://app:hun ter2 @db/x?=",
+            "postgresql://app:hunter2@db:port/x",
+            "postgresql://app:hun@ter2@db/x",
+            "postgresql://app:hun/ter2@db/x",
+            "postgresql://app:hunter2@db/x%zz",
+            "postgresql://app:hunter2@[::1/x",
+            "postgresql://app:hun ter2 @db/x?=",
+            "postgresql://app:x?hun=ter2",
+            "postgresql://db/x?hunter2=a@b",
+            "postgresql://db/x?password=x&hunter2=1",
         };
 
         for (size_t i = 0; i < sizeof urls / sizeof *urls; i++) {
@@ -130,6 +136,42 @@ static void test_a_url_that_is_none_shows_nothing_of_itself(void **state)
                 sp_error_free(error);
                 sp_config_free(config);
         }
+}
+
+static void says(const char *url, const char *words)
+{
+        sp_config *config = config_of((const char *[]){"pool.url", url, NULL});
+        struct sp__target target;
+        sp_error *error = NULL;
+
+        assert_int_equal(sp__target_new(config, NULL, &target, &error), SP_INVALID);
+        if (!strstr(sp_error_message(error), words))
+                fail_msg("%s: %s", url, sp_error_message(error));
+        assert_null(strstr(sp_error_message(error), "hunter2"));
+        sp_error_free(error);
+        sp_config_free(config);
+}
+
+static void test_an_option_that_libpq_has_not_is_named(void **state)
+{
+        says("postgresql://app:hunter2@db/x?frobnicate=hunter2", "\"frobnicate\"");
+        says("postgresql://db:5432/x?sslmode=require&sslmod=hunter2", "\"sslmod\"");
+        says("postgresql://db/x?ssl=hunter2&sslmode=require", "cannot be parsed");
+}
+
+static void test_a_value_of_the_environment_is_told_by_its_variable(void **state)
+{
+        sp_config *config = sp_config_new();
+        struct sp__target target;
+        sp_error *error = NULL;
+
+        setenv("DATABASE_URL", "postgresql://app:hunter2@db/x%zz", 1);
+        assert_int_equal(sp_config_env(config, NULL), SP_OK);
+        unsetenv("DATABASE_URL");
+        assert_int_equal(sp__target_new(config, NULL, &target, &error), SP_INVALID);
+        assert_non_null(strstr(sp_error_message(error), "pool.url (DATABASE_URL)"));
+        sp_error_free(error);
+        sp_config_free(config);
 }
 
 static void test_several_servers_are_taken_apart(void **state)
@@ -196,6 +238,8 @@ int main(void)
             cmocka_unit_test(test_a_named_pool_has_its_own),
             cmocka_unit_test(test_options_are_merged_with_the_time_limit),
             cmocka_unit_test(test_a_url_that_is_none_shows_nothing_of_itself),
+            cmocka_unit_test(test_an_option_that_libpq_has_not_is_named),
+            cmocka_unit_test(test_a_value_of_the_environment_is_told_by_its_variable),
             cmocka_unit_test(test_several_servers_are_taken_apart),
             cmocka_unit_test(test_what_is_wanted_of_a_server_is_in_the_url_or_beside_it),
             cmocka_unit_test(test_lists_that_do_not_agree_are_refused),
