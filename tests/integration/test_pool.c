@@ -112,6 +112,31 @@ static void test_a_deadline_ends_the_call_and_the_pool_goes_on(void **state)
         sp_pool_free(pool);
 }
 
+static void test_each_call_that_ends_at_its_deadline_is_counted(void **state)
+{
+        sp_pool *pool = pool_with((const char *[]){"pool.max=1", "pool.acquire_timeout=20ms", NULL});
+        sp_session *session;
+        sp_ctx *ctx;
+
+        assert_int_equal(number(way_of(state), pool, "SELECT 1", 0), 1);
+        assert_int_equal(counted(pool, "db_client_connection_timeouts"), 0);
+        ctx = ctx_of("50ms");
+        sp_error_free(fails(way_of(state), pool, ctx, "SELECT pg_sleep(30)", SP_TIMEOUT));
+        sp_ctx_unref(ctx);
+        assert_int_equal(counted(pool, "db_client_connection_timeouts"), 1);
+        while (way_of(state)->acquire(pool, NULL, &session, NULL) != SP_OK)
+                ;
+        /* Who waits for it meanwhile has pool.acquire_timeout. */
+        for (int i = 0; i < 2; i++) {
+                int64_t before = counted(pool, "db_client_connection_timeouts");
+
+                sp_error_free(fails(&ways[i], pool, NULL, "SELECT 1", SP_TIMEOUT));
+                assert_int_equal(counted(pool, "db_client_connection_timeouts"), before + 1);
+        }
+        sp_session_release(session);
+        sp_pool_free(pool);
+}
+
 static void *cancel_soon(void *arg)
 {
         sp_pool *pool = ((void **)arg)[0];
@@ -334,7 +359,9 @@ static void test_a_changed_table_heals_the_prepared_statement(void **state)
         run(way_of(state), pool, "INSERT INTO healing VALUES (1)");
         run(way_of(state), pool, "SELECT * FROM healing");
         run(way_of(state), pool, "ALTER TABLE healing ALTER id TYPE text");
+        assert_int_equal(counted(pool, "sugarperf_pool_retries"), 0);
         run(way_of(state), pool, "SELECT * FROM healing");
+        assert_int_equal(counted(pool, "sugarperf_pool_retries"), 1);
         run(way_of(state), pool, "DROP TABLE healing");
         sp_pool_free(pool);
 }
@@ -560,6 +587,7 @@ int main(void)
             BOTH_WAYS(test_text_with_a_zero_byte_is_refused_not_cut),
             BOTH_WAYS(test_what_needs_a_session_is_refused),
             BOTH_WAYS(test_a_deadline_ends_the_call_and_the_pool_goes_on),
+            BOTH_WAYS(test_each_call_that_ends_at_its_deadline_is_counted),
             BOTH_WAYS(test_cancelling_a_context_ends_what_runs_under_it),
             BOTH_WAYS(test_one_callers_error_touches_nobody_else),
             BOTH_WAYS(test_an_unreachable_server_is_named),

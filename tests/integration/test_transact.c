@@ -61,6 +61,7 @@ static void test_a_serialization_failure_is_tried_again(void **state)
         if (sp_pool_transact(pool, NULL, "repeatable read", contend, &work, &error) != SP_OK)
                 fail_msg("%s", sp_error_message(error));
         assert_int_equal(work.calls, 3);
+        assert_int_equal(counted(pool, "sugarperf_pool_retries"), 2);
         assert_int_equal(number(&ways[0], pool, "SELECT n FROM transact", 0), 201);
         done(pool);
 }

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "ways.h"
 
+#include "base/buf.h"
 #include "core/error.h"
+#include "observe/exposition.h"
+#include "pg/pool.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -228,4 +231,25 @@ void says(sp_error *error, const char *text, const char *never)
                 fail_msg("\"%s\" says \"%s\"", sp_error_message(error), never);
         assert_null(strchr(sp_error_message(error), '\n'));
         sp_error_free(error);
+}
+
+int64_t counted(sp_pool *pool, const char *counter)
+{
+        struct sp__buf text = SP__BUF_INIT;
+        struct sp__expo expo;
+        const char *at;
+        char name[128];
+        int64_t value;
+
+        sp__expo_init(&expo, SP_METRICS_PROMETHEUS);
+        sp__pool_collect(pool, &expo);
+        assert_true(sp__expo_text(&expo, &text));
+        sp__buf_char(&text, 0);
+        snprintf(name, sizeof name, "\n%s_total{", counter);
+        at = strstr(text.data, name);
+        assert_non_null(at);
+        value = strtoll(strchr(at, '}') + 1, NULL, 10);
+        sp__expo_free(&expo);
+        sp__buf_free(&text);
+        return value;
 }

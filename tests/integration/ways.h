@@ -55,4 +55,7 @@ sp_error *fails(const struct way *way, sp_pool *pool, sp_ctx *ctx, const char *t
 /** Expects the message to hold (or not to hold) a text. Frees the error. */
 void says(sp_error *error, const char *text, const char *never);
 
+/** The counter's value as the pool shows it in its metrics, without "_total". */
+int64_t counted(sp_pool *pool, const char *counter);
+
 #endif

@@ -143,6 +143,28 @@ static void test_what_was_asked_for_again_survives_a_scan(void **state)
         close_shelf(&shelf);
 }
 
+static void test_the_oldest_leave_first(void **state)
+{
+        struct sp__store_stats stats;
+        struct shelf shelf;
+        uint64_t room, all;
+
+        open_shelf(&shelf, 1 << 20);
+        do {
+                sp__store_stats(shelf.store, &stats);
+                put(&shelf, (uint64_t)stats.entries, "same", 4);
+        } while (stats.evictions == 0);
+        room = (uint64_t)stats.entries;
+        all = 10 * room;
+        for (uint64_t i = room; i < all; i++)
+                put(&shelf, i, "same", 4);
+        for (uint64_t i = 0; i < room; i++)
+                assert_false(has(&shelf, i));
+        for (uint64_t i = all - room / 2; i < all; i++)
+                assert_true(has(&shelf, i));
+        close_shelf(&shelf);
+}
+
 static void test_an_invalidated_tag_hides_its_entries_alone(void **state)
 {
         struct shelf shelf;
@@ -265,6 +287,7 @@ int main(void)
             cmocka_unit_test(test_what_is_larger_than_all_of_it_is_not_kept),
             cmocka_unit_test(test_a_value_outlives_its_entry),
             cmocka_unit_test(test_what_was_asked_for_again_survives_a_scan),
+            cmocka_unit_test(test_the_oldest_leave_first),
             cmocka_unit_test(test_an_invalidated_tag_hides_its_entries_alone),
             cmocka_unit_test(test_what_is_expired_is_stale_and_then_nothing),
             cmocka_unit_test(test_an_older_load_does_not_replace_a_newer_one),
