@@ -122,7 +122,7 @@ sp_status sp__cache_admit(sp_cache *cache, sp_ctx *ctx, const void *key, size_t 
         if (!cache)
                 return sp__fail(error, SP_INVALID, "a cache is needed");
         if (!key || len == 0)
-                return sp__fail(error, SP_INVALID, key ? "the key must not be empty" : "a key is needed");
+                return sp__fail(error, SP_INVALID, key ? "the key is empty" : "a key is needed");
         if (len > SP_KEY_MAX)
                 return sp__fail(error, SP_LIMIT, "the key has %zu bytes, at most %d are allowed", len, SP_KEY_MAX);
         if (sp__engine_forked(cache->engine))
