@@ -80,6 +80,16 @@ class Demo:
         self.database.run_file('keys.sql')
         self.database.vacuum()
 
+    def settings(self, redis_url):
+        """What the service on the library is given."""
+        return {'DATABASE_URL': self.database.url, 'REDIS_URL': redis_url, 'SUGARPERF_POOL_MAX': str(POOL_MAX),
+                'SUGARPERF_CACHE_NAMESPACE': self.database.schema}
+
+    def check_settings(self, redis_url):
+        """The service starts and ends, so that what it refuses in our environment is told before anything is measured."""
+        with Program(self.options.build, 'service', self.settings(redis_url)) as program:
+            program.stop()
+
     def heavy(self, program, application, side):
         with Sampler(self.database, application) as sampler:
             side['heavy'] = self.load.run(program, rate=HEAVY_RATE, seconds=self.times['heavy'], seed=3,
@@ -162,11 +172,13 @@ def say_verdict(demo):
 
 
 def stay(demo, program):
+    user = demo.database.query('SELECT user_id FROM user_interests GROUP BY user_id'
+                               ' ORDER BY count(*) DESC, length(user_id), user_id LIMIT 1')
     print('\nStill up, until Ctrl-C:')
-    for path in ('/recommendations/user-3?limit=10', '/content/content-7', '/user/user-77/interests', '/metrics',
+    for path in (f'/recommendations/{user}?limit=10', '/content/content-7', f'/user/{user}/interests', '/metrics',
                  '/metrics/cache', '/health/database'):
-        print(f'  curl {program.url}{path}')
-    print('  curl -d \'{"userId":"user-3","contentId":"content-7","type":"like"}\' ' + f'{program.url}/interactions')
+        print(f"  curl '{program.url}{path}'")
+    print(f'  curl -d \'{{"userId":"{user}","contentId":"content-7","type":"like"}}\' \'{program.url}/interactions\'')
     if os.environ.get('SP_TEST_PG') == demo.database.plain:
         print(f"  psql '{demo.database.url}'", flush=True)
     else:   # somebody's own: its URL may hold a password
@@ -179,14 +191,14 @@ def stay(demo, program):
 
 
 def run(demo, redis_url):
+    demo.check_settings(redis_url)
+    demo.result['unsafe'] = demo.database.unsafe()
     demo.fill()
     demo.measure_naive()
     say('indexes')
     demo.database.run_file('indexes.sql')
     demo.database.vacuum()
-    environment = {'DATABASE_URL': demo.database.url, 'REDIS_URL': redis_url, 'SUGARPERF_POOL_MAX': str(POOL_MAX),
-                   'SUGARPERF_CACHE_NAMESPACE': demo.database.schema}
-    with Program(demo.options.build, 'service', environment) as program:
+    with Program(demo.options.build, 'service', demo.settings(redis_url)) as program:
         demo.measure_library(program)
         lines = demo.check(program)
         demo.result['library']['messages'] = program.messages()

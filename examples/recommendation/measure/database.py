@@ -74,6 +74,11 @@ class Database:
         """One value or line of text."""
         return self.psql(['-c', text]).strip()
 
+    def unsafe(self):
+        """The settings that let this server lose what it has confirmed, as text: "fsync=off, …"."""
+        return self.query("SELECT coalesce(string_agg(name || '=' || setting, ', ' ORDER BY name), '') FROM pg_settings"
+                          " WHERE name IN ('fsync', 'synchronous_commit', 'full_page_writes') AND setting = 'off'")
+
     def vacuum(self):
         for table in TABLES:
             self.psql(['-c', f'VACUUM (ANALYZE) {table}'])

@@ -72,13 +72,17 @@ def load_row(name, naive, library):
 HEADS = ['', 'document', 'naive', 'library']
 
 
+def disk(unsafe):
+    return f'\nPostgreSQL has {unsafe}: no write waits for the disk, on neither side.' if unsafe else ''
+
+
 def tables(result):
     """All of them, as one text."""
     naive, library = result['naive'], result['library']
     parts = [
         "\n{users:,} users, {contents:,} contents, {interactions:,} interactions.".format(**result['sizes'])
         + " The load: 95 % reads, Zipf's law over {users:,} of the users and {contents:,} of the contents.".format(
-            **result['loaded']),
+            **result['loaded']) + disk(result['unsafe']),
         table(f"Endpoints at {result['rate']:.0f} requests/s, which the naive form can bear; ms", HEADS,
               endpoint_rows(naive['bearable'], library['bearable'])),
         table(f"Endpoints at {result['heavy_rate']:.0f} requests/s, where the naive form is saturated; ms\n"
@@ -154,6 +158,7 @@ def criteria(result):
             ('p99, ms', 500, worst(heavy, 'p99'), worst(heavy, 'p99') < 500),
             ('cache hit rate, %', 80, result['library']['hit_rate'], result['library']['hit_rate'] > 80),
             ('use of the pool, %', 50, use, use < 50),
+            ('connections open, average', 8, connections['open_average'], connections['open_average'] < 8),
             ('statements over 100 ms', 1, len(result['library']['slow']), not result['library']['slow']),
             ('errors, %', 0.1, errors_of(heavy) * 100, errors_of(heavy) < 0.001)]
     signs = {True: 'yes', False: 'NO'}
