@@ -215,7 +215,7 @@ static void test_a_configuration_that_cannot_work_is_refused(void **state)
              NULL,
              SP_INVALID,
              {"keepalives_idle", "number"}},
-            {{"pool.url", "postgresql://db/x?sslmod=prefer"}, NULL, SP_INVALID, {"pool.url", "cannot be parsed"}},
+            {{"pool.url", "postgresql://db/x?sslmod=prefer"}, NULL, SP_INVALID, {"pool.url", "\"sslmod\""}},
             {{"pool.host", "db:6000"}, NULL, SP_INVALID, {"pool.host holds a port", "pool.port"}},
             {{"pool.host", "da,db:6000"}, NULL, SP_INVALID, {"pool.host holds a port", "pool.port"}},
             {{"pool.host", "postgresql://a:hunter2@db/x"}, NULL, SP_INVALID, {"pool.host is a URL", "pool.url"}},
