@@ -39,6 +39,7 @@ struct sp_##noun {};
 %kept(pool)
 %kept(cache)
 %kept(session)
+%kept(copy)
 %kept(stream)
 %kept(listener)
 %kept(lookup)

@@ -37,6 +37,7 @@ struct sp_result;
 struct sp_session;
 struct sp_lookup;
 struct sp_stream;
+struct sp_copy;
 
 /** `max` operations may be pending or untaken at once; a further submission is refused with SP_FULL. 0: 65,536. */
 SP_API sp_status sp_queue_new(uint32_t max, sp_queue **out);
@@ -67,6 +68,7 @@ SP_API struct sp_result *sp_completion_take_result(sp_completion *completion);
 SP_API struct sp_session *sp_completion_take_session(sp_completion *completion);
 SP_API struct sp_lookup *sp_completion_take_lookup(sp_completion *completion);
 SP_API struct sp_stream *sp_completion_take_stream(sp_completion *completion);
+SP_API struct sp_copy *sp_completion_take_copy(sp_completion *completion);
 /** Frees the completion and what was not taken from it (a session or a lease goes back). */
 SP_API void sp_completion_free(sp_completion *completion);
 

@@ -36,7 +36,7 @@ typedef struct sp_session sp_session;
  */
 SP_API sp_status sp_pool_acquire(sp_pool *pool, sp_ctx *ctx, sp_session **out, sp_error **error);
 SP_API sp_status sp_pool_acquire_async(sp_pool *pool, sp_ctx *ctx, sp_queue *queue, uint64_t tag);
-/** Runs one statement on the session's connection; any statement is allowed but COPY. */
+/** Runs one statement on the session's connection; any statement is allowed but COPY (see sp_session_copy()). */
 SP_API sp_status sp_session_query(sp_session *session, sp_ctx *ctx, const sp_stmt *stmt, const sp_params *params,
                                   sp_result **out, sp_error **error);
 SP_API sp_status sp_session_query_async(sp_session *session, sp_ctx *ctx, const sp_stmt *stmt, const sp_params *params,
@@ -126,6 +126,48 @@ SP_API sp_status sp_stream_next(sp_stream *stream, sp_ctx *ctx, sp_result **out,
 SP_API sp_status sp_stream_next_async(sp_stream *stream, sp_ctx *ctx, sp_queue *queue, uint64_t tag);
 /** Ends it, at whatever row, without waiting. */
 SP_API void sp_stream_free(sp_stream *stream);
+
+/**
+ * COPY from or to the caller.
+ *
+ *     sp_stmt_new(NULL, text, sizeof text - 1, 0, &stmt, &error);      "COPY items (id, name) FROM STDIN"
+ *     sp_session_copy(session, ctx, stmt, &copy, &error);
+ *     sp_copy_write(copy, ctx, "1\tone\n", 6, &error);
+ *     sp_copy_end(copy, ctx, &rows, &error);
+ *     sp_copy_free(copy);
+ *
+ * Until it ended or was freed the session runs nothing else (SP_INVALID). The deadline of a call (the context's, else
+ * `pool.query_timeout`) is that of its own progress; a call that is late or cancelled ends the COPY and the session's
+ * connection. `pool.statement_timeout` holds for the whole COPY: SET it on the session for a long one.
+ *
+ * Threads: an sp_copy belongs to one thread at a time. Free it before its session's pool.
+ */
+typedef struct sp_copy sp_copy;
+
+/** Begins. SP_INVALID for another statement, and for a COPY from or to the server's files. */
+SP_API sp_status sp_session_copy(sp_session *session, sp_ctx *ctx, const sp_stmt *stmt, sp_copy **out,
+                                 sp_error **error);
+/** Yields the copy: sp_completion_take_copy(). */
+SP_API sp_status sp_session_copy_async(sp_session *session, sp_ctx *ctx, const sp_stmt *stmt, sp_queue *queue,
+                                       uint64_t tag);
+/** Sends data, cut anywhere; returns once the system has taken it. What is wrong with it sp_copy_end() says. */
+SP_API sp_status sp_copy_write(sp_copy *copy, sp_ctx *ctx, const void *data, size_t len, sp_error **error);
+/** Copies the data. */
+SP_API sp_status sp_copy_write_async(sp_copy *copy, sp_ctx *ctx, const void *data, size_t len, sp_queue *queue,
+                                     uint64_t tag);
+/** The next whole rows, about 64 KiB at most unless one is longer (sp_value_unref()); NULL at the end. */
+SP_API sp_status sp_copy_read(sp_copy *copy, sp_ctx *ctx, sp_value **out, sp_error **error);
+/** Yields a value; nothing at the end. */
+SP_API sp_status sp_copy_read_async(sp_copy *copy, sp_ctx *ctx, sp_queue *queue, uint64_t tag);
+/** Ends it, after all was written or read. `rows` (may be NULL) is how many there were. */
+SP_API sp_status sp_copy_end(sp_copy *copy, sp_ctx *ctx, int64_t *rows, sp_error **error);
+/** Yields the rows as a number (SP_CODEC_JSON). */
+SP_API sp_status sp_copy_end_async(sp_copy *copy, sp_ctx *ctx, sp_queue *queue, uint64_t tag);
+/**
+ * Frees it, without waiting. What was not ended is given up: of COPY FROM nothing stays, and the session goes on; COPY TO with
+ * rows left ends the session's connection.
+ */
+SP_API void sp_copy_free(sp_copy *copy);
 
 /**
  * Hears what is sent to a channel by NOTIFY.

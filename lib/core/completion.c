@@ -61,6 +61,11 @@ struct sp_stream *sp_completion_take_stream(sp_completion *completion)
         return take(completion, SP__YIELD_STREAM);
 }
 
+struct sp_copy *sp_completion_take_copy(sp_completion *completion)
+{
+        return take(completion, SP__YIELD_COPY);
+}
+
 void sp_completion_free(sp_completion *completion)
 {
         sp__op_unref(completion);

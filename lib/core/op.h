@@ -24,7 +24,7 @@
 typedef struct sp_completion sp__op;
 struct sp__port;
 
-enum sp__yield { SP__YIELD_NONE, SP__YIELD_RESULT, SP__YIELD_VALUE, SP__YIELD_SESSION, SP__YIELD_LOOKUP, SP__YIELD_STREAM };
+enum sp__yield { SP__YIELD_NONE, SP__YIELD_RESULT, SP__YIELD_VALUE, SP__YIELD_SESSION, SP__YIELD_LOOKUP, SP__YIELD_STREAM, SP__YIELD_COPY };
 
 /** What the rooms say of their kind of operation. */
 struct sp__op_kind {

@@ -88,6 +88,22 @@ static void answer_deed(struct sp__query *query, struct sp__batch *done)
                     done);
 }
 
+static void answer_copy(struct sp__query *query, struct sp__batch *done)
+{
+        const char *name = query->stmt->name;
+        sp_copy *copy = query->unit.copy;
+
+        if (!query->unit.result) {
+                record(query, SP_INVALID);
+                sp__op_fail(&query->op, SP_INVALID,
+                            sp__error_new(SP_INVALID, NULL, "\"%s\" is no COPY from STDIN or to STDOUT", name), done);
+                return;
+        }
+        record(query, SP_OK);
+        query->unit.copy = NULL;
+        sp__op_yield(&query->op, SP__YIELD_COPY, copy, (void (*)(void *))sp_copy_free, done);
+}
+
 static void answer(struct sp__query *query, struct sp__batch *done)
 {
         struct sp__unit *unit = &query->unit;
@@ -100,6 +116,10 @@ static void answer(struct sp__query *query, struct sp__batch *done)
                 error = unit->sets ? sp__sets_fault(unit, error) : error;
                 record(query, status);
                 sp__op_fail(&query->op, status, error, done);
+                return;
+        }
+        if (query->deed == SP__DEED_COPY) {
+                answer_copy(query, done);
                 return;
         }
         if (query->deed != SP__DEED_QUERY) {

@@ -21,6 +21,8 @@ static void conn_ready(struct sp__port *port, uint32_t events, struct sp__batch 
 
         if (!conn->ready)
                 sp__conn_connect_step(conn);
+        else if (sp__copy_drives(conn))
+                sp__copy_ready(conn, events, done);
         else
                 sp__conn_read(conn, events);
 }
@@ -29,7 +31,7 @@ static void conn_flush(struct sp__port *port, struct sp__batch *done)
 {
         struct sp__conn *conn = SP__OF(port, struct sp__conn, port);
 
-        if (conn->ready)
+        if (conn->ready && !sp__copy_drives(conn))
                 sp__conn_write(conn);
 }
 
@@ -38,7 +40,7 @@ static bool conn_busy(const struct sp__port *port)
         const struct sp__conn *conn = SP__OF(port, const struct sp__conn, port);
 
         return !conn->ready || conn->lost || !sp__list_empty(&conn->flights) || (port->want & EPOLLOUT) ||
-               conn->listening;
+               conn->listening || sp__copy_busy(conn);
 }
 
 /* What happened under the lock is told without it. */
@@ -46,7 +48,7 @@ static void conn_after(struct sp__port *port)
 {
         struct sp__conn *conn = SP__OF(port, struct sp__conn, port);
         struct sp__list ended;
-        bool opened, closed;
+        bool opened, closed, copied;
         PGnotify *notes;
         sp_error *why;
         sp_status status;
@@ -62,6 +64,7 @@ static void conn_after(struct sp__port *port)
         conn->why = NULL;
         notes = conn->notes;
         conn->notes = NULL;
+        copied = conn->copy_left || conn->copy_orphan;
         sp__unlock(&port->lock);
         if (opened)
                 conn->owner->opened(conn);
@@ -72,6 +75,8 @@ static void conn_after(struct sp__port *port)
                 conn->owner->ended(conn, &ended);
         if (notes)
                 conn->owner->heard(conn, notes);
+        if (copied)
+                sp__copy_after(conn);
 }
 
 static const struct sp__port_kind kind = {
@@ -168,14 +173,22 @@ void sp__conn_send(struct sp__conn *conn, struct sp__unit *unit, const sp_params
         }
         conn->lost = !stands(conn, unit->sent_ns);
         sp__port_enter(port, caller, sp__list_empty(&conn->flights));
-        sp__conn_put(conn, unit, params);
+        if (unit->copy)
+                sp__copy_put(conn, unit);
+        else
+                sp__conn_put(conn, unit, params);
         if (conn->lost)
                 /* Only the driver may close it: this wakes whoever that is. */
                 shutdown(port->fd, SHUT_RDWR);
-        else
+        else if (!sp__copy_drives(conn))
                 sp__port_flush(port, &done);
         sp__unlock(&port->lock);
         sp__batch_deliver(&done);
+}
+
+void sp__conn_after(struct sp__conn *conn)
+{
+        conn_after(&conn->port);
 }
 
 void sp__conn_listen(struct sp__conn *conn, bool on)
@@ -249,7 +262,7 @@ PGcancel *sp__conn_cancel(struct sp__conn *conn)
         PGcancel *cancel = NULL;
 
         sp__lock(&conn->port.lock);
-        if (conn->ready && !conn->lost && !sp__list_empty(&conn->flights))
+        if (conn->ready && !conn->lost && (!sp__list_empty(&conn->flights) || conn->copy))
                 cancel = PQgetCancel(conn->pg);
         sp__unlock(&conn->port.lock);
         return cancel;

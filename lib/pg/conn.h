@@ -16,6 +16,7 @@
 
 #include "loop/port.h"
 #include "pg/dial.h"
+#include "pg/copy.h"
 #include "pg/prepared.h"
 #include "pg/target.h"
 
@@ -48,6 +49,7 @@ struct sp__unit {
         const char *text;      /* a statement of the pool's own, without parameters */
         struct sp__lead *lead; /* what goes before it, or NULL; whose the unit is owns it */
         struct sp__sets *sets; /* it is a batch, or NULL; whose the unit is owns it */
+        sp_copy *copy;         /* it begins this one, with a reference; `result` says that it did */
         bool reads;            /* the server shall refuse writes */
         bool neutral;          /* … or may do as it does just now */
         bool shares;           /* may share a Sync with its neighbours */
@@ -121,6 +123,8 @@ struct sp__conn {
         struct sp__timer connect_timer;
         struct sp__task open_task;
         int64_t connect_ms;
+        sp_copy *copy, *copy_left; /* it is under way; it was, and after() tells; with references */
+        struct sp__copying *copy_orphan;
         bool listening; /* somebody drives it always */
         PGnotify *notes, **notes_end;
         int nulls; /* in a row: a state machine that went wrong must not spin */
@@ -176,6 +180,8 @@ void sp__conn_remember(struct sp__conn *conn, const sp_stmt *stmt);
 void sp__conn_bar(struct sp__conn *conn);
 /** Whether nothing can be sent on it any more. No port's lock held. */
 bool sp__conn_broken(struct sp__conn *conn);
+/** After a change by another one than the driver: what happened under the lock is told. No lock held. */
+void sp__conn_after(struct sp__conn *conn);
 /** From now on (or no longer) what the server sends by itself is told. No port's lock held. */
 void sp__conn_listen(struct sp__conn *conn, bool on);
 /** Whether a transaction is open, as far as the last answer told. */

@@ -195,6 +195,11 @@ void sp__conn_write(struct sp__conn *conn)
         sp__port_want(&conn->port, left > 0 ? EPOLLIN | EPOLLOUT : EPOLLIN);
 }
 
+bool sp__conn_writes(struct sp__conn *conn)
+{
+        return put_mode(conn, false);
+}
+
 static bool in_transaction(const PGconn *pg)
 {
         PGTransactionStatusType status = PQtransactionStatus(pg);
@@ -395,6 +400,7 @@ void sp__conn_read(struct sp__conn *conn, uint32_t events)
         broken = PQconsumeInput(conn->pg) != 1;
         /* Answers that arrived before the connection broke count. */
         take_all(conn);
+        sp__copy_begin(conn);
         if (conn->listening)
                 hear(conn);
         if (conn->target->minds && conn->ready)
@@ -431,6 +437,7 @@ void sp__conn_end(struct sp__conn *conn, sp_error *why, sp_status status)
         conn->why_status = status;
         conn->closed_news = true;
         mark_unsent(conn);
+        sp__copy_lost(conn);
         while ((link = sp__list_pop(&conn->flights))) {
                 struct sp__unit *unit = unit_at(link);
 

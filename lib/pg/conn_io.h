@@ -25,6 +25,8 @@ void sp__conn_unwatch(struct sp__conn *conn);
 void sp__conn_put(struct sp__conn *conn, struct sp__unit *unit, const sp_params *params);
 /** Sends what can be sent, and the group that has come together where fewer than two are in flight. */
 void sp__conn_write(struct sp__conn *conn);
+/** Buffers what it needs to be allowed to write. */
+bool sp__conn_writes(struct sp__conn *conn);
 void sp__conn_read(struct sp__conn *conn, uint32_t events);
 /** demote.c: whether its server, as it reports of itself, is not what the target wants. */
 bool sp__conn_unfit(const struct sp__conn *conn);

@@ -100,8 +100,8 @@ struct sp_pool {
         struct sp__levels levels[2]; /* now, and before */
 };
 
-/** What a statement of a session is for. All but the first yield nothing. */
-enum sp__deed { SP__DEED_QUERY, SP__DEED_BEGIN, SP__DEED_COMMIT, SP__DEED_ROLLBACK, SP__DEED_SAVEPOINT };
+/** What a statement of a session is for. All but the first and the last yield nothing. */
+enum sp__deed { SP__DEED_QUERY, SP__DEED_BEGIN, SP__DEED_COMMIT, SP__DEED_ROLLBACK, SP__DEED_SAVEPOINT, SP__DEED_COPY };
 
 /** One statement, or (without one) the wish for a session. */
 struct sp__query {
@@ -154,6 +154,8 @@ struct sp_session {
         struct sp__lead *lead; /* goes with the next statement */
         bool opening;          /* it went, and was not answered */
         struct sp__list held;  /* queries that must not be sent yet, oldest first */
+        sp_copy *copy;         /* under way, or NULL */
+        bool copy_left;        /* … and its holder let it go */
         bool waking;           /* `wake` was posted, with a reference */
         struct sp__task wake;
 };

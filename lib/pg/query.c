@@ -140,6 +140,7 @@ static void query_destroy(sp__op *op)
         sp__lead_free(query->lead);
         sp__lead_free(query->unit.lead);
         sp__sets_free(query->unit.sets);
+        sp__copy_unref(query->unit.copy);
         free(query);
 }
 
@@ -199,9 +200,8 @@ static sp_status check_kind(const struct sp__query *query, sp_error **error)
 
         if (!stmt)
                 return SP_OK;
-        if (stmt->sql.kind == SP__SQL_COPY)
-                return sp__fail(error, SP_UNSUPPORTED, "statement \"%s\" is a COPY, which is not possible here",
-                                stmt->name);
+        if (stmt->sql.kind == SP__SQL_COPY && query->deed != SP__DEED_COPY)
+                return sp__fail(error, SP_UNSUPPORTED, "statement \"%s\" is a COPY: use sp_session_copy()", stmt->name);
         if (stmt->sql.kind == SP__SQL_SESSION && !query->in_session)
                 return sp__fail(error, SP_SESSION,
                                 "statement \"%s\" depends on session state: run it on a session from sp_pool_acquire()",

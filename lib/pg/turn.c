@@ -29,7 +29,8 @@ static bool ended(const sp_session *session)
 
 static bool blocked(const sp_session *session)
 {
-        return !ended(session) && (session->opening || session->conn->cancelling || session->conn->cancelled);
+        return !ended(session) && (session->opening || session->conn->cancelling || session->conn->cancelled ||
+                                   (session->copy && session->copy_left));
 }
 
 static void hold(sp_session *session, struct sp__query *query)
@@ -147,7 +148,9 @@ bool sp__session_place(struct sp__query *query, struct sp__conn **conn, sp_statu
 
         if (ended(session)) {
                 *refused = SP_UNAVAILABLE;
-        } else if (blocked(session) || queued) {
+        } else if (session->copy && !session->copy_left) {
+                *refused = SP_INVALID;
+        } else if (blocked(session) || queued || (query->deed == SP__DEED_COPY && session->conn->load > 0)) {
                 if (sp__query_keep_params(query))
                         hold(session, query);
                 else
@@ -159,6 +162,10 @@ bool sp__session_place(struct sp__query *query, struct sp__conn **conn, sp_statu
         }
         if (!*conn)
                 return false;
+        if (query->deed == SP__DEED_COPY) {
+                session->copy = query->unit.copy;
+                session->copy_left = false;
+        }
         lead_off(session, query);
         (*conn)->load++;
         sp__op_ref(&query->op);
@@ -170,16 +177,21 @@ sp_error *sp__session_refusal(const struct sp__query *query, sp_status refused)
 {
         sp_pool *pool = query->pool;
         const char *spoiled;
+        bool copying;
 
+        sp__lock(&pool->lock);
+        copying = query->session->copy && !query->session->copy_left;
+        spoiled = query->session->broken ? NULL : query->session->spoiled;
+        sp__unlock(&pool->lock);
+        if (refused == SP_INVALID && copying)
+                return sp__error_new(refused, NULL, "\"%s\": a COPY is under way on the session: end it first",
+                                     query->stmt->name);
         if (refused == SP_INVALID && query->deed == SP__DEED_BEGIN)
                 return sp__error_new(refused, NULL, "a transaction is open already: use a savepoint");
         if (refused == SP_INVALID)
                 return sp__error_new(refused, NULL, "\"%s\": no transaction is open", query->stmt->name);
         if (refused != SP_UNAVAILABLE)
                 return sp__error_new(refused, NULL, "%s", sp_status_text(refused));
-        sp__lock(&pool->lock);
-        spoiled = query->session->broken ? NULL : query->session->spoiled;
-        sp__unlock(&pool->lock);
         return spoiled ? sp__error_new(refused, NULL, "the session has ended, %s: acquire another session", spoiled)
                        : sp__error_new(refused, NULL, "the session's connection was lost: acquire another session");
 }
@@ -190,6 +202,8 @@ void sp__session_ended(struct sp__query *query)
         struct sp__unit *unit = &query->unit;
         bool answered = unit->done_ns && !unit->unsent;
 
+        if (session->copy && session->copy == unit->copy && !unit->result)
+                session->copy = NULL;
         if (query->deed == SP__DEED_BEGIN) {
                 session->opening = false;
                 if (!answered || unit->error)
