@@ -38,6 +38,8 @@
 /* A callback on the caller's thread: each language has its own loader over the lease. */
 %ignore sp_cache_get_or_load;
 %ignore sp_pool_transact;
+/* The faces wait for its asynchronous twin, which yields the rows. */
+%ignore sp_copy_end;
 /* Completions are taken in batches by the hand-written calls. */
 %ignore sp_queue_take;
 %ignore sp_queue_wait;
