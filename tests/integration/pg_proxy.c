@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "pg_proxy.h"
 
+#include "base/clock.h"
+
 #include <arpa/inet.h>
 #include <poll.h>
 #include <pthread.h>
@@ -21,6 +23,7 @@ enum { PAIRS = 128, CHUNK = 65536 };
 struct pair {
         int near, far; /* 0: free */
         bool forgotten;
+        int64_t since; /* it carries from then on */
 };
 
 struct pg_proxy {
@@ -29,7 +32,7 @@ struct pg_proxy {
         char url[512];
         struct pair pairs[PAIRS];
         atomic_bool stop, forget, cut, refuse;
-        atomic_int came;
+        atomic_int came, delay;
 };
 
 static int socket_on(int port, bool listens)
@@ -61,7 +64,7 @@ static void welcome(struct pg_proxy *proxy)
         for (int i = 0; i < PAIRS && far >= 0; i++) {
                 if (proxy->pairs[i].near)
                         continue;
-                proxy->pairs[i] = (struct pair){near, far, false};
+                proxy->pairs[i] = (struct pair){near, far, false, sp__now() + atomic_load(&proxy->delay) * SP__MS};
                 atomic_fetch_add(&proxy->came, 1);
                 return;
         }
@@ -105,11 +108,13 @@ static void turn(struct pg_proxy *proxy)
 {
         struct pollfd fds[1 + 2 * PAIRS];
 
+        int64_t now = sp__now();
+
         harm(proxy);
         fds[0] = (struct pollfd){.fd = proxy->listener, .events = POLLIN};
         for (int i = 0; i < PAIRS; i++) {
                 const struct pair *pair = &proxy->pairs[i];
-                bool carries = pair->near && !pair->forgotten;
+                bool carries = pair->near && !pair->forgotten && now >= pair->since;
 
                 fds[1 + 2 * i] = (struct pollfd){.fd = carries ? pair->near : -1, .events = POLLIN};
                 fds[2 + 2 * i] = (struct pollfd){.fd = carries ? pair->far : -1, .events = POLLIN};
@@ -203,6 +208,11 @@ void pg_proxy_cut(struct pg_proxy *proxy)
 void pg_proxy_refuse(struct pg_proxy *proxy, bool refuse)
 {
         atomic_store(&proxy->refuse, refuse);
+}
+
+void pg_proxy_delay(struct pg_proxy *proxy, int ms)
+{
+        atomic_store(&proxy->delay, ms);
 }
 
 int pg_proxy_came(const struct pg_proxy *proxy)

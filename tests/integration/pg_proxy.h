@@ -21,6 +21,8 @@ void pg_proxy_forget(struct pg_proxy *proxy);
 void pg_proxy_cut(struct pg_proxy *proxy);
 /** Whether new ones are hung up on. */
 void pg_proxy_refuse(struct pg_proxy *proxy, bool refuse);
+/** New ones carry nothing for so long at first, as where connecting takes its time. */
+void pg_proxy_delay(struct pg_proxy *proxy, int ms);
 /** How many came so far. */
 int pg_proxy_came(const struct pg_proxy *proxy);
 
