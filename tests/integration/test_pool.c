@@ -483,25 +483,6 @@ static void test_a_forked_child_is_refused_and_leaves_the_parents_sessions(void 
         sp_pool_free(pool);
 }
 
-static void test_health_tells_up_from_down(void **state)
-{
-        sp_pool *up = pool_with(NULL),
-                *down = pool_with((const char *[]){"pool.url=postgresql://a:hunter2@127.0.0.1:1/x", NULL});
-        sp_value *value;
-        size_t len;
-
-        assert_int_equal(sp_pool_health(up, NULL, &value), SP_OK);
-        assert_non_null(
-            strstr(sp_value_data(value, &len), "\"status\":\"healthy\",\"database\":\"connected\",\"poolMetrics\""));
-        sp_value_unref(value);
-        assert_int_equal(sp_pool_health(down, NULL, &value), SP_OK);
-        assert_non_null(strstr(sp_value_data(value, &len), "\"status\":\"unhealthy\""));
-        assert_null(strstr(sp_value_data(value, &len), "hunter2"));
-        sp_value_unref(value);
-        sp_pool_free(up);
-        sp_pool_free(down);
-}
-
 /* Everything at once, and every caller still gets one answer that makes sense. */
 struct storm {
         sp_pool *pool;
@@ -603,7 +584,6 @@ int main(void)
             cmocka_unit_test(test_a_full_queue_refuses_and_promises_nothing),
             cmocka_unit_test(test_a_url_that_is_none_is_refused_without_showing_it),
             cmocka_unit_test(test_close_wakes_those_that_wait_and_refuses_new_work),
-            cmocka_unit_test(test_health_tells_up_from_down),
         };
 
         return cmocka_run_group_tests_name("pool", tests, NULL, NULL);

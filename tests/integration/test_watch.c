@@ -161,6 +161,25 @@ static void test_a_closed_pool_ends_its_watches(void **state)
         sp_pool_free(pool);
 }
 
+static void test_health_tells_up_from_down(void **state)
+{
+        sp_pool *up = pool_with(NULL),
+                *down = pool_with((const char *[]){"pool.url=postgresql://a:hunter2@127.0.0.1:1/x", NULL});
+        sp_value *value;
+        size_t len;
+
+        assert_int_equal(sp_pool_health(up, NULL, &value), SP_OK);
+        assert_non_null(
+            strstr(sp_value_data(value, &len), "\"status\":\"healthy\",\"database\":\"connected\",\"poolMetrics\""));
+        sp_value_unref(value);
+        assert_int_equal(sp_pool_health(down, NULL, &value), SP_OK);
+        assert_non_null(strstr(sp_value_data(value, &len), "\"status\":\"unhealthy\""));
+        assert_null(strstr(sp_value_data(value, &len), "hunter2"));
+        sp_value_unref(value);
+        sp_pool_free(up);
+        sp_pool_free(down);
+}
+
 static void test_what_the_pool_shows(void **state)
 {
         static const char *const names[] = {
@@ -304,6 +323,7 @@ int main(void)
             BOTH_WAYS(test_a_session_that_does_not_come_back_is_told_with_its_place),
             cmocka_unit_test(test_who_hears_late_is_told_what_he_missed),
             cmocka_unit_test(test_a_closed_pool_ends_its_watches),
+            cmocka_unit_test(test_health_tells_up_from_down),
             cmocka_unit_test(test_what_the_pool_shows),
             cmocka_unit_test(test_advice_follows_what_was_used),
             cmocka_unit_test(test_advice_sees_those_that_wait_and_the_servers_limit),
