@@ -110,7 +110,7 @@ SP_API sp_status sp_pool_set_password(sp_pool *pool, const void *data, size_t le
  * sp_pool_set_password(). From the first watch on, callers wait for that answer as they wait for a connection, rather than
  * fail with SP_AUTH. Ends with SP_CLOSED when the pool is freed.
  */
-SP_API sp_status sp_pool_watch_password(sp_pool *pool, sp_ctx *ctx, uint64_t seen, sp_queue *queue, uint64_t tag);
+SP_API sp_status sp_pool_watch_password_async(sp_pool *pool, sp_ctx *ctx, uint64_t seen, sp_queue *queue, uint64_t tag);
 /** The document's health JSON: {"status","database","poolMetrics":{…}}, after a SELECT 1 within its own deadline. */
 SP_API sp_status sp_pool_health(sp_pool *pool, sp_ctx *ctx, sp_value **out);
 /** Yields the same value (SP_CODEC_JSON), also when the database does not answer: "status" then says so. */

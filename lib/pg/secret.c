@@ -21,7 +21,7 @@ sp_status sp_pool_set_password(sp_pool *pool, const void *data, size_t len, sp_e
         return SP_OK;
 }
 
-sp_status sp_pool_watch_password(sp_pool *pool, sp_ctx *ctx, uint64_t seen, sp_queue *queue, uint64_t tag)
+sp_status sp_pool_watch_password_async(sp_pool *pool, sp_ctx *ctx, uint64_t seen, sp_queue *queue, uint64_t tag)
 {
         SP__NEED(queue, NULL);
         SP__NEED_FOR(queue, tag, pool);

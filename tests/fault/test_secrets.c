@@ -299,7 +299,7 @@ static uint64_t refusal(sp_pool *pool, uint64_t seen, const char *reason)
         uint64_t number;
 
         assert_int_equal(sp_queue_new(0, &queue), SP_OK);
-        assert_int_equal(sp_pool_watch_password(pool, NULL, seen, queue, 7), SP_OK);
+        assert_int_equal(sp_pool_watch_password_async(pool, NULL, seen, queue, 7), SP_OK);
         assert_int_equal(sp_queue_wait(queue, &done, 1, -1), 1);
         assert_int_equal(sp_completion_status(done), SP_OK);
         text = sp_value_data(sp_completion_value(done), &len);
@@ -323,7 +323,7 @@ static void test_the_application_is_asked_for_a_password(void **state)
 
         /* Armed before the first call, so that it waits for the answer. */
         assert_int_equal(sp_queue_new(0, &queue), SP_OK);
-        assert_int_equal(sp_pool_watch_password(pool, NULL, 0, queue, 1), SP_OK);
+        assert_int_equal(sp_pool_watch_password_async(pool, NULL, 0, queue, 1), SP_OK);
         pthread_create(&caller, NULL, ask, pool);
         assert_int_equal(sp_queue_wait(queue, &done, 1, -1), 1);
         sp_completion_free(done);
@@ -335,7 +335,7 @@ static void test_the_application_is_asked_for_a_password(void **state)
 
                 /* Those that were under way may still be told of. */
                 assert_int_equal(sp_queue_new(0, &next), SP_OK);
-                assert_int_equal(sp_pool_watch_password(pool, NULL, seen, next, 1), SP_OK);
+                assert_int_equal(sp_pool_watch_password_async(pool, NULL, seen, next, 1), SP_OK);
                 assert_int_equal(sp_queue_wait(next, &done, 1, -1), 1);
                 refused = strstr(sp_value_data(sp_completion_value(done), &(size_t){0}), "refused") != NULL;
                 seen++;
@@ -347,7 +347,7 @@ static void test_the_application_is_asked_for_a_password(void **state)
         rotate_by_hand(pool, "sweet");
         pthread_join(caller, NULL);
         keeps_secrets(pool);
-        assert_int_equal(sp_pool_watch_password(pool, NULL, 1000, queue, 2), SP_OK);
+        assert_int_equal(sp_pool_watch_password_async(pool, NULL, 1000, queue, 2), SP_OK);
         sp_pool_free(pool);
         assert_int_equal(sp_queue_wait(queue, &done, 1, -1), 1);
         assert_int_equal(sp_completion_status(done), SP_CLOSED);
