@@ -115,15 +115,22 @@ static void test_a_deadline_ends_the_call_and_the_pool_goes_on(void **state)
 static void test_each_call_that_ends_at_its_deadline_is_counted(void **state)
 {
         sp_pool *pool = pool_with((const char *[]){"pool.max=1", "pool.acquire_timeout=20ms", NULL});
+        sp_stmt *one = stmt_of("SELECT 1");
         sp_session *session;
+        sp_result *result;
+        int64_t first;
         sp_ctx *ctx;
 
-        assert_int_equal(number(way_of(state), pool, "SELECT 1", 0), 1);
-        assert_int_equal(counted(pool, "db_client_connection_timeouts"), 0);
+        /* The first connection may take longer than that. */
+        while (way_of(state)->query(pool, NULL, one, NULL, &result, NULL) != SP_OK)
+                ;
+        sp_result_free(result);
+        sp_stmt_unref(one);
+        first = counted(pool, "db_client_connection_timeouts");
         ctx = ctx_of("50ms");
         sp_error_free(fails(way_of(state), pool, ctx, "SELECT pg_sleep(30)", SP_TIMEOUT));
         sp_ctx_unref(ctx);
-        assert_int_equal(counted(pool, "db_client_connection_timeouts"), 1);
+        assert_int_equal(counted(pool, "db_client_connection_timeouts"), first + 1);
         while (way_of(state)->acquire(pool, NULL, &session, NULL) != SP_OK)
                 ;
         /* Who waits for it meanwhile has pool.acquire_timeout. */
