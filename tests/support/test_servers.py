@@ -94,6 +94,16 @@ class Servers(unittest.TestCase):
         self.assertEqual((code, output.split()), (0, ['0', '3', 'PONG']), errors)
         self.assertNothingLeft()
 
+    def test_a_replica_follows_and_is_promoted(self):
+        code, output, errors = self.run_to_end(
+            'psql "$SP_TEST_PG_REPLICA" -XAtc "SELECT pg_is_in_recovery()"; '
+            'psql "$(echo "$SP_TEST_PG" | sed s/127.0.0.1/localhost/)?sslmode=verify-full&sslrootcert=$SP_TEST_CA" '
+            '-XAtc "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()"; '
+            f'{sys.executable} {HELPER} ctl promote replica && '
+            'psql "$SP_TEST_PG_REPLICA" -XAtc "SELECT pg_is_in_recovery()"', '--pg', '--replica', '--tls')
+        self.assertEqual((code, output.split()), (0, ['t', 't', 'f']), errors)
+        self.assertNothingLeft()
+
     def test_interrupt_and_terminate_clean_up(self):
         for sig in (signal.SIGINT, signal.SIGTERM):
             with self.subTest(signal=sig.name):
