@@ -41,7 +41,6 @@ void sp__op_to_caller(sp__op *op)
 {
         op->waits = true;
         op->caller = op;
-        op->polls = -1;
         sp__mutex_init(&op->wait_lock);
         sp__cond_init(&op->wait_cond);
 }
@@ -207,22 +206,26 @@ sp_status sp__op_missing(sp_queue *queue, uint64_t tag, const char *function, co
         return sp__op_refuse(queue, tag, status, error);
 }
 
-/* Its thread sleeps on the condition or in poll(). The lock is held. */
-static void wake(sp__op *op)
+/*
+ * Who drives by itself is told without a lock. Else the lock keeps its thread here, and so the descriptor open, until it is
+ * woken: with news it takes the lock when it comes back from poll().
+ */
+static void tell_caller(sp__op *op, unsigned news)
 {
         uint64_t one = 1;
+        unsigned now;
 
-        pthread_cond_signal(&op->wait_cond);
-        if (op->polls >= 0 && write(op->polls, &one, sizeof one) < 0) {
+        if (!(atomic_fetch_or(&op->wait, news) & (SP__WAIT_POLLS | SP__WAIT_SLEEPS)))
+                return;
+        sp__lock(&op->wait_lock);
+        now = atomic_load(&op->wait);
+        if (now & SP__WAIT_SLEEPS)
+                pthread_cond_signal(&op->wait_cond);
+        /* Without news it was woken by another one, has looked, and polls again. */
+        if ((now & SP__WAIT_POLLS) && (now & (SP__WAIT_DONE | SP__WAIT_POKED)) &&
+            write(op->polls, &one, sizeof one) < 0) {
                 /* Full: it is readable already. */
         }
-}
-
-static void tell_caller(sp__op *op)
-{
-        sp__lock(&op->wait_lock);
-        atomic_store(&op->done, true);
-        wake(op);
         sp__unlock(&op->wait_lock);
 }
 
@@ -237,7 +240,7 @@ static void deliver(sp__op *op)
         else if (op->then)
                 op->then(op);
         else if (op->waits)
-                tell_caller(op);
+                tell_caller(op, SP__WAIT_DONE);
 }
 
 void sp__batch_deliver(struct sp__batch *batch)
@@ -254,10 +257,6 @@ void sp__batch_deliver(struct sp__batch *batch)
 
 void sp__op_poke(sp__op *op)
 {
-        if (!op->waits)
-                return;
-        sp__lock(&op->wait_lock);
-        atomic_store(&op->poked, true);
-        wake(op);
-        sp__unlock(&op->wait_lock);
+        if (op->waits)
+                tell_caller(op, SP__WAIT_POKED);
 }

@@ -24,6 +24,9 @@
 typedef struct sp_completion sp__op;
 struct sp__port;
 
+/** What is known of a caller that waits, and where its thread is. */
+enum { SP__WAIT_DONE = 1, SP__WAIT_POKED = 2, SP__WAIT_POLLS = 4, SP__WAIT_SLEEPS = 8 };
+
 enum sp__yield { SP__YIELD_NONE, SP__YIELD_RESULT, SP__YIELD_VALUE, SP__YIELD_SESSION, SP__YIELD_LOOKUP, SP__YIELD_STREAM, SP__YIELD_COPY };
 
 /** What the rooms say of their kind of operation. */
@@ -69,11 +72,10 @@ struct sp_completion {
         /* For a caller that waits. */
         sp__mutex wait_lock;
         sp__cond wait_cond;
-        bool waits;                /* set before it is shared */
-        atomic_bool done;          /* told; set under wait_lock, read anywhere */
-        atomic_bool poked;         /* look again, something moved; set under wait_lock */
-        int polls;                 /* wait_lock: the eventfd that wakes its thread from poll(), -1: it is not there */
-        struct sp__list port_link; /* among those who could drive; the lock of `port` */
+        bool waits;       /* set before it is shared */
+        atomic_uint wait; /* SP__WAIT_…: told; look again, something moved; its thread is in poll(); it sleeps */
+        int polls;        /* the eventfd that wakes it from poll(); for others while it is there, under wait_lock */
+        struct sp__list port_link;       /* among those who could drive; the lock of `port` */
         _Atomic(struct sp__port *) port; /* where its answer is awaited, NULL: nowhere; that one's lock */
         atomic_bool gone;                /* the thread no longer waits: it must not be given a token */
 };

@@ -206,10 +206,13 @@ void sp__port_flush_dirty(struct sp__engine *engine)
         sp__batch_deliver(&done);
 }
 
+/* The lock is held, and let go of. */
 static void finish_event(struct sp__port *port, struct sp__batch *done)
 {
         if (port->kind->after)
                 port->kind->after(port);
+        else
+                sp__unlock(&port->lock);
         sp__batch_deliver(done);
 }
 
@@ -221,32 +224,30 @@ void sp__port_event(struct sp__port *port, uint32_t events)
         sp__lock(&port->lock);
         if (port->driver == SP__DRIVER_ENGINE && port->fd >= 0)
                 port->kind->ready(port, events, &done);
-        sp__unlock(&port->lock);
         finish_event(port, &done);
 }
 
 /* Whether it was told. What moves from here on shows as a poke. */
 static bool look(sp__op *op)
 {
-        if (atomic_load(&op->poked))
-                atomic_store(&op->poked, false);
-        return atomic_load(&op->done);
+        if (atomic_load(&op->wait) & SP__WAIT_POKED)
+                atomic_fetch_and(&op->wait, ~(unsigned)SP__WAIT_POKED);
+        return atomic_load(&op->wait) & SP__WAIT_DONE;
 }
 
 /* Until one of them is ready, its deadline passed, or it was told or poked. */
 static void poll_for(sp__op *op, struct pollfd fds[2])
 {
-        bool news;
+        unsigned nothing = 0;
 
-        sp__lock(&op->wait_lock);
-        news = op->done || op->poked;
-        op->polls = news ? -1 : fds[1].fd;
-        sp__unlock(&op->wait_lock);
-        if (news)
+        op->polls = fds[1].fd;
+        if (!atomic_compare_exchange_strong(&op->wait, &nothing, SP__WAIT_POLLS))
                 return;
         poll(fds, 2, sp__poll_ms(sp__now_for(op->deadline), op->deadline));
+        if (atomic_fetch_and(&op->wait, ~(unsigned)SP__WAIT_POLLS) == SP__WAIT_POLLS)
+                return;
+        /* Who tells may be about to write to the descriptor. */
         sp__lock(&op->wait_lock);
-        op->polls = -1;
         sp__unlock(&op->wait_lock);
 }
 
@@ -267,6 +268,15 @@ static bool still_drives(struct sp__port *port, sp__op *op, bool woken)
                 return true;
         pass(port);
         return false;
+}
+
+/* Nothing is due here any more, and nobody else waits: the token is given back in the same turn of the lock, which is held. */
+static void rest(struct sp__port *port, sp__op *op)
+{
+        if (port->driving != op || port->fd < 0 || !sp__list_empty(&port->waiters) || port->kind->busy(port))
+                return;
+        set_driver(port, SP__DRIVER_FREE, NULL);
+        atomic_store(&op->port, NULL);
 }
 
 /* One look at the port. false: `op` does not drive it. */
@@ -290,21 +300,25 @@ static bool drive(struct sp__port *port, sp__op *op)
         sp__lock(&port->lock);
         mine = still_drives(port, op, fds[1].revents != 0);
         ready = mine && fds[0].revents && port->fd >= 0;
-        if (ready)
-                port->kind->ready(port, (uint32_t)fds[0].revents, &done);
-        sp__unlock(&port->lock);
-        if (ready)
-                finish_event(port, &done);
-        return mine;
+        if (!ready) {
+                sp__unlock(&port->lock);
+                return mine;
+        }
+        port->kind->ready(port, (uint32_t)fds[0].revents, &done);
+        rest(port, op);
+        finish_event(port, &done);
+        return true;
 }
 
 static void sleep_until_poked(sp__op *op, int64_t deadline)
 {
         sp__lock(&op->wait_lock);
-        while (!op->done && !op->poked) {
+        atomic_fetch_or(&op->wait, SP__WAIT_SLEEPS);
+        while (!(atomic_load(&op->wait) & (SP__WAIT_DONE | SP__WAIT_POKED))) {
                 if (!sp__cond_wait(&op->wait_cond, &op->wait_lock, deadline))
                         break;
         }
+        atomic_fetch_and(&op->wait, ~(unsigned)SP__WAIT_SLEEPS);
         sp__unlock(&op->wait_lock);
 }
 

@@ -27,7 +27,7 @@ struct sp__port_kind {
         void (*flush)(struct sp__port *port, struct sp__batch *done);
         /** Whether somebody must watch the fd (an answer is due, output is pending). The port's lock held. */
         bool (*busy)(const struct sp__port *port);
-        /** After the above, no lock held, same thread: what could not be done under the lock. May be NULL. */
+        /** After the first of these, same thread, the lock still held: it lets go of it, and does what cannot be done under it. May be NULL. */
         void (*after)(struct sp__port *port);
 };
 

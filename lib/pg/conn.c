@@ -43,7 +43,7 @@ static bool conn_busy(const struct sp__port *port)
                conn->listening || sp__copy_busy(conn);
 }
 
-/* What happened under the lock is told without it. */
+/* What happened under the lock, which is held, is told without it. */
 static void conn_after(struct sp__port *port)
 {
         struct sp__conn *conn = SP__OF(port, struct sp__conn, port);
@@ -54,7 +54,6 @@ static void conn_after(struct sp__port *port)
         sp_status status;
 
         sp__list_init(&ended);
-        sp__lock(&port->lock);
         sp__list_join(&ended, &conn->ended);
         opened = conn->opened_news;
         closed = conn->closed_news;
@@ -84,6 +83,7 @@ static const struct sp__port_kind kind = {
 
 void sp__conn_tell(struct sp__conn *conn)
 {
+        sp__lock(&conn->port.lock);
         conn_after(&conn->port);
 }
 
@@ -92,7 +92,7 @@ static void open_now(struct sp__task *task)
         struct sp__conn *conn = SP__OF(task, struct sp__conn, open_task);
 
         sp__conn_connect(conn);
-        conn_after(&conn->port);
+        sp__conn_tell(conn);
 }
 
 static void connect_late(struct sp__timer *timer)
@@ -100,7 +100,7 @@ static void connect_late(struct sp__timer *timer)
         struct sp__conn *conn = SP__OF(timer, struct sp__conn, connect_timer);
 
         sp__conn_connect_late(conn);
-        conn_after(&conn->port);
+        sp__conn_tell(conn);
 }
 
 bool sp__conn_init(struct sp__conn *conn, const struct sp__conn_owner *owner, struct sp_pool *pool,
@@ -167,7 +167,6 @@ void sp__conn_send(struct sp__conn *conn, struct sp__unit *unit, const sp_params
         if (!conn->ready || conn->lost || port->fd < 0 || (unit->op && !sp__op_pending(unit->op))) {
                 unit->unsent = true;
                 sp__list_push(&conn->ended, &unit->link);
-                sp__unlock(&port->lock);
                 conn_after(port);
                 return;
         }
@@ -204,7 +203,6 @@ void sp__conn_close(struct sp__conn *conn)
 {
         sp__lock(&conn->port.lock);
         sp__conn_end(conn, NULL, SP_CLOSED);
-        sp__unlock(&conn->port.lock);
         conn_after(&conn->port);
 }
 

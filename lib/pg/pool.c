@@ -289,17 +289,24 @@ void sp_pool_close(sp_pool *pool)
         sp__news_end(pool->news);
 }
 
+/* Set in `pending` while somebody waits for its end: then it is counted down under the lock, for the pool may be freed after. */
+#define DRAINED ((int64_t)1 << 62)
+
 void sp__pool_enter(sp_pool *pool)
 {
-        sp__lock(&pool->lock);
-        pool->pending++;
-        sp__unlock(&pool->lock);
+        atomic_fetch_add(&pool->pending, 1);
 }
 
 void sp__pool_leave(sp_pool *pool)
 {
+        int64_t pending = atomic_load(&pool->pending);
+
+        while (!(pending & DRAINED)) {
+                if (atomic_compare_exchange_weak(&pool->pending, &pending, pending - 1))
+                        return;
+        }
         sp__lock(&pool->lock);
-        if (--pool->pending == 0)
+        if (atomic_fetch_sub(&pool->pending, 1) == (DRAINED | 1))
                 pthread_cond_broadcast(&pool->quiet);
         sp__unlock(&pool->lock);
 }
@@ -313,10 +320,14 @@ sp_status sp_pool_drain(sp_pool *pool, int64_t timeout_ms)
         if (sp__engine_forked(pool->engine))
                 return SP_FORKED;
         sp__lock(&pool->lock);
-        while (pool->pending > 0 && sp__cond_wait(&pool->quiet, &pool->lock, deadline)) {
+        pool->drains++;
+        atomic_fetch_or(&pool->pending, DRAINED);
+        while (atomic_load(&pool->pending) != DRAINED && sp__cond_wait(&pool->quiet, &pool->lock, deadline)) {
                 /* Woken, or woken early: look again. */
         }
-        quiet = pool->pending == 0;
+        quiet = atomic_load(&pool->pending) == DRAINED;
+        if (--pool->drains == 0)
+                atomic_fetch_and(&pool->pending, ~DRAINED);
         sp__unlock(&pool->lock);
         return quiet ? SP_OK : SP_TIMEOUT;
 }

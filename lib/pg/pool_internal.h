@@ -63,6 +63,7 @@ struct sp_pool {
         struct sp__histogram *wait_time, *use_time, *create_time;
         struct sp__pool_counts counts;
 
+        _Atomic int64_t pending; /* operations not yet settled, and threads inside a call: the pool outlives them */
         sp__mutex lock; /* guards what follows, and the pool's part of each connection; taken before a port's */
         sp__cond quiet; /* pending fell to 0 */
         struct sp__conn *slots[SP__SLOTS_MAX]; /* from the first on, as many as ever stood at once */
@@ -71,10 +72,10 @@ struct sp_pool {
         struct sp__list waiting; /* queries, oldest first */
         struct sp__ear ear;
         int64_t total, opening, sessions, waiters;
-        int64_t wishes;  /* those among the waiters that want a session */
-        int64_t pending; /* operations not yet settled, and threads inside a call: the pool outlives them */
-        bool closed;
-        sp_error *fault; /* why the last connection could not be opened */
+        int64_t wishes;     /* those among the waiters that want a session */
+        int drains;         /* threads that wait until nothing is pending */
+        atomic_bool closed; /* set under the lock */
+        sp_error *fault;    /* why the last connection could not be opened */
         sp_status fault_status;
         int faults;         /* in a row */
         int64_t open_after; /* back-off: no attempt before */
@@ -126,7 +127,7 @@ struct sp__query {
         int64_t lost_ns;  /* when it was lost the last time */
         bool apart;       /* it runs again: with a Sync of its own, so that no neighbour undoes it twice */
         bool timed;       /* its timer was set */
-        bool admitted;    /* counted as pending; the pool's lock, but for its submitter */
+        bool admitted;    /* counted as pending; its submitter's */
         uint64_t permit;  /* the breaker's, 0: none */
 
         /* The pool's lock. */

@@ -106,7 +106,8 @@ static void query_settled(sp__op *op)
 {
         struct sp__query *query = query_of(op);
         sp_pool *pool = query->pool;
-        sp__op *outer = NULL;
+        /* Only here it is changed; others read it under the lock. */
+        sp__op *outer = op->caller == op ? NULL : op->caller;
 
         sp__query_tell(query);
         if (query->stream)
@@ -115,13 +116,12 @@ static void query_settled(sp__op *op)
                 sp__ctx_note_write(op->ctx);
         if (query->timed && sp__timer_stop(pool->engine, &query->timer))
                 sp__op_unref(op);
-        sp__lock(&pool->lock);
-        if (op->caller != op)
-                outer = op->caller;
-        if (outer)
+        if (outer) {
+                sp__lock(&pool->lock);
                 op->caller = NULL;
-        sp__unlock(&pool->lock);
-        sp__op_unref(outer);
+                sp__unlock(&pool->lock);
+                sp__op_unref(outer);
+        }
         sp__pool_leave(pool);
 }
 
@@ -247,12 +247,16 @@ sp_status sp__query_admit(struct sp__query *query, bool inside, sp_error **error
         status = sp__query_ask(query, error);
         if (status != SP_OK)
                 return status;
-        sp__lock(&pool->lock);
+        /* Counted first: who closes the pool and then waits either waits for this one, or was seen here. */
+        sp__pool_enter(pool);
+        if (inside)
+                sp__pool_enter(pool);
         query->admitted = !pool->closed;
-        pool->pending += query->admitted ? 1 + inside : 0;
-        sp__unlock(&pool->lock);
         if (query->admitted)
                 return SP_OK;
+        sp__pool_leave(pool);
+        if (inside)
+                sp__pool_leave(pool);
         if (query->permit)
                 sp_breaker_release(pool->breaker, query->permit);
         return sp__fail(error, SP_CLOSED, "pool \"%s\" is closed", pool->name);

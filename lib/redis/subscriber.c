@@ -238,6 +238,7 @@ static void after(struct sp__port *port)
 {
         struct sp__subscriber *subscriber = SP__OF(port, struct sp__subscriber, port);
 
+        sp__unlock(&port->lock);
         if (subscriber->state == CONNECTING) {
                 if (!sp__wire_stands(&subscriber->wire)) {
                         lose_for(subscriber, subscriber->wire.reason);

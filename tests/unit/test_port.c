@@ -183,7 +183,7 @@ static void until_polling(struct fake *fake, sp__op *op)
         while (!polls) {
                 sched_yield();
                 sp__lock(&op->wait_lock);
-                polls = op->polls == fake->port.wake;
+                polls = atomic_load(&op->wait) & SP__WAIT_POLLS && op->polls == fake->port.wake;
                 sp__unlock(&op->wait_lock);
         }
 }
