@@ -418,14 +418,19 @@ sp_params *sp__params_copy(const sp_params *params)
 
         if (!copy)
                 return NULL;
-        sp__buf_add(&copy->bytes, params->bytes.data, params->bytes.len);
+        /* No more than it needs: thousands may wait. */
+        copy->bytes.data = malloc(params->bytes.len + 1);
         copy->cells = malloc((params->count ? params->count : 1) * sizeof *copy->cells);
-        if (copy->bytes.failed || !copy->cells || !copy_ends(copy, params)) {
+        if (!copy->bytes.data || !copy->cells || !copy_ends(copy, params)) {
                 sp_params_free(copy);
                 return NULL;
         }
+        if (params->bytes.len)
+                memcpy(copy->bytes.data, params->bytes.data, params->bytes.len);
         if (params->count)
                 memcpy(copy->cells, params->cells, params->count * sizeof *copy->cells);
+        copy->bytes.len = params->bytes.len;
+        copy->bytes.cap = params->bytes.len + 1;
         copy->count = params->count;
         copy->zero = params->zero;
         copy->cap = params->count ? params->count : 1;
