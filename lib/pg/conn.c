@@ -187,6 +187,7 @@ void sp__conn_send(struct sp__conn *conn, struct sp__unit *unit, const sp_params
 
 void sp__conn_after(struct sp__conn *conn)
 {
+        sp__lock(&conn->port.lock);
         conn_after(&conn->port);
 }
 
