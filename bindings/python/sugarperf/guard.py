@@ -42,7 +42,8 @@ def _outcome(error: BaseException) -> int:
     """An exception that is not the library's is the dependency's failure."""
     if isinstance(error, errors.Error):
         return native.breaker_classify(_status(error), error.server_code)
-    return native.SP_OUTCOME_IGNORED if _cancelled(error) else native.SP_OUTCOME_FAILURE
+    own = _cancelled(error) or isinstance(error, waits.Unawaited)
+    return native.SP_OUTCOME_IGNORED if own else native.SP_OUTCOME_FAILURE
 
 
 def _answers(error: Exception) -> bool:
@@ -120,12 +121,11 @@ class Breaker:
         given.function("work", work)
         try:
             with self._permit():
-                value = work()
+                return waits.plain(work())
         except Exception as error:
             if fallback is _NOTHING or not _answers(error):
                 raise
-            value = _answer(fallback, error)
-        return waits.plain(value)
+            return waits.plain(_answer(fallback, error))
 
     async def run_async(
         self,
@@ -241,7 +241,7 @@ def _leave(call: Any, error: Exception, retry: Callable[[Exception], bool]) -> b
     """The attempt is over, also where asking whether there may be another one raises. True: there is another one."""
     again = False
     try:
-        again = bool(retry(error))
+        again = not isinstance(error, waits.Unawaited) and bool(retry(error))
     finally:
         again = native.call_leave(call, _outcome(error), again)
     return again
@@ -286,12 +286,11 @@ class Policy:
         given.face(self._client, "_call", "run() waits: with an AsyncClient await run_async()")
         try:
             with self._made() as (call, ctx):
-                value = self._attempts(call, ctx, work, retry)
+                return self._attempts(call, ctx, work, retry)
         except Exception as error:
             if fallback is _NOTHING or not _answers(error):
                 raise
-            value = _answer(fallback, error)
-        return waits.plain(value)
+            return waits.plain(_answer(fallback, error))
 
     def _attempts(self, call: Any, ctx: Any, work: Callable[[Attempt], T], retry: Callable[[Exception], bool]) -> T:
         failed: list[Exception] = []
@@ -299,7 +298,7 @@ class Policy:
             with _after(failed):
                 self._client._call(lambda queue, tag: native.call_enter_async(call, queue, tag), ctx)
             try:
-                value = work(self._attempt(call))
+                value = waits.plain(work(self._attempt(call)))
             except Exception as error:
                 if not _leave(call, error, retry):
                     raise

@@ -15,12 +15,16 @@ async def settled(value: Any) -> Any:
     return await value if inspect.isawaitable(value) else value
 
 
+class Unawaited(TypeError):
+    """What the caller did wrong, not what was called."""
+
+
 def plain(value: Any) -> Any:
     """A blocking call has nobody who would await what it answers."""
     if inspect.isawaitable(value):
         if inspect.iscoroutine(value):
             value.close()
-        raise TypeError("run() takes plain functions: await run_async() with coroutine functions")
+        raise Unawaited("run() takes plain functions: await run_async() with coroutine functions")
     return value
 
 

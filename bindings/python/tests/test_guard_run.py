@@ -219,6 +219,24 @@ class Both(unittest.IsolatedAsyncioTestCase):
                 of.run(work, "fallback")
         self.assertEqual(await client.breaker("p").run_async(work), 1)
 
+    async def test_a_coroutine_function_in_the_wrong_place_is_no_success_and_no_failure(self) -> None:
+        async def work(*_: Any) -> int:
+            raise ConnectionError("nobody awaits it")
+
+        def retry(_: Exception) -> bool:
+            self.fail("it was asked for another attempt")
+
+        for _, client in self.faces():
+            breaker = client.breaker("unawaited")
+            for _ in range(7):
+                with self.assertRaisesRegex(TypeError, r"await run_async\(\)"):
+                    breaker.run(work, "fallback")
+            self.assertEqual(_counts(breaker), (0, 0, 7))
+            self.assertEqual(breaker.in_flight, 0)
+        client = self.faces()[0][1]
+        with self.assertRaisesRegex(TypeError, r"await run_async\(\)"):
+            client.policy("unawaited").run(work, "fallback", retry=retry)
+
     async def test_names_are_short_printable_texts(self) -> None:
         makers: list[Callable[[Any], Any]] = [lambda name: Breaker.create(name=name)]
         for _, client in self.faces():
