@@ -231,7 +231,7 @@ export class Session {
     query<Row = Record<string, any>>(
         sql: string | Statement,
         values?: unknown[],
-        options?: QueryOptions,
+        options?: Omit<QueryOptions, 'pool'>,
     ): Promise<Rows<Row>>;
     release(): void;
 }

@@ -70,6 +70,9 @@ class Clock {
     }
 }
 
+const CREATE = ['name', 'clock'];
+const CHANGES = ['signal'];
+
 class Breaker {
     #handle;
     #watch;
@@ -89,7 +92,9 @@ class Breaker {
      * A breaker without a client. `settings` are the library's configuration names, { 'breaker.failures': 3 }; `name`
      * selects breaker.<name>.…; `clock`, a Clock, takes the place of the system's.
      */
-    static create(settings = {}, { name = null, clock = null } = {}) {
+    static create(settings = {}, options = {}) {
+        const { name = null, clock = null } = given.options(options, CREATE);
+
         if (clock !== null && !(clock instanceof Clock))
             throw new TypeError('clock must be a Clock');
         const breaker = new Breaker(call('breaker_new', configOf(settings), name, clock?.handle ?? null));
@@ -194,7 +199,9 @@ class Breaker {
      * The changes of state from now on, as they come: { change, state, previous, missed }. Ends with the signal or the
      * client. Who waits for one does not keep the process.
      */
-    changes({ signal } = {}) {
+    changes(options) {
+        const { signal } = given.options(options, CHANGES);
+
         return this.#changes(native.breaker_changes(this.#handle), signal);
     }
 

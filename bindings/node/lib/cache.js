@@ -6,20 +6,26 @@ const codec = require('./codec.js');
 const params = require('./params.js');
 const { SugarperfError } = require('./errors.js').classes;
 const { call, makeError } = require('./errors.js');
+const given = require('./given.js');
 const { Limit } = require('./limit.js');
 const { Template } = require('./key.js');
 const { statementOf } = require('./statement.js');
 
+const GET = ['ttl', 'tags', 'signal', 'timeout'];
+const QUERY = ['as', 'signal', 'timeout', 'types', 'pool'];
+const INVALIDATE = ['signal', 'timeout'];
+const TARGETS = ['keys', 'tags', 'patterns'];
 const MODES = { rows: native.SP_QUERY_RESULT, cell: native.SP_QUERY_CELL };
 
 /* A string is iterable too, letter by letter: nobody means that. */
-function several(name, given) {
-    if (typeof given === 'string' || typeof given?.[Symbol.iterator] !== 'function')
+function several(name, list) {
+    if (typeof list === 'string' || typeof list?.[Symbol.iterator] !== 'function')
         throw new TypeError(`${name} must be an array`);
-    return given;
+    return list;
 }
 
-function targetsOf({ keys = [], tags = [], patterns = [] }) {
+function targetsOf(named) {
+    const { keys = [], tags = [], patterns = [] } = given.options(named, TARGETS, 'target');
     const targets = native.targets_new();
 
     for (const key of several('keys', keys))
@@ -76,7 +82,8 @@ class Cache {
      * Options: ttl (milliseconds; else the template's), tags (an array, or a function of the value), signal and timeout,
      * which end the whole call: then the loader's own signal is aborted and the next caller loads.
      */
-    async get(key, loader, options = {}) {
+    async get(key, loader, named) {
+        const options = given.options(named, GET);
         const known = this.peek(key);
 
         if (known !== undefined)
@@ -136,7 +143,8 @@ class Cache {
     }
 
     /* Runs a statement through the cache, wholly inside the library. `as`: 'rows' (default) or 'cell'. */
-    async query(key, sql, values, { as = 'rows', ...options } = {}) {
+    async query(key, sql, values, named) {
+        const { as = 'rows', ...options } = given.options(named, QUERY);
         if (!(as in MODES))
             throw makeError('SP_INVALID', `query(): "as" is ${as}, must be rows or cell`);
         this.#client.check();
@@ -155,9 +163,9 @@ class Cache {
      * After it resolves no read in this process returns an old value of these targets. Patterns are texts as declared,
      * or { pattern, params } with values for their {names}.
      */
-    async invalidate(targets, options) {
+    async invalidate(targets, named) {
         this.#client.check();
-        const made = targetsOf(targets);
+        const made = targetsOf(targets), options = given.options(named, INVALIDATE);
 
         await this.#watch.submit('cache_invalidate_async', (ctx) => [this.#handle, ctx, made], options);
     }

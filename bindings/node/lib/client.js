@@ -11,7 +11,13 @@ const { Session } = require('./session.js');
 const { Watch } = require('./watch.js');
 const { call, makeError } = require('./errors.js');
 const { configOf } = require('./config.js');
+const given = require('./given.js');
 const { statementOf } = require('./statement.js');
+
+const CLIENT = ['env', 'types'];
+const QUERY = ['signal', 'timeout', 'types', 'pool'];
+const POOL = ['signal', 'timeout', 'pool'];
+const CLOSE = ['timeout'];
 
 /* A client that nobody closed and nobody can reach any more. */
 const lost = new FinalizationRegistry((watch) => watch.abandon());
@@ -30,7 +36,9 @@ class Client {
      * `settings` are the library's configuration names: { 'pool.url': …, 'redis.url': …, 'pool.max': 20 }. Options:
      * env (also read DATABASE_URL, REDIS_URL and SUGARPERF_… ), types ({ [oid]: text => value }).
      */
-    constructor(settings = {}, { env = false, types } = {}) {
+    constructor(settings = {}, options = {}) {
+        const { env = false, types } = given.options(options, CLIENT);
+
         this.#handle = call('client_new', configOf(settings, env));
         this.#watch = new Watch(this.#handle, types);
         this.cache = new Cache(this, native.client_cache(this.#handle), this.#watch);
@@ -68,7 +76,7 @@ class Client {
      * Options: signal (an AbortSignal), timeout (milliseconds or "250ms"), types, pool.
      */
     async query(sql, values, options) {
-        const pool = this.pool(options?.pool);
+        const pool = this.pool(given.options(options, QUERY).pool);
 
         return this.#watch.submit('pool_query_async', (ctx) => [pool, ctx, statementOf(sql), params.load(values)],
             options);
@@ -76,7 +84,7 @@ class Client {
 
     /* A connection of one's own. */
     async acquire(options) {
-        const pool = this.pool(options?.pool);
+        const pool = this.pool(given.options(options, POOL).pool);
         const held = await this.#watch.submit('pool_acquire_async', (ctx) => [pool, ctx], options);
 
         return new Session(this, this.#watch, held);
@@ -85,11 +93,12 @@ class Client {
     /* BEGIN, `work(session)`, COMMIT; ROLLBACK when it throws. */
     async transaction(work, options) {
         const session = await this.acquire(options);
+        const limits = { signal: options?.signal, timeout: options?.timeout };
 
         try {
-            await session.query('BEGIN', [], options);
+            await session.query('BEGIN', [], limits);
             const value = await work(session);
-            await session.query('COMMIT', [], options);
+            await session.query('COMMIT', [], limits);
             return value;
         } finally {
             session.release();
@@ -117,8 +126,8 @@ class Client {
     }
 
     /* The database's health after a SELECT 1 within its own deadline: { status, database, poolMetrics }. */
-    async health({ pool: name, ...options } = {}) {
-        const pool = this.pool(name);
+    async health(options) {
+        const pool = this.pool(given.options(options, POOL).pool);
 
         return this.#watch.submit('pool_health_async', (ctx) => [pool, ctx], options);
     }
@@ -137,7 +146,9 @@ class Client {
      * No new work; what waits ends with ClosedError, what was sent runs to its end. With `timeout` (milliseconds), what
      * still runs after it is cancelled. Resolves when all is freed.
      */
-    close({ timeout = -1 } = {}) {
+    close(options) {
+        const { timeout = -1 } = given.options(options, CLOSE);
+
         if (this.#closing === null) {
             native.ctx_cancel(this.#watch.listening);
             native.client_close(this.#handle);

@@ -14,9 +14,24 @@ function milliseconds(what, given) {
     return given;
 }
 
+const NONE = Object.freeze({});
+
+/* Options by these names; none where nothing was given. What is misspelt must not quietly be the default. */
+function options(given, names, what = 'option') {
+    if (given === undefined || given === null)
+        return NONE;
+    if (typeof given !== 'object')
+        throw new TypeError(`${what}s must be an object`);
+    for (const name of Object.keys(given)) {
+        if (!names.includes(name))
+            throw new TypeError(`there is no ${what} "${name}": ${names.join(', ')}`);
+    }
+    return given;
+}
+
 function signal(given) {
     if (given !== undefined && given !== null && typeof given.addEventListener !== 'function')
         throw new TypeError('signal must be an AbortSignal');
 }
 
-module.exports = { function: aFunction, milliseconds, signal };
+module.exports = { function: aFunction, milliseconds, options, signal };

@@ -8,6 +8,8 @@ const given = require('./given.js');
 const { Limit } = require('./limit.js');
 const { aborted, answer, answers, outcomeOf } = require('./breaker.js');
 
+const RUN = ['fallback', 'signal', 'retry'];
+
 class Attempt extends Limit {
     constructor(number, remaining, outer) {
         super(remaining, outer);
@@ -37,9 +39,7 @@ class Policy {
      * that attempt's error as its cause.
      */
     async run(work, options = {}) {
-        if (typeof options !== 'object')
-            throw new TypeError('options must be an object');
-        const { fallback, signal, retry = retryable } = options ?? {};
+        const { fallback, signal, retry = retryable } = given.options(options, RUN);
 
         given.function('work', work);
         given.function('retry', retry);

@@ -3,8 +3,11 @@
 /* A connection of one's own, for transactions and session state. Give it back: release(), or use client.transaction(). */
 const native = require('./native.js');
 const params = require('./params.js');
+const given = require('./given.js');
 const { makeError } = require('./errors.js');
 const { statementOf } = require('./statement.js');
+
+const QUERY = ['signal', 'timeout', 'types'];
 
 class Session {
     #client;
@@ -20,6 +23,7 @@ class Session {
     async query(sql, values, options) {
         if (this.#held === null || this.#client.closed)
             throw makeError('SP_CLOSED', 'the session was given back');
+        given.options(options, QUERY);
         const { handle } = this.#held;
         return this.#watch.submit('session_query_async', (ctx) => [handle, ctx, statementOf(sql), params.load(values)],
             options);

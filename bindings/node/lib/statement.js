@@ -2,13 +2,17 @@
 'use strict';
 /* A statement is declared once, with the name that metrics and the profiler use, and run from anywhere. */
 const native = require('./native.js');
+const given = require('./given.js');
 const { call } = require('./errors.js');
 
 /* Statements of plain query texts that are kept declared. */
 const KEPT = 1024;
 const kept = new Map();
+const FLAGS = ['read', 'write', 'idempotent', 'unnamed'];
 
-function flagsOf({ read, write, idempotent, unnamed }) {
+function flagsOf(options) {
+    const { read, write, idempotent, unnamed } = given.options(options, FLAGS);
+
     return (read ? native.SP_STMT_READ : 0) | (write ? native.SP_STMT_WRITE : 0) |
         (idempotent ? native.SP_STMT_IDEMPOTENT : 0) | (unnamed ? native.SP_STMT_UNNAMED : 0);
 }

@@ -3,7 +3,7 @@
 /* What a call is refused for is said: the offender, and the limit. */
 const test = require('node:test');
 const assert = require('node:assert/strict');
-const { Breaker, Clock, Statement, Template } = require('..');
+const { Breaker, Client, Clock, Statement, Template } = require('..');
 const { open, fresh } = require('./support.js');
 const vectors = require('../../../tests/vectors/refused.json');
 
@@ -65,6 +65,41 @@ test('an argument of the wrong type is called by its name', async (t) => {
         [() => breaker.record('permit', 'success'), /^permit must be an integer/],
     ])
         await assert.rejects(async () => call(), { name: 'TypeError', message });
+});
+
+test('an option that there is not is called by its name', async (t) => {
+    const client = open(t);
+    const { cache } = client;
+    const load = () => 1;
+    const work = async () => 1;
+
+    await cache.get('refused:known', load);
+    for (const [call, says] of [
+        [(of) => client.query('SELECT 1', [], of), 'signal, timeout, types, pool'],
+        [(of) => client.acquire(of), 'signal, timeout, pool'],
+        [(of) => client.transaction((session) => session.query('SELECT 1'), of), 'signal, timeout, pool'],
+        [(of) => client.transaction((session) => session.query('SELECT 1', [], of)), 'signal, timeout, types'],
+        [(of) => client.health(of), 'signal, timeout, pool'],
+        [(of) => client.close(of), 'timeout'],
+        [(of) => cache.get('refused:known', load, of), 'ttl, tags, signal, timeout'],
+        [(of) => cache.query('refused:timout', 'SELECT 1', [], of), 'as, signal, timeout, types, pool'],
+        [(of) => cache.invalidate({ keys: ['refused:known'] }, of), 'signal, timeout'],
+        [(of) => client.policy('refused').run(work, of), 'fallback, signal, retry'],
+        [(of) => client.breaker('refused').changes(of), 'signal'],
+        [(of) => Breaker.create({}, of), 'name, clock'],
+        [(of) => new Statement(null, 'SELECT 1', of), 'read, write, idempotent, unnamed'],
+        [(of) => new Client({}, of), 'env, types'],
+    ]) {
+        await assert.rejects(async () => call({ timout: 5 }),
+            { name: 'TypeError', message: `there is no option "timout": ${says}` });
+        await assert.rejects(async () => call(5), { name: 'TypeError', message: 'options must be an object' });
+    }
+    await assert.rejects(cache.invalidate({ key: ['refused:known'] }),
+        { name: 'TypeError', message: 'there is no target "key": keys, tags, patterns' });
+    await assert.rejects(cache.invalidate('refused:known'), { name: 'TypeError', message: 'targets must be an object' });
+    await assert.rejects(cache.invalidate(), { code: 'SP_INVALID', message: 'there is no target to invalidate' });
+    await assert.rejects(async () => new Template('refused:{id}', { tll: '1h' }), /tll/);
+    assert.equal((await client.query('SELECT 1 AS one', [], null))[0].one, 1);
 });
 
 test('an integer that may have been rounded is refused', async (t) => {
