@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: MIT
 """The example service answers what plain SQL answers, also after writes; it refuses, degrades and ends as it says."""
+import itertools
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -12,6 +14,7 @@ import threading
 import time
 import unittest
 import urllib.parse
+import urllib.request
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 EXAMPLE = os.path.join(ROOT, 'examples', 'recommendation')
@@ -328,6 +331,32 @@ class Demonstration(unittest.TestCase):
             self.refused('REDIS_URL', REDIS_URL=url)
         for url in ('http://app:hunter2@db', 'postgresql://app:hunter2%@127.0.0.1/db', 'postgresql://app:hunter2@[::1/db'):
             self.refused('DATABASE_URL', DATABASE_URL=url)
+
+    def test_a_setting_that_is_none_is_told_before_anything_is_done(self):
+        done = self.demo('--scale', '0.02', SUGARPERF_POOL_MX='7')
+        self.assertOneLine(done.returncode, done.stderr, 'SUGARPERF_POOL_MX', 'did you mean SUGARPERF_POOL_MAX?')
+        self.assertEqual((done.stdout, len(done.stderr.splitlines())), ('', 1))
+        self.assertNothingLeft()
+
+    def test_what_it_offers_at_the_end_can_be_pasted(self):
+        with self.start('--scale', '0.02', '--keep') as process:
+            lines = iter(process.stdout.readline, '')
+            report = ''.join(itertools.takewhile(lambda line: not line.startswith('Still up'), lines))
+            commands = [next(lines).strip() for _ in range(7)]
+            got = []
+            for command in commands[:3]:
+                with urllib.request.urlopen(shlex.split(command)[1], timeout=60) as answer:
+                    got.append(json.load(answer))
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=100)
+        self.assertIn(process.returncode, (0, 130), errors)
+        self.assertIn('PostgreSQL has fsync=off, full_page_writes=off, synchronous_commit=off', report)
+        self.assertRegex(report, r'connections open, average +< 8 ')
+        self.assertEqual(len(got[0]), 10)
+        self.assertTrue(got[2])
+        for command in commands:
+            self.assertNotRegex(re.sub("'[^']*'", '', command), '[^a-z -]')
+        self.assertNothingLeft()
 
     def wait_for_schema(self, process):
         while self.plain.query("SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'sugarperf_demo%'") == '0':

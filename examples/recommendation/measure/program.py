@@ -24,7 +24,11 @@ class Program:
         self.name, self.log = name, tempfile.TemporaryFile('w+')
         self.process = subprocess.Popen([path_of(build, name), '--port', '0'], env=dict(os.environ, **environment),
                                         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.log, text=True)
-        line = self.process.stdout.readline()
+        try:
+            line = self.process.stdout.readline()
+        except BaseException:   # interrupted: nobody knows it yet who would stop it
+            self.stop(1)
+            raise
         if not line.startswith('listening on '):
             self.process.wait()
             raise Failure(f'{name} did not start: {self.last_words()}')
