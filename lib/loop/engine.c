@@ -2,6 +2,7 @@
 #include "loop/engine_internal.h"
 
 #include "core/error.h"
+#include "loop/exit.h"
 
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -58,7 +59,7 @@ sp_status sp__engine_new(struct sp__engine **out, sp_error **error)
 
 bool sp__engine_forked(const struct sp__engine *engine)
 {
-        return sp__forked(&engine->fork);
+        return sp__forked(&engine->fork) || sp__exit_begun();
 }
 
 bool sp__engine_here(const struct sp__engine *engine)
@@ -164,10 +165,12 @@ static void *engine_body(void *arg)
         self = engine;
         while ((ms = prepare_sleep(engine)) != -2) {
                 count = epoll_wait(engine->epoll, events, EVENTS, ms);
+                sp__exit_enter();
                 handle_events(engine, events, count);
                 fire_timers(engine);
                 run_tasks(engine);
                 sp__port_flush_dirty(engine);
+                sp__exit_leave();
         }
         return NULL;
 }
@@ -175,8 +178,10 @@ static void *engine_body(void *arg)
 /* The lock is held. A thread that cannot be started is tried again at the next need. */
 static void start(struct sp__engine *engine)
 {
-        if (!engine->started)
-                engine->started = sp__thread_start(&engine->thread, engine_body, engine, "sp-engine");
+        if (engine->started)
+                return;
+        sp__exit_watch();
+        engine->started = sp__thread_start(&engine->thread, engine_body, engine, "sp-engine");
 }
 
 void sp__engine_nudge(struct sp__engine *engine)

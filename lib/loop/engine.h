@@ -32,7 +32,7 @@ struct sp__timer {
 sp_status sp__engine_new(struct sp__engine **out, sp_error **error);
 /** Stops both threads, the helper within a second or so. Tasks that wait are run, timers are not. In a child after fork(): closes descriptors, no more. */
 void sp__engine_free(struct sp__engine *engine);
-/** Whether this process was forked off since: no other call may be made then. */
+/** Whether this process was forked off since, or ends (loop/exit.h): no other call may be made then. */
 bool sp__engine_forked(const struct sp__engine *engine);
 /** Whether the caller is the engine's thread. */
 bool sp__engine_here(const struct sp__engine *engine);
