@@ -140,7 +140,7 @@ bool sp__options_unknown(const char *url, char out[SP__OPTION_MAX])
 
         if (!at || strchr(at, '@') || !stands(url, (size_t)(at - url)) || !(options = PQconndefaults()))
                 return false;
-        for (at++; at && take_name(at, name) && !secret(name) && !found; at = strchr(at, '&'), at += at != NULL)
+        for (; at && take_name(at + 1, name) && !secret(name) && !found; at = strchr(at + 1, '&'))
                 found = !known(options, name);
         PQconninfoFree(options);
         if (found)

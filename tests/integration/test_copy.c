@@ -1,17 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* COPY: all of it or nothing, and the session (or at least the pool) as it was before. */
 #include "ways.h"
+#include "../support/sanitized.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-enum { SANITIZED = 1 };
-#else
-enum { SANITIZED = 0 };
-#endif
 
 enum { PIECE = 1 << 20, PIECES = 64 };
 

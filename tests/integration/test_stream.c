@@ -1,17 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* Streams: every row once, in order, in bounded memory, and nothing left behind whenever they end. */
 #include "ways.h"
+#include "../support/sanitized.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-enum { SANITIZED = 1 };
-#else
-enum { SANITIZED = 0 };
-#endif
 
 static const struct way *way_of(void **state)
 {
