@@ -6,6 +6,7 @@
 #include "loop/resolve.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,7 +31,7 @@ static bool add(struct sp__dial *dial, size_t host, const char *number)
         dial->ends = ends;
         ends += dial->count++;
         *ends = (struct sp__dial_end){.host = host, .wants = dial->target->wants};
-        strncat(ends->number, number, sizeof ends->number - 1);
+        snprintf(ends->number, sizeof ends->number, "%s", number);
         return true;
 }
 

@@ -172,7 +172,7 @@ static sp_status wish(sp_pool *pool, sp_ctx *ctx, const sp_stmt *stmt, const sp_
 sp_status sp_pool_stream(sp_pool *pool, sp_ctx *ctx, const sp_stmt *stmt, const sp_params *params, size_t rows_a_page,
                          sp_stream **out, sp_error **error)
 {
-        struct sp__query *query;
+        struct sp__query *query = NULL;
         sp_status status;
         void *stream;
 
@@ -192,7 +192,7 @@ sp_status sp_pool_stream(sp_pool *pool, sp_ctx *ctx, const sp_stmt *stmt, const 
 sp_status sp_pool_stream_async(sp_pool *pool, sp_ctx *ctx, const sp_stmt *stmt, const sp_params *params,
                                size_t rows_a_page, sp_queue *queue, uint64_t tag)
 {
-        struct sp__query *query;
+        struct sp__query *query = NULL;
         sp_error *error = NULL;
         sp_status status;
 
@@ -246,7 +246,7 @@ sp_status sp_stream_next(sp_stream *stream, sp_ctx *ctx, sp_result **out, sp_err
 
 sp_status sp_stream_next_async(sp_stream *stream, sp_ctx *ctx, sp_queue *queue, uint64_t tag)
 {
-        struct sp__query *query;
+        struct sp__query *query = NULL;
         sp_error *error = NULL;
         sp_status status;
 
