@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""PostgreSQL stops under the load of the recommendation service, and comes back; what callers saw, in figures.
+"""PostgreSQL stops, or hangs, under the load of the recommendation service, and comes back; what callers saw, in figures.
 
-    python3 tests/support/servers.py exec -- python3 tests/fault/outage.py --build build [--json FILE]
+    python3 tests/support/servers.py exec -- python3 tests/fault/outage.py --build build [--hang] [--json FILE]
 """
 import argparse
 import collections
@@ -30,14 +30,19 @@ PHASES = ('up', 'down', 'open', 'back')
 # name, how a request of it begins: the first has a fallback, the second has none.
 KINDS = {'list': '/recommendations/user-{}?limit={}', 'content': '/content/content-{}'}
 
+# What is done to the server and undone, and how long a query may take: a busy machine must not open the breaker before.
+Fault = collections.namedtuple('Fault', 'begin end query_timeout')
+STOP = Fault('stop', 'start', '30s')
+HANG = Fault('freeze', 'thaw', '3s')
+
 Seen = collections.namedtuple('Seen', 'phase kind status source ms')
 
 
 class Outage:
     """The load, and the outage that it goes through. `seen` has every answer, by the phase in which it was asked."""
 
-    def __init__(self, service):
-        self.service, self.phase, self.seen, self.errors = service, PHASES[0], [], []
+    def __init__(self, service, fault):
+        self.service, self.fault, self.phase, self.seen, self.errors = service, fault, PHASES[0], [], []
         self.threads = [threading.Thread(target=self.load, args=(number,)) for number in range(THREADS)]
         self.started = threading.Event()
 
@@ -103,7 +108,7 @@ class Outage:
             self.go('up', 500)
             before = self.connections()
             self.phase = 'down'
-            control('stop')
+            control(self.fault.begin)
             self.until(lambda: self.breaker('open'), 'the breaker opens')
             figures['failed_calls'] = self.metric('sugarperf_circuitbreaker_calls_total{name="database",kind="failed"}')
             self.go('open', 1000)
@@ -118,7 +123,7 @@ class Outage:
 
     def come_back(self):
         before = self.connections()
-        control('start')
+        control(self.fault.end)
         begin, made, peak = time.perf_counter(), [], 0
         self.phase = 'back'
         self.until(lambda: self.breaker('closed'), 'the breaker closes')
@@ -151,7 +156,7 @@ def report(outage, figures):
     return {'rows': rows, 'open_time_ms': OPEN_MS, **figures}
 
 
-def outage_of(build, **environment):
+def outage_of(build, fault=STOP, **environment):
     """(outage, figures) of one run on the servers around us."""
     redis_url = os.environ['REDIS_URL']
     with Redis(redis_url) as redis:
@@ -162,10 +167,9 @@ def outage_of(build, **environment):
         for name in ('schema.sql', 'data.sql', 'keys.sql', 'indexes.sql'):
             database.run_file(name, **SIZES)
         settings = {'DATABASE_URL': database.url, 'REDIS_URL': redis_url, 'SUGARPERF_BREAKER_OPEN_TIME': f'{OPEN_MS}ms',
-                    # A busy machine must not open the breaker before the server is stopped.
-                    'SUGARPERF_POOL_STATEMENT_TIMEOUT': '30s', 'SUGARPERF_POOL_QUERY_TIMEOUT': '30s'}
+                    'SUGARPERF_POOL_STATEMENT_TIMEOUT': '30s', 'SUGARPERF_POOL_QUERY_TIMEOUT': fault.query_timeout}
         with Program(build, 'service', {**settings, **environment}) as service:
-            outage = Outage(service)
+            outage = Outage(service, fault)
             return outage, outage.run()
     finally:
         database.drop()
@@ -174,9 +178,10 @@ def outage_of(build, **environment):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--build', required=True)
+    parser.add_argument('--hang', action='store_true')
     parser.add_argument('--json')
     options = parser.parse_args()
-    made = report(*outage_of(options.build))
+    made = report(*outage_of(options.build, HANG if options.hang else STOP))
     for row in made['rows']:
         print(f"{row['phase']:5} {row['kind']:8} {row['answers']:6} answers  p50 {row['p50_ms']} ms  p99 {row['p99_ms']} ms  "
               f"{row['sources']}")

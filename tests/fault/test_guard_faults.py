@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""PostgreSQL stops under the load of the service and comes back: fallbacks answer, errors end, nobody stampedes."""
+"""PostgreSQL stops or hangs under the load of the service and comes back: fallbacks answer, errors end, nobody stampedes."""
 import os
 import unittest
 
@@ -8,10 +8,12 @@ import outage
 FAILURES = 5
 
 
-class Guard(unittest.TestCase):
+class Stopped(unittest.TestCase):
+    FAULT = outage.STOP
+
     @classmethod
     def setUpClass(cls):
-        cls.outage, cls.figures = outage.outage_of(os.environ['SP_BUILD_DIR'])
+        cls.outage, cls.figures = outage.outage_of(os.environ['SP_BUILD_DIR'], cls.FAULT)
         print('#', outage.report(cls.outage, cls.figures))
 
     def answers(self, kind, *phases):
@@ -48,6 +50,10 @@ class Guard(unittest.TestCase):
             last = self.answers(kind, 'back')[-20:]
             self.assertEqual({seen.status for seen in last}, {200})
             self.assertEqual({seen.source for seen in last} - {'hit', 'miss', 'stale'}, set())
+
+
+class Hung(Stopped):
+    FAULT = outage.HANG
 
 
 if __name__ == '__main__':

@@ -225,6 +225,23 @@ static void test_an_older_change_that_is_told_late_is_no_news(void **state)
         sp_queue_free(queue);
 }
 
+/* Whoever still has a watch of an owner that was closed meanwhile must not wait for ever with the next one. */
+static void test_what_is_closed_has_no_next_change(void **state)
+{
+        struct sp__watchers *watchers = sp__watchers_new(describe);
+        sp_completion *first;
+        sp_queue *queue = NULL;
+
+        assert_int_equal(sp_queue_new(0, &queue), SP_OK);
+        assert_int_equal(sp__watchers_add(watchers, NULL, 0, queue, 1), SP_OK);
+        sp__watchers_close(watchers);
+        first = heard(queue, 1, SP_CLOSED); /* keeps the list alive */
+        assert_int_equal(sp__watchers_add(watchers, NULL, 0, queue, 2), SP_OK);
+        sp_completion_free(heard(queue, 2, SP_CLOSED));
+        sp_completion_free(first);
+        sp_queue_free(queue);
+}
+
 /* `breaker.idle` is 10s; the registry looks when a script is over, and 10 s later. */
 static bool rests_after(struct rig *rig, const char *script)
 {
@@ -305,6 +322,7 @@ int main(void)
             cmocka_unit_test(test_a_window_of_calls_that_was_emptied_begins_anew),
             cmocka_unit_test(test_the_coarse_clock_keeps_nobody_out_too_long),
             cmocka_unit_test(test_an_older_change_that_is_told_late_is_no_news),
+            cmocka_unit_test(test_what_is_closed_has_no_next_change),
             cmocka_unit_test(test_what_rests_and_what_does_not),
             cmocka_unit_test(test_whatever_moves_its_calls_is_use),
             cmocka_unit_test(test_one_that_was_left_open_rests_in_the_end),
