@@ -30,7 +30,11 @@ SP_API sp_ctx *sp_ctx_ref(sp_ctx *ctx);
 SP_API void sp_ctx_unref(sp_ctx *ctx);
 /**
  * Names: "timeout" (a duration from now; never later than the parent's), "trace" (a W3C traceparent), "tag" (who calls),
- * "reads" ("primary": reads are not sent to replicas; "replica": they may be, though the parent's are not).
+ * "reads" ("primary": reads are not sent to replicas; "replica": they may be, though the parent's are not), "cache" ("read":
+ * what a cache has is taken, what it lacks is loaded for this caller alone and not stored; "refresh": loaded anew and
+ * stored, whatever it has; "bypass": neither; "use": as usual, though the parent's is not). While a transaction is open
+ * that sp_session_begin() or sp_pool_transact() began under the context, or under another one of the same root, "use" and
+ * "refresh" are as "read": what a transaction sees may be older than what was invalidated since.
  */
 SP_API sp_status sp_ctx_set(sp_ctx *ctx, const char *name, const char *value, sp_error **error);
 /** Operations that run under it end with SP_CANCELLED, once; later ones are refused with it. NULL: nothing happens. */

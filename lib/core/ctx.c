@@ -19,7 +19,9 @@ struct sp_ctx {
         char *trace;
         char *tag;
         enum reads reads;
+        enum sp__cache_use cache;
         _Atomic int64_t wrote;    /* of a root: when a write of the unit of work was last answered */
+        atomic_int transactions;  /* of a root: open ones of the unit of work */
         sp_ctx *parent;           /* a reference */
         struct sp__list siblings; /* in the parent's children; the parent's lock */
 
@@ -132,6 +134,28 @@ static sp_status set_reads(sp_ctx *ctx, const char *value, sp_error **error)
         return SP_OK;
 }
 
+enum sp__cache_use sp__cache_use_of(const char *word)
+{
+        static const char *const words[] = {
+            [SP__CACHE_USE] = "use", [SP__CACHE_READ] = "read", [SP__CACHE_REFRESH] = "refresh", [SP__CACHE_BYPASS] = "bypass"};
+
+        for (int i = SP__CACHE_USE; i <= SP__CACHE_BYPASS; i++) {
+                if (strcmp(word, words[i]) == 0)
+                        return (enum sp__cache_use)i;
+        }
+        return SP__CACHE_INHERITED;
+}
+
+static sp_status set_cache(sp_ctx *ctx, const char *value, sp_error **error)
+{
+        enum sp__cache_use use = sp__cache_use_of(value);
+
+        if (use == SP__CACHE_INHERITED)
+                return sp__fail(error, SP_INVALID, "cache is \"%.64s\", must be use, read, refresh or bypass", value);
+        ctx->cache = use;
+        return SP_OK;
+}
+
 sp_status sp_ctx_set(sp_ctx *ctx, const char *name, const char *value, sp_error **error)
 {
         SP__NEED(ctx, error);
@@ -151,7 +175,9 @@ sp_status sp_ctx_set(sp_ctx *ctx, const char *name, const char *value, sp_error 
         }
         if (strcmp(name, "reads") == 0)
                 return set_reads(ctx, value, error);
-        return sp__fail(error, SP_INVALID, "a context has no \"%.64s\": timeout, trace, tag or reads", name);
+        if (strcmp(name, "cache") == 0)
+                return set_cache(ctx, value, error);
+        return sp__fail(error, SP_INVALID, "a context has no \"%.64s\": timeout, trace, tag, reads or cache", name);
 }
 
 int64_t sp__ctx_deadline(const sp_ctx *ctx)
@@ -281,4 +307,21 @@ void sp__ctx_note_write(const sp_ctx *ctx)
 int64_t sp__ctx_wrote(const sp_ctx *ctx)
 {
         return atomic_load_explicit(&root_of(ctx)->wrote, memory_order_acquire);
+}
+
+void sp__ctx_transaction(const sp_ctx *ctx, int change)
+{
+        atomic_fetch_add(&root_of(ctx)->transactions, change);
+}
+
+bool sp__ctx_in_transaction(const sp_ctx *ctx)
+{
+        return ctx && atomic_load(&root_of(ctx)->transactions) > 0;
+}
+
+enum sp__cache_use sp__ctx_cache(const sp_ctx *ctx)
+{
+        while (ctx && ctx->cache == SP__CACHE_INHERITED)
+                ctx = ctx->parent;
+        return ctx ? ctx->cache : SP__CACHE_USE;
 }

@@ -22,5 +22,15 @@ bool sp__ctx_primary(const sp_ctx *ctx);
 void sp__ctx_note_write(const sp_ctx *ctx);
 /** When that was, for the last time; 0: never. */
 int64_t sp__ctx_wrote(const sp_ctx *ctx);
+/** A transaction began in its unit of work (1), or ended (-1). */
+void sp__ctx_transaction(const sp_ctx *ctx, int change);
+/** Whether one is open: what is read there may be older than what was invalidated meanwhile. NULL: none. */
+bool sp__ctx_in_transaction(const sp_ctx *ctx);
+
+/** What a cache may do under it ("cache"), its own or the nearest ancestor's. NULL: SP__CACHE_USE. */
+enum sp__cache_use { SP__CACHE_INHERITED, SP__CACHE_USE, SP__CACHE_READ, SP__CACHE_REFRESH, SP__CACHE_BYPASS };
+enum sp__cache_use sp__ctx_cache(const sp_ctx *ctx);
+/** "use", "read", "refresh", "bypass"; SP__CACHE_INHERITED for another word. */
+enum sp__cache_use sp__cache_use_of(const char *word);
 
 #endif

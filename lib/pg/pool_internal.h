@@ -158,6 +158,7 @@ struct sp_session {
         sp_copy *copy;         /* under way, or NULL */
         bool copy_left;        /* … and its holder let it go */
         bool waking;           /* `wake` was posted, with a reference */
+        sp_ctx *work;          /* whose unit of work has a transaction open here: a reference, or NULL */
         struct sp__task wake;
 };
 
@@ -260,6 +261,8 @@ struct sp__query *sp__session_statement(sp_session *session, sp_ctx *ctx, const 
 void sp__session_give(struct sp__query *query, struct sp__conn *conn);
 /** Gives it back with the last reference. No lock held. */
 void sp__session_unref(sp_session *session);
+/** Its transaction ended, or never began: the unit of work that it was counted for has one less. */
+void sp__session_work_over(sp_session *session);
 /** A unit of the session's clean-up ended. No lock held. */
 void sp__session_cleaned(struct sp__conn *conn, struct sp__unit *unit);
 

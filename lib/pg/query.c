@@ -114,6 +114,8 @@ static void query_settled(sp__op *op)
                 sp__stream_settled(query->stream, op->status);
         if (op->ctx && query->stmt && !sp__stmt_reads(query->stmt))
                 sp__ctx_note_write(op->ctx);
+        if (query->deed == SP__DEED_COMMIT || query->deed == SP__DEED_ROLLBACK)
+                sp__session_work_over(query->session);
         if (query->timed && sp__timer_stop(pool->engine, &query->timer))
                 sp__op_unref(op);
         if (outer) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Sessions: a connection of one's own, cleaned when it comes back, without a wait. */
+#include "core/ctx.h"
 #include "core/error.h"
 #include "pg/pool_internal.h"
 
@@ -189,10 +190,24 @@ static void give_back(sp_session *session)
                 sp__pool_account(conn);
 }
 
+void sp__session_work_over(sp_session *session)
+{
+        sp_ctx *work;
+
+        sp__lock(&session->pool->lock);
+        work = session->work;
+        session->work = NULL;
+        sp__unlock(&session->pool->lock);
+        if (work)
+                sp__ctx_transaction(work, -1);
+        sp_ctx_unref(work);
+}
+
 void sp__session_unref(sp_session *session)
 {
         if (!session || atomic_fetch_sub(&session->refs, 1) != 1)
                 return;
+        sp__session_work_over(session);
         give_back(session);
         sp__lead_free(session->lead);
         sp_ctx_unref(session->ctx);

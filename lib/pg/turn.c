@@ -4,6 +4,7 @@
  * BEGIN of which nobody knows yet whether it took place: it would run outside the transaction. What is held back is sent by
  * the engine, whose thread also sends what is submitted meanwhile.
  */
+#include "core/ctx.h"
 #include "core/error.h"
 #include "pg/pool_internal.h"
 
@@ -95,6 +96,10 @@ static sp_status begin(sp_session *session, struct sp__query *query)
 {
         if (session->lead || (session->conn->load == 0 && sp__conn_in_transaction(session->conn)))
                 return SP_INVALID;
+        if (query->op.ctx && !session->work) {
+                session->work = sp_ctx_ref(query->op.ctx);
+                sp__ctx_transaction(session->work, 1);
+        }
         query->unneeded = session->conn->load == 0;
         if (query->unneeded) {
                 session->lead = query->lead;
