@@ -29,9 +29,18 @@ typedef struct sp_template sp_template;
 #define SP_KEY_MAX 1024 /**< bytes of a built key */
 
 /**
- * `options` is a list "name=value …", may be NULL: ttl (a duration, default 1h), size (estimate), negative (how long an
- * absent value is kept, default 30s), stale (how long an expired value may still be served, 0 = never). SP_INVALID names
- * what is wrong with the text or the option.
+ * `options` is a list "name=value …", may be NULL. Durations:
+ *
+ *     ttl        how long a value is fresh after its load (1h)
+ *     negative   the same for an absent value (30s)
+ *     sliding    it ends when it was not used for so long, and at the latest after its ttl (0: used or not)
+ *     stale      how long after its end it may still be served: while it is loaded anew, or when that fails (`cache.stale`;
+ *                0 or never: never, for permissions and the like)
+ *     soft       how long callers wait for a load before they take what is stale (0: they take it at once)
+ *     hard       how long they wait for a load at all: then they get what is stale, else SP_TIMEOUT (0: as their context says)
+ *
+ * and refresh (0–100, default 0): it is loaded anew before its end, by about that many times what its load takes, so that
+ * nobody waits (XFetch's beta); size (bytes, an estimate). SP_INVALID names what is wrong with the text or the option.
  */
 SP_API sp_status sp_template_new(const char *text, const char *options, sp_template **out, sp_error **error);
 SP_API sp_template *sp_template_ref(sp_template *tmpl);

@@ -18,7 +18,11 @@ struct sp_template {
         int64_t ttl_ms;
         int64_t size;
         int64_t negative_ms;
-        int64_t stale_ms;
+        int64_t stale_ms; /* -1: not said */
+        int64_t soft_ms;
+        int64_t hard_ms;
+        int64_t refresh;
+        int64_t sliding_ms;
         size_t pattern_count;
         struct sp__shape *patterns[SP__PATTERNS_MAX]; /* whose parameters are secret where the template's are */
 };

@@ -129,7 +129,8 @@ static bool same_patterns(const sp_template *a, const sp_template *b)
 static bool same(const sp_template *a, const sp_template *b)
 {
         return strcmp(a->shape.text, b->shape.text) == 0 && a->ttl_ms == b->ttl_ms && a->size == b->size &&
-               a->negative_ms == b->negative_ms && a->stale_ms == b->stale_ms && same_patterns(a, b);
+               a->negative_ms == b->negative_ms && a->stale_ms == b->stale_ms && a->soft_ms == b->soft_ms &&
+               a->hard_ms == b->hard_ms && a->refresh == b->refresh && a->sliding_ms == b->sliding_ms && same_patterns(a, b);
 }
 
 /* A pattern that both declare must give one text, hence hash the same parameters. */

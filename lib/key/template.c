@@ -21,7 +21,11 @@ static const struct option {
     {"ttl", offsetof(sp_template, ttl_ms), true, 3600 * 1000, 1, 3650 * DAY_MS, "1ms–10y, as 30s or 1h"},
     {"size", offsetof(sp_template, size), false, 0, 0, 1LL << 30, "0–1GB, as 512 or 5KB"},
     {"negative", offsetof(sp_template, negative_ms), true, 30 * 1000, 0, 3650 * DAY_MS, "0–10y, as 30s"},
-    {"stale", offsetof(sp_template, stale_ms), true, 0, 0, 3650 * DAY_MS, "0–10y, as 5m"},
+    {"stale", offsetof(sp_template, stale_ms), true, -1, 0, 3650 * DAY_MS, "0–10y, as 5m, or never"},
+    {"soft", offsetof(sp_template, soft_ms), true, 0, 0, DAY_MS, "0–1d, as 100ms"},
+    {"hard", offsetof(sp_template, hard_ms), true, 0, 0, DAY_MS, "0–1d, as 2s"},
+    {"refresh", offsetof(sp_template, refresh), false, 0, 0, 100, "0–100"},
+    {"sliding", offsetof(sp_template, sliding_ms), true, 0, 0, 3650 * DAY_MS, "0–10y, as 30m"},
 };
 
 enum { OPTIONS = sizeof options_known / sizeof *options_known, OPTION_MAX = 64 };
@@ -43,7 +47,7 @@ static const struct option *option_find(const char *name)
 /* One "name=value", which it takes apart. */
 static sp_status option_take(sp_template *tmpl, char *word, unsigned *seen, sp_error **error)
 {
-        char *value = strchr(word, '=');
+        char *value = strchr(word, '='), zero[] = "0";
         const struct option *option;
         int64_t number;
 
@@ -54,8 +58,11 @@ static sp_status option_take(sp_template *tmpl, char *word, unsigned *seen, sp_e
         option = option_find(word);
         if (!option)
                 return sp__fail(error, SP_INVALID,
-                                "template \"%.128s\": there is no option \"%s\": ttl, size, negative, stale",
+                                "template \"%.128s\": there is no option \"%s\": ttl, size, negative, stale, soft, hard, "
+                                "refresh, sliding",
                                 tmpl->shape.text, word);
+        if (strcmp(word, "stale") == 0 && strcmp(value, "never") == 0)
+                value = zero;
         if (*seen & 1u << (option - options_known))
                 return sp__fail(error, SP_INVALID, "template \"%.128s\": option \"%s\" stands twice", tmpl->shape.text,
                                 word);
@@ -176,6 +183,26 @@ int64_t sp__template_negative_ms(const sp_template *tmpl)
 int64_t sp__template_stale_ms(const sp_template *tmpl)
 {
         return tmpl->stale_ms;
+}
+
+int64_t sp__template_soft_ms(const sp_template *tmpl)
+{
+        return tmpl->soft_ms;
+}
+
+int64_t sp__template_hard_ms(const sp_template *tmpl)
+{
+        return tmpl->hard_ms;
+}
+
+int64_t sp__template_refresh(const sp_template *tmpl)
+{
+        return tmpl->refresh;
+}
+
+int64_t sp__template_sliding_ms(const sp_template *tmpl)
+{
+        return tmpl->sliding_ms;
 }
 
 int64_t sp__template_size(const sp_template *tmpl)

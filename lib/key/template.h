@@ -6,7 +6,12 @@
 #include <sugarperf/key.h>
 
 int64_t sp__template_negative_ms(const sp_template *tmpl);
+/** -1: not said. */
 int64_t sp__template_stale_ms(const sp_template *tmpl);
+int64_t sp__template_soft_ms(const sp_template *tmpl);
+int64_t sp__template_hard_ms(const sp_template *tmpl);
+int64_t sp__template_refresh(const sp_template *tmpl);
+int64_t sp__template_sliding_ms(const sp_template *tmpl);
 /** Estimated bytes of a value; 0 where none was given. */
 int64_t sp__template_size(const sp_template *tmpl);
 

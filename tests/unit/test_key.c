@@ -184,7 +184,18 @@ static void test_options_and_parameters_are_told(void **state)
         tmpl = template("rec:x");
         assert_int_equal(sp_template_ttl_ms(tmpl), 3600000);
         assert_int_equal(sp__template_negative_ms(tmpl), 30000);
+        assert_int_equal(sp__template_stale_ms(tmpl), -1);
+        assert_int_equal(sp__template_soft_ms(tmpl), 0);
+        assert_int_equal(sp__template_hard_ms(tmpl), 0);
+        assert_int_equal(sp__template_refresh(tmpl), 0);
+        assert_int_equal(sp__template_sliding_ms(tmpl), 0);
+        sp_template_unref(tmpl);
+        assert_int_equal(sp_template_new("rec:x", "stale=never soft=100ms hard=2s refresh=3 sliding=30m", &tmpl, NULL), SP_OK);
         assert_int_equal(sp__template_stale_ms(tmpl), 0);
+        assert_int_equal(sp__template_soft_ms(tmpl), 100);
+        assert_int_equal(sp__template_hard_ms(tmpl), 2000);
+        assert_int_equal(sp__template_refresh(tmpl), 3);
+        assert_int_equal(sp__template_sliding_ms(tmpl), 1800000);
         sp_template_unref(tmpl);
 }
 
