@@ -37,6 +37,10 @@
 
 /* A callback on the caller's thread: each language has its own loader over the lease. */
 %ignore sp_cache_get_or_load;
+%ignore sp_cache_get_many;
+%ignore sp_cache_lookup_many_async;
+%ignore sp_cache_lookup_many;
+%rename("$ignore", regexmatch$name="^sp_lookups_") "";
 %ignore sp_pool_transact;
 /* The faces wait for its asynchronous twin, which yields the rows. */
 %ignore sp_copy_end;

@@ -27,6 +27,7 @@
 #include <sugarperf/config.h>
 #include <sugarperf/ctx.h>
 #include <sugarperf/key.h>
+#include <sugarperf/params.h>
 #include <sugarperf/pool.h>
 #include <sugarperf/queue.h>
 
@@ -37,11 +38,13 @@ extern "C" {
 typedef struct sp_cache sp_cache;
 typedef struct sp_lookup sp_lookup;
 typedef struct sp_lease sp_lease;
+typedef struct sp_lookups sp_lookups;
 
 #define SP_TAG_MAX  256 /**< bytes of a tag */
 #define SP_TAGS_MAX 16  /**< tags that a loader may give to one entry */
+#define SP_KEYS_MAX 10000 /**< keys of one call */
 
-enum { SP_LOOKUP_HIT = 1, SP_LOOKUP_STALE = 2, SP_LOOKUP_LEASE = 3 };
+enum { SP_LOOKUP_HIT = 1, SP_LOOKUP_STALE = 2, SP_LOOKUP_LEASE = 3, SP_LOOKUP_BUSY = 4 };
 
 /** A cache without a client; `redis.url` unset: in process alone. */
 SP_API sp_status sp_cache_new(const sp_config *config, sp_cache **out, sp_error **error);
@@ -65,15 +68,27 @@ SP_API sp_status sp_cache_lookup_async(sp_cache *cache, sp_ctx *ctx, const void 
 SP_API int sp_lookup_state(const sp_lookup *lookup);
 /** HIT and STALE: borrowed, lives as long as the lookup (sp_value_ref() to keep it). LEASE: NULL. */
 SP_API sp_value *sp_lookup_value(const sp_lookup *lookup);
-/** LEASE, and STALE when the refresh falls to you: the lease, owned by the caller. Else NULL. */
+/**
+ * LEASE, and STALE or HIT when its refresh falls to you (a HIT's before its end, see `refresh` in key.h): the lease, owned by the
+ * caller. Else NULL.
+ */
 SP_API sp_lease *sp_lookup_take_lease(sp_lookup *lookup);
 /** Gives a lease back that was not taken. */
 SP_API void sp_lookup_free(sp_lookup *lookup);
 
 /** Adds a tag to the entry to come; sp_targets_tag() then invalidates it. SP_LIMIT past SP_TAGS_MAX tags or SP_TAG_MAX bytes each. */
 SP_API sp_status sp_lease_tag(sp_lease *lease, const void *data, size_t len);
+/** How long the entry to come is fresh, where the call that fills it does not say; 0: not at all, only who waits gets it. */
+SP_API sp_status sp_lease_ttl(sp_lease *lease, int64_t ttl_ms);
 /**
- * Stores the value in both levels and ends the lease, whatever the answer. `ttl_ms` 0: the template's. SP_LEASE_LOST: the
+ * When the value itself expires (a token): milliseconds since 1970. It is kept no longer, not shortened at random, and never
+ * served past it.
+ */
+SP_API sp_status sp_lease_expires(sp_lease *lease, int64_t unix_ms);
+/** Milliseconds until another one may load; -1: never, the lease is of this caller's alone. A loader has no use of more. */
+SP_API int64_t sp_lease_remaining(const sp_lease *lease);
+/**
+ * Stores the value in both levels and ends the lease, whatever the answer. `ttl_ms` 0: sp_lease_ttl()'s, else the template's. SP_LEASE_LOST: the
  * key was invalidated since, or the lease expired; the value is right for the caller but was not stored. The asynchronous
  * form ends the lease too, also where the submission is refused.
  */
@@ -94,6 +109,53 @@ typedef sp_status (*sp_loader)(void *arg, sp_lease *lease, sp_value **out, sp_er
 SP_API sp_status sp_cache_get_or_load(sp_cache *cache, sp_ctx *ctx, const void *data, size_t len, sp_loader loader,
                                       void *arg, sp_value **out, sp_error **error);
 
+/**
+ * Many keys at once: one trip for those that the in-process level has not, one load for those that nobody has.
+ *
+ *     sp_cache_lookup_many(cache, ctx, keys, &lookups, &error);
+ *     for (i = sp_lookups_next(lookups, 0); i < sp_lookups_count(lookups); i = sp_lookups_next(lookups, i + 1))
+ *             … collect sp_lookups_key(lookups, i, &len) …
+ *     … one statement for all of them; for each row sp_lookups_put(lookups, i, data, len, SP_CODEC_JSON, 0, NULL) …
+ *     sp_lookups_fill(lookups, ctx, &error);
+ *
+ * `keys` are texts, one a key. Nobody waits for another's load while he holds leases of his own, or two callers could wait
+ * for each other: such a key is BUSY. Look it up by itself once yours are filled, as sp_cache_get_many() does.
+ */
+SP_API sp_status sp_cache_lookup_many(sp_cache *cache, sp_ctx *ctx, const sp_params *keys, sp_lookups **out,
+                                      sp_error **error);
+SP_API sp_status sp_cache_lookup_many_async(sp_cache *cache, sp_ctx *ctx, const sp_params *keys, sp_queue *queue,
+                                            uint64_t tag);
+SP_API size_t sp_lookups_count(const sp_lookups *lookups);
+/** Of the key `index`, in the order of the call. 0 past the end. */
+SP_API int sp_lookups_state(const sp_lookups *lookups, size_t index);
+/** Borrowed; NULL for LEASE and BUSY, and past the end. */
+SP_API sp_value *sp_lookups_value(const sp_lookups *lookups, size_t index);
+SP_API const void *sp_lookups_key(const sp_lookups *lookups, size_t index, size_t *len);
+/** The first key from `from` on that is yours to load (LEASE, or a value to be refreshed); the count when there is none. */
+SP_API size_t sp_lookups_next(const sp_lookups *lookups, size_t from);
+/** As sp_lease_tag(), for a key that is yours to load. SP_INVALID for another one. */
+SP_API sp_status sp_lookups_tag(sp_lookups *lookups, size_t index, const void *data, size_t len);
+/** What such a key's value is; sp_lookups_fill() stores it. */
+SP_API sp_status sp_lookups_put(sp_lookups *lookups, size_t index, const void *data, size_t len, uint32_t codec,
+                                int64_t ttl_ms, sp_error **error);
+/**
+ * Stores what was put, in one trip, and that there is nothing under the other keys that were yours to load. All of them are HIT
+ * then. A value whose key was invalidated meanwhile is not stored, but right for you.
+ */
+SP_API sp_status sp_lookups_fill(sp_lookups *lookups, sp_ctx *ctx, sp_error **error);
+SP_API sp_status sp_lookups_fill_async(sp_lookups *lookups, sp_ctx *ctx, sp_queue *queue, uint64_t tag);
+/** Gives back the leases that were not filled. Not while sp_lookups_fill_async() is under way. */
+SP_API void sp_lookups_free(sp_lookups *lookups);
+
+/** Loads what sp_lookups_next() names: sp_lookups_put() each that there is. */
+typedef sp_status (*sp_many_loader)(void *arg, sp_lookups *lookups, sp_error **error);
+/**
+ * All of that, with your loader on your own thread: called once for all keys that nobody has, and once more for each that
+ * another one was to load and did not. On SP_OK all keys have values (SP_CODEC_ABSENT: nothing).
+ */
+SP_API sp_status sp_cache_get_many(sp_cache *cache, sp_ctx *ctx, const sp_params *keys, sp_many_loader loader, void *arg,
+                                   sp_lookups **out, sp_error **error);
+
 /** How sp_cache_query() makes a value of a result. */
 enum {
         SP_QUERY_RESULT = 0, /**< the packed result, SP_CODEC_RESULT */
@@ -107,6 +169,20 @@ SP_API sp_status sp_cache_query(sp_cache *cache, sp_pool *pool, sp_ctx *ctx, con
 SP_API sp_status sp_cache_query_async(sp_cache *cache, sp_pool *pool, sp_ctx *ctx, const void *data, size_t len,
                                       const sp_stmt *stmt, const sp_params *params, uint32_t mode, sp_queue *queue,
                                       uint64_t tag);
+
+/**
+ * Stores a value that nobody loads: what is under the key now, in every process, is invalidated, and what is being loaded for it
+ * is not stored. For values whose home is the cache, or that were just written to it; of two that are set at once one
+ * remains. It stands under the key's own tags alone. `ttl_ms` 0: the template's. In Redis, or not at all: SP_UNAVAILABLE.
+ */
+SP_API sp_status sp_cache_set(sp_cache *cache, sp_ctx *ctx, const void *key, size_t key_len, const void *data, size_t len,
+                              uint32_t codec, int64_t ttl_ms, sp_error **error);
+SP_API sp_status sp_cache_set_async(sp_cache *cache, sp_ctx *ctx, const void *key, size_t key_len, const void *data,
+                                    size_t len, uint32_t codec, int64_t ttl_ms, sp_queue *queue, uint64_t tag);
+/** What is under the key is fresh for `ttl_ms` from now (0: the template's). SP_NOT_FOUND: there is nothing. */
+SP_API sp_status sp_cache_touch(sp_cache *cache, sp_ctx *ctx, const void *key, size_t len, int64_t ttl_ms, sp_error **error);
+SP_API sp_status sp_cache_touch_async(sp_cache *cache, sp_ctx *ctx, const void *key, size_t len, int64_t ttl_ms,
+                                      sp_queue *queue, uint64_t tag);
 
 /** Lookups that hit (in process or Redis), were stale, missed, failed; the rate is 0–1 and 0 when there was nothing. */
 SP_API int64_t sp_cache_hits(const sp_cache *cache);

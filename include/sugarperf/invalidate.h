@@ -47,6 +47,11 @@ SP_API sp_status sp_cache_invalidate(sp_cache *cache, sp_ctx *ctx, const sp_targ
 SP_API sp_status sp_cache_invalidate_async(sp_cache *cache, sp_ctx *ctx, const sp_targets *targets, sp_queue *queue,
                                            uint64_t tag);
 
+/** One key, as sp_targets_key() names it. */
+SP_API sp_status sp_cache_delete(sp_cache *cache, sp_ctx *ctx, const void *key, size_t len, sp_error **error);
+SP_API sp_status sp_cache_delete_async(sp_cache *cache, sp_ctx *ctx, const void *key, size_t len, sp_queue *queue,
+                                       uint64_t tag);
+
 #ifdef __cplusplus
 }
 #endif

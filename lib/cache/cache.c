@@ -2,6 +2,7 @@
 #include "cache/cache.h"
 
 #include "cache/flight.h"
+#include "cache/times.h"
 #include "core/config.h"
 #include "core/error.h"
 #include "observe/histogram.h"
@@ -14,10 +15,14 @@ static void read_config(sp_cache *cache, const sp_config *config)
 {
         cache->ttl_ms = sp__config_int(config, "cache", NULL, "ttl");
         cache->negative_ms = sp__config_int(config, "cache", NULL, "negative");
+        cache->stale_ms = sp__config_int(config, "cache", NULL, "stale");
+        cache->retry_ms = sp__config_int(config, "cache", NULL, "retry");
         cache->lease_ms = sp__config_int(config, "cache", NULL, "lease");
         cache->value_max = sp__config_int(config, "cache", NULL, "value_max");
         cache->jitter = sp__config_int(config, "cache", NULL, "jitter");
         cache->outage_fails = strcmp(sp__config_text(config, "cache", NULL, "outage"), "fail") == 0;
+        cache->use = sp__cache_use_of(sp__config_text(config, "cache", NULL, "mode"));
+        sp__slots_init(&cache->slots, sp__config_int(config, "cache", NULL, "loads"));
         cache->prefix_len = (size_t)snprintf(cache->prefix, sizeof cache->prefix,
                                              "%s:", sp__config_text(config, "cache", NULL, "namespace"));
 }
@@ -63,6 +68,7 @@ static sp_cache *blank(struct sp__engine *engine)
         sp__cond_init(&cache->idle);
         for (int i = 0; i < SP__FLIGHT_BUCKETS; i++)
                 sp__list_init(&cache->flights[i]);
+        sp__slots_init(&cache->slots, 0);
         return cache;
 }
 
@@ -135,6 +141,68 @@ sp_status sp__cache_admit(sp_cache *cache, sp_ctx *ctx, const void *key, size_t 
         return SP_OK;
 }
 
+enum sp__cache_use sp__cache_use(const sp_cache *cache, const sp_ctx *ctx, bool apart)
+{
+        enum sp__cache_use use = ctx ? sp__ctx_cache(ctx) : SP__CACHE_USE;
+        bool stores = use != SP__CACHE_BYPASS && cache->use != SP__CACHE_BYPASS;
+
+        if (!stores)
+                return SP__CACHE_BYPASS;
+        if (cache->use == SP__CACHE_READ || (!apart && sp__ctx_in_transaction(ctx) && !sp__bugged(SP__BUG_TRANSACTION)))
+                return SP__CACHE_READ;
+        return use;
+}
+
+void sp__cache_times(const sp_cache *cache, const sp_template *tmpl, struct sp__times *times)
+{
+        *times = (struct sp__times){.ttl = cache->ttl_ms, .negative = cache->negative_ms, .stale = cache->stale_ms};
+        if (!tmpl)
+                return;
+        *times = (struct sp__times){.ttl = sp_template_ttl_ms(tmpl),
+                                    .negative = sp__template_negative_ms(tmpl),
+                                    .stale = sp__template_stale_ms(tmpl),
+                                    .soft = sp__template_soft_ms(tmpl),
+                                    .hard = sp__template_hard_ms(tmpl),
+                                    .refresh = sp__template_refresh(tmpl),
+                                    .sliding = sp__template_sliding_ms(tmpl)};
+        if (times->stale < 0)
+                times->stale = cache->stale_ms;
+}
+
+double sp__cache_unit(sp_cache *cache)
+{
+        double unit;
+
+        sp__lock(&cache->lock);
+        unit = sp__random_unit(&cache->random);
+        sp__unlock(&cache->lock);
+        return unit;
+}
+
+/* One that slides is renewed by its use, here and in Redis. */
+static enum sp__found attend(sp_cache *cache, const void *key, size_t len, sp_value **value, struct sp__item *item)
+{
+        const sp_template *tmpl = sp__keys_find(cache->keys, key, len);
+        struct sp__times times;
+
+        sp__cache_times(cache, tmpl, &times);
+        switch (sp__times_attend(&times, item, sp__now())) {
+        case SP__ATTENTION_RENEW:
+                item->value = *value;
+                sp__times_renew(&times, item, sp__now());
+                sp__store_put(cache->store, key, len, item);
+                item->value = NULL;
+                sp__cache_extend(cache, key, len, sp__times_slid(&times));
+                return SP__FOUND_FRESH;
+        case SP__ATTENTION_PAST:
+                sp_value_unref(*value);
+                *value = NULL;
+                return SP__FOUND_NOTHING;
+        default:
+                return SP__FOUND_STALE;
+        }
+}
+
 enum sp__found sp__cache_find(sp_cache *cache, const void *key, size_t len, sp_value **value, struct sp__item *stale)
 {
         uint64_t declared = atomic_load(&cache->declared);
@@ -143,6 +211,8 @@ enum sp__found sp__cache_find(sp_cache *cache, const void *key, size_t len, sp_v
         if (!cache->store)
                 return SP__FOUND_NOTHING;
         found = sp__store_get(cache->store, key, len, declared, value, stale);
+        if (found == SP__FOUND_STALE && stale && atomic_load(&cache->early))
+                found = attend(cache, key, len, value, stale);
         if (found == SP__FOUND_FRESH)
                 sp__count(&cache->hits);
         return found;
@@ -150,6 +220,7 @@ enum sp__found sp__cache_find(sp_cache *cache, const void *key, size_t len, sp_v
 
 sp_status sp_cache_declare(sp_cache *cache, sp_template *tmpl, sp_error **error)
 {
+        struct sp__times times;
         sp_status status;
 
         SP__NEED(cache, error);
@@ -157,8 +228,12 @@ sp_status sp_cache_declare(sp_cache *cache, sp_template *tmpl, sp_error **error)
         if (sp__engine_forked(cache->engine))
                 return sp__fail(error, SP_FORKED, "%s", sp_status_text(SP_FORKED));
         status = sp__keys_declare(cache->keys, tmpl, error);
-        if (status == SP_OK)
-                atomic_fetch_add(&cache->declared, 1);
+        if (status != SP_OK)
+                return status;
+        sp__cache_times(cache, tmpl, &times);
+        if (sp__times_early(&times))
+                atomic_store(&cache->early, true);
+        atomic_fetch_add(&cache->declared, 1);
         return status;
 }
 
@@ -170,7 +245,7 @@ static void end_flights(sp_cache *cache, struct sp__list *waiters)
                 {
                         struct sp__flight *flight = SP__OF(at, struct sp__flight, link);
 
-                        sp__list_join(waiters, &flight->waiters);
+                        sp__seekers_take(flight, waiters);
                         if (flight->state == SP__FLIGHT_PAUSED)
                                 sp__flight_drop(flight);
                 }
@@ -189,8 +264,9 @@ void sp_cache_close(sp_cache *cache)
         sp__lock(&cache->lock);
         atomic_store(&cache->closed, true);
         end_flights(cache, &waiters);
+        sp__slots_open(&cache->slots, cache->engine);
         sp__unlock(&cache->lock);
-        sp__flight_answer(&waiters, 0, NULL, SP_CLOSED, NULL, &done);
+        sp__seekers_answer(&waiters, 0, NULL, SP_CLOSED, NULL, &done);
         sp__batch_deliver(&done);
 }
 

@@ -5,8 +5,9 @@
 
 #include "base/random.h"
 #include "cache/log.h"
+#include "cache/slots.h"
 #include "cache/store.h"
-#include "core/op.h"
+#include "core/ctx.h"
 #include "key/registry.h"
 #include "observe/exposition.h"
 
@@ -21,16 +22,20 @@ struct sp_cache {
         bool own_engine;
         int64_t ttl_ms;
         int64_t negative_ms;
+        int64_t stale_ms;
+        int64_t retry_ms; /* how long a load that failed is not tried again, where something stale stands in */
         int64_t lease_ms;
         int64_t value_max;
         int64_t jitter; /* percent */
         bool outage_fails;
+        enum sp__cache_use use; /* the most that callers may */
         char prefix[SP__NAMESPACE_MAX + 2]; /* "namespace:" */
         size_t prefix_len;
 
         struct sp__keys *keys;
         _Atomic int
             unsure; /* above 0: entries were from before what the mirror knows, so tags are asked with the key */
+        atomic_bool early; /* some template wants attention before its end */
         _Atomic uint64_t declared; /* counts templates: what was made of fewer has not all its tags */
         struct sp__log log;
         struct sp__store *store; /* NULL: none */
@@ -42,6 +47,7 @@ struct sp_cache {
             working; /* calls and steps under way; a lease in its holder's hands is none, nor an untaken completion */
         bool unsubscribed; /* at the end */
         uint64_t seed;     /* of the flights' table */
+        struct sp__slots slots; /* of loads */
         struct sp__list flights[SP__FLIGHT_BUCKETS];
         struct sp__random random;
 
@@ -67,8 +73,24 @@ void sp__cache_rest(sp_cache *cache);
 /** Of its memory alone. */
 void sp__cache_unref(sp_cache *cache);
 
-/** The in-process level; a fresh one is counted as a hit. `stale` as sp__store_get(). */
+struct sp__times;
+
+/**
+ * What this caller may do with the cache: the least of what configuration, context and an open transaction allow. `apart`: it
+ * reads in none of the context's transactions.
+ */
+enum sp__cache_use sp__cache_use(const sp_cache *cache, const sp_ctx *ctx, bool apart);
+/** The times of a template; NULL: the defaults. */
+void sp__cache_times(const sp_cache *cache, const sp_template *tmpl, struct sp__times *times);
+/** In [0, 1). */
+double sp__cache_unit(sp_cache *cache);
+/**
+ * The in-process level; a fresh one is counted as a hit. `stale` gets all of one that wants attention but the value, which
+ * is `*value`: it is past its time, or is to be loaded anew before that.
+ */
 enum sp__found sp__cache_find(sp_cache *cache, const void *key, size_t len, sp_value **value, struct sp__item *stale);
+/** The entry in Redis gets until `until` (wall clock, ms), and is kept as long as it then is. Nobody waits. */
+void sp__cache_extend(sp_cache *cache, const void *key, size_t len, int64_t until);
 
 /** Tags as numbers: of a key itself, of a pattern's text, of a name that a loader chose. */
 uint64_t sp__tag_of_key(const void *data, size_t len);

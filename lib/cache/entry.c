@@ -7,7 +7,8 @@ enum { HEAD = 48, TAG = 8 };
 
 static void put_head(const struct sp__entry *entry, struct sp__buf *out)
 {
-        const char head[] = {'S', 'P', SP__ENTRY_FORMAT, (char)entry->codec, (char)entry->tag_count, 0, 0, 0};
+        const char head[] = {'S', 'P', SP__ENTRY_FORMAT, (char)entry->codec, (char)entry->tag_count, 0,
+                             (char)entry->load_ms, (char)(entry->load_ms >> 8)};
 
         sp__buf_add(out, head, sizeof head);
         sp__buf_u64(out, entry->e);
@@ -40,6 +41,7 @@ enum sp__entry_kind sp__entry_decode(const void *data, size_t len, struct sp__en
         body = HEAD + (size_t)head[4] * TAG;
         *out = (struct sp__entry){.codec = head[3],
                                   .tag_count = head[4],
+                                  .load_ms = (uint16_t)(head[6] | head[7] << 8),
                                   .e = sp__get_u64(head + 8),
                                   .v0 = (int64_t)sp__get_u64(head + 16),
                                   .made = (int64_t)sp__get_u64(head + 24),

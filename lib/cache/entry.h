@@ -5,15 +5,16 @@
  *     0  "SP"                    8  u64 epoch                 24  i64 made      wall clock, ms
  *     2  u8 format (1)          16  i64 v0                    32  i64 fresh until
  *     3  u8 codec                                             40  i64 kept until
- *     4  u8 tags, u8 0, u16 0                                 48  u64 for each tag, then the value
+ *     4  u8 tags, u8 0, u16 load                                48  u64 for each tag, then the value
  *
  * `v0` is the log's number from before the value was loaded: the entry holds while none of its tags has a higher one. Past
- * "fresh until" it is stale, past "kept until" it is nothing. Pure.
+ * "fresh until" it is stale, past "kept until" it is nothing. "load" is what its load took, ms, 65,535 at most. Pure.
  */
 #ifndef SP_CACHE_ENTRY_H
 #define SP_CACHE_ENTRY_H
 
 #include "base/buf.h"
+#include "cache/probe.h"
 
 #include <sugarperf/cache.h>
 
@@ -28,6 +29,7 @@ struct sp__entry {
         int64_t fresh_until;
         int64_t kept_until;
         uint32_t codec;
+        uint16_t load_ms;
         unsigned tag_count;
         uint64_t tags[SP__ENTRY_TAGS]; /* those that the loader chose */
         const char *data;              /* borrowed */
@@ -46,7 +48,7 @@ static inline int64_t sp__wall_ms(void)
         struct timespec at;
 
         clock_gettime(CLOCK_REALTIME, &at);
-        return (int64_t)at.tv_sec * 1000 + at.tv_nsec / 1000000;
+        return (int64_t)at.tv_sec * 1000 + at.tv_nsec / 1000000 + sp__probe_wall_ms();
 }
 
 void sp__entry_encode(const struct sp__entry *entry, struct sp__buf *out);

@@ -4,11 +4,15 @@
  *
  *     SEEKING ── Redis has it ──────────────────────────────> OVER, everybody has it
  *        │  ^                                                     ^
- *        │  └── a pause: another process loads (PAUSED) ──┐       │ it holds
+ *        │  ├── a pause: another process loads (PAUSED) ──┐       │ it holds
+ *        │  └── in line for a load (`cache.loads`)        │       │
  *        └─── the lease is ours ──> LEASED ── filled ──> FILLING ─┤
  *                 ^                    │ given back, late,        │ it does not: somebody
  *                 │                    │ or invalidated           │ else must load
  *                 └── who waited longest loads ───────────────────┘
+ *
+ * Where a load failed and there is something stale to serve, it is RESTING: for a while everybody gets that, and nobody
+ * loads. A lone flight is one holder's alone: it stands in no table, and what is loaded under it is not stored.
  *
  * Steps are written once: each is a trip whose answer goes on to the next. Of the waiters one that is blocked drives it.
  *
@@ -19,21 +23,34 @@
 
 #include "cache/cache.h"
 #include "cache/entry.h"
+#include "cache/times.h"
 
 enum { SP__TOKEN_LEN = 32, SP__FLIGHT_TAGS = SP__TAGS_MAX + 1 };
 
-enum sp__flight_state { SP__FLIGHT_SEEKING, SP__FLIGHT_PAUSED, SP__FLIGHT_LEASED, SP__FLIGHT_FILLING, SP__FLIGHT_OVER };
+enum sp__flight_state {
+        SP__FLIGHT_SEEKING,
+        SP__FLIGHT_PAUSED,
+        SP__FLIGHT_LEASED,
+        SP__FLIGHT_FILLING,
+        SP__FLIGHT_RESTING,
+        SP__FLIGHT_OVER
+};
 
 struct sp__flight {
         struct sp__list link; /* of its bucket */
         atomic_uint refs;     /* the table's, a step's, the timer's, the lease's */
         sp_cache *cache;
         enum sp__flight_state state;
+        bool lone;
+        bool anew;               /* what there is does not do */
         struct sp__list waiters; /* seekers, oldest first */
         sp_lease *lease;         /* LEASED: whose it is */
         int64_t lease_until;
         struct sp__timer timer;
         struct sp__log_waiter log_waiter;
+        struct sp__slot slot;
+        bool slotted; /* it has a slot */
+        bool exempt;  /* it needs none: whoever began it has one for many keys */
 
         /* Of the step under way. */
         bool with_text;  /* scripts by their text */
@@ -42,7 +59,7 @@ struct sp__flight {
         bool local;      /* the lease is this process's alone: no Redis, or one that is away */
         unsigned pauses; /* in a row */
         struct sp__mark mark;
-        struct sp__item found; /* what Redis has, to be verified; or a stale value that may be served */
+        struct sp__item found; /* what Redis has, to be verified; or a value past its time that may be served */
         bool found_stale;
         bool found_verified; /* by the log in Redis, as of the mark */
         uint64_t bad_e;      /* what Redis has and does not hold */
@@ -52,23 +69,38 @@ struct sp__flight {
 
         /* Of the key. */
         uint64_t declared;
-        int64_t ttl_ms;
-        int64_t negative_ms;
-        int64_t stale_ms;
+        struct sp__times times;
         size_t tag_count;
         uint64_t tags[SP__FLIGHT_TAGS];
         size_t len;
         char key[];
 };
 
+/** What a seeker wants where there is no value. */
+enum sp__want {
+        SP__WANT_IT,   /* the lease, or what another one loads */
+        SP__WANT_SOON, /* the lease; it does not wait for another's load */
+        SP__WANT_LONE  /* what another one loads, or a lease of its own, under which nothing is stored */
+};
+
+static inline enum sp__want sp__want_of(enum sp__cache_use use)
+{
+        return use == SP__CACHE_READ ? SP__WANT_LONE : SP__WANT_IT;
+}
+
 /** An operation that wants a key: yields an sp_lookup. */
 struct sp__seeker {
         sp__op op;
         sp_cache *cache;
+        enum sp__want want;
+        bool anew; /* whatever there is */
         struct sp__timer timer;
         bool timed;
-        bool counted; /* in the statistics */
-        bool rests;   /* its work for the cache is done */
+        int64_t soft_at; /* it takes what is stale then */
+        int64_t hard_at; /* it gives up then */
+        sp_value *stale; /* what it may take: a reference. The cache's lock */
+        bool counted;    /* in the statistics */
+        bool rests;      /* its work for the cache is done */
 };
 
 struct sp_lookup {
@@ -80,12 +112,15 @@ struct sp_lookup {
 struct sp_lease {
         struct sp__flight *flight; /* a reference */
         int64_t granted_at;
+        int64_t ttl_ms;     /* -1: not said */
+        int64_t expires_ms; /* wall clock, 0: not said */
         unsigned tag_count;
         uint64_t tags[SP__ENTRY_TAGS];
 };
 
 /** NULL when out of memory. The value is taken. */
 sp_lookup *sp__lookup_new(int state, sp_value *value, sp_lease *lease);
+void sp__lookup_drop(void *lookup);
 
 /** NULL when out of memory. It counts as work of the cache until it is answered. `caller` as sp__op.caller, NULL: set later. */
 struct sp__seeker *sp__seeker_new(sp_cache *cache, sp_ctx *ctx, int64_t deadline, sp__op *caller);
@@ -96,23 +131,42 @@ struct sp__seeker *sp__seeker_new(sp_cache *cache, sp_ctx *ctx, int64_t deadline
 void sp__seeker_join(struct sp__seeker *seeker, const void *key, size_t len, const struct sp__item *stale);
 /** Answers it at once, with what the in-process level had (counted already). */
 void sp__seeker_yield(struct sp__seeker *seeker, sp_lookup *lookup);
-/** Looks a key up as a step of another operation: `then` is called once, op->what is an sp_lookup. false: out of memory. */
-bool sp__lookup_step(sp_cache *cache, sp_ctx *ctx, int64_t deadline, const void *key, size_t len, sp__op *caller,
-                     const struct sp__item *stale, void (*then)(sp__op *op), void *owner);
+/** The same as a step of another operation: `then` is called once, op->what is an sp_lookup then. Takes its caller's reference. */
+void sp__seeker_step(struct sp__seeker *seeker, const void *key, size_t len, const struct sp__item *stale,
+                     void (*then)(sp__op *op), void *owner);
+/** Answers claimed ones: each gets `state` and a reference to the value, or the error. No lock held. */
+void sp__seekers_answer(struct sp__list *waiters, int state, sp_value *value, sp_status status, const sp_error *error,
+                        struct sp__batch *done);
+/** A lease of its own for each; a value where there is a stale one. No lock held. */
+void sp__seekers_leave_alone(struct sp__list *waiters, sp_cache *cache, struct sp__batch *done);
+/**
+ * Claims waiters of a flight and moves them to a list, which keeps their references: those who want `want`; all; the oldest
+ * (NULL: none), whose reference is the caller's. The cache's lock is held; they are to be answered soon.
+ */
+void sp__seekers_pick(struct sp__flight *flight, enum sp__want want, struct sp__list *picked);
+void sp__seekers_take(struct sp__flight *flight, struct sp__list *taken);
+sp__op *sp__seekers_first(struct sp__flight *flight);
+/** Answers one that was claimed; takes its reference. `lookup` NULL: out of memory. No lock held. */
+void sp__seeker_grant(sp__op *op, sp_lookup *lookup, struct sp__batch *done);
+/** Who waits on may take what was found in the end. The cache's lock is held. */
+void sp__seekers_note_stale(struct sp__flight *flight);
 
+/** The cache's lock is held. NULL: out of memory. */
+struct sp__flight *sp__flight_begin(sp_cache *cache, const void *key, size_t len);
+/** A lone one with its lease; NULL: out of memory. */
+sp_lease *sp__lease_alone(sp_cache *cache);
+/** A look-up with such a lease, counted as a miss. */
+sp_lookup *sp__lookup_alone(sp_cache *cache);
 struct sp__flight *sp__flight_ref(struct sp__flight *flight);
 void sp__flight_unref(struct sp__flight *flight);
 /** The cache's lock is held. NULL: none. */
 struct sp__flight *sp__flight_find(sp_cache *cache, const void *key, size_t len);
+/** Its timer fires then, again. The cache's lock is held. */
+void sp__flight_set_timer(struct sp__flight *flight, int64_t at);
 /** The cache's lock is held: it leaves the table. */
 void sp__flight_over(struct sp__flight *flight);
 /** The same for one to which the caller has no reference. */
 void sp__flight_drop(struct sp__flight *flight);
-/** Takes all waiters off. The cache's lock is held. */
-void sp__flight_detach(struct sp__flight *flight, struct sp__list *waiters);
-/** Answers detached waiters: each with `state` and a reference to the value, or with the error. No lock held. */
-void sp__flight_answer(struct sp__list *waiters, int state, sp_value *value, sp_status status, const sp_error *error,
-                       struct sp__batch *done);
 /** The lease goes to who waited longest; where nobody waits it goes back. Ends the step. No lock held. */
 void sp__flight_grant(struct sp__flight *flight);
 /** Asks for the lease after `pause` ns, on the engine's thread. The cache's lock is held. */
@@ -122,6 +176,11 @@ void sp__flight_pause(struct sp__flight *flight, int64_t pause);
  * lock is held, and a reference.
  */
 bool sp__flight_pass(struct sp__flight *flight);
+/**
+ * Its load failed: where something stale may be served it rests, and `waiters` get that (sp__flight_answer_stale()); else it is
+ * passed on. false: it neither rests nor goes on. The cache's lock is held, and a reference.
+ */
+bool sp__flight_fail(struct sp__flight *flight, struct sp__list *waiters);
 /** That key was invalidated here: who loads it now shall not store it, and who waits gets a load that begins now. */
 void sp__flight_kill(sp_cache *cache, const void *key, size_t len);
 /** Gives the lease in Redis back, without waiting. */
@@ -129,6 +188,10 @@ void sp__flight_release(struct sp__flight *flight, const char *token);
 
 /** Whether what was found may be given out: SP__UNKNOWN: Redis must be asked. The cache's lock may be held. */
 enum sp__fresh sp__flight_usable(struct sp__flight *flight);
+/** How what was found past its time is given out: SP_LOOKUP_STALE, or HIT where it is only to be refreshed early. */
+int sp__flight_state_of_found(const struct sp__flight *flight);
+/** Whether those who wait take what was found at once, rather than wait for a time first. */
+bool sp__flight_gives_at_once(const struct sp__flight *flight);
 
 /** The point in the logs from before a load. What was found stays only if it held up to there. Of the step. */
 void sp__flight_mark(struct sp__flight *flight);

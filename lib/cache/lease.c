@@ -2,6 +2,7 @@
 /* What the holder of a lease does: it tags, fills or releases. */
 #include "cache/lease.h"
 
+#include "core/ctx.h"
 #include "core/error.h"
 #include "loop/port.h"
 #include "observe/histogram.h"
@@ -17,7 +18,8 @@ struct fill {
         sp_cache *cache;
         struct sp__flight *flight; /* a reference */
         bool with_text;
-        bool asked_tags;
+        bool kept;     /* it has time to live */
+        bool unstored; /* it was read inside an open transaction: others load for themselves */
         struct sp__entry entry; /* for Redis */
         struct sp__item item;   /* for this process; its value is a reference */
 };
@@ -59,17 +61,55 @@ sp_status sp_lease_tag(sp_lease *lease, const void *data, size_t len)
         return SP_OK;
 }
 
+sp_status sp_lease_ttl(sp_lease *lease, int64_t ttl_ms)
+{
+        if (!lease || ttl_ms < 0)
+                return SP_INVALID;
+        lease->ttl_ms = ttl_ms;
+        return SP_OK;
+}
+
+sp_status sp_lease_expires(sp_lease *lease, int64_t unix_ms)
+{
+        if (!lease || unix_ms <= 0)
+                return SP_INVALID;
+        lease->expires_ms = unix_ms;
+        return SP_OK;
+}
+
+int64_t sp_lease_remaining(const sp_lease *lease)
+{
+        int64_t until = lease ? lease->flight->lease_until : 0, now = sp__now();
+
+        if (until == SP__FOREVER)
+                return -1;
+        return until > now ? (until - now) / SP__MS : 0;
+}
+
+/* The flight's state cannot be told from outside once it was given up, so what is released is said here. */
 static void give_back(struct sp__flight *flight, sp_lease *lease)
 {
         bool mine, passed = false;
+        char token[SP__TOKEN_LEN + 1];
+        struct sp__list waiters;
+        struct sp__batch done;
+        sp_value *stale = NULL;
 
+        sp__list_init(&waiters);
         sp__lock(&flight->cache->lock);
         mine = flight->state == SP__FLIGHT_LEASED && flight->lease == lease;
+        memcpy(token, flight->token, sizeof token);
         if (mine)
-                passed = sp__flight_pass(flight);
+                passed = sp__flight_fail(flight, &waiters);
+        if (!sp__list_empty(&waiters))
+                stale = sp_value_ref(flight->found.value);
         sp__unlock(&flight->cache->lock);
         if (mine && !passed && flight->acquired)
-                sp__flight_release(flight, flight->token);
+                sp__flight_release(flight, token);
+        sp__batch_init(&done);
+        sp__seekers_answer(&waiters, SP_LOOKUP_STALE, stale, SP_OK, NULL, &done);
+        sp__batch_deliver(&done);
+        sp_value_unref(stale);
 }
 
 void sp_lease_release(sp_lease *lease)
@@ -88,41 +128,50 @@ void sp_lease_release(sp_lease *lease)
 /* Entries that were made together shall not expire together. */
 static int64_t jittered(sp_cache *cache, int64_t ms)
 {
-        double unit;
-
-        sp__lock(&cache->lock);
-        unit = sp__random_unit(&cache->random);
-        sp__unlock(&cache->lock);
-        ms -= (int64_t)((double)ms * (double)cache->jitter / 100 * unit);
+        ms -= (int64_t)((double)ms * (double)cache->jitter / 100 * sp__cache_unit(cache));
         return ms > 0 ? ms : 1;
 }
 
-static void set_times(struct fill *fill, int64_t ttl_ms)
+/* What the loader or the call said, else the template; no longer than until the value itself expires. 0: it is not kept. */
+static int64_t life(struct fill *fill, const sp_lease *lease, int64_t ttl_ms)
 {
-        struct sp__flight *flight = fill->flight;
-        int64_t now = sp__now(), wall = sp__wall_ms();
+        const struct sp__times *times = &fill->flight->times;
+        int64_t left;
 
         if (ttl_ms <= 0)
-                ttl_ms = fill->entry.codec == SP_CODEC_ABSENT ? flight->negative_ms : flight->ttl_ms;
-        ttl_ms = jittered(fill->cache, ttl_ms);
-        fill->entry.made = wall;
-        fill->entry.fresh_until = wall + ttl_ms;
-        fill->entry.kept_until = wall + ttl_ms + flight->stale_ms;
-        fill->item.fresh_until = sp__after_ms(now, ttl_ms);
-        fill->item.kept_until = sp__after_ms(now, ttl_ms + flight->stale_ms);
+                ttl_ms = lease->ttl_ms;
+        if (ttl_ms < 0 && lease->expires_ms == 0)
+                ttl_ms = fill->entry.codec == SP_CODEC_ABSENT ? times->negative : times->ttl;
+        if (ttl_ms != 0 && lease->expires_ms == 0)
+                return jittered(fill->cache, ttl_ms);
+        left = lease->expires_ms ? lease->expires_ms - sp__wall_ms() : 0;
+        if (ttl_ms > 0 && ttl_ms < left)
+                left = ttl_ms;
+        return left > 0 && ttl_ms != 0 ? left : 0;
+}
+
+static void set_times(struct fill *fill, const sp_lease *lease, int64_t ttl_ms)
+{
+        int64_t load_ms = (sp__now() - lease->granted_at) / SP__MS;
+
+        ttl_ms = life(fill, lease, ttl_ms);
+        fill->kept = ttl_ms > 0;
+        sp__times_make(&fill->flight->times, ttl_ms, lease->expires_ms == 0, load_ms, sp__cache_unit(fill->cache),
+                       &fill->entry, &fill->item);
 }
 
 static void set_tags(struct fill *fill, const sp_lease *lease)
 {
         struct sp__flight *flight = fill->flight;
         struct sp__item *item = &fill->item;
+        unsigned own = sp__bugged(SP__BUG_NO_TAGS) ? 0 : lease->tag_count;
 
         item->declared = flight->declared;
-        item->tag_count = (unsigned)(flight->tag_count + lease->tag_count);
+        item->tag_count = (unsigned)(flight->tag_count + own);
         memcpy(item->tags, flight->tags, flight->tag_count * sizeof(uint64_t));
-        memcpy(item->tags + flight->tag_count, lease->tags, lease->tag_count * sizeof(uint64_t));
-        fill->entry.tag_count = lease->tag_count;
-        memcpy(fill->entry.tags, lease->tags, lease->tag_count * sizeof(uint64_t));
+        memcpy(item->tags + flight->tag_count, lease->tags, own * sizeof(uint64_t));
+        fill->entry.tag_count = own;
+        memcpy(fill->entry.tags, lease->tags, own * sizeof(uint64_t));
 }
 
 static struct fill *fill_new(sp_lease *lease, sp_ctx *ctx, sp_value *value, int64_t ttl_ms)
@@ -137,9 +186,10 @@ static struct fill *fill_new(sp_lease *lease, sp_ctx *ctx, sp_value *value, int6
         fill->item.value = sp_value_ref(value);
         fill->entry.data = sp_value_data(value, &fill->entry.len);
         fill->entry.codec = sp_value_codec(value);
+        fill->unstored = sp__ctx_in_transaction(ctx) && !sp__bugged(SP__BUG_TRANSACTION);
         sp__cache_work(fill->cache);
         set_tags(fill, lease);
-        set_times(fill, ttl_ms);
+        set_times(fill, lease, ttl_ms);
         return fill;
 }
 
@@ -161,13 +211,14 @@ static bool hand_out(struct fill *fill, bool holds, bool keep, struct sp__list *
 {
         struct sp__flight *flight = fill->flight;
 
+        sp__probe_step();
         sp__list_init(waiters);
         sp__lock(&fill->cache->lock);
         holds = holds && judge(fill) != SP__GONE;
         if (holds && keep && fill->cache->store)
                 sp__store_put(fill->cache->store, flight->key, flight->len, &fill->item);
         if (flight->state == SP__FLIGHT_FILLING && holds) {
-                sp__flight_detach(flight, waiters);
+                sp__seekers_take(flight, waiters);
                 sp__flight_over(flight);
         } else if (flight->state == SP__FLIGHT_FILLING) {
                 sp__flight_pass(flight);
@@ -212,9 +263,19 @@ static void finish(struct fill *fill, sp_status status, sp_error *error, bool ho
                 error = lost();
         }
         settle(fill, status, error, &done);
-        sp__flight_answer(&waiters, SP_LOOKUP_HIT, fill->item.value, SP_OK, NULL, &done);
+        sp__seekers_answer(&waiters, SP_LOOKUP_HIT, fill->item.value, SP_OK, NULL, &done);
         sp__batch_deliver(&done);
         end(fill);
+}
+
+/* It is not to be stored: it was loaded for its caller alone, or ends at once. Who waits may have what just ended. */
+static void finish_unkept(struct fill *fill)
+{
+        bool shared = !fill->unstored && !fill->flight->lone;
+
+        if (fill->flight->acquired)
+                sp__flight_release(fill->flight, fill->flight->token);
+        finish(fill, SP_OK, NULL, shared, false);
 }
 
 static void finish_lost(struct fill *fill)
@@ -259,6 +320,7 @@ static void filled(sp__op *op)
         const redisReply *refused = op->status == SP_OK ? sp__command_refused(command) : NULL;
         int64_t stored;
 
+        sp__probe_step();
         if (op->status != SP_OK) {
                 finish_unstored(fill, op->status, sp__error_copy(op->error));
         } else if (sp__command_noscript(command) && !fill->with_text) {
@@ -284,6 +346,12 @@ static void add_names(struct fill *fill, struct sp__command *command)
         sp__command_arg(command, name, sp__cache_lease_name(fill->cache, flight->key, flight->len, name));
 }
 
+/* How long Redis keeps it: one that slides, until it would end. */
+static int64_t kept_ms(const struct fill *fill)
+{
+        return (fill->flight->times.sliding > 0 ? fill->entry.fresh_until : fill->entry.kept_until) - fill->entry.made;
+}
+
 /* With the log's numbers of all its tags, where the mirror is not live and cannot tell. */
 static void send(struct fill *fill)
 {
@@ -291,6 +359,7 @@ static void send(struct fill *fill)
         struct sp__command *command = sp__command_new();
         struct sp__buf packed = SP__BUF_INIT;
 
+        sp__probe_step();
         sp__entry_encode(&fill->entry, &packed);
         if (!command || packed.failed) {
                 sp__command_free(command);
@@ -302,7 +371,7 @@ static void send(struct fill *fill)
         add_names(fill, command);
         sp__command_text(command, fill->flight->token);
         sp__command_arg(command, packed.data, packed.len);
-        sp__command_int(command, fill->entry.kept_until - fill->entry.made);
+        sp__command_int(command, kept_ms(fill));
         sp__buf_free(&packed);
         if (judge(fill) == SP__UNKNOWN)
                 sp__log_add_tags(log, command, fill->item.tags, fill->item.tag_count);
@@ -315,6 +384,7 @@ static bool claim(struct fill *fill, sp_lease *lease)
         struct sp__flight *flight = fill->flight;
         bool mine, late;
 
+        sp__probe_step();
         sp__lock(&fill->cache->lock);
         mine = flight->state == SP__FLIGHT_LEASED && flight->lease == lease;
         late = mine && sp__now() > flight->lease_until;
@@ -339,11 +409,15 @@ static void start(struct fill *fill, sp_lease *lease)
         free(lease);
         if (mine) {
                 /* Its own step now: nobody else writes the mark. */
+                if (sp__bugged(SP__BUG_LATE_PLACE))
+                        sp__mirror_mark(&fill->cache->log.mirror, &flight->mark);
                 fill->item.e = fill->entry.e = flight->mark.e;
                 fill->item.v0 = fill->entry.v0 = flight->mark.v0;
         }
         if (!mine) {
                 finish_lost(fill);
+        } else if (flight->lone || !fill->kept || fill->unstored) {
+                finish_unkept(fill);
         } else if (judge(fill) == SP__GONE) {
                 if (flight->acquired)
                         sp__flight_release(flight, flight->token);
@@ -447,7 +521,8 @@ sp_status sp_lease_fill_async(sp_lease *lease, sp_ctx *ctx, const void *data, si
         return SP_OK;
 }
 
-bool sp__lease_fill_step(sp_lease *lease, sp_value *value, sp__op *caller, void (*then)(sp__op *op), void *owner)
+bool sp__lease_fill_step(sp_lease *lease, sp_value *value, sp_ctx *ctx, sp__op *caller, void (*then)(sp__op *op),
+                         void *owner)
 {
         struct fill *fill = fill_new(lease, NULL, value, 0);
 
@@ -455,6 +530,7 @@ bool sp__lease_fill_step(sp_lease *lease, sp_value *value, sp__op *caller, void 
                 sp_lease_release(lease);
                 return false;
         }
+        fill->unstored = fill->unstored || (sp__ctx_in_transaction(ctx) && !sp__bugged(SP__BUG_TRANSACTION));
         fill->op.caller = caller ? sp__op_ref(caller) : NULL;
         fill->op.then = then;
         fill->op.owner = owner;

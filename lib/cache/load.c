@@ -2,6 +2,7 @@
 /* Look-up, the caller's loader on the caller's thread, fill. */
 #include "cache/flight.h"
 
+#include "core/ctx.h"
 #include "core/error.h"
 
 #include <string.h>
@@ -46,7 +47,7 @@ static sp_status load(sp_lease *lease, sp_ctx *ctx, sp_loader loader, void *arg,
         return status == SP_OK ? sp__fail(error, SP_INVALID, "the loader said SP_OK, but gave no value") : status;
 }
 
-/* What is stale stands in where the refresh fails. */
+/* What there is stands in where its refresh fails, or another one refreshes it. */
 static sp_status refresh(sp_lookup *lookup, sp_ctx *ctx, sp_loader loader, void *arg, sp_value **out, sp_error **error)
 {
         sp_lease *lease = sp_lookup_take_lease(lookup);
@@ -73,14 +74,12 @@ sp_status sp_cache_get_or_load(sp_cache *cache, sp_ctx *ctx, const void *data, s
 
         if (!loader)
                 return sp__fail(error, SP_INVALID, "a loader is needed");
-        if (sp_cache_peek(cache, data, len, &value))
+        if ((!ctx || sp__ctx_cache(ctx) <= SP__CACHE_READ) && sp_cache_peek(cache, data, len, &value))
                 return give(value, out, error);
         status = sp_cache_lookup(cache, ctx, data, len, &lookup, error);
         if (status != SP_OK)
                 return status;
-        if (sp_lookup_state(lookup) == SP_LOOKUP_HIT)
-                status = give(sp_value_ref(sp_lookup_value(lookup)), out, error);
-        else if (sp_lookup_state(lookup) == SP_LOOKUP_STALE)
+        if (sp_lookup_value(lookup))
                 status = refresh(lookup, ctx, loader, arg, out, error);
         else
                 status = load(sp_lookup_take_lease(lookup), ctx, loader, arg, out, error);

@@ -125,7 +125,8 @@ static void greet(void *arg, const char *run_id, struct sp__buf *out)
 {
         struct sp__log *log = arg;
         char epoch[EPOCH_LEN];
-        const char *words[] = {"EVAL", sp__script_text(SP__SCRIPT_PLACE), "1", log->hash, epoch, run_id, "1"};
+        const char *anew = sp__bugged(SP__BUG_OLD_RUN) ? "0" : "1";
+        const char *words[] = {"EVAL", sp__script_text(SP__SCRIPT_PLACE), "1", log->hash, epoch, run_id, anew};
 
         new_epoch(epoch);
         sp__lock(&log->lock);
@@ -215,6 +216,7 @@ static void send_proof(struct errand *errand)
                 errand_end(errand);
                 return;
         }
+        sp__probe_step();
         sp__log_add_place(errand->log, command, errand->with_text);
         sp__link_run(errand->log->link, command, NULL, proved, errand);
 }
@@ -239,6 +241,7 @@ static void proved(sp__op *op)
         uint64_t e;
         int64_t n;
 
+        sp__probe_step();
         if (op->status == SP_OK && sp__command_noscript(command) && !errand->with_text) {
                 errand->with_text = true;
                 send_proof(errand);
@@ -309,6 +312,7 @@ static void stream_heard(void *arg, const void *data, size_t len)
         char *end;
         int64_t n;
 
+        sp__probe_step();
         second = blank ? memchr(blank + 1, ' ', (size_t)(text + len - blank - 1)) : NULL;
         if (!second || !isdigit((unsigned char)blank[1]))
                 return;
@@ -360,6 +364,9 @@ void sp__log_start(struct sp__log *log)
 
 void sp__log_acknowledge(struct sp__log *log, uint64_t e, int64_t n, const uint64_t *tags, size_t count)
 {
+        sp__probe_step();
+        if (sp__bugged(SP__BUG_NO_OWN))
+                return;
         if (!sp__mirror_acknowledge(&log->mirror, e, n, tags, count))
                 ask(log);
 }

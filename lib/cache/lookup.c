@@ -41,6 +41,8 @@ int sp_cache_peek(sp_cache *cache, const void *data, size_t len, sp_value **out)
 
         if (!cache || sp__cache_admit(cache, NULL, data, len, NULL) != SP_OK)
                 return 0;
+        if (cache->use == SP__CACHE_BYPASS)
+                return 0;
         found = sp__cache_find(cache, data, len, &value, NULL);
         if (found == SP__FOUND_FRESH) {
                 *out = value;
@@ -56,11 +58,18 @@ static sp_status out_of_memory(sp_error **error)
         return sp__fail(error, SP_NOMEM, "out of memory");
 }
 
-/* What the in-process level says. SP_NOT_FOUND: ask on; `stale` has a value then, perhaps. */
-static sp_status find_at_once(sp_cache *cache, const void *data, size_t len, sp_lookup **out, struct sp__item *stale)
+/* What can be said at once. SP_NOT_FOUND: ask on; `stale` has a value then, perhaps. */
+static sp_status find_at_once(sp_cache *cache, enum sp__cache_use use, const void *data, size_t len, sp_lookup **out,
+                              struct sp__item *stale)
 {
         sp_value *value = NULL;
 
+        if (use == SP__CACHE_BYPASS) {
+                *out = sp__lookup_alone(cache);
+                return *out ? SP_OK : SP_NOMEM;
+        }
+        if (use == SP__CACHE_REFRESH)
+                return SP_NOT_FOUND;
         if (sp__cache_find(cache, data, len, &value, stale) == SP__FOUND_FRESH) {
                 *out = sp__lookup_new(SP_LOOKUP_HIT, value, NULL);
                 return *out ? SP_OK : SP_NOMEM;
@@ -97,18 +106,24 @@ static sp_status wait_for(struct sp__seeker *seeker, const void *data, size_t le
 sp_status sp_cache_lookup(sp_cache *cache, sp_ctx *ctx, const void *data, size_t len, sp_lookup **out, sp_error **error)
 {
         sp_status status = sp__cache_admit(cache, ctx, data, len, error);
+        enum sp__cache_use use;
         struct sp__item stale = {.value = NULL};
         struct sp__seeker *seeker;
 
         if (status != SP_OK)
                 return status;
-        status = find_at_once(cache, data, len, out, &stale);
+        use = sp__cache_use(cache, ctx, false);
+        status = find_at_once(cache, use, data, len, out, &stale);
         if (status == SP_OK)
                 return SP_OK;
         if (status == SP_NOMEM)
                 return out_of_memory(error);
         sp__cache_work(cache);
         seeker = sp__seeker_new(cache, ctx, SP__FOREVER, NULL);
+        if (seeker) {
+                seeker->want = sp__want_of(use);
+                seeker->anew = use == SP__CACHE_REFRESH;
+        }
         status = seeker ? wait_for(seeker, data, len, &stale, out, error) : out_of_memory(error);
         sp_value_unref(stale.value);
         sp__cache_rest(cache);
@@ -141,19 +156,24 @@ sp_status sp_cache_lookup_async(sp_cache *cache, sp_ctx *ctx, const void *data, 
 {
         sp_error *error = NULL;
         sp_status status = sp__cache_admit(cache, ctx, data, len, &error);
+        enum sp__cache_use use;
         struct sp__item stale = {.value = NULL};
         struct sp__seeker *seeker;
         sp_lookup *found = NULL;
 
         if (status != SP_OK)
                 return sp__op_refuse(queue, tag, status, error);
-        if (find_at_once(cache, data, len, &found, &stale) == SP_NOMEM)
+        use = sp__cache_use(cache, ctx, false);
+        if (find_at_once(cache, use, data, len, &found, &stale) == SP_NOMEM)
                 return SP_NOMEM;
         seeker = sp__seeker_new(cache, ctx, SP__FOREVER, NULL);
-        if (seeker)
+        if (seeker) {
+                seeker->want = sp__want_of(use);
+                seeker->anew = use == SP__CACHE_REFRESH;
                 status = submit(seeker, data, len, &stale, found, queue, tag);
-        else
+        } else {
                 sp_lookup_free(found);
+        }
         sp_value_unref(stale.value);
         return seeker ? status : SP_NOMEM;
 }

@@ -164,9 +164,9 @@ void sp__mirror_hear(struct sp__mirror *mirror, uint64_t e, int64_t n, const uin
         sp__lock(&mirror->lock);
         /* Before the first proof nothing is known, so nothing can be missed. */
         if (mirror->known && mirror->streaming) {
-                if (e != mirror->e || n > mirror->n + 1) {
+                if (e != mirror->e || (n > mirror->n + 1 && !sp__bugged(SP__BUG_LOST_MESSAGE))) {
                         reset(mirror, e, n);
-                } else if (n == mirror->n + 1) {
+                } else if (n > mirror->n) {
                         mirror->n = n;
                         raise_seen(mirror, n);
                         bump(mirror, n, tags, count);

@@ -15,6 +15,7 @@
 #define SP_CACHE_MIRROR_H
 
 #include "base/thread.h"
+#include "cache/probe.h"
 #include "cache/tagmap.h"
 
 #include <stdatomic.h>
@@ -86,12 +87,13 @@ bool sp__mirror_holds(struct sp__mirror *mirror, const struct sp__mark *mark, co
 /** Whether an answer that was fresh at `version` is so now. No lock. */
 static inline bool sp__mirror_same(struct sp__mirror *mirror, uint64_t version, int64_t now)
 {
-        return atomic_load(&mirror->version) == version && now <= atomic_load(&mirror->live_until);
+        return atomic_load(&mirror->version) == version &&
+               (now <= atomic_load(&mirror->live_until) || sp__bugged(SP__BUG_HORIZON));
 }
 
 static inline bool sp__mirror_live(struct sp__mirror *mirror)
 {
-        return sp__now() <= atomic_load(&mirror->live_until);
+        return sp__now() <= atomic_load(&mirror->live_until) || sp__bugged(SP__BUG_HORIZON);
 }
 
 /** The subscription stands; it was lost. */

@@ -19,7 +19,10 @@ struct query {
         sp_stmt *stmt; /* a reference */
         sp_params *params;
         uint32_t mode;
-        bool refreshing; /* it was answered with a stale value; nobody waits for the rest */
+        enum sp__cache_use use;
+        bool refreshing;        /* it was answered with a value that is loaded anew; nobody waits for the rest */
+        sp_value *stale;        /* that stands in for what fails, or does not come in time */
+        struct sp__timer timer; /* until then; holds a reference */
         sp_lease *lease;
         sp_value *value;
         size_t len;
@@ -45,6 +48,7 @@ static void destroy(sp__op *op)
         struct query *query = query_of(op);
 
         sp_value_unref(query->value);
+        sp_value_unref(query->stale);
         sp_params_free(query->params);
         sp_stmt_unref(query->stmt);
         free(query);
@@ -74,6 +78,10 @@ static void fail(struct query *query, sp_status status, const sp_error *error)
 {
         struct sp__batch done;
 
+        if (query->stale) {
+                answer(query, query->stale);
+                return;
+        }
         sp__batch_init(&done);
         sp__op_fail(&query->op, status, sp__error_copy(error), &done);
         sp__batch_deliver(&done);
@@ -113,6 +121,8 @@ static void end(struct query *query)
 
         sp_lease_release(query->lease);
         query->lease = NULL;
+        if (sp__timer_stop(cache->engine, &query->timer))
+                sp__op_unref(&query->op);
         sp__op_unref(&query->op);
         sp__cache_rest(cache);
 }
@@ -134,7 +144,7 @@ static void fill(struct query *query)
         query->lease = NULL;
         sp_value_data(query->value, &len);
         if ((int64_t)len <= query->cache->value_max) {
-                if (sp__lease_fill_step(lease, query->value, caller_of(query), filled, query))
+                if (sp__lease_fill_step(lease, query->value, NULL, caller_of(query), filled, query))
                         return;
         } else {
                 sp_lease_release(lease);
@@ -166,8 +176,9 @@ static void load(struct query *query)
 {
         sp_ctx *ctx = query->refreshing ? NULL : query->op.ctx;
         int64_t deadline = query->refreshing ? SP__FOREVER : query->op.deadline;
+        int64_t hard = query->lease->flight->times.hard, last = hard ? sp__after_ms(sp__now(), hard) : SP__FOREVER;
         sp_error *error = NULL;
-        sp_status status = sp__pool_step(query->pool, ctx, deadline, query->stmt, query->params, caller_of(query),
+        sp_status status = sp__pool_step(query->pool, ctx, last < deadline ? last : deadline, query->stmt, query->params, caller_of(query),
                                          loaded, query, &error);
 
         if (status == SP_OK)
@@ -175,6 +186,30 @@ static void load(struct query *query)
         fail(query, status, error);
         sp_error_free(error);
         end(query);
+}
+
+static void wait_no_longer(struct sp__timer *timer)
+{
+        struct query *query = SP__OF(timer, struct query, timer);
+
+        answer(query, query->stale);
+        sp__op_unref(&query->op);
+}
+
+/* What there is is the answer: at once, or when its load took too long. */
+static void stand_in(struct query *query, const sp_lookup *lookup)
+{
+        int64_t soft = query->lease ? query->lease->flight->times.soft : 0;
+
+        query->refreshing = soft == 0 || lookup->state == SP_LOOKUP_HIT;
+        if (query->refreshing) {
+                answer(query, lookup->value);
+                return;
+        }
+        query->stale = sp_value_ref(lookup->value);
+        sp__op_ref(&query->op);
+        if (!sp__timer_set(query->cache->engine, &query->timer, sp__after_ms(sp__now(), soft)))
+                sp__op_unref(&query->op);
 }
 
 static void found(sp__op *op)
@@ -188,10 +223,8 @@ static void found(sp__op *op)
                 return;
         }
         query->lease = sp_lookup_take_lease(lookup);
-        if (lookup->value) {
-                query->refreshing = true;
-                answer(query, lookup->value);
-        }
+        if (lookup->value)
+                stand_in(query, lookup);
         if (query->lease && (query->refreshing || sp__op_pending(&query->op)))
                 load(query);
         else
@@ -207,6 +240,8 @@ static struct query *query_new(sp_cache *cache, sp_pool *pool, sp_ctx *ctx, cons
                 return NULL;
         sp__op_init(&query->op, &query_kind, ctx, SP__FOREVER);
         query->cache = cache;
+        query->use = sp__cache_use(cache, ctx, true);
+        query->timer.fire = wait_no_longer;
         query->pool = pool;
         query->stmt = sp_stmt_ref((sp_stmt *)(uintptr_t)stmt);
         query->mode = mode;
@@ -223,14 +258,41 @@ static struct query *query_new(sp_cache *cache, sp_pool *pool, sp_ctx *ctx, cons
 static void start(struct query *query, struct sp__item *stale)
 {
         sp__op *op = &query->op;
+        struct sp__seeker *seeker;
 
         sp__op_ref(op);
         sp__cache_work(query->cache);
-        if (sp__lookup_step(query->cache, op->ctx, op->deadline, query->key, query->len, op->caller,
-                            stale->value ? stale : NULL, found, query))
+        if (query->use == SP__CACHE_BYPASS) {
+                query->lease = sp__lease_alone(query->cache);
+                sp__count(&query->cache->misses);
+        }
+        if (query->lease) {
+                load(query);
                 return;
-        fail(query, SP_NOMEM, NULL);
-        end(query);
+        }
+        seeker = sp__seeker_new(query->cache, op->ctx, op->deadline, op->caller);
+        if (!seeker) {
+                fail(query, SP_NOMEM, NULL);
+                end(query);
+                return;
+        }
+        seeker->want = sp__want_of(query->use);
+        seeker->anew = query->use == SP__CACHE_REFRESH;
+        sp__seeker_step(seeker, query->key, query->len, stale->value ? stale : NULL, found, query);
+}
+
+/* What the in-process level has, if it may be taken. */
+static bool find(sp_cache *cache, enum sp__cache_use use, const void *data, size_t len, sp_value **value,
+                 struct sp__item *stale)
+{
+        bool fresh;
+
+        *value = NULL;
+        if (use == SP__CACHE_BYPASS || use == SP__CACHE_REFRESH)
+                return false;
+        fresh = sp__cache_find(cache, data, len, value, stale) == SP__FOUND_FRESH;
+        stale->value = fresh ? NULL : *value;
+        return fresh;
 }
 
 static sp_status admit(sp_cache *cache, sp_pool *pool, sp_ctx *ctx, const void *data, size_t len, const sp_stmt *stmt,
@@ -285,9 +347,8 @@ sp_status sp_cache_query(sp_cache *cache, sp_pool *pool, sp_ctx *ctx, const void
 
         if (status != SP_OK)
                 return status;
-        if (sp__cache_find(cache, data, len, &value, &stale) == SP__FOUND_FRESH)
+        if (find(cache, sp__cache_use(cache, ctx, true), data, len, &value, &stale))
                 return take_hit(value, out, error);
-        stale.value = value;
         sp__cache_work(cache);
         query = query_new(cache, pool, ctx, data, len, stmt, params, mode);
         status = query ? wait_for(query, &stale, out, error) : sp__fail(error, SP_NOMEM, "out of memory");
@@ -319,8 +380,7 @@ sp_status sp_cache_query_async(sp_cache *cache, sp_pool *pool, sp_ctx *ctx, cons
                 sp__op_abandon(&query->op);
                 return status;
         }
-        fresh = sp__cache_find(cache, data, len, &value, &stale) == SP__FOUND_FRESH;
-        stale.value = value;
+        fresh = find(cache, query->use, data, len, &value, &stale);
         if (fresh)
                 answer(query, value);
         else

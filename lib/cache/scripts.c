@@ -41,6 +41,20 @@ static const char *const texts[SP__SCRIPTS] = {
                         "redis.call('set', KEYS[1], ARGV[2], 'PX', ARGV[3])\n"
                         "redis.call('del', KEYS[2])\n"
                         "return 1\n",
+    [SP__SCRIPT_EXTEND] = "local head = redis.call('getrange', KEYS[1], 0, 47)\n"
+                          "if #head < 48 or string.sub(head, 1, 3) ~= ARGV[1] then return 0 end\n"
+                          "local fresh, kept = tonumber(ARGV[2]), tonumber(ARGV[3])\n"
+                          "if kept == 0 then\n"
+                          "  fresh = math.min(fresh, (struct.unpack('<i8', string.sub(head, 41, 48))))\n"
+                          "  redis.call('setrange', KEYS[1], 32, struct.pack('<i8', fresh))\n"
+                          "else\n"
+                          "  redis.call('setrange', KEYS[1], 32, struct.pack('<i8i8', fresh, kept))\n"
+                          "end\n"
+                          "redis.call('pexpire', KEYS[1], math.max(1, math.max(fresh, kept) - tonumber(ARGV[4])))\n"
+                          "return 1\n",
+    [SP__SCRIPT_SET] = "redis.call('set', KEYS[1], ARGV[1], 'PX', ARGV[2])\n"
+                       "redis.call('unlink', KEYS[2])\n"
+                       "return 1\n",
     [SP__SCRIPT_RELEASE] = ("if redis.call('get', KEYS[1]) ~= ARGV[1] then return 0 end\n"
                             "return redis.call('del', KEYS[1])\n"),
 };

@@ -16,6 +16,10 @@ enum sp__script {
         SP__SCRIPT_FILL,
         /** k's lease · token → 1 or 0. */
         SP__SCRIPT_RELEASE,
+        /** k · the format's 3 bytes, fresh until, kept until (0: as it is, and the limit of the former), now → 1 or 0. */
+        SP__SCRIPT_EXTEND,
+        /** k, k's lease · entry, ms → 1: it is what there is, and who loads does not store. */
+        SP__SCRIPT_SET,
         SP__SCRIPTS
 };
 

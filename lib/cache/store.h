@@ -51,6 +51,8 @@ enum sp__found sp__store_get(struct sp__store *store, const void *key, size_t le
                              struct sp__item *stale);
 /** Takes a reference to the value. What is larger than the whole store, or older than what it has, is not kept. */
 void sp__store_put(struct sp__store *store, const void *key, size_t len, const struct sp__item *item);
+/** Gives an entry new times. false: there is none. */
+bool sp__store_extend(struct sp__store *store, const void *key, size_t len, int64_t fresh_until, int64_t kept_until);
 void sp__store_drop(struct sp__store *store, const void *key, size_t len);
 void sp__store_stats(struct sp__store *store, struct sp__store_stats *out);
 

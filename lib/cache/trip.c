@@ -32,6 +32,7 @@ static void run(struct sp__flight *flight, struct sp__command *command, void (*t
 {
         sp__op *first = NULL;
 
+        sp__probe_step();
         sp__lock(&flight->cache->lock);
         if (!sp__list_empty(&flight->waiters))
                 first = sp__op_ref(SP__OF(flight->waiters.next, sp__op, link));
@@ -47,13 +48,55 @@ static void conclude(struct sp__flight *flight, int state, sp_status status, con
         struct sp__batch done;
 
         sp__batch_init(&done);
+        sp__list_init(&waiters);
         sp__lock(&flight->cache->lock);
-        sp__flight_detach(flight, &waiters);
+        sp__seekers_take(flight, &waiters);
         sp__flight_over(flight);
         sp__unlock(&flight->cache->lock);
-        sp__flight_answer(&waiters, state, flight->found.value, status, error, &done);
+        sp__seekers_answer(&waiters, state, flight->found.value, status, error, &done);
         sp__batch_deliver(&done);
         sp__flight_end_step(flight);
+}
+
+/* Those who load for themselves get leases of their own. false: nobody else wants it, and the step ended. */
+static bool leave_lone_ones(struct sp__flight *flight)
+{
+        struct sp__list lone;
+        struct sp__batch done;
+        bool some, left;
+
+        sp__batch_init(&done);
+        sp__list_init(&lone);
+        sp__lock(&flight->cache->lock);
+        sp__seekers_pick(flight, SP__WANT_LONE, &lone);
+        some = !sp__list_empty(&lone);
+        left = !some || !sp__list_empty(&flight->waiters);
+        if (!left)
+                sp__flight_over(flight);
+        sp__unlock(&flight->cache->lock);
+        sp__seekers_leave_alone(&lone, flight->cache, &done);
+        sp__batch_deliver(&done);
+        if (!left) {
+                if (flight->acquired)
+                        sp__flight_release(flight, flight->token);
+                sp__flight_end_step(flight);
+        }
+        return left;
+}
+
+/* Those who do not wait for another's load. */
+static void tell_busy(struct sp__flight *flight)
+{
+        struct sp__list busy;
+        struct sp__batch done;
+
+        sp__batch_init(&done);
+        sp__list_init(&busy);
+        sp__lock(&flight->cache->lock);
+        sp__seekers_pick(flight, SP__WANT_SOON, &busy);
+        sp__unlock(&flight->cache->lock);
+        sp__seekers_answer(&busy, SP_LOOKUP_BUSY, NULL, SP_OK, NULL, &done);
+        sp__batch_deliver(&done);
 }
 
 /* Redis cannot help: this process loads by itself, one load a key, or fails. */
@@ -89,13 +132,19 @@ static void nonsense(struct sp__flight *flight)
         sp_error_free(error);
 }
 
+/* What is past its time, to those who wait: at once, or when they waited long enough. */
 static bool give_stale(struct sp__flight *flight)
 {
-        bool usable = flight->found_stale && sp__flight_usable(flight) == SP__FRESH;
-
-        if (usable)
-                conclude(flight, SP_LOOKUP_STALE, SP_OK, NULL);
-        return usable;
+        if (!flight->found_stale || sp__flight_usable(flight) != SP__FRESH)
+                return false;
+        if (sp__flight_gives_at_once(flight)) {
+                conclude(flight, sp__flight_state_of_found(flight), SP_OK, NULL);
+                return true;
+        }
+        sp__lock(&flight->cache->lock);
+        sp__seekers_note_stale(flight);
+        sp__unlock(&flight->cache->lock);
+        return false;
 }
 
 /* Another process loads. */
@@ -106,6 +155,7 @@ static void wait_for_other(struct sp__flight *flight)
 
         if (give_stale(flight))
                 return;
+        tell_busy(flight);
         flight->pauses++;
         if (pause > PAUSE_MOST)
                 pause = PAUSE_MOST;
@@ -140,28 +190,41 @@ static void reject(struct sp__flight *flight)
 
 static void verify(struct sp__flight *flight);
 
+/* What slides is as fresh as ever once it is used. */
+static bool renew(struct sp__flight *flight)
+{
+        int64_t now = sp__now();
+
+        if (sp__times_attend(&flight->times, &flight->found, now) != SP__ATTENTION_RENEW)
+                return false;
+        sp__times_renew(&flight->times, &flight->found, now);
+        sp__cache_extend(flight->cache, flight->key, flight->len, sp__times_slid(&flight->times));
+        return true;
+}
+
 /* It holds, as far as was known just now. Under the cache's lock it is looked at once more: who joined since may have seen
  * an invalidation acknowledged before. */
 static void give(struct sp__flight *flight)
 {
         sp_cache *cache = flight->cache;
-        bool stale = flight->found.fresh_until <= sp__now();
         struct sp__list waiters;
         struct sp__batch done;
         enum sp__fresh fresh;
 
-        if (stale) {
-                flight->found_stale = true;
+        if (flight->anew || (flight->found.fresh_until <= sp__now() && !renew(flight))) {
+                flight->found_stale = !flight->anew;
                 go_without_value(flight);
                 return;
         }
+        sp__probe_step();
         sp__batch_init(&done);
+        sp__list_init(&waiters);
         sp__lock(&cache->lock);
         fresh = sp__flight_usable(flight);
         if (fresh == SP__FRESH) {
                 if (cache->store)
                         sp__store_put(cache->store, flight->key, flight->len, &flight->found);
-                sp__flight_detach(flight, &waiters);
+                sp__seekers_take(flight, &waiters);
                 sp__flight_over(flight);
         }
         sp__unlock(&cache->lock);
@@ -175,7 +238,7 @@ static void give(struct sp__flight *flight)
         }
         if (flight->acquired)
                 sp__flight_release(flight, flight->token);
-        sp__flight_answer(&waiters, SP_LOOKUP_HIT, flight->found.value, SP_OK, NULL, &done);
+        sp__seekers_answer(&waiters, SP_LOOKUP_HIT, flight->found.value, SP_OK, NULL, &done);
         sp__batch_deliver(&done);
         sp__flight_end_step(flight);
 }
@@ -227,21 +290,10 @@ static void verify(struct sp__flight *flight)
         run(flight, command, verified);
 }
 
-/* Monotonic from wall-clock time, but never further away than the entry's whole life: clocks of machines differ. */
-static int64_t moment(const struct sp__entry *entry, int64_t until, int64_t wall)
-{
-        int64_t left = until - wall, whole = until - entry->made;
-
-        if (left > whole)
-                left = whole;
-        return left > 0 ? sp__after_ms(sp__now(), left) : 0;
-}
-
-static void describe(struct sp__flight *flight, const struct sp__entry *entry, int64_t wall, struct sp__item *item)
+static void describe(struct sp__flight *flight, const struct sp__entry *entry, struct sp__item *item)
 {
         *item = (struct sp__item){.e = entry->e, .v0 = entry->v0, .declared = flight->declared};
-        item->fresh_until = moment(entry, entry->fresh_until, wall);
-        item->kept_until = moment(entry, entry->kept_until, wall);
+        sp__times_find(&flight->times, entry, flight->times.refresh ? sp__cache_unit(flight->cache) : 0, item);
         for (size_t i = 0; i < flight->tag_count; i++)
                 item->tags[item->tag_count++] = flight->tags[i];
         for (unsigned i = 0; i < entry->tag_count; i++)
@@ -256,6 +308,15 @@ static void note_certainty(sp_cache *cache, enum sp__fresh fresh)
                 atomic_fetch_sub(&cache->unsure, 1);
 }
 
+/* Whether it is of no use any more. */
+static bool is_past(const struct sp__flight *flight, const struct sp__item *item)
+{
+        int64_t now = sp__now();
+
+        return item->kept_until <= now ||
+               (item->fresh_until <= now && sp__times_attend(&flight->times, item, now) == SP__ATTENTION_PAST);
+}
+
 /* An entry that Redis has; `tags`: the log's numbers of the key's own tags, asked behind it, NULL: not asked. */
 static void consider(struct sp__flight *flight, const struct sp__entry *entry, const redisReply *tags)
 {
@@ -263,10 +324,10 @@ static void consider(struct sp__flight *flight, const struct sp__entry *entry, c
         enum sp__fresh fresh;
         uint64_t version;
 
-        describe(flight, entry, sp__wall_ms(), &item);
+        describe(flight, entry, &item);
         fresh = sp__mirror_check(&flight->cache->log.mirror, item.e, item.v0, item.tags, item.tag_count, &version);
         note_certainty(flight->cache, fresh);
-        if (fresh == SP__GONE || item.kept_until <= sp__now() ||
+        if (fresh == SP__GONE || is_past(flight, &item) ||
             !(item.value = sp_value_new(entry->data, entry->len, entry->codec))) {
                 go_without_value(flight);
                 return;
@@ -314,6 +375,7 @@ static void sought(sp__op *op)
         struct sp__command *command = sp__command_of(op);
         const redisReply *refused = op->status == SP_OK ? sp__command_refused(command) : NULL;
 
+        sp__probe_step();
         if (op->status != SP_OK) {
                 without_redis(flight, op->status, op->error);
         } else if (refused && is_wrong_type(command->replies[0])) {
@@ -363,6 +425,8 @@ void sp__flight_seek(struct sp__flight *flight)
         run(flight, command, sought);
 }
 
+static void ask_for_lease(struct sp__flight *flight);
+
 static void acquired(sp__op *op)
 {
         struct sp__flight *flight = op->owner;
@@ -370,13 +434,14 @@ static void acquired(sp__op *op)
         const redisReply *reply = command->replies[command->due - 1];
         int64_t granted;
 
+        sp__probe_step();
         if (op->status != SP_OK) {
                 without_redis(flight, op->status, op->error);
                 return;
         }
         if (sp__command_noscript(command) && !flight->with_text) {
                 flight->with_text = true;
-                sp__flight_acquire(flight);
+                ask_for_lease(flight);
                 return;
         }
         if (sp__command_refused(command)) {
@@ -397,8 +462,50 @@ static void acquired(sp__op *op)
         read_value(flight, sp__reply_at(reply, 1), NULL);
 }
 
-/* The place in the log is taken before the lease, and so before the load. */
+enum turn { TURN_NOW, TURN_LATER, TURN_NEVER };
+
+/* A slot, where one is needed: now, or later by the slot's task, which may run before this returns. The lock is held. */
+static enum turn take_turn(struct sp__flight *flight, bool patient)
+{
+        struct sp__slots *slots = &flight->cache->slots;
+
+        if (flight->slotted || flight->exempt)
+                return TURN_NOW;
+        if (!patient && sp__slots_full(slots))
+                return TURN_NEVER;
+        flight->slotted = sp__slots_take(slots, &flight->slot);
+        return flight->slotted ? TURN_NOW : TURN_LATER;
+}
+
+/* What is past its time is given without a refresh where there is no room for one. */
 void sp__flight_acquire(struct sp__flight *flight)
+{
+        sp_cache *cache = flight->cache;
+        struct sp__list busy;
+        struct sp__batch done;
+        enum turn turn;
+        bool patient;
+
+        if (!leave_lone_ones(flight))
+                return;
+        patient = !flight->found_stale || !sp__flight_gives_at_once(flight) || sp__flight_usable(flight) != SP__FRESH;
+        sp__batch_init(&done);
+        sp__list_init(&busy);
+        sp__lock(&cache->lock);
+        turn = take_turn(flight, patient);
+        if (turn == TURN_LATER)
+                sp__seekers_pick(flight, SP__WANT_SOON, &busy);
+        sp__unlock(&cache->lock);
+        sp__seekers_answer(&busy, SP_LOOKUP_BUSY, NULL, SP_OK, NULL, &done);
+        sp__batch_deliver(&done);
+        if (turn == TURN_NOW)
+                ask_for_lease(flight);
+        else if (turn == TURN_NEVER)
+                conclude(flight, sp__flight_state_of_found(flight), SP_OK, NULL);
+}
+
+/* The place in the log is taken before the lease, and so before the load. */
+static void ask_for_lease(struct sp__flight *flight)
 {
         sp_cache *cache = flight->cache;
         struct sp__command *command;

@@ -56,6 +56,11 @@ struct sp_lookup *sp_completion_take_lookup(sp_completion *completion)
         return take(completion, SP__YIELD_LOOKUP);
 }
 
+struct sp_lookups *sp_completion_take_lookups(sp_completion *completion)
+{
+        return take(completion, SP__YIELD_LOOKUPS);
+}
+
 struct sp_stream *sp_completion_take_stream(sp_completion *completion)
 {
         return take(completion, SP__YIELD_STREAM);

@@ -121,6 +121,15 @@ bool sp__op_fail(sp__op *op, sp_status status, sp_error *error, struct sp__batch
         return true;
 }
 
+void sp__op_end_with(sp__op *op, enum sp__yield yield, void *what, void (*what_free)(void *), struct sp__batch *batch)
+{
+        op->status = SP_OK;
+        op->yield = yield;
+        op->what = what;
+        op->what_free = what_free;
+        settle(op, batch);
+}
+
 bool sp__op_yield(sp__op *op, enum sp__yield yield, void *what, void (*what_free)(void *), struct sp__batch *batch)
 {
         if (!sp__op_claim(op)) {
@@ -128,11 +137,7 @@ bool sp__op_yield(sp__op *op, enum sp__yield yield, void *what, void (*what_free
                         what_free(what);
                 return false;
         }
-        op->status = SP_OK;
-        op->yield = yield;
-        op->what = what;
-        op->what_free = what_free;
-        settle(op, batch);
+        sp__op_end_with(op, yield, what, what_free, batch);
         return true;
 }
 

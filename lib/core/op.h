@@ -27,7 +27,7 @@ struct sp__port;
 /** What is known of a caller that waits, and where its thread is. */
 enum { SP__WAIT_DONE = 1, SP__WAIT_POKED = 2, SP__WAIT_POLLS = 4, SP__WAIT_SLEEPS = 8 };
 
-enum sp__yield { SP__YIELD_NONE, SP__YIELD_RESULT, SP__YIELD_VALUE, SP__YIELD_SESSION, SP__YIELD_LOOKUP, SP__YIELD_STREAM, SP__YIELD_COPY };
+enum sp__yield { SP__YIELD_NONE, SP__YIELD_RESULT, SP__YIELD_VALUE, SP__YIELD_SESSION, SP__YIELD_LOOKUP, SP__YIELD_LOOKUPS, SP__YIELD_STREAM, SP__YIELD_COPY };
 
 /** What the rooms say of their kind of operation. */
 struct sp__op_kind {
@@ -123,6 +123,8 @@ void sp__batch_init(struct sp__batch *batch);
 bool sp__op_claim(sp__op *op);
 /** Ends what was claimed; `error` (may be NULL) is owned from now on. */
 void sp__op_end(sp__op *op, sp_status status, sp_error *error, struct sp__batch *batch);
+/** The same with success and what it yields. */
+void sp__op_end_with(sp__op *op, enum sp__yield yield, void *what, void (*what_free)(void *), struct sp__batch *batch);
 /**
  * Ends it with a status and an error (owned from now on, may be NULL). false: another one was first, and the error is freed.
  * The batch holds a reference until it is delivered. Any lock may be held.

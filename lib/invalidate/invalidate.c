@@ -2,6 +2,7 @@
 /* Explicit invalidation: one trip that unlinks keys and leases and appends to the log; then this process knows of it. */
 #include "cache/cache.h"
 #include "cache/flight.h"
+#include "cache/probe.h"
 #include "core/error.h"
 #include "invalidate/targets.h"
 #include "loop/port.h"
@@ -64,6 +65,7 @@ static void forget_keys(struct invalidation *invalidation)
         const char *key;
         size_t at = 0, len;
 
+        sp__probe_step();
         while ((key = next_key(invalidation, &at, &len))) {
                 if (cache->store)
                         sp__store_drop(cache->store, key, len);
@@ -105,6 +107,7 @@ static void sent(sp__op *op)
         uint64_t e;
         int64_t n;
 
+        sp__probe_step();
         if (op->status != SP_OK) {
                 owe(invalidation, op->status, sp__error_copy(op->error));
         } else if (sp__command_noscript(command) && !invalidation->with_text) {
@@ -142,6 +145,7 @@ static void send(struct invalidation *invalidation)
         struct sp__log *log = &invalidation->cache->log;
         struct sp__command *command = sp__command_new();
 
+        sp__probe_step();
         if (!command) {
                 owe(invalidation, SP_NOMEM, sp__error_new(SP_NOMEM, NULL, "out of memory"));
                 return;
@@ -257,4 +261,43 @@ sp_status sp_cache_invalidate_async(sp_cache *cache, sp_ctx *ctx, const sp_targe
         start(invalidation);
         sp__op_unref(&invalidation->op);
         return SP_OK;
+}
+
+/* NULL: it is refused, or there is no memory. */
+static sp_targets *target_of(const void *key, size_t len, sp_status *status)
+{
+        sp_targets *targets = sp_targets_new();
+
+        *status = targets ? sp_targets_key(targets, key, len) : SP_NOMEM;
+        if (*status == SP_OK)
+                return targets;
+        sp_targets_free(targets);
+        return NULL;
+}
+
+sp_status sp_cache_delete(sp_cache *cache, sp_ctx *ctx, const void *key, size_t len, sp_error **error)
+{
+        sp_status status;
+        sp_targets *targets = target_of(key, len, &status);
+
+        if (!targets)
+                return sp__fail(error, status, "the key of %zu bytes: %s", len, sp_status_text(status));
+        status = sp_cache_invalidate(cache, ctx, targets, error);
+        sp_targets_free(targets);
+        return status;
+}
+
+sp_status sp_cache_delete_async(sp_cache *cache, sp_ctx *ctx, const void *key, size_t len, sp_queue *queue, uint64_t tag)
+{
+        sp_error *error = NULL;
+        sp_status status;
+        sp_targets *targets = target_of(key, len, &status);
+
+        if (!targets) {
+                sp__fail(&error, status, "the key of %zu bytes: %s", len, sp_status_text(status));
+                return sp__op_refuse(queue, tag, status, error);
+        }
+        status = sp_cache_invalidate_async(cache, ctx, targets, queue, tag);
+        sp_targets_free(targets);
+        return status;
 }

@@ -95,8 +95,62 @@ static sp_status invalidate_async(sp_cache *cache, sp_ctx *ctx, const sp_targets
         return status;
 }
 
-#define BLOCKING sp_cache_lookup, sp_lease_fill, sp_cache_query, sp_cache_invalidate
-#define ASYNC    lookup_async, fill_async, query_async, invalidate_async
+static sp_status set_async(sp_cache *cache, sp_ctx *ctx, const void *key, size_t key_len, const void *data, size_t len,
+                           uint32_t codec, int64_t ttl_ms, sp_error **error)
+{
+        sp_queue *queue = new_queue();
+        sp_status status = sp_cache_set_async(cache, ctx, key, key_len, data, len, codec, ttl_ms, queue, 7);
+
+        if (status == SP_OK)
+                return finish(queue, only(queue), error);
+        sp_queue_free(queue);
+        return status;
+}
+
+static sp_status touch_async(sp_cache *cache, sp_ctx *ctx, const void *key, size_t len, int64_t ttl_ms, sp_error **error)
+{
+        sp_queue *queue = new_queue();
+        sp_status status = sp_cache_touch_async(cache, ctx, key, len, ttl_ms, queue, 7);
+
+        if (status == SP_OK)
+                return finish(queue, only(queue), error);
+        sp_queue_free(queue);
+        return status;
+}
+
+static sp_status lookup_many_async(sp_cache *cache, sp_ctx *ctx, const sp_params *keys, sp_lookups **out, sp_error **error)
+{
+        sp_queue *queue = new_queue();
+        sp_status status = sp_cache_lookup_many_async(cache, ctx, keys, queue, 7);
+        sp_completion *completion;
+
+        if (status != SP_OK) {
+                sp_queue_free(queue);
+                return status;
+        }
+        completion = only(queue);
+        if (sp_completion_status(completion) == SP_OK)
+                *out = sp_completion_take_lookups(completion);
+        return finish(queue, completion, error);
+}
+
+static sp_status fill_many_async(sp_lookups *lookups, sp_ctx *ctx, sp_error **error)
+{
+        sp_queue *queue = new_queue();
+        sp_status status = sp_lookups_fill_async(lookups, ctx, queue, 7);
+
+        if (status == SP_OK)
+                return finish(queue, only(queue), error);
+        sp_queue_free(queue);
+        return status;
+}
+
+#define BLOCKING                                                                                                       \
+        sp_cache_lookup, sp_lease_fill, sp_cache_query, sp_cache_invalidate, sp_cache_set, sp_cache_touch,              \
+            sp_cache_lookup_many, sp_lookups_fill
+#define ASYNC                                                                                                          \
+        lookup_async, fill_async, query_async, invalidate_async, set_async, touch_async, lookup_many_async,             \
+            fill_many_async
 
 const struct cache_way cache_ways[CACHE_WAYS] = {
     {"blocking, Redis", true, BLOCKING},
@@ -124,6 +178,25 @@ sp_cache *cache_with(const struct cache_way *way, const char *const settings[])
                 fail_msg("%s", sp_error_message(error));
         sp_config_free(config);
         return cache;
+}
+
+void declare(sp_cache *cache, const char *text, const char *options, const char *const patterns[])
+{
+        sp_template *tmpl = NULL;
+
+        assert_int_equal(sp_template_new(text, options, &tmpl, NULL), SP_OK);
+        for (size_t i = 0; patterns && patterns[i]; i++)
+                assert_int_equal(sp_template_pattern(tmpl, patterns[i], NULL), SP_OK);
+        assert_int_equal(sp_cache_declare(cache, tmpl, NULL), SP_OK);
+        sp_template_unref(tmpl);
+}
+
+sp_ctx *ctx_set(const char *name, const char *value)
+{
+        sp_ctx *ctx = sp_ctx_new(NULL);
+
+        assert_int_equal(sp_ctx_set(ctx, name, value, NULL), SP_OK);
+        return ctx;
 }
 
 const char *fresh_key(const char *prefix, char *buf, size_t cap)

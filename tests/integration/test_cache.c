@@ -124,17 +124,6 @@ static void test_a_tag_of_the_loader_drops_its_entries_alone(void **state)
         sp_cache_free(cache);
 }
 
-static void declare(sp_cache *cache, const char *text, const char *options, const char *const patterns[])
-{
-        sp_template *tmpl = NULL;
-
-        assert_int_equal(sp_template_new(text, options, &tmpl, NULL), SP_OK);
-        for (size_t i = 0; patterns && patterns[i]; i++)
-                assert_int_equal(sp_template_pattern(tmpl, patterns[i], NULL), SP_OK);
-        assert_int_equal(sp_cache_declare(cache, tmpl, NULL), SP_OK);
-        sp_template_unref(tmpl);
-}
-
 static void test_a_pattern_drops_the_keys_that_match_alone(void **state)
 {
         const struct cache_way *way = way_of(state);
@@ -178,7 +167,7 @@ static void test_an_absent_value_is_remembered_for_its_own_time(void **state)
 static void test_a_stale_value_is_served_while_one_refreshes(void **state)
 {
         const struct cache_way *way = way_of(state);
-        sp_cache *cache = cache_with(way, (const char *[]){"cache.jitter=0", NULL});
+        sp_cache *cache = cache_with(way, (const char *[]){"cache.jitter=0", "cache.retry=0", NULL});
         sp_lookup *first = NULL, *second = NULL;
         int64_t until;
         char key[64];

@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Look-ups and fills of many keys in one call. Each key has its flight, as ever; all of them begin in one turn of the
+ * engine, which sends in one write what they ask.
+ */
+#include "cache/lease.h"
+#include "cache/lookups.h"
+
+#include "core/error.h"
+#include "loop/port.h"
+
+#include <stdlib.h>
+
+/* One step: of which key. */
+struct part {
+        struct many *many;
+        size_t index;
+        struct sp__item stale;
+};
+
+struct many {
+        sp__op op;
+        sp_cache *cache;
+        sp_lookups *lookups;
+        bool owned; /* it goes with this */
+        bool fills;
+        enum sp__cache_use use;
+        struct sp__slot slot;
+        atomic_size_t left; /* steps under way, and the one who begins them */
+        atomic_int status;  /* the first that failed */
+        sp_error *why;
+        size_t part_count;
+        struct part parts[];
+};
+
+static struct many *many_of(sp__op *op)
+{
+        return SP__OF(op, struct many, op);
+}
+
+static void cancel(sp__op *op, sp_status why)
+{
+        struct sp__batch done;
+
+        sp__batch_init(&done);
+        sp__op_fail(op, why, sp__error_new(why, NULL, "waiting for many keys: %s", sp_status_text(why)), &done);
+        sp__batch_deliver(&done);
+}
+
+static void destroy(sp__op *op)
+{
+        struct many *many = many_of(op);
+
+        for (size_t i = 0; i < many->part_count; i++)
+                sp_value_unref(many->parts[i].stale.value);
+        if (many->owned)
+                sp_lookups_free(many->lookups);
+        sp_error_free(many->why);
+        free(many);
+}
+
+static const struct sp__op_kind many_kind = {.cancel = cancel, .destroy = destroy};
+
+/* Takes the machine's reference and its work for the cache. */
+static void finish(struct many *many)
+{
+        sp_cache *cache = many->cache;
+        sp_status status = atomic_load(&many->status);
+        struct sp__batch done;
+
+        sp__batch_init(&done);
+        if (many->fills || !sp__lookups_owe(many->lookups) || status != SP_OK)
+                sp__lookups_give_slot(many->lookups);
+        if (status != SP_OK) {
+                sp__op_fail(&many->op, status, many->why, &done);
+                many->why = NULL;
+        } else if (many->fills) {
+                sp__op_yield(&many->op, SP__YIELD_NONE, NULL, NULL, &done);
+        } else {
+                many->owned = false;
+                sp__op_yield(&many->op, SP__YIELD_LOOKUPS, many->lookups, sp__lookups_drop, &done);
+        }
+        sp__batch_deliver(&done);
+        sp__op_unref(&many->op);
+        sp__cache_rest(cache);
+}
+
+static void step_done(struct many *many)
+{
+        if (atomic_fetch_sub(&many->left, 1) == 1)
+                finish(many);
+}
+
+static void note(struct many *many, sp_status status, const sp_error *error)
+{
+        int none = SP_OK;
+
+        if (atomic_compare_exchange_strong(&many->status, &none, status))
+                many->why = sp__error_copy(error);
+}
+
+static void found(sp__op *op)
+{
+        struct part *part = op->owner;
+        struct many *many = part->many;
+
+        if (op->status == SP_OK) {
+                sp__lookups_settle(many->lookups, part->index, op->what);
+                op->what = NULL;
+        } else {
+                note(many, op->status, op->error);
+        }
+        step_done(many);
+}
+
+static void seek(struct many *many, struct part *part)
+{
+        const struct sp__lookups_item *item = &many->lookups->items[part->index];
+        struct sp__seeker *seeker = sp__seeker_new(many->cache, many->op.ctx, many->op.deadline, many->op.caller);
+
+        if (!seeker) {
+                note(many, SP_NOMEM, NULL);
+                step_done(many);
+                return;
+        }
+        seeker->want = many->use == SP__CACHE_READ ? SP__WANT_LONE : SP__WANT_SOON;
+        seeker->anew = many->use == SP__CACHE_REFRESH;
+        sp__seeker_step(seeker, many->lookups->keys.data + item->at, item->len,
+                        part->stale.value ? &part->stale : NULL, found, part);
+}
+
+/* Right for its caller also where it was not stored. */
+static void filled(sp__op *op)
+{
+        struct part *part = op->owner;
+
+        if (op->status != SP_OK && op->status != SP_LEASE_LOST)
+                note(part->many, op->status, op->error);
+        step_done(part->many);
+}
+
+static void fill(struct many *many, struct part *part)
+{
+        struct sp__lookups_item *item = &many->lookups->items[part->index];
+        sp_lease *lease = item->lease;
+
+        item->lease = NULL;
+        if (sp__lease_fill_step(lease, item->value, many->op.ctx, many->op.caller, filled, part))
+                return;
+        note(many, SP_NOMEM, NULL);
+        step_done(many);
+}
+
+/* On the engine's thread. */
+static void begin(struct sp__task *task)
+{
+        struct many *many = SP__OF(SP__OF(task, struct sp__slot, task), struct many, slot);
+
+        for (size_t i = 0; i < many->part_count; i++) {
+                if (many->fills)
+                        fill(many, &many->parts[i]);
+                else
+                        seek(many, &many->parts[i]);
+        }
+        step_done(many);
+}
+
+/* As the engine's next task, or, for a look-up, when there is a slot. */
+static void start(struct many *many)
+{
+        sp_cache *cache = many->cache;
+        bool now = true;
+
+        sp__op_ref(&many->op);
+        sp__cache_work(cache);
+        atomic_init(&many->left, many->part_count + 1);
+        if (many->part_count == 0) {
+                step_done(many);
+                return;
+        }
+        if (!many->fills) {
+                many->lookups->slotted = true;
+                sp__lock(&cache->lock);
+                now = sp__slots_take(&cache->slots, &many->slot);
+                sp__unlock(&cache->lock);
+        }
+        if (now)
+                sp__engine_post(cache->engine, &many->slot.task);
+}
+
+static struct many *many_new(sp_lookups *lookups, sp_ctx *ctx, size_t parts)
+{
+        struct many *many = calloc(1, sizeof *many + parts * sizeof *many->parts);
+
+        if (!many)
+                return NULL;
+        sp__op_init(&many->op, &many_kind, ctx, SP__FOREVER);
+        many->cache = lookups->cache;
+        many->lookups = lookups;
+        many->slot.task.run = begin;
+        sp__list_init(&many->slot.link);
+        sp__list_init(&many->slot.task.link);
+        return many;
+}
+
+/* A part for each key that the in-process level has not. */
+static sp_status look_here(struct many *many)
+{
+        sp_lookups *lookups = many->lookups;
+
+        for (size_t i = 0; i < lookups->count; i++) {
+                struct sp__lookups_item *item = &lookups->items[i];
+                struct part *part = &many->parts[many->part_count];
+                const char *key = lookups->keys.data + item->at;
+                sp_value *value = NULL;
+
+                if (many->use == SP__CACHE_BYPASS) {
+                        sp_lookup *lookup = sp__lookup_alone(many->cache);
+
+                        if (!lookup)
+                                return SP_NOMEM;
+                        sp__lookups_settle(lookups, i, lookup);
+                        continue;
+                }
+                if (many->use != SP__CACHE_REFRESH &&
+                    sp__cache_find(many->cache, key, item->len, &value, &part->stale) == SP__FOUND_FRESH) {
+                        item->state = SP_LOOKUP_HIT;
+                        item->value = value;
+                        continue;
+                }
+                part->stale.value = value;
+                part->many = many;
+                part->index = i;
+                many->part_count++;
+        }
+        return SP_OK;
+}
+
+static sp_status prepare(sp_cache *cache, sp_ctx *ctx, const sp_params *keys, struct many **out, sp_error **error)
+{
+        sp_lookups *lookups = NULL;
+        sp_status status = sp__lookups_new(cache, ctx, keys, &lookups, error);
+        struct many *many;
+
+        if (status != SP_OK)
+                return status;
+        many = many_new(lookups, ctx, lookups->count);
+        if (!many) {
+                sp_lookups_free(lookups);
+                return sp__fail(error, SP_NOMEM, "out of memory");
+        }
+        many->owned = true;
+        many->use = sp__cache_use(cache, ctx, false);
+        status = look_here(many);
+        if (status == SP_OK) {
+                *out = many;
+                return SP_OK;
+        }
+        sp__op_unref(&many->op);
+        return sp__fail(error, status, "%s", sp_status_text(status));
+}
+
+/* What was put is what there is, and where nothing was put there is nothing. */
+static sp_status prepare_fill(sp_lookups *lookups, sp_ctx *ctx, struct many **out, sp_error **error)
+{
+        sp_status status = sp__cache_admit(lookups->cache, ctx, "keys", 4, error);
+        struct many *many = status == SP_OK ? many_new(lookups, ctx, lookups->count) : NULL;
+
+        if (!many)
+                return status == SP_OK ? sp__fail(error, SP_NOMEM, "out of memory") : status;
+        many->fills = true;
+        for (size_t i = sp_lookups_next(lookups, 0); i < lookups->count; i = sp_lookups_next(lookups, i + 1)) {
+                struct sp__lookups_item *item = &lookups->items[i];
+                sp_value *value = item->put ? item->put : sp_value_new(NULL, 0, SP_CODEC_ABSENT);
+
+                item->put = NULL;
+                if (!value) {
+                        sp__op_unref(&many->op);
+                        return sp__fail(error, SP_NOMEM, "out of memory");
+                }
+                sp_value_unref(item->value);
+                item->value = value;
+                item->state = SP_LOOKUP_HIT;
+                many->parts[many->part_count++] = (struct part){.many = many, .index = i};
+        }
+        *out = many;
+        return SP_OK;
+}
+
+static sp_status run(struct many *many, void **what, sp_error **error)
+{
+        sp_cache *cache = many->cache;
+        sp__op *op = &many->op;
+        sp_status status;
+
+        sp__op_to_caller(op);
+        if (sp__op_enlist(op) != SP_OK) {
+                sp__op_abandon(op);
+                return sp__fail(error, SP_CANCELLED, "%s", sp_status_text(SP_CANCELLED));
+        }
+        sp__cache_work(cache);
+        start(many);
+        sp__op_wait(op);
+        status = op->status;
+        if (status == SP_OK) {
+                *what = op->what;
+                op->what = NULL;
+        } else {
+                sp__error_give(error, op->error);
+                op->error = NULL;
+        }
+        sp__op_unref(op);
+        sp__cache_rest(cache);
+        return status;
+}
+
+static sp_status submit(struct many *many, sp_queue *queue, uint64_t tag)
+{
+        sp_status status = sp__op_to_queue(&many->op, queue, tag);
+
+        if (status == SP_OK)
+                status = sp__op_enlist(&many->op);
+        if (status != SP_OK) {
+                sp__op_abandon(&many->op);
+                return status;
+        }
+        start(many);
+        sp__op_unref(&many->op);
+        return SP_OK;
+}
+
+sp_status sp_cache_lookup_many(sp_cache *cache, sp_ctx *ctx, const sp_params *keys, sp_lookups **out, sp_error **error)
+{
+        struct many *many = NULL;
+        void *lookups = NULL;
+        sp_status status = prepare(cache, ctx, keys, &many, error);
+
+        if (status == SP_OK)
+                status = run(many, &lookups, error);
+        if (status == SP_OK)
+                *out = lookups;
+        return status;
+}
+
+sp_status sp_cache_lookup_many_async(sp_cache *cache, sp_ctx *ctx, const sp_params *keys, sp_queue *queue, uint64_t tag)
+{
+        struct many *many = NULL;
+        sp_error *error = NULL;
+        sp_status status = prepare(cache, ctx, keys, &many, &error);
+
+        return status == SP_OK ? submit(many, queue, tag) : sp__op_refuse(queue, tag, status, error);
+}
+
+sp_status sp_lookups_fill(sp_lookups *lookups, sp_ctx *ctx, sp_error **error)
+{
+        struct many *many = NULL;
+        void *nothing = NULL;
+        sp_status status;
+
+        SP__NEED(lookups, error);
+        status = prepare_fill(lookups, ctx, &many, error);
+        return status == SP_OK ? run(many, &nothing, error) : status;
+}
+
+sp_status sp_lookups_fill_async(sp_lookups *lookups, sp_ctx *ctx, sp_queue *queue, uint64_t tag)
+{
+        struct many *many = NULL;
+        sp_error *error = NULL;
+        sp_status status;
+
+        SP__NEED(queue, NULL);
+        SP__NEED_FOR(queue, tag, lookups);
+        status = prepare_fill(lookups, ctx, &many, &error);
+        return status == SP_OK ? submit(many, queue, tag) : sp__op_refuse(queue, tag, status, error);
+}

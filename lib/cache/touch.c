@@ -1,0 +1,415 @@
+/* SPDX-License-Identifier: MIT */
+/* Calls that change an entry without a load: it is set, or gets more time. */
+#include "cache/flight.h"
+
+#include "core/error.h"
+#include "loop/port.h"
+#include "redis/wire.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { FORMAT_LEN = 3, CODEC_MAX = 255 };
+
+/* One such call. A value that is set first ends what there was, by an entry in the log, whose number it has then. */
+struct touch {
+        sp__op op;
+        sp_cache *cache;
+        sp_value *value; /* NULL: more time alone */
+        bool with_text;
+        bool unstored; /* this caller may not */
+        struct sp__entry entry;
+        struct sp__item item;
+        size_t len;
+        char key[];
+};
+
+static struct touch *touch_of(sp__op *op)
+{
+        return SP__OF(op, struct touch, op);
+}
+
+static void cancel(sp__op *op, sp_status why)
+{
+        struct sp__batch done;
+
+        sp__batch_init(&done);
+        sp__op_fail(op, why, sp__error_new(why, NULL, "changing a cached value: %s", sp_status_text(why)), &done);
+        sp__batch_deliver(&done);
+}
+
+static void destroy(sp__op *op)
+{
+        struct touch *touch = touch_of(op);
+
+        sp_value_unref(touch->value);
+        free(touch);
+}
+
+static const struct sp__op_kind touch_kind = {.cancel = cancel, .destroy = destroy};
+
+/* Takes the error, the machine's reference and its work for the cache. */
+static void finish(struct touch *touch, sp_status status, sp_error *error)
+{
+        sp_cache *cache = touch->cache;
+        struct sp__batch done;
+
+        sp__batch_init(&done);
+        if (status == SP_OK)
+                sp__op_yield(&touch->op, SP__YIELD_NONE, NULL, NULL, &done);
+        else
+                sp__op_fail(&touch->op, status, error, &done);
+        sp__batch_deliver(&done);
+        sp__op_unref(&touch->op);
+        sp__cache_rest(cache);
+}
+
+static void finish_absent(struct touch *touch)
+{
+        finish(touch, SP_NOT_FOUND, sp__error_new(SP_NOT_FOUND, NULL, "there is nothing under that key"));
+}
+
+/* It could not be stored: nothing under the key is as good as what it should be. */
+static void finish_unset(struct touch *touch, sp_status status, sp_error *error)
+{
+        if (touch->value)
+                sp__log_owe(&touch->cache->log, touch->item.tags, 1);
+        finish(touch, status, error);
+}
+
+static void keep(struct touch *touch)
+{
+        sp_cache *cache = touch->cache;
+
+        sp__flight_kill(cache, touch->key, touch->len);
+        if (cache->store)
+                sp__store_put(cache->store, touch->key, touch->len, &touch->item);
+}
+
+/* Whether the trip was made; else it is told. `again` makes it with the script's text. */
+static bool went(struct touch *touch, struct sp__command *command, void (*again)(struct touch *touch))
+{
+        const redisReply *refused = command->op.status == SP_OK ? sp__command_refused(command) : NULL;
+
+        if (command->op.status != SP_OK) {
+                finish_unset(touch, command->op.status, sp__error_copy(command->op.error));
+        } else if (sp__command_noscript(command) && !touch->with_text) {
+                touch->with_text = true;
+                again(touch);
+        } else if (refused) {
+                sp_error *error = sp__redis_error(refused, touch->cache->log.address.where);
+
+                finish_unset(touch, error ? sp_error_status(error) : SP_NOMEM, error);
+        } else {
+                return true;
+        }
+        return false;
+}
+
+static struct sp__command *command_new(struct touch *touch)
+{
+        struct sp__command *command = sp__command_new();
+
+        if (!command)
+                finish_unset(touch, SP_NOMEM, sp__error_new(SP_NOMEM, NULL, "out of memory"));
+        return command;
+}
+
+static void add_name(struct touch *touch, struct sp__command *command, bool lease)
+{
+        char name[SP_KEY_MAX + SP__NAME_EXTRA];
+
+        sp__command_arg(command, name,
+                        lease ? sp__cache_lease_name(touch->cache, touch->key, touch->len, name)
+                              : sp__cache_entry_name(touch->cache, touch->key, touch->len, name));
+}
+
+static void store(struct touch *touch);
+
+static void stored(sp__op *op)
+{
+        struct touch *touch = op->owner;
+
+        if (!went(touch, sp__command_of(op), store))
+                return;
+        keep(touch);
+        finish(touch, SP_OK, NULL);
+}
+
+static void store(struct touch *touch)
+{
+        struct sp__command *command = command_new(touch);
+        struct sp__buf packed = SP__BUF_INIT;
+
+        if (!command)
+                return;
+        sp__entry_encode(&touch->entry, &packed);
+        sp__script_begin(command, SP__SCRIPT_SET, touch->with_text, 2, 2);
+        add_name(touch, command, false);
+        add_name(touch, command, true);
+        sp__command_arg(command, packed.data ? packed.data : "", packed.len);
+        sp__command_int(command, touch->entry.kept_until - touch->entry.made);
+        command->request.failed = command->request.failed || packed.failed;
+        sp__buf_free(&packed);
+        sp__link_run(touch->cache->log.link, command, touch->op.caller, stored, touch);
+}
+
+static void bump(struct touch *touch);
+
+/* What there was is ended everywhere; the value is as of this number. */
+static void bumped(sp__op *op)
+{
+        struct touch *touch = op->owner;
+        struct sp__log *log = &touch->cache->log;
+        struct sp__command *command = sp__command_of(op);
+
+        if (!went(touch, command, bump))
+                return;
+        if (!sp__log_read(command->replies[0], &touch->entry.e, &touch->entry.v0)) {
+                finish_unset(touch, SP_PROTOCOL,
+                             sp__error_new(SP_PROTOCOL, NULL, "Redis at %s: an answer that makes no sense", log->address.where));
+                return;
+        }
+        touch->item.e = touch->entry.e;
+        touch->item.v0 = touch->entry.v0;
+        sp__log_acknowledge(log, touch->entry.e, touch->entry.v0, touch->item.tags, 1);
+        touch->with_text = false;
+        store(touch);
+}
+
+static void bump(struct touch *touch)
+{
+        struct sp__command *command = command_new(touch);
+
+        if (!command)
+                return;
+        sp__log_add_bump(&touch->cache->log, command, touch->with_text, touch->item.tags, 1, false);
+        sp__link_run(touch->cache->log.link, command, touch->op.caller, bumped, touch);
+}
+
+static void set(struct touch *touch)
+{
+        struct sp__mirror *mirror = &touch->cache->log.mirror;
+        struct sp__mark mark;
+
+        if (touch->cache->log.link) {
+                bump(touch);
+                return;
+        }
+        sp__mirror_bump(mirror, touch->item.tags, 1);
+        sp__mirror_mark(mirror, &mark);
+        touch->item.e = mark.e;
+        touch->item.v0 = mark.v0;
+        keep(touch);
+        finish(touch, SP_OK, NULL);
+}
+
+static void add_extend(struct sp__command *command, sp_cache *cache, bool with_text, const void *key, size_t len,
+                       int64_t fresh, int64_t kept)
+{
+        static const char format[FORMAT_LEN] = {'S', 'P', SP__ENTRY_FORMAT};
+        char name[SP_KEY_MAX + SP__NAME_EXTRA];
+
+        sp__script_begin(command, SP__SCRIPT_EXTEND, with_text, 1, 4);
+        sp__command_arg(command, name, sp__cache_entry_name(cache, key, len, name));
+        sp__command_arg(command, format, sizeof format);
+        sp__command_int(command, fresh);
+        sp__command_int(command, kept);
+        sp__command_int(command, sp__wall_ms());
+}
+
+/* Nobody waits, and where it fails the entry ends at its former time: it is made with the text, which is always known. */
+void sp__cache_extend(sp_cache *cache, const void *key, size_t len, int64_t until)
+{
+        struct sp__command *command = cache->log.link ? sp__command_new() : NULL;
+
+        if (!command)
+                return;
+        add_extend(command, cache, true, key, len, until, 0);
+        sp__link_run(cache->log.link, command, NULL, NULL, NULL);
+}
+
+static void extend(struct touch *touch);
+
+/* This process's copy ends at its former time unless it is the only one; then Redis is asked. */
+static void extended(sp__op *op)
+{
+        struct touch *touch = op->owner;
+        struct sp__command *command = sp__command_of(op);
+        int64_t found;
+
+        if (!went(touch, command, extend))
+                return;
+        if (touch->cache->store)
+                sp__store_drop(touch->cache->store, touch->key, touch->len);
+        if (sp__reply_int(command->replies[0], &found) && found == 1)
+                finish(touch, SP_OK, NULL);
+        else
+                finish_absent(touch);
+}
+
+static void extend(struct touch *touch)
+{
+        sp_cache *cache = touch->cache;
+        struct sp__command *command;
+
+        if (!cache->log.link) {
+                if (cache->store && sp__store_extend(cache->store, touch->key, touch->len, touch->item.fresh_until,
+                                                     touch->item.kept_until))
+                        finish(touch, SP_OK, NULL);
+                else
+                        finish_absent(touch);
+                return;
+        }
+        command = command_new(touch);
+        if (!command)
+                return;
+        add_extend(command, cache, touch->with_text, touch->key, touch->len, touch->entry.fresh_until,
+                   touch->entry.kept_until);
+        sp__link_run(cache->log.link, command, touch->op.caller, extended, touch);
+}
+
+static void start(struct touch *touch)
+{
+        sp__op_ref(&touch->op);
+        sp__cache_work(touch->cache);
+        if (touch->unstored)
+                finish(touch, SP_OK, NULL);
+        else if (touch->value)
+                set(touch);
+        else
+                extend(touch);
+}
+
+/* Times and tags of the entry as it will be. */
+static void describe(struct touch *touch, int64_t ttl_ms)
+{
+        sp_cache *cache = touch->cache;
+        const sp_template *tmpl;
+        struct sp__times times;
+        uint64_t tags[SP__FLIGHT_TAGS];
+
+        touch->item.declared = atomic_load(&cache->declared);
+        touch->item.tag_count = (unsigned)sp__cache_tags(cache, touch->key, touch->len, tags, &tmpl);
+        memcpy(touch->item.tags, tags, touch->item.tag_count * sizeof *tags);
+        sp__cache_times(cache, tmpl, &times);
+        sp__times_make(&times, ttl_ms > 0 ? ttl_ms : times.ttl, true, 0, 0, &touch->entry, &touch->item);
+        touch->item.value = touch->value;
+        if (touch->value) {
+                touch->entry.data = sp_value_data(touch->value, &touch->entry.len);
+                touch->entry.codec = sp_value_codec(touch->value);
+        }
+}
+
+static sp_status prepare(sp_cache *cache, sp_ctx *ctx, const void *key, size_t len, sp_value *value, int64_t ttl_ms,
+                         struct touch **out, sp_error **error)
+{
+        sp_status status = sp__cache_admit(cache, ctx, key, len, error);
+        struct touch *touch = status == SP_OK ? calloc(1, sizeof *touch + len) : NULL;
+
+        if (!touch) {
+                sp_value_unref(value);
+                return status == SP_OK ? sp__fail(error, SP_NOMEM, "out of memory") : status;
+        }
+        sp__op_init(&touch->op, &touch_kind, ctx, SP__FOREVER);
+        touch->cache = cache;
+        touch->value = value;
+        touch->unstored = sp__cache_use(cache, ctx, !value) >= SP__CACHE_BYPASS || sp__cache_use(cache, ctx, !value) == SP__CACHE_READ;
+        touch->len = len;
+        memcpy(touch->key, key, len);
+        describe(touch, ttl_ms);
+        *out = touch;
+        return SP_OK;
+}
+
+static sp_status run(struct touch *touch, sp_error **error)
+{
+        sp_cache *cache = touch->cache;
+        sp__op *op = &touch->op;
+        sp_status status;
+
+        sp__op_to_caller(op);
+        if (sp__op_enlist(op) != SP_OK) {
+                sp__op_abandon(op);
+                return sp__fail(error, SP_CANCELLED, "%s", sp_status_text(SP_CANCELLED));
+        }
+        sp__cache_work(cache);
+        start(touch);
+        sp__op_wait(op);
+        status = op->status;
+        if (status != SP_OK) {
+                sp__error_give(error, op->error);
+                op->error = NULL;
+        }
+        sp__op_unref(op);
+        sp__cache_rest(cache);
+        return status;
+}
+
+static sp_status submit(struct touch *touch, sp_queue *queue, uint64_t tag)
+{
+        sp_status status = sp__op_to_queue(&touch->op, queue, tag);
+
+        if (status == SP_OK)
+                status = sp__op_enlist(&touch->op);
+        if (status != SP_OK) {
+                sp__op_abandon(&touch->op);
+                return status;
+        }
+        start(touch);
+        sp__op_unref(&touch->op);
+        return SP_OK;
+}
+
+static sp_status prepare_set(sp_cache *cache, sp_ctx *ctx, const void *key, size_t key_len, const void *data, size_t len,
+                             uint32_t codec, int64_t ttl_ms, struct touch **out, sp_error **error)
+{
+        sp_value *value;
+
+        SP__NEED(cache, error);
+        if ((!data && len) || codec > CODEC_MAX)
+                return sp__fail(error, SP_INVALID, "a value has bytes, and a codec up to %d", CODEC_MAX);
+        if ((int64_t)len > cache->value_max)
+                return sp__fail(error, SP_LIMIT, "the value has %zu bytes, cache.value_max is %lld", len,
+                                (long long)cache->value_max);
+        value = sp_value_new(data, len, codec);
+        return value ? prepare(cache, ctx, key, key_len, value, ttl_ms, out, error)
+                     : sp__fail(error, SP_NOMEM, "out of memory");
+}
+
+sp_status sp_cache_set(sp_cache *cache, sp_ctx *ctx, const void *key, size_t key_len, const void *data, size_t len,
+                       uint32_t codec, int64_t ttl_ms, sp_error **error)
+{
+        struct touch *touch = NULL;
+        sp_status status = prepare_set(cache, ctx, key, key_len, data, len, codec, ttl_ms, &touch, error);
+
+        return status == SP_OK ? run(touch, error) : status;
+}
+
+sp_status sp_cache_set_async(sp_cache *cache, sp_ctx *ctx, const void *key, size_t key_len, const void *data, size_t len,
+                             uint32_t codec, int64_t ttl_ms, sp_queue *queue, uint64_t tag)
+{
+        struct touch *touch = NULL;
+        sp_error *error = NULL;
+        sp_status status = prepare_set(cache, ctx, key, key_len, data, len, codec, ttl_ms, &touch, &error);
+
+        return status == SP_OK ? submit(touch, queue, tag) : sp__op_refuse(queue, tag, status, error);
+}
+
+sp_status sp_cache_touch(sp_cache *cache, sp_ctx *ctx, const void *key, size_t len, int64_t ttl_ms, sp_error **error)
+{
+        struct touch *touch = NULL;
+        sp_status status = prepare(cache, ctx, key, len, NULL, ttl_ms, &touch, error);
+
+        return status == SP_OK ? run(touch, error) : status;
+}
+
+sp_status sp_cache_touch_async(sp_cache *cache, sp_ctx *ctx, const void *key, size_t len, int64_t ttl_ms, sp_queue *queue,
+                               uint64_t tag)
+{
+        struct touch *touch = NULL;
+        sp_error *error = NULL;
+        sp_status status = prepare(cache, ctx, key, len, NULL, ttl_ms, &touch, &error);
+
+        return status == SP_OK ? submit(touch, queue, tag) : sp__op_refuse(queue, tag, status, error);
+}

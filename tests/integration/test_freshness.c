@@ -1,0 +1,474 @@
+/* SPDX-License-Identifier: MIT */
+/* How fresh what is served is: ends that slide or are the value's own, what stands in for a load, and who may store at all. */
+#include "cache_ways.h"
+
+#include "base/clock.h"
+#include "cache/cache.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static const struct cache_way *way_of(void **state)
+{
+        return *state;
+}
+
+static void wait_ms(int64_t ms)
+{
+        nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * SP__MS}, NULL);
+}
+
+static int64_t unix_ms(void)
+{
+        struct timespec at;
+
+        clock_gettime(CLOCK_REALTIME, &at);
+        return (int64_t)at.tv_sec * 1000 + at.tv_nsec / 1000000;
+}
+
+static sp_lookup *look(const struct cache_way *way, sp_cache *cache, sp_ctx *ctx, const char *key)
+{
+        sp_lookup *lookup = NULL;
+        sp_error *error = NULL;
+
+        if (way->lookup(cache, ctx, key, strlen(key), &lookup, &error) != SP_OK)
+                fail_msg("%s", error ? sp_error_message(error) : "no error");
+        return lookup;
+}
+
+static void reads(const struct cache_way *way, sp_cache *cache, const char *key, const char *expected)
+{
+        char *text = text_of(way, cache, key);
+
+        assert_string_equal(text, expected);
+        free(text);
+}
+
+/* Expects a lease of this caller's, with or without a value. */
+static sp_lease *take(sp_lookup *lookup, int state)
+{
+        sp_lease *lease = sp_lookup_take_lease(lookup);
+
+        assert_int_equal(sp_lookup_state(lookup), state);
+        assert_non_null(lease);
+        sp_lookup_free(lookup);
+        return lease;
+}
+
+static void test_what_is_used_slides(void **state)
+{
+        const struct cache_way *way = way_of(state);
+        sp_cache *cache = cache_with(way, (const char *[]){"cache.jitter=0", NULL}), *other = cache;
+        int64_t until;
+        char key[64];
+
+        fresh_key("slide:it", key, sizeof key);
+        if (way->redis)
+                other = cache_with(way, NULL);
+        declare(cache, "slide:it:{id}", "ttl=1h sliding=1s", NULL);
+        if (other != cache)
+                declare(other, "slide:it:{id}", "ttl=1h sliding=1s", NULL);
+        put_text(way, cache, key, "one");
+        until = sp__now() + 1500 * SP__MS;
+        while (sp__now() < until) {
+                reads(way, cache, key, "one");
+                wait_ms(10);
+        }
+        /* In Redis too. */
+        reads(way, other, key, "one");
+        wait_ms(1100);
+        assert_int_equal(state_of(way, cache, key), SP_LOOKUP_LEASE);
+        if (other != cache)
+                sp_cache_free(other);
+        sp_cache_free(cache);
+}
+
+static void test_sliding_ends_with_the_time_to_live(void **state)
+{
+        const struct cache_way *way = way_of(state);
+        sp_cache *cache = cache_with(way, (const char *[]){"cache.jitter=0", NULL});
+        int64_t begun = sp__now();
+        char key[64];
+
+        fresh_key("slide:end", key, sizeof key);
+        declare(cache, "slide:end:{id}", "ttl=300ms sliding=200ms", NULL);
+        put_text(way, cache, key, "one");
+        while (state_of(way, cache, key) == SP_LOOKUP_HIT) {
+                wait_ms(5);
+                assert_true(sp__now() - begun < 30 * SP__SECOND);
+        }
+        sp_cache_free(cache);
+}
+
+static void test_a_value_that_expires_itself_is_never_served_past_that(void **state)
+{
+        const struct cache_way *way = way_of(state);
+        sp_cache *cache = cache_with(way, NULL);
+        sp_lease *lease;
+        int64_t end;
+        char key[64];
+
+        fresh_key("token:of", key, sizeof key);
+        declare(cache, "token:of:{id}", "ttl=1h stale=1h", NULL);
+        lease = lease_of(way, cache, key);
+        end = unix_ms() + 400;
+        assert_int_equal(sp_lease_expires(lease, end), SP_OK);
+        assert_int_equal(fill_text(way, lease, "token"), SP_OK);
+        while (unix_ms() < end - 100)
+                reads(way, cache, key, "token");
+        while (unix_ms() <= end)
+                wait_ms(1);
+        lease = lease_of(way, cache, key);
+        /* It has expired already: nobody gets it. */
+        assert_int_equal(sp_lease_expires(lease, unix_ms() - 1000), SP_OK);
+        assert_int_equal(fill_text(way, lease, "old token"), SP_OK);
+        assert_int_equal(state_of(way, cache, key), SP_LOOKUP_LEASE);
+        assert_int_equal(sp_lease_expires(NULL, 1), SP_INVALID);
+        sp_cache_free(cache);
+}
+
+static sp_status load_for(void *arg, sp_lease *lease, sp_value **out, sp_error **error)
+{
+        assert_int_equal(sp_lease_ttl(lease, *(const int64_t *)arg), SP_OK);
+        assert_true(sp_lease_remaining(lease) > 0);
+        *out = sp_value_new("one", 3, SP_CODEC_TEXT);
+        return SP_OK;
+}
+
+static void test_the_loader_says_how_long(void **state)
+{
+        const struct cache_way *way = way_of(state);
+        sp_cache *cache = cache_with(way, (const char *[]){"cache.ttl=1ms", NULL});
+        sp_value *value = NULL;
+        int64_t ttls[] = {3600000, 0};
+        char key[64];
+
+        for (int i = 0; i < 2; i++) {
+                fresh_key("t:loader", key, sizeof key);
+                assert_int_equal(sp_cache_get_or_load(cache, NULL, key, strlen(key), load_for, &ttls[i], &value, NULL), SP_OK);
+                sp_value_unref(value);
+                wait_ms(5);
+                assert_int_equal(state_of(way, cache, key), i == 0 ? SP_LOOKUP_HIT : SP_LOOKUP_LEASE);
+        }
+        sp_cache_free(cache);
+}
+
+/* A caller of his own. */
+struct caller {
+        const struct cache_way *way;
+        sp_cache *cache;
+        const char *key;
+        sp_lookup *lookup;
+        sp_status status;
+        pthread_t thread;
+};
+
+static void *call(void *arg)
+{
+        struct caller *caller = arg;
+
+        caller->status = caller->way->lookup(caller->cache, NULL, caller->key, strlen(caller->key), &caller->lookup, NULL);
+        return NULL;
+}
+
+static void test_what_is_stale_stands_in_when_a_load_takes_too_long(void **state)
+{
+        const struct cache_way *way = way_of(state);
+        sp_cache *cache = cache_with(way, (const char *[]){"cache.jitter=0", NULL});
+        struct caller caller = {.way = way, .cache = cache};
+        sp_lease *lease;
+        char key[64];
+        size_t len;
+
+        caller.key = fresh_key("soft:it", key, sizeof key);
+        declare(cache, "soft:it:{id}", "ttl=1ms stale=1h soft=2s", NULL);
+        put_text(way, cache, key, "old");
+        wait_ms(5);
+        lease = take(look(way, cache, NULL, key), SP_LOOKUP_STALE);
+        pthread_create(&caller.thread, NULL, call, &caller);
+        wait_ms(50);
+        assert_int_equal(way->fill(lease, NULL, "new", 3, SP_CODEC_TEXT, 3600000, NULL), SP_OK);
+        pthread_join(caller.thread, NULL);
+        assert_int_equal(caller.status, SP_OK);
+        assert_int_equal(sp_lookup_state(caller.lookup), SP_LOOKUP_HIT);
+        assert_string_equal(sp_value_data(sp_lookup_value(caller.lookup), &len), "new");
+        sp_lookup_free(caller.lookup);
+
+        caller.key = fresh_key("soft:late", key, sizeof key);
+        declare(cache, "soft:late:{id}", "ttl=1ms stale=1h soft=30ms", NULL);
+        put_text(way, cache, key, "old");
+        wait_ms(5);
+        lease = take(look(way, cache, NULL, key), SP_LOOKUP_STALE);
+        call(&caller);
+        assert_int_equal(caller.status, SP_OK);
+        assert_int_equal(sp_lookup_state(caller.lookup), SP_LOOKUP_STALE);
+        assert_string_equal(sp_value_data(sp_lookup_value(caller.lookup), &len), "old");
+        assert_null(sp_lookup_take_lease(caller.lookup));
+        sp_lookup_free(caller.lookup);
+        sp_lease_release(lease);
+        sp_cache_free(cache);
+}
+
+static void test_nobody_waits_longer_than_the_hard_limit(void **state)
+{
+        const struct cache_way *way = way_of(state);
+        sp_cache *cache = cache_with(way, NULL);
+        struct caller caller = {.way = way, .cache = cache};
+        sp_lease *lease;
+        char key[64];
+
+        caller.key = fresh_key("hard:it", key, sizeof key);
+        declare(cache, "hard:it:{id}", "hard=30ms", NULL);
+        lease = lease_of(way, cache, key);
+        call(&caller);
+        assert_int_equal(caller.status, SP_TIMEOUT);
+        assert_int_equal(fill_text(way, lease, "one"), SP_OK);
+        reads(way, cache, key, "one");
+        sp_cache_free(cache);
+}
+
+static void test_a_load_that_failed_is_not_tried_again_at_once(void **state)
+{
+        const struct cache_way *way = way_of(state);
+        sp_cache *cache = cache_with(way, (const char *[]){"cache.jitter=0", "cache.retry=300ms", NULL});
+        sp_lease *lease = NULL;
+        sp_lookup *lookup;
+        int64_t failed;
+        char key[64];
+
+        fresh_key("safe:it", key, sizeof key);
+        declare(cache, "safe:it:{id}", "ttl=1ms stale=1h", NULL);
+        put_text(way, cache, key, "old");
+        wait_ms(5);
+        sp_lease_release(take(look(way, cache, NULL, key), SP_LOOKUP_STALE));
+        failed = sp__now();
+        while (!lease) {
+                lookup = look(way, cache, NULL, key);
+                assert_int_equal(sp_lookup_state(lookup), SP_LOOKUP_STALE);
+                lease = sp_lookup_take_lease(lookup);
+                sp_lookup_free(lookup);
+        }
+        assert_true(sp__now() - failed >= 300 * SP__MS);
+        /* What rests ends where it is invalidated. */
+        sp_lease_release(lease);
+        assert_int_equal(drop_key(way, cache, key, NULL), SP_OK);
+        assert_int_equal(state_of(way, cache, key), SP_LOOKUP_LEASE);
+        sp_cache_free(cache);
+}
+
+static void test_a_value_is_loaded_anew_before_its_end(void **state)
+{
+        const struct cache_way *way = way_of(state);
+        sp_cache *cache = cache_with(way, (const char *[]){"cache.jitter=0", NULL});
+        sp_lease *lease;
+        char key[64];
+
+        fresh_key("ahead:it", key, sizeof key);
+        declare(cache, "ahead:it:{id}", "ttl=2s refresh=1", NULL);
+        lease = lease_of(way, cache, key);
+        wait_ms(300);
+        assert_int_equal(fill_text(way, lease, "one"), SP_OK);
+        for (lease = NULL; !lease; wait_ms(5)) {
+                sp_lookup *lookup = look(way, cache, NULL, key);
+
+                assert_int_equal(sp_lookup_state(lookup), SP_LOOKUP_HIT);
+                lease = sp_lookup_take_lease(lookup);
+                sp_lookup_free(lookup);
+        }
+        /* It is one caller's to load, for all others it is fresh. */
+        reads(way, cache, key, "one");
+        assert_int_equal(state_of(way, cache, key), SP_LOOKUP_HIT);
+        assert_int_equal(fill_text(way, lease, "two"), SP_OK);
+        reads(way, cache, key, "two");
+        sp_cache_free(cache);
+}
+
+static void test_stale_is_never_served_where_it_must_not(void **state)
+{
+        const struct cache_way *way = way_of(state);
+        sp_cache *cache = cache_with(way, (const char *[]){"cache.stale=1h", "cache.ttl=1ms", "cache.jitter=0", NULL});
+        char key[64], never[64];
+
+        fresh_key("t:any", key, sizeof key);
+        fresh_key("permit:of", never, sizeof never);
+        declare(cache, "permit:of:{id}", "ttl=1ms stale=never", NULL);
+        put_text(way, cache, key, "one");
+        put_text(way, cache, never, "yes");
+        wait_ms(5);
+        assert_int_equal(state_of(way, cache, key), SP_LOOKUP_STALE);
+        assert_int_equal(state_of(way, cache, never), SP_LOOKUP_LEASE);
+        sp_cache_free(cache);
+}
+
+static void test_a_context_that_only_reads_stores_nothing(void **state)
+{
+        const struct cache_way *way = way_of(state);
+        sp_cache *cache = cache_with(way, NULL);
+        sp_ctx *ctx = ctx_set("cache", "read"), *child = sp_ctx_new(ctx);
+        sp_lease *first, *second;
+        char key[64];
+
+        fresh_key("t:read", key, sizeof key);
+        first = take(look(way, cache, ctx, key), SP_LOOKUP_LEASE);
+        second = take(look(way, cache, child, key), SP_LOOKUP_LEASE);
+        assert_int_equal(sp_lease_remaining(first), -1);
+        assert_int_equal(fill_text(way, first, "one"), SP_OK);
+        sp_lease_release(second);
+        assert_int_equal(way->set(cache, ctx, key, strlen(key), "one", 3, SP_CODEC_TEXT, 0, NULL), SP_OK);
+        assert_int_equal(state_of(way, cache, key), SP_LOOKUP_LEASE);
+        put_text(way, cache, key, "stored");
+        first = NULL;
+        sp_lookup_free(look(way, cache, ctx, key));
+        reads(way, cache, key, "stored");
+        sp_ctx_unref(child);
+        sp_ctx_unref(ctx);
+        sp_cache_free(cache);
+}
+
+static void test_a_refresh_loads_what_is_there(void **state)
+{
+        const struct cache_way *way = way_of(state);
+        sp_cache *cache = cache_with(way, NULL);
+        sp_ctx *ctx = ctx_set("cache", "refresh");
+        sp_lease *lease;
+        char key[64];
+
+        fresh_key("t:refresh", key, sizeof key);
+        put_text(way, cache, key, "old");
+        lease = take(look(way, cache, ctx, key), SP_LOOKUP_LEASE);
+        reads(way, cache, key, "old");
+        assert_int_equal(fill_text(way, lease, "new"), SP_OK);
+        reads(way, cache, key, "new");
+        sp_ctx_unref(ctx);
+        sp_cache_free(cache);
+}
+
+static void test_a_bypass_neither_looks_nor_stores(void **state)
+{
+        const struct cache_way *way = way_of(state);
+        sp_cache *cache = cache_with(way, NULL), *off = cache_with(way, (const char *[]){"cache.mode=bypass", NULL});
+        sp_ctx *ctx = ctx_set("cache", "bypass");
+        sp_value *value;
+        char key[64];
+
+        fresh_key("t:bypass", key, sizeof key);
+        put_text(way, cache, key, "old");
+        assert_int_equal(fill_text(way, take(look(way, cache, ctx, key), SP_LOOKUP_LEASE), "new"), SP_OK);
+        reads(way, cache, key, "old");
+        assert_int_equal(fill_text(way, take(look(way, off, NULL, key), SP_LOOKUP_LEASE), "new"), SP_OK);
+        assert_int_equal(state_of(way, off, key), SP_LOOKUP_LEASE);
+        assert_int_equal(sp_cache_peek(off, key, strlen(key), &value), 0);
+        sp_ctx_unref(ctx);
+        sp_cache_free(off);
+        sp_cache_free(cache);
+}
+
+static void test_what_a_transaction_read_is_not_stored(void **state)
+{
+        const struct cache_way *way = way_of(state);
+        sp_cache *cache = cache_with(way, NULL);
+        sp_pool *pool = pool_with(NULL);
+        sp_ctx *root = sp_ctx_new(NULL), *ctx = sp_ctx_new(root);
+        sp_session *session = NULL;
+        sp_lease *before;
+        char key[64], other[64];
+
+        fresh_key("t:transaction", key, sizeof key);
+        fresh_key("t:before", other, sizeof other);
+        before = lease_of(way, cache, other);
+        assert_int_equal(sp_pool_acquire(pool, ctx, &session, NULL), SP_OK);
+        assert_int_equal(sp_session_begin(session, ctx, "repeatable read", NULL), SP_OK);
+        assert_int_equal(fill_text(way, take(look(way, cache, root, key), SP_LOOKUP_LEASE), "seen inside"), SP_OK);
+        assert_int_equal(way->fill(before, root, "seen inside", 11, SP_CODEC_TEXT, 0, NULL), SP_OK);
+        assert_int_equal(state_of(way, cache, key), SP_LOOKUP_LEASE);
+        assert_int_equal(state_of(way, cache, other), SP_LOOKUP_LEASE);
+        assert_int_equal(sp_session_commit(session, ctx, NULL), SP_OK);
+        assert_int_equal(fill_text(way, take(look(way, cache, root, key), SP_LOOKUP_LEASE), "seen after"), SP_OK);
+        reads(way, cache, key, "seen after");
+        /* What is given back with a transaction open has none any more. */
+        assert_int_equal(sp_session_begin(session, ctx, NULL, NULL), SP_OK);
+        sp_session_release(session);
+        assert_int_equal(fill_text(way, take(look(way, cache, root, other), SP_LOOKUP_LEASE), "later"), SP_OK);
+        reads(way, cache, other, "later");
+        sp_ctx_unref(ctx);
+        sp_ctx_unref(root);
+        sp_cache_free(cache);
+        sp_pool_free(pool);
+}
+
+static sp_status query_text(const struct cache_way *way, sp_cache *cache, sp_pool *pool, const char *key, const char *text,
+                            char *out, size_t cap)
+{
+        sp_stmt *stmt = stmt_of(text);
+        sp_value *value = NULL;
+        sp_status status = way->query(cache, pool, NULL, key, strlen(key), stmt, NULL, SP_QUERY_CELL, &value, NULL);
+        size_t len = 0;
+
+        out[0] = 0;
+        if (status == SP_OK)
+                strncat(out, sp_value_data(value, &len), cap - 1);
+        sp_value_unref(value);
+        sp_stmt_unref(stmt);
+        return status;
+}
+
+static void test_a_query_that_fails_or_is_late_leaves_what_is_stale(void **state)
+{
+        const struct cache_way *way = way_of(state);
+        sp_cache *cache = cache_with(way, (const char *[]){"cache.jitter=0", "cache.retry=0", NULL});
+        sp_pool *pool = pool_with(NULL);
+        char key[64], text[32];
+
+        fresh_key("safe:query", key, sizeof key);
+        declare(cache, "safe:query:{id}", "ttl=1ms stale=1h soft=100ms hard=400ms", NULL);
+        assert_int_equal(query_text(way, cache, pool, key, "SELECT 'old'", text, sizeof text), SP_OK);
+        wait_ms(5);
+        assert_int_equal(query_text(way, cache, pool, key, "SELECT 1/0", text, sizeof text), SP_OK);
+        assert_string_equal(text, "old");
+        assert_int_equal(query_text(way, cache, pool, key, "SELECT 'late' FROM pg_sleep(10)", text, sizeof text), SP_OK);
+        assert_string_equal(text, "old");
+        wait_ms(600);
+        assert_int_equal(query_text(way, cache, pool, key, "SELECT 'new'", text, sizeof text), SP_OK);
+        assert_string_equal(text, "new");
+        sp_cache_free(cache);
+        sp_pool_free(pool);
+}
+
+int main(void)
+{
+        static const struct {
+                const char *name;
+                CMUnitTestFunction run;
+        } tests[] = {
+#define TEST(name) {#name, name}
+            TEST(test_what_is_used_slides),
+            TEST(test_sliding_ends_with_the_time_to_live),
+            TEST(test_a_value_that_expires_itself_is_never_served_past_that),
+            TEST(test_the_loader_says_how_long),
+            TEST(test_what_is_stale_stands_in_when_a_load_takes_too_long),
+            TEST(test_nobody_waits_longer_than_the_hard_limit),
+            TEST(test_a_load_that_failed_is_not_tried_again_at_once),
+            TEST(test_a_value_is_loaded_anew_before_its_end),
+            TEST(test_stale_is_never_served_where_it_must_not),
+            TEST(test_a_context_that_only_reads_stores_nothing),
+            TEST(test_a_refresh_loads_what_is_there),
+            TEST(test_a_bypass_neither_looks_nor_stores),
+            TEST(test_what_a_transaction_read_is_not_stored),
+            TEST(test_a_query_that_fails_or_is_late_leaves_what_is_stale),
+#undef TEST
+        };
+        enum { TESTS = sizeof tests / sizeof *tests };
+        static char names[TESTS * CACHE_WAYS][128];
+        static struct CMUnitTest all[TESTS * CACHE_WAYS];
+
+        for (size_t i = 0; i < TESTS * CACHE_WAYS; i++) {
+                const struct cache_way *way = &cache_ways[i % CACHE_WAYS];
+
+                snprintf(names[i], sizeof names[i], "%s, %s", tests[i / CACHE_WAYS].name, way->name);
+                all[i] = (struct CMUnitTest){
+                    .name = names[i], .test_func = tests[i / CACHE_WAYS].run, .initial_state = (void *)(uintptr_t)way};
+        }
+        return cmocka_run_group_tests_name("freshness", all, NULL, NULL);
+}
