@@ -37,6 +37,7 @@ struct sp_result;
 struct sp_session;
 struct sp_lookup;
 struct sp_lookups;
+struct sp_turn;
 struct sp_stream;
 struct sp_copy;
 
@@ -69,6 +70,7 @@ SP_API struct sp_result *sp_completion_take_result(sp_completion *completion);
 SP_API struct sp_session *sp_completion_take_session(sp_completion *completion);
 SP_API struct sp_lookup *sp_completion_take_lookup(sp_completion *completion);
 SP_API struct sp_lookups *sp_completion_take_lookups(sp_completion *completion);
+SP_API struct sp_turn *sp_completion_take_turn(sp_completion *completion);
 SP_API struct sp_stream *sp_completion_take_stream(sp_completion *completion);
 SP_API struct sp_copy *sp_completion_take_copy(sp_completion *completion);
 /** Frees the completion and what was not taken from it (a session or a lease goes back). */

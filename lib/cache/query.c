@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Query through the cache: look-up, statement and fill as steps of one operation, none of which needs the caller's code. */
 #include "cache/lease.h"
+#include "cache/query.h"
 
 #include "core/error.h"
 #include "core/params.h"
@@ -293,6 +294,25 @@ static bool find(sp_cache *cache, enum sp__cache_use use, const void *data, size
         fresh = sp__cache_find(cache, data, len, value, stale) == SP__FOUND_FRESH;
         stale->value = fresh ? NULL : *value;
         return fresh;
+}
+
+bool sp__cache_query_step(sp_cache *cache, sp_pool *pool, sp_ctx *ctx, const struct sp__cache_query_of *of, void (*then)(sp__op *op),
+                    void *owner)
+{
+        struct query *query = query_new(cache, pool, ctx, of->key, of->len, of->stmt, of->params, of->mode);
+        struct sp__item none = {.value = NULL};
+
+        if (!query)
+                return false;
+        query->use = SP__CACHE_REFRESH;
+        query->op.then = then;
+        query->op.owner = owner;
+        if (sp__op_enlist(&query->op) == SP_OK)
+                start(query, &none);
+        else
+                cancel(&query->op, SP_CANCELLED);
+        sp__op_unref(&query->op);
+        return true;
 }
 
 static sp_status admit(sp_cache *cache, sp_pool *pool, sp_ctx *ctx, const void *data, size_t len, const sp_stmt *stmt,

@@ -55,6 +55,18 @@ static const char *const texts[SP__SCRIPTS] = {
     [SP__SCRIPT_SET] = "redis.call('set', KEYS[1], ARGV[1], 'PX', ARGV[2])\n"
                        "redis.call('unlink', KEYS[2])\n"
                        "return 1\n",
+    [SP__SCRIPT_TURN] = "local done = tonumber(redis.call('get', KEYS[1]) or -1)\n"
+                        "if done >= tonumber(ARGV[1]) - tonumber(ARGV[4]) then return 2 end\n"
+                        "local held = redis.call('get', KEYS[2])\n"
+                        "if held and held ~= ARGV[2] then return 0 end\n"
+                        "redis.call('set', KEYS[2], ARGV[2], 'PX', ARGV[3])\n"
+                        "return 1\n",
+    [SP__SCRIPT_TURN_END] = "if redis.call('get', KEYS[2]) ~= ARGV[1] then return 0 end\n"
+                            "if ARGV[3] ~= '0' then redis.call('set', KEYS[1], ARGV[2], 'PX', ARGV[3]) end\n"
+                            "redis.call('unlink', KEYS[2])\n"
+                            "return 1\n",
+    [SP__SCRIPT_TURN_KEEP] = "if redis.call('get', KEYS[1]) ~= ARGV[1] then return 0 end\n"
+                             "return redis.call('pexpire', KEYS[1], ARGV[2])\n",
     [SP__SCRIPT_RELEASE] = ("if redis.call('get', KEYS[1]) ~= ARGV[1] then return 0 end\n"
                             "return redis.call('del', KEYS[1])\n"),
 };

@@ -20,6 +20,12 @@ enum sp__script {
         SP__SCRIPT_EXTEND,
         /** k, k's lease · entry, ms → 1: it is what there is, and who loads does not store. */
         SP__SCRIPT_SET,
+        /** done, lease · due, token, ms, window → 1: the turn is ours, 0: another one has it, 2: it was done, up to `window` before. */
+        SP__SCRIPT_TURN,
+        /** done, lease · token, due, ms to remember it (0: it was not done) → 1 or 0. */
+        SP__SCRIPT_TURN_END,
+        /** lease · token, ms → 1 or 0. */
+        SP__SCRIPT_TURN_KEEP,
         SP__SCRIPTS
 };
 

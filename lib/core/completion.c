@@ -61,6 +61,11 @@ struct sp_lookups *sp_completion_take_lookups(sp_completion *completion)
         return take(completion, SP__YIELD_LOOKUPS);
 }
 
+struct sp_turn *sp_completion_take_turn(sp_completion *completion)
+{
+        return take(completion, SP__YIELD_TURN);
+}
+
 struct sp_stream *sp_completion_take_stream(sp_completion *completion)
 {
         return take(completion, SP__YIELD_STREAM);
