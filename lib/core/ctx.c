@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TAG_MAX = 128, TRACE_LEN = 55 };
+enum { TEXT_MAX = 128, TRACE_LEN = 55 };
 
 enum reads { READS_INHERITED, READS_ANYWHERE, READS_PRIMARY };
 
@@ -18,6 +18,8 @@ struct sp_ctx {
         int64_t deadline; /* set before it is shared */
         char *trace;
         char *tag;
+        char *scope_name;
+        _Atomic(struct sp__scope *) scope; /* made under the lock; only where there is a name */
         enum reads reads;
         enum sp__cache_use cache;
         _Atomic int64_t wrote;    /* of a root: when a write of the unit of work was last answered */
@@ -73,6 +75,8 @@ static bool ref_live(sp_ctx *ctx)
 
 void sp_ctx_unref(sp_ctx *ctx)
 {
+        struct sp__scope *scope;
+
         if (!ctx || atomic_fetch_sub_explicit(&ctx->refs, 1, memory_order_acq_rel) != 1)
                 return;
         if (ctx->parent) {
@@ -81,9 +85,13 @@ void sp_ctx_unref(sp_ctx *ctx)
                 sp__unlock(&ctx->parent->lock);
                 sp_ctx_unref(ctx->parent);
         }
+        scope = atomic_load_explicit(&ctx->scope, memory_order_relaxed);
+        if (scope)
+                scope->end(scope, ctx->scope_name);
         sp__mutex_destroy(&ctx->lock);
         free(ctx->trace);
         free(ctx->tag);
+        free(ctx->scope_name);
         free(ctx);
 }
 
@@ -113,10 +121,13 @@ static bool trace_valid(const char *text)
         return true;
 }
 
-static sp_status set_text(char **to, const char *value, sp_error **error)
+static sp_status set_text(char **to, const char *name, const char *value, sp_error **error)
 {
-        char *copy = strdup(value);
+        char *copy;
 
+        if (strlen(value) > TEXT_MAX)
+                return sp__fail(error, SP_LIMIT, "%s is longer than %d bytes", name, TEXT_MAX);
+        copy = strdup(value);
         if (!copy)
                 return sp__fail(error, SP_NOMEM, "out of memory");
         free(*to);
@@ -166,18 +177,17 @@ sp_status sp_ctx_set(sp_ctx *ctx, const char *name, const char *value, sp_error 
         if (strcmp(name, "trace") == 0) {
                 if (!trace_valid(value))
                         return sp__fail(error, SP_INVALID, "trace is not a W3C traceparent");
-                return set_text(&ctx->trace, value, error);
+                return set_text(&ctx->trace, name, value, error);
         }
-        if (strcmp(name, "tag") == 0) {
-                if (strlen(value) > TAG_MAX)
-                        return sp__fail(error, SP_LIMIT, "tag is longer than %d bytes", TAG_MAX);
-                return set_text(&ctx->tag, value, error);
-        }
+        if (strcmp(name, "tag") == 0)
+                return set_text(&ctx->tag, name, value, error);
+        if (strcmp(name, "scope") == 0)
+                return set_text(&ctx->scope_name, name, value, error);
         if (strcmp(name, "reads") == 0)
                 return set_reads(ctx, value, error);
         if (strcmp(name, "cache") == 0)
                 return set_cache(ctx, value, error);
-        return sp__fail(error, SP_INVALID, "a context has no \"%.64s\": timeout, trace, tag, reads or cache", name);
+        return sp__fail(error, SP_INVALID, "a context has no \"%.64s\": timeout, trace, tag, scope, reads or cache", name);
 }
 
 int64_t sp__ctx_deadline(const sp_ctx *ctx)
@@ -283,6 +293,37 @@ const char *sp__ctx_trace(const sp_ctx *ctx)
         while (ctx && !ctx->trace)
                 ctx = ctx->parent;
         return ctx ? ctx->trace : NULL;
+}
+
+static sp_ctx *scoped(const sp_ctx *ctx)
+{
+        while (ctx && !ctx->scope_name)
+                ctx = ctx->parent;
+        return (sp_ctx *)(uintptr_t)ctx;
+}
+
+const char *sp__ctx_scope_name(const sp_ctx *ctx)
+{
+        const sp_ctx *own = scoped(ctx);
+
+        return own ? own->scope_name : NULL;
+}
+
+struct sp__scope *sp__ctx_scope(const sp_ctx *ctx, struct sp__scope *(*make)(void *arg), void *arg)
+{
+        sp_ctx *own = scoped(ctx);
+        struct sp__scope *scope = own ? atomic_load_explicit(&own->scope, memory_order_acquire) : NULL;
+
+        if (!own || scope)
+                return scope;
+        sp__lock(&own->lock);
+        scope = atomic_load_explicit(&own->scope, memory_order_relaxed);
+        if (!scope) {
+                scope = make(arg);
+                atomic_store_explicit(&own->scope, scope, memory_order_release);
+        }
+        sp__unlock(&own->lock);
+        return scope;
 }
 
 bool sp__ctx_primary(const sp_ctx *ctx)

@@ -18,6 +18,17 @@ const char *sp__ctx_tag(const sp_ctx *ctx);
 const char *sp__ctx_trace(const sp_ctx *ctx);
 /** Whether reads are to go to the primary ("reads"). */
 bool sp__ctx_primary(const sp_ctx *ctx);
+/**
+ * A unit of work that somebody named ("scope"), and what the room that watches it (profile) keeps for it: made at first
+ * need, ended with the context, on whatever thread drops its last reference, perhaps under locks.
+ */
+struct sp__scope {
+        void (*end)(struct sp__scope *scope, const char *name);
+};
+/** The name of the nearest one, NULL for none. */
+const char *sp__ctx_scope_name(const sp_ctx *ctx);
+/** What is kept for it; `make` runs under the context's lock, a leaf. NULL: there is no scope, or `make` returned it. */
+struct sp__scope *sp__ctx_scope(const sp_ctx *ctx, struct sp__scope *(*make)(void *arg), void *arg);
 /** A write of its unit of work (all contexts of one root) was answered just now, or may have taken effect. */
 void sp__ctx_note_write(const sp_ctx *ctx);
 /** When that was, for the last time; 0: never. */

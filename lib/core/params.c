@@ -3,6 +3,7 @@
 #include "core/params.h"
 
 #include "base/buf.h"
+#include "base/hash.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -450,4 +451,29 @@ const char *sp__params_get(const sp_params *params, size_t index, size_t *len)
                 return NULL;
         *len = (size_t)cell->len;
         return params->bytes.data + cell->offset;
+}
+
+/* NULL, text and bytes of the same length must not look alike. */
+static uint64_t cell_hash(const sp_params *params, const struct cell *cell, uint64_t seed)
+{
+        uint64_t form = cell->len < 0 ? 1 : cell->binary ? 2 : 3;
+
+        return sp__hash(cell->len < 0 ? NULL : params->bytes.data + cell->offset, cell->len < 0 ? 0 : (size_t)cell->len,
+                        seed * 4 + form);
+}
+
+void sp__params_print(const sp_params *params, struct sp__params_print *out)
+{
+        bool sets = params && sp_params_sets(params) > 1;
+        size_t count = params && !sets ? sp__params_set_count(params, 0) : 0;
+
+        out->all = 0;
+        out->count = sets ? SP__SETS : (uint32_t)count;
+        for (size_t i = 0; i < count; i++) {
+                uint64_t hash = cell_hash(params, &params->cells[i], i);
+
+                out->all = out->all * 0x9e3779b97f4a7c15u + hash;
+                if (i < SP__PRINTED)
+                        out->each[i] = (uint32_t)hash;
+        }
 }

@@ -5,6 +5,7 @@
 #include "pg/pool_internal.h"
 #include "pg/result.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* How long who failed in a group keeps away from others, and who was in a slow one: until its own cost is known. */
@@ -47,12 +48,38 @@ static bool heal(struct sp__query *query, struct sp__conn *conn)
         return true;
 }
 
+/* What came, and what libpq keeps it in, which is known without a look at each cell. */
+static void weigh(const PGresult *result, struct sp__stmt_record *record)
+{
+        int rows = PQntuples(result);
+
+        record->rows += rows ? rows : atoll(PQcmdTuples((PGresult *)(uintptr_t)result));
+        record->bytes += rows ? (int64_t)PQresultMemorySize(result) : 0;
+}
+
+static void weigh_all(const struct sp__unit *unit, struct sp__stmt_record *record)
+{
+        if (unit->result)
+                weigh(unit->result, record);
+        for (uint32_t i = 0; unit->sets && i < unit->sets->answered; i++)
+                weigh(unit->sets->results[i], record);
+}
+
 static void record(const struct sp__query *query, sp_status status)
 {
         const struct sp__unit *unit = &query->unit;
         sp_pool *pool = query->pool;
         struct sp__stmt_record record = {
-            .name = query->stmt->name, .text = query->stmt->sql.text, .status = status, .ctx = query->op.ctx};
+            .name = query->stmt->name,
+            .text = query->stmt->sql.text,
+            .stmt = query->stmt,
+            .fingerprint = query->stmt->sql.fingerprint,
+            .pool = pool->name,
+            .status = status,
+            .code = unit->error ? sp__fault_code(unit->error) : "",
+            .ctx = query->op.ctx,
+            .params = query->op.ctx ? &query->print : NULL,
+        };
 
         atomic_fetch_add_explicit(&pool->counts.queries, 1, memory_order_relaxed);
         if (status != SP_OK)
@@ -66,9 +93,12 @@ static void record(const struct sp__query *query, sp_status status)
         } else {
                 record.execute_ns = sp__now() - unit->sent_ns;
         }
+        record.done_ns = unit->sent_ns + record.execute_ns + record.fetch_ns;
         sp__histogram_record(pool->wait_time, record.wait_ns);
-        if (pool->watcher.ran)
-                pool->watcher.ran(pool->watcher.arg, &record);
+        if (!pool->watcher.ran)
+                return;
+        weigh_all(unit, &record);
+        pool->watcher.ran(pool->watcher.arg, &record);
 }
 
 /* PostgreSQL takes COMMIT for ROLLBACK where the transaction had failed, and calls that a success. */

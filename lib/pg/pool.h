@@ -4,6 +4,7 @@
 #define SP_PG_POOL_H
 
 #include "core/op.h"
+#include "core/params.h"
 #include "loop/engine.h"
 #include "observe/exposition.h"
 
@@ -14,12 +15,20 @@
 /** What was measured of one statement. Texts live as long as the call. */
 struct sp__stmt_record {
         const char *name;
-        const char *text; /* normalised */
+        const char *text;     /* normalised */
+        const sp_stmt *stmt;  /* NULL where it is not at hand */
+        uint64_t fingerprint; /* 0: a statement of the library's own */
+        const char *pool;
         int64_t wait_ns;
         int64_t execute_ns;
         int64_t fetch_ns;
+        int64_t done_ns; /* when it was answered */
+        int64_t rows;    /* returned, or changed */
+        int64_t bytes;   /* of memory that its rows take */
         sp_status status;
-        const sp_ctx *ctx; /* may be NULL */
+        const char *code;                      /* SQLSTATE, "" for none */
+        const sp_ctx *ctx;                     /* may be NULL */
+        const struct sp__params_print *params; /* NULL: not known, as where there is no context */
 };
 
 /** What the client hands in. Called on any thread, with no lock held, once a statement; may be NULL. */

@@ -121,14 +121,15 @@ struct sp__query {
         struct sp__timer timer; /* of an asynchronous one; holds a reference while set */
         struct sp__task task;
         int64_t born_ns;
-        int64_t patience; /* when waiting for a connection ends */
-        int tries;        /* it was sent so often before */
-        int misses;       /* … and so often its connection was broken already */
-        int64_t lost_ns;  /* when it was lost the last time */
-        bool apart;       /* it runs again: with a Sync of its own, so that no neighbour undoes it twice */
-        bool timed;       /* its timer was set */
-        bool admitted;    /* counted as pending; its submitter's */
-        uint64_t permit;  /* the breaker's, 0: none */
+        struct sp__params_print print; /* where it has a context and somebody watches */
+        int64_t patience;              /* when waiting for a connection ends */
+        int tries;                     /* it was sent so often before */
+        int misses;                    /* … and so often its connection was broken already */
+        int64_t lost_ns;               /* when it was lost the last time */
+        bool apart;                    /* it runs again: with a Sync of its own, so that no neighbour undoes it twice */
+        bool timed;                    /* its timer was set */
+        bool admitted;                 /* counted as pending; its submitter's */
+        uint64_t permit;               /* the breaker's, 0: none */
 
         /* The pool's lock. */
         struct sp__conn *conn; /* that it was sent to and that has not answered */

@@ -183,6 +183,8 @@ struct sp__query *sp__query_new(sp_pool *pool, sp_ctx *ctx, const sp_stmt *stmt,
         query->timer.fire = query_late;
         query->task.run = query_begin;
         query->params = params;
+        if (ctx && pool->watcher.ran)
+                sp__params_print(params, &query->print);
         return query;
 }
 
