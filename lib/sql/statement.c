@@ -148,6 +148,40 @@ sp_status sp__sql_parse(const char *text, size_t len, struct sp__sql *out, sp_er
         return status;
 }
 
+bool sp__sql_scan(const char *text, void (*use)(void *arg, const char *text, const struct sp__tokens *tokens),
+                  void *arg)
+{
+        PgQueryScanResult scanned;
+        bool ok;
+
+        pthread_mutex_lock(&parser);
+        parser_pin();
+        scanned = pg_query_scan(text);
+        ok = !scanned.error;
+        if (ok) {
+                const struct sp__tokens tokens = {scanned.pbuf.data, scanned.pbuf.data + scanned.pbuf.len};
+
+                use(arg, text, &tokens);
+        }
+        pg_query_free_scan_result(scanned);
+        pthread_mutex_unlock(&parser);
+        return ok;
+}
+
+char *sp__sql_tree_text(const char *text)
+{
+        PgQueryParseResult parsed;
+        char *tree;
+
+        pthread_mutex_lock(&parser);
+        parser_pin();
+        parsed = pg_query_parse(text);
+        tree = parsed.error ? NULL : strdup(parsed.parse_tree);
+        pg_query_free_parse_result(parsed);
+        pthread_mutex_unlock(&parser);
+        return tree;
+}
+
 void sp__sql_free(struct sp__sql *sql)
 {
         free(sql->text);

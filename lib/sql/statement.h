@@ -38,6 +38,14 @@ struct sp__sql {
 sp_status sp__sql_parse(const char *text, size_t len, struct sp__sql *out, sp_error **error);
 void sp__sql_free(struct sp__sql *sql);
 
+/** Hands the tokens of a text (ended by a zero byte) to `use`, while nobody else parses; false where it has none. */
+struct sp__tokens;
+bool sp__sql_scan(const char *text, void (*use)(void *arg, const char *text, const struct sp__tokens *tokens),
+                  void *arg);
+
+/** libpg_query's tree of a text that parsed before, as JSON, to be freed; NULL: it does not parse, or memory is short. */
+char *sp__sql_tree_text(const char *text);
+
 /** "read", "write", "session", "copy". */
 const char *sp__sql_kind_name(enum sp__sql_kind kind);
 
