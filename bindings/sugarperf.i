@@ -20,7 +20,7 @@
 %nodefaultdtor;
 
 /* Statuses that are data, not the outcome of the call. */
-%apply int { sp_status sp_error_status, sp_status sp_completion_status };
+%apply int { sp_status sp_error_status, sp_status sp_completion_status, sp_status sp_slow_status };
 
 #if defined(SWIGJAVASCRIPT)
 %include "node/typemaps.i"

@@ -29,6 +29,17 @@ static sp_status guards_new(sp_client *client, sp_error **error)
         return sp__fail(error, SP_NOMEM, "out of memory");
 }
 
+static sp_status inspector_new(sp_client *client, sp_error **error)
+{
+        const struct sp__sides sides = {.side = sp__client_side, .arg = client};
+
+        client->inspector = sp__inspector_new(&sides);
+        if (!client->inspector)
+                return sp__fail(error, SP_NOMEM, "out of memory");
+        sp__profiler_attach(client->profiler, client->inspector);
+        return SP_OK;
+}
+
 static sp_status parts_new(sp_client *client, const sp_config *config, sp_error **error)
 {
         sp_status status = sp__engine_new(&client->engine, error);
@@ -40,6 +51,8 @@ static sp_status parts_new(sp_client *client, const sp_config *config, sp_error 
         if (!client->config || !client->metrics)
                 return sp__fail(error, SP_NOMEM, "out of memory");
         status = sp_profiler_new(client->config, NULL, &client->profiler, error);
+        if (status == SP_OK)
+                status = inspector_new(client, error);
         if (status == SP_OK && !sp__metrics_add(client->metrics, collect_profiler, client->profiler))
                 status = sp__fail(error, SP_NOMEM, "out of memory");
         if (status == SP_OK)
@@ -80,6 +93,7 @@ void sp_client_close(sp_client *client)
                 return;
         sp__client_shut_policies(client);
         sp_cache_close(client->cache);
+        sp__client_close_sides(client);
         for (size_t i = 0; i < client->pool_count; i++)
                 sp_pool_close(client->pools[i].pool);
 }
@@ -106,6 +120,8 @@ static void drop(sp_client *client)
         sp_cache_free(client->cache);
         for (size_t i = 0; i < client->pool_count; i++)
                 sp__pool_drop(client->pools[i].pool);
+        for (size_t i = 0; i < client->side_count; i++)
+                sp__pool_drop(client->sides[i].pool);
         sp__engine_free(client->engine);
 }
 
@@ -117,6 +133,7 @@ static void destroy(sp_client *client)
                 free(client->pools[i].name);
         }
         free(client->pools);
+        sp__client_drop_sides(client);
         sp__client_drop_policies(client);
         sp__client_drop_breakers(client);
         sp_profiler_free(client->profiler);
@@ -138,6 +155,7 @@ void sp_client_free(sp_client *client)
         if (client->metrics)
                 sp__metrics_remove(client->metrics, client->cache);
         sp_cache_free(client->cache);
+        sp__client_shut_sides(client);
         for (size_t i = 0; i < client->pool_count; i++)
                 sp__pool_shut(client->pools[i].pool);
         sp__engine_free(client->engine);

@@ -7,6 +7,7 @@
 #include "client/roster.h"
 #include "loop/engine.h"
 #include "observe/exposition.h"
+#include "profile/inspector.h"
 
 #include <sugarperf/client.h>
 
@@ -23,6 +24,9 @@ struct sp_client {
         sp_cache *cache;
         struct sp__named_pool *pools;
         size_t pool_count;
+        struct sp__inspector *inspector;
+        struct sp__named_pool *sides; /* the profiler's; `lock` */
+        size_t side_count;
         sp__mutex lock; /* guards what follows; taken before a breaker's or a policy's */
         bool closed;
         struct sp__roster breakers;
@@ -31,6 +35,14 @@ struct sp_client {
 
 /** pools.c: the default pool where it is configured, and those that have a name. */
 sp_status sp__client_pools(sp_client *client, sp_error **error);
+
+/** sides.c: the connections that the profiler asks on. */
+sp_pool *sp__client_side(void *client, const char *pool, sp_error **error);
+/** No new work. */
+void sp__client_close_sides(sp_client *client);
+/** Before the engine ends. */
+void sp__client_shut_sides(sp_client *client);
+void sp__client_drop_sides(sp_client *client);
 
 /** breakers.c */
 void sp__client_collect_breakers(void *client, struct sp__expo *expo);

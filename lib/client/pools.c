@@ -12,8 +12,7 @@
 
 static void ran(void *profiler, const struct sp__stmt_record *record)
 {
-        sp__profiler_record(profiler, record->name, record->text, record->wait_ns, record->execute_ns, record->fetch_ns,
-                            record->status);
+        sp__profiler_record(profiler, record);
 }
 
 static bool configured(const sp_config *config)
@@ -29,7 +28,8 @@ static bool configured(const sp_config *config)
 
 static sp_status add(sp_client *client, const char *name, sp_error **error)
 {
-        const struct sp__pool_watcher watcher = {.ran = ran, .arg = client->profiler};
+        bool records = sp__config_int(client->config, "profiler", NULL, "enabled") != 0;
+        const struct sp__pool_watcher watcher = {.ran = records ? ran : NULL, .arg = client->profiler};
         struct sp__named_pool *pools = realloc(client->pools, (client->pool_count + 1) * sizeof *pools);
         struct sp__named_pool made = {0};
         sp_status status;

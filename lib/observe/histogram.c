@@ -90,19 +90,29 @@ int64_t sp__histogram_sum(const struct sp__histogram *histogram)
         return atomic_load_explicit(&histogram->sum, memory_order_relaxed);
 }
 
-int64_t sp__histogram_quantile(const struct sp__histogram *histogram, double q)
+int64_t sp__histogram_quantile_of(const struct sp__histogram *const histograms[], size_t number, double q)
 {
-        int64_t count = sp__histogram_count(histogram), seen = 0, rank;
-        double at = ceil(q * (double)count);
+        int64_t count = 0, seen = 0, rank;
+        double at;
+
+        for (size_t i = 0; i < number; i++)
+                count += sp__histogram_count(histograms[i]);
+        at = ceil(q * (double)count);
 
         /* Written so that a q that is no number falls to the first. */
         rank = at >= 1 ? at < (double)count ? (int64_t)at : count : 1;
         for (size_t i = 0; i < BUCKETS; i++) {
-                seen += count_at(histogram, i);
+                for (size_t j = 0; j < number; j++)
+                        seen += count_at(histograms[j], i);
                 if (seen >= rank)
                         return middle_of(i);
         }
         return 0;
+}
+
+int64_t sp__histogram_quantile(const struct sp__histogram *histogram, double q)
+{
+        return sp__histogram_quantile_of(&histogram, 1, q);
 }
 
 void sp__histogram_buckets(const struct sp__histogram *histogram, struct sp__buckets *out)

@@ -9,6 +9,7 @@
 #ifndef SP_OBSERVE_HISTOGRAM_H
 #define SP_OBSERVE_HISTOGRAM_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 struct sp__histogram;
@@ -23,6 +24,9 @@ int64_t sp__histogram_count(const struct sp__histogram *histogram);
 int64_t sp__histogram_sum(const struct sp__histogram *histogram);
 /** The value at rank ceil(q * count) of those recorded; `q` in 0–1, 0 when there are none. */
 int64_t sp__histogram_quantile(const struct sp__histogram *histogram, double q);
+/** Of several as one; at most SP__MERGED. */
+enum { SP__MERGED = 16 };
+int64_t sp__histogram_quantile_of(const struct sp__histogram *const histograms[], size_t number, double q);
 
 /** The upper bounds that scrapers see; what exceeds the last counts in one bucket more. */
 enum { SP__BOUNDS = 16 };

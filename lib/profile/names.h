@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /**
  * The names that a profiler tells apart, and what was recorded under each: an open-addressing table of fixed size whose
- * entries live as long as it does. Finding a name takes no lock; adding one takes the table's mutex.
+ * entries live as long as it does. A name has one entry for each fingerprint that came under it: its first, and variants,
+ * which hang on that one. Finding takes no lock; adding takes the table's mutex.
  *
  * Threads: any.
  */
@@ -10,6 +11,9 @@
 
 #include "base/thread.h"
 #include "observe/histogram.h"
+#include "pg/pool.h"
+#include "profile/codes.h"
+#include "profile/minutes.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -22,18 +26,48 @@ enum sp__name_kind { SP__NAME_STATEMENT, SP__NAME_WORK, SP__NAME_KINDS };
 /** Whether the last scrape showed a name in a series of its own. */
 enum sp__name_shown { SP__NAME_NEW, SP__NAME_HIDDEN, SP__NAME_SHOWN };
 
+/** The plan of a statement, and what was recorded when it was first seen. */
+struct sp__seen_plan {
+        uint64_t digest;
+        double cost;
+        char *shape;
+        int64_t count, total_ns;
+};
+void sp__seen_plan_free(struct sp__seen_plan *seen);
+
 /** What threads write stands in a cache line of its own, apart from what all of them read to find the name. */
 struct sp__name {
         _Alignas(SP__LINE) _Atomic int64_t errors;
         _Atomic int64_t wait_ns;
         _Atomic int64_t execute_ns;
         _Atomic int64_t fetch_ns;
+        _Atomic int64_t rows;
+        _Atomic int64_t bytes;
+        _Atomic int64_t max_ns;
+        struct sp__minutes minutes;
+        struct sp__codes codes;
         _Alignas(SP__LINE) struct sp__histogram *times;
         uint64_t hash;
-        enum sp__name_kind kind;   /* of its first record */
-        enum sp__name_shown shown; /* under the profiler's scrape mutex */
+        uint64_t fingerprint;            /* 0: work, or a statement of the library's own */
+        int64_t slow_ns;                 /* what takes so long is slow */
+        struct sp__name *first;          /* of the same name; itself, unless it is a variant */
+        _Atomic(struct sp__name *) more; /* variants of the name, latest first, then in theirs */
+        const sp_stmt *stmt;             /* a reference to the first one recorded, or NULL */
+        char *norm;                      /* text without literals, "" for none */
+        char *pool;                      /* name of the pool that ran it, "" for none */
+        struct sp__seen_plan *plan;      /* as last seen; the profiler's lock of plans */
+        _Atomic int64_t plan_due_ns;     /* when it is looked at again if it is slow */
+        enum sp__name_kind kind;         /* of its first record */
+        enum sp__name_shown shown;       /* under the profiler's scrape mutex */
         size_t len;
         char text[];
+};
+
+/** What is to be recorded under. */
+struct sp__wanted {
+        const char *name; /* only its first SP__NAME_MAX bytes count */
+        enum sp__name_kind kind;
+        const struct sp__stmt_record *record; /* NULL: work */
 };
 
 struct sp__names {
@@ -44,15 +78,25 @@ struct sp__names {
         struct sp__name **all;             /* in order of adding; the first is "other" */
         _Atomic size_t count;              /* of `all`; written under `adding` after the entry */
         size_t max;
+        void (*begin)(void *arg, struct sp__name *name); /* completes a new entry, before it is seen */
+        void *arg;
 };
 
 /** Room for `max` names beside "other"; false when out of memory. */
 bool sp__names_init(struct sp__names *names, size_t max);
 void sp__names_destroy(struct sp__names *names);
-/** NULL for an unknown name. Only the first SP__NAME_MAX bytes of `text` count, here and below. */
+/** The first entry of a name; NULL for an unknown one. */
 struct sp__name *sp__names_find(const struct sp__names *names, const char *text);
-/** The entry to record under, added if need be: "other" for an empty, malformed or further name. */
-struct sp__name *sp__names_take(struct sp__names *names, const char *text, enum sp__name_kind kind);
+/**
+ * The entry to record under, added if need be: "other" for an empty, malformed or further name, the name's first for a
+ * further fingerprint.
+ */
+struct sp__name *sp__names_take(struct sp__names *names, const struct sp__wanted *wanted);
+/** Those of one name, for walking: the first one, then what this yields until it is NULL. */
+static inline struct sp__name *sp__name_next(const struct sp__name *name)
+{
+        return atomic_load_explicit(&((struct sp__name *)(uintptr_t)name)->more, memory_order_acquire);
+}
 
 static inline struct sp__name *sp__names_other(const struct sp__names *names)
 {

@@ -2,27 +2,55 @@
 #include "profile/profiler.h"
 
 #include "core/config.h"
+#include "core/ctx.h"
 #include "core/error.h"
 #include "profile/profiler_internal.h"
+#include "profile/work.h"
 
 #include <stdlib.h>
 
+static int64_t setting(const sp_profiler *profiler, const char *name)
+{
+        return sp__config_int(profiler->config, "profiler", NULL, name);
+}
+
+/* A name may have a threshold of its own. */
+static void name_begin(void *arg, struct sp__name *name)
+{
+        const sp_profiler *profiler = arg;
+
+        name->slow_ns = sp__config_int(profiler->config, "profiler", name->text, "slow") * SP__MS;
+}
+
 static bool profiler_init(sp_profiler *profiler, const sp_config *config)
 {
-        profiler->slow_ns = sp__config_int(config, "profiler", NULL, "slow") * SP__MS;
-        if (!sp__fork_init(&profiler->fork))
+        profiler->config = config ? sp__config_copy(config) : NULL;
+        if (config && !profiler->config)
                 return false;
-        if (!sp__names_init(&profiler->names, (size_t)sp__config_int(config, "profiler", NULL, "names")))
+        profiler->names.begin = name_begin;
+        profiler->names.arg = profiler;
+        if (!sp__fork_init(&profiler->fork))
+                goto no_fork;
+        if (!sp__names_init(&profiler->names, (size_t)setting(profiler, "names")))
                 goto no_names;
-        if (!sp__slow_log_init(&profiler->slow, (size_t)sp__config_int(config, "profiler", NULL, "ring")))
+        if (!sp__slow_log_init(&profiler->slow, (size_t)setting(profiler, "ring"), setting(profiler, "slow_rate")))
                 goto no_slow;
+        profiler->findings = sp__findings_new(setting(profiler, "repeats"));
+        if (!profiler->findings)
+                goto no_findings;
+        profiler->plan_every_ns = setting(profiler, "plan_every") * SP__MS;
         sp__mutex_init(&profiler->scrape);
+        sp__mutex_init(&profiler->plans);
         return true;
 
+no_findings:
+        sp__slow_log_destroy(&profiler->slow);
 no_slow:
         sp__names_destroy(&profiler->names);
 no_names:
         sp__fork_destroy(&profiler->fork);
+no_fork:
+        sp_config_free(profiler->config);
         return false;
 }
 
@@ -47,9 +75,12 @@ void sp_profiler_free(sp_profiler *profiler)
         if (!profiler)
                 return;
         sp__mutex_destroy(&profiler->scrape);
+        sp__mutex_destroy(&profiler->plans);
+        sp__findings_close(profiler->findings);
         sp__slow_log_destroy(&profiler->slow);
         sp__names_destroy(&profiler->names);
         sp__fork_destroy(&profiler->fork);
+        sp_config_free(profiler->config);
         free(profiler);
 }
 
@@ -57,6 +88,15 @@ static void add(_Atomic int64_t *to, int64_t more)
 {
         if (more)
                 atomic_fetch_add_explicit(to, more, memory_order_relaxed);
+}
+
+static void raise_to(_Atomic int64_t *most, int64_t value)
+{
+        int64_t there = atomic_load_explicit(most, memory_order_relaxed);
+
+        while (there < value &&
+               !atomic_compare_exchange_weak_explicit(most, &there, value, memory_order_relaxed, memory_order_relaxed))
+                ;
 }
 
 /* A time that no clock gave must not make a sum overflow. */
@@ -67,31 +107,75 @@ static int64_t sane(int64_t ns)
         return ns < 0 ? 0 : ns < longest ? ns : longest;
 }
 
-/* A child process has the parent's locks in whatever state fork() found them: it records nothing. */
-static void record(sp_profiler *profiler, enum sp__name_kind kind, const char *name, const char *text, int64_t wait_ns,
-                   int64_t execute_ns, int64_t fetch_ns, sp_status status)
+static void count(struct sp__name *name, int64_t total, int64_t now, sp_status status, const char *code)
 {
-        int64_t total = wait_ns + execute_ns + fetch_ns;
-        struct sp__name *entry;
-
-        if (sp__forked(&profiler->fork))
+        sp__histogram_record(name->times, total);
+        raise_to(&name->max_ns, total);
+        sp__minutes_record(&name->minutes, now, total, status != SP_OK);
+        if (status == SP_OK)
                 return;
-        entry = sp__names_take(&profiler->names, name, kind);
-        sp__histogram_record(entry->times, total);
-        add(&entry->wait_ns, wait_ns);
-        add(&entry->execute_ns, execute_ns);
-        add(&entry->fetch_ns, fetch_ns);
-        add(&entry->errors, status != SP_OK);
-        if (total >= profiler->slow_ns)
-                sp__slow_log_add(&profiler->slow, name, text, total, wait_ns);
+        add(&name->errors, 1);
+        sp__codes_count(&name->codes, code);
 }
 
-void sp__profiler_record(sp_profiler *profiler, const char *name, const char *text, int64_t wait_ns, int64_t execute_ns,
-                         int64_t fetch_ns, sp_status status)
+/* Into the ring and, unless it came too fast, to those who watch. */
+static void tell_slow(sp_profiler *profiler, const struct sp__slow_run *run, int64_t now)
 {
-        if (profiler)
-                record(profiler, SP__NAME_STATEMENT, name, text, sane(wait_ns), sane(execute_ns), sane(fetch_ns),
-                       status);
+        struct sp__buf body = SP__BUF_INIT;
+
+        if (!sp__slow_log_add(&profiler->slow, run, now))
+                return;
+        sp__slow_write(run, &body);
+        sp__findings_tell(profiler->findings, &body);
+}
+
+static void slow_statement(sp_profiler *profiler, struct sp__name *name, const struct sp__stmt_record *record,
+                           int64_t total)
+{
+        const sp_ctx *ctx = record->ctx;
+        char *plan = sp__profiler_plan(profiler, name);
+        const struct sp__slow_run run = {.name = record->name,
+                                         .text = record->text,
+                                         .pool = record->pool,
+                                         .code = record->code,
+                                         .tag = ctx ? sp__ctx_tag(ctx) : NULL,
+                                         .trace = ctx ? sp__ctx_trace(ctx) : NULL,
+                                         .scope = ctx ? sp__ctx_scope_name(ctx) : NULL,
+                                         .plan = plan,
+                                         .fingerprint = record->fingerprint,
+                                         .duration_ns = total,
+                                         .wait_ns = sane(record->wait_ns),
+                                         .execute_ns = sane(record->execute_ns),
+                                         .fetch_ns = sane(record->fetch_ns),
+                                         .rows = record->rows,
+                                         .status = record->status};
+
+        tell_slow(profiler, &run, record->done_ns);
+        free(plan);
+        sp__profiler_sample(profiler, name, record->done_ns);
+}
+
+/* A child process has the parent's locks in whatever state fork() found them: it records nothing. */
+void sp__profiler_record(sp_profiler *profiler, const struct sp__stmt_record *record)
+{
+        const struct sp__wanted wanted = {record->name, SP__NAME_STATEMENT, record};
+        int64_t wait_ns = sane(record->wait_ns), execute_ns = sane(record->execute_ns),
+                fetch_ns = sane(record->fetch_ns), total = wait_ns + execute_ns + fetch_ns;
+        struct sp__name *name;
+
+        if (!profiler || sp__forked(&profiler->fork))
+                return;
+        name = sp__names_take(&profiler->names, &wanted);
+        count(name, total, record->done_ns, record->status, record->code ? record->code : "");
+        add(&name->wait_ns, wait_ns);
+        add(&name->execute_ns, execute_ns);
+        add(&name->fetch_ns, fetch_ns);
+        add(&name->rows, record->rows);
+        add(&name->bytes, record->bytes);
+        if (total >= name->slow_ns)
+                slow_statement(profiler, name, record, total);
+        if (sp__findings_least(profiler->findings))
+                sp__work_record(profiler->findings, record);
 }
 
 int64_t sp_profiler_start(const sp_profiler *profiler)
@@ -101,42 +185,72 @@ int64_t sp_profiler_start(const sp_profiler *profiler)
 
 void sp_profiler_finish(sp_profiler *profiler, const char *name, int64_t start, sp_status status)
 {
-        if (profiler)
-                record(profiler, SP__NAME_WORK, name, "", 0, sane(sp__clock_now(profiler->clock) - sane(start)), 0,
-                       status);
+        const struct sp__wanted wanted = {name, SP__NAME_WORK, NULL};
+        struct sp__slow_run run = {.name = name, .status = status};
+        struct sp__name *entry;
+        int64_t now;
+
+        if (!profiler || sp__forked(&profiler->fork))
+                return;
+        now = sp__clock_now(profiler->clock);
+        run.duration_ns = run.execute_ns = sane(now - sane(start));
+        entry = sp__names_take(&profiler->names, &wanted);
+        count(entry, run.duration_ns, now, status, "");
+        add(&entry->execute_ns, run.execute_ns);
+        if (run.duration_ns >= entry->slow_ns)
+                tell_slow(profiler, &run, now);
 }
 
-static const struct sp__name *known(const sp_profiler *profiler, const char *name)
+/* Of all that came under a name. */
+static int64_t sum(const sp_profiler *profiler, const char *name, int64_t (*of)(const struct sp__name *))
 {
-        return profiler ? sp__names_find(&profiler->names, name) : NULL;
+        int64_t total = 0;
+
+        for (const struct sp__name *at = profiler ? sp__names_find(&profiler->names, name) : NULL; at;
+             at = sp__name_next(at))
+                total += of(at);
+        return total;
+}
+
+static int64_t count_of(const struct sp__name *name)
+{
+        return sp__histogram_count(name->times);
+}
+
+static int64_t errors_of(const struct sp__name *name)
+{
+        return atomic_load_explicit(&name->errors, memory_order_relaxed);
+}
+
+static int64_t total_of(const struct sp__name *name)
+{
+        return sp__histogram_sum(name->times);
 }
 
 int64_t sp_profiler_count(const sp_profiler *profiler, const char *name)
 {
-        const struct sp__name *entry = known(profiler, name);
-
-        return entry ? sp__histogram_count(entry->times) : 0;
+        return sum(profiler, name, count_of);
 }
 
 int64_t sp_profiler_errors(const sp_profiler *profiler, const char *name)
 {
-        const struct sp__name *entry = known(profiler, name);
-
-        return entry ? atomic_load_explicit(&entry->errors, memory_order_relaxed) : 0;
+        return sum(profiler, name, errors_of);
 }
 
 int64_t sp_profiler_total_ns(const sp_profiler *profiler, const char *name)
 {
-        const struct sp__name *entry = known(profiler, name);
-
-        return entry ? sp__histogram_sum(entry->times) : 0;
+        return sum(profiler, name, total_of);
 }
 
 int64_t sp_profiler_quantile_ns(const sp_profiler *profiler, const char *name, double q)
 {
-        const struct sp__name *entry = known(profiler, name);
+        const struct sp__histogram *all[SP__MERGED];
+        size_t count = 0;
 
-        return entry ? sp__histogram_quantile(entry->times, q) : 0;
+        for (const struct sp__name *at = profiler ? sp__names_find(&profiler->names, name) : NULL;
+             at && count < SP__MERGED; at = sp__name_next(at))
+                all[count++] = at->times;
+        return sp__histogram_quantile_of(all, count, q);
 }
 
 sp_slow *sp_profiler_slow(sp_profiler *profiler)
@@ -147,4 +261,16 @@ sp_slow *sp_profiler_slow(sp_profiler *profiler)
 int64_t sp_profiler_slow_missed(const sp_profiler *profiler)
 {
         return profiler ? atomic_load(&profiler->slow.missed) : 0;
+}
+
+int64_t sp_profiler_slow_limited(const sp_profiler *profiler)
+{
+        return profiler ? atomic_load(&profiler->slow.limited) : 0;
+}
+
+sp_status sp_profiler_watch_async(sp_profiler *profiler, sp_ctx *ctx, uint64_t seen, sp_queue *queue, uint64_t tag)
+{
+        SP__NEED(queue, NULL);
+        SP__NEED_FOR(queue, tag, profiler);
+        return sp__findings_watch(profiler->findings, ctx, seen, queue, tag);
 }

@@ -4,7 +4,9 @@
 #define SP_PROFILE_PROFILER_INTERNAL_H
 
 #include "base/fork.h"
+#include "profile/findings.h"
 #include "profile/names.h"
+#include "profile/profiler.h"
 #include "profile/slow.h"
 
 /** What a series, or several as one, amounts to. */
@@ -14,16 +16,27 @@ struct sp__tally {
         int64_t wait_ns;
         int64_t execute_ns;
         int64_t fetch_ns;
+        int64_t rows;
+        int64_t bytes;
 };
 
 struct sp_profiler {
         struct sp__fork fork;
         const sp_clock *clock;
-        int64_t slow_ns;
+        sp_config *config; /* NULL: the defaults */
         struct sp__names names;
         struct sp__slow_log slow;
+        struct sp__findings *findings;
+        struct sp__inspector *inspector; /* borrowed; NULL: there is no database to ask */
+        int64_t plan_every_ns;           /* a slow statement's plan is looked at so often; 0: never */
+        sp__mutex plans;                 /* of every name's plan; a leaf */
         sp__mutex scrape;
         struct sp__tally moved[SP__NAME_KINDS]; /* under `scrape`: what "other" owes to names that changed sides */
 };
+
+/** The shape of a statement's plan as last seen, to be freed; NULL: none was. */
+char *sp__profiler_plan(sp_profiler *profiler, const struct sp__name *name);
+/** The statement was slow: its plan is looked at, if that is due. */
+void sp__profiler_sample(sp_profiler *profiler, struct sp__name *name, int64_t now);
 
 #endif

@@ -44,6 +44,8 @@ static void tally_add(struct sp__tally *to, const struct sp__tally *from, int si
         to->wait_ns += sign * from->wait_ns;
         to->execute_ns += sign * from->execute_ns;
         to->fetch_ns += sign * from->fetch_ns;
+        to->rows += sign * from->rows;
+        to->bytes += sign * from->bytes;
 }
 
 static struct sp__tally tally_of(const struct sp__name *name)
@@ -55,7 +57,31 @@ static struct sp__tally tally_of(const struct sp__name *name)
         tally.wait_ns = atomic_load_explicit(&name->wait_ns, memory_order_relaxed);
         tally.execute_ns = atomic_load_explicit(&name->execute_ns, memory_order_relaxed);
         tally.fetch_ns = atomic_load_explicit(&name->fetch_ns, memory_order_relaxed);
+        tally.rows = atomic_load_explicit(&name->rows, memory_order_relaxed);
+        tally.bytes = atomic_load_explicit(&name->bytes, memory_order_relaxed);
         return tally;
+}
+
+/* Of a name with its variants. */
+static struct sp__tally tally_all(const struct sp__name *name)
+{
+        struct sp__tally all = tally_of(name);
+
+        while ((name = sp__name_next(name))) {
+                struct sp__tally one = tally_of(name);
+
+                tally_add(&all, &one, 1);
+        }
+        return all;
+}
+
+static int64_t total_of(const struct sp__name *name)
+{
+        int64_t total = 0;
+
+        for (; name; name = sp__name_next(name))
+                total += sp__histogram_sum(name->times);
+        return total;
 }
 
 static int64_t tally_count(const struct sp__tally *tally)
@@ -78,8 +104,8 @@ static struct view *view_new(const struct sp__names *names, enum sp__name_kind k
         for (size_t i = 1; i < count; i++) {
                 struct sp__name *name = names->all[i];
 
-                if (name->kind == kind)
-                        view->all[view->count++] = (struct series){name, i, sp__histogram_sum(name->times)};
+                if (name->kind == kind && name->first == name)
+                        view->all[view->count++] = (struct series){name, i, total_of(name)};
         }
         qsort(view->all, view->count, sizeof *view->all, longest_first);
         view->owns = view->count < SP__PROFILER_SERIES ? view->count : SP__PROFILER_SERIES;
@@ -96,7 +122,7 @@ static void view_read(struct view *view, struct sp__tally *moved)
         for (size_t i = 0; i < view->count; i++) {
                 enum sp__name_shown now = i < view->owns ? SP__NAME_SHOWN : SP__NAME_HIDDEN;
                 struct sp__name *name = view->all[i].name;
-                struct sp__tally tally = tally_of(name);
+                struct sp__tally tally = tally_all(name);
 
                 if (name->shown != SP__NAME_NEW && name->shown != now)
                         tally_add(moved, &tally, now == SP__NAME_SHOWN ? 1 : -1);
@@ -146,6 +172,16 @@ static void write_phases(struct sp__expo *expo, struct labels labels, const stru
         }
 }
 
+static void write_rows(struct sp__expo *expo, struct labels labels, const struct sp__tally *tally)
+{
+        sp__expo_sample(expo, "_total", labels.at, (double)tally->rows);
+}
+
+static void write_bytes(struct sp__expo *expo, struct labels labels, const struct sp__tally *tally)
+{
+        sp__expo_sample(expo, "_total", labels.at, (double)tally->bytes);
+}
+
 /* The samples of one family: each series of its own, then "other" if there is any. */
 static void write_samples(struct sp__expo *expo, const struct view *view, enum sp__name_kind kind,
                           void (*write)(struct sp__expo *, struct labels, const struct sp__tally *))
@@ -165,6 +201,10 @@ static void write_statements(struct sp__expo *expo, const struct view *view)
         write_samples(expo, view, SP__NAME_STATEMENT, write_errors);
         sp__expo_family(expo, "sugarperf_statement_phase_seconds", "counter", "Time of statements by phase.");
         write_samples(expo, view, SP__NAME_STATEMENT, write_phases);
+        sp__expo_family(expo, "sugarperf_statement_rows", "counter", "Rows that statements returned or changed.");
+        write_samples(expo, view, SP__NAME_STATEMENT, write_rows);
+        sp__expo_family(expo, "sugarperf_statement_result_bytes", "counter", "Memory that returned rows took.");
+        write_samples(expo, view, SP__NAME_STATEMENT, write_bytes);
 }
 
 static void write_work(struct sp__expo *expo, const struct view *view)
@@ -194,12 +234,28 @@ static void collect_kind(sp_profiler *profiler, struct sp__expo *expo, enum sp__
         free(view);
 }
 
+static void collect_findings(sp_profiler *profiler, struct sp__expo *expo)
+{
+        static const char *const kinds[] = {[SP__FOUND_N_PLUS_1] = "n+1", [SP__FOUND_REPEAT] = "repeat"};
+
+        sp__expo_family(expo, "sugarperf_profiler_findings", "gauge",
+                        "Places whose units of work run a statement again and again.");
+        for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+                const char *const labels[] = {"kind", kinds[i], NULL};
+
+                sp__expo_sample(expo, "", labels,
+                                (double)sp__findings_count(profiler->findings, (enum sp__finding_kind)i));
+        }
+}
+
 static void collect_slow(sp_profiler *profiler, struct sp__expo *expo)
 {
         sp__expo_family(expo, "sugarperf_profiler_slow", "counter", "Runs that took profiler.slow or longer.");
         sp__expo_sample(expo, "_total", NULL, (double)atomic_load(&profiler->slow.total));
         sp__expo_family(expo, "sugarperf_profiler_slow_missed", "counter", "Entries of the slow log lost unread.");
         sp__expo_sample(expo, "_total", NULL, (double)atomic_load(&profiler->slow.missed));
+        sp__expo_family(expo, "sugarperf_profiler_slow_limited", "counter", "Slow runs past profiler.slow_rate.");
+        sp__expo_sample(expo, "_total", NULL, (double)atomic_load(&profiler->slow.limited));
 }
 
 void sp__profiler_collect(sp_profiler *profiler, struct sp__expo *expo)
@@ -209,4 +265,5 @@ void sp__profiler_collect(sp_profiler *profiler, struct sp__expo *expo)
         collect_kind(profiler, expo, SP__NAME_WORK);
         sp__unlock(&profiler->scrape);
         collect_slow(profiler, expo);
+        collect_findings(profiler, expo);
 }

@@ -15,7 +15,7 @@ HEAD = """# Configuration
 Set a name with `sp_config_set(config, "pool.max", "20", &error)`, in the settings of the Node and Python clients, or in the
 environment: `SUGARPERF_` and the name in capitals with `_` for `.` (`SUGARPERF_POOL_MAX`); `sp_config_env()` reads it. What
 was set in the program stands over the environment. Durations are written `250ms`, `30s`, `5m`, `12h`, `7d`, sizes `64KB`,
-`16MB`. Where "per name" is marked, `pool.<name>.max` configures one named pool, breaker or policy and falls back to `pool.max`.
+`16MB`. Where "per name" is marked, `pool.<name>.max` configures one named pool, breaker, policy or statement and falls back to `pool.max`.
 
 In the environment `SUGARPERF_POOL_ORDERS_MAX` is `pool.orders.max`: the noun, the name, and the longest setting that the rest
 ends with (`SUGARPERF_POLICY_GEO_BACKOFF_MAX` is `policy.geo.backoff_max`). The name is taken in lower case; one with capitals
@@ -41,7 +41,7 @@ def rows():
 def page():
     lines = []
     for name, kind, default, allowed, text in rows():
-        per_name = 'yes' if name.split('.')[0] in ('pool', 'breaker', 'policy') else ''
+        per_name = 'yes' if name.split('.')[0] in ('pool', 'breaker', 'policy') or name == 'profiler.slow' else ''
         shown = f'`{default}`' if default else ''
         lines.append(f'| `{name}` | {kind} | {shown} | {allowed} | {per_name} | {text} |')
     return HEAD + '\n'.join(lines) + '\n'

@@ -30,9 +30,26 @@ static sp_profiler *profiler_of(sp_clock *clock, const char *const settings[])
         return profiler;
 }
 
+static void ran(sp_profiler *profiler, const char *name, const char *text, int64_t wait_ns, int64_t execute_ns,
+                int64_t fetch_ns, sp_status status)
+{
+        const struct sp__stmt_record record = {.name = name,
+                                               .text = text,
+                                               .fingerprint = 7,
+                                               .pool = "default",
+                                               .wait_ns = wait_ns,
+                                               .execute_ns = execute_ns,
+                                               .fetch_ns = fetch_ns,
+                                               .done_ns = SP__SECOND,
+                                               .status = status,
+                                               .code = ""};
+
+        sp__profiler_record(profiler, &record);
+}
+
 static void statement(sp_profiler *profiler, const char *name, int64_t ns)
 {
-        sp__profiler_record(profiler, name, "SELECT $1", 0, ns, 0, SP_OK);
+        ran(profiler, name, "SELECT $1", 0, ns, 0, SP_OK);
 }
 
 static void test_a_run_is_timed_on_the_clock_that_was_given(void **state)
@@ -70,7 +87,7 @@ static void test_an_unknown_name_is_all_zeros(void **state)
         assert_null(sp_profiler_slow(profiler));
         sp_profiler_free(profiler);
         sp_profiler_free(NULL);
-        sp__profiler_record(NULL, "name", "", 1, 1, 1, SP_OK);
+        ran(NULL, "name", "", 1, 1, 1, SP_OK);
 }
 
 static void test_names_past_the_limit_count_as_other(void **state)
@@ -127,7 +144,7 @@ static void test_the_slow_log_loses_the_oldest_and_says_how_many(void **state)
 
         for (int round = 1; round <= 2; round++) {
                 for (int i = 1; i <= 5; i++)
-                        sp__profiler_record(profiler, "name", "SELECT $1", i, 10, 1, SP_OK);
+                        ran(profiler, "name", "SELECT $1", i, 10, 1, SP_OK);
                 for (int i = 3; i <= 5; i++) {
                         slow = sp_profiler_slow(profiler);
                         assert_non_null(slow);
@@ -151,7 +168,7 @@ static void test_only_what_reaches_the_threshold_is_slow(void **state)
         sp_slow *slow;
 
         statement(profiler, "below", 100 * SP__MS - 1);
-        sp__profiler_record(profiler, "together", "", 40 * SP__MS, 50 * SP__MS, 10 * SP__MS, SP_SQL);
+        ran(profiler, "together", "", 40 * SP__MS, 50 * SP__MS, 10 * SP__MS, SP_SQL);
         slow = sp_profiler_slow(profiler);
         assert_non_null(slow);
         assert_string_equal(sp_slow_name(slow), "together");
@@ -169,7 +186,7 @@ static void test_a_slow_text_keeps_4096_bytes(void **state)
 
         memset(text, 'x', 4095);
         memcpy(text + 4095, "é and more", strlen("é and more"));
-        sp__profiler_record(profiler, "name", text, 0, 1, 0, SP_OK);
+        ran(profiler, "name", text, 0, 1, 0, SP_OK);
         slow = sp_profiler_slow(profiler);
         assert_int_equal(strlen(sp_slow_text(slow)), 4095);
         sp_slow_free(slow);
@@ -191,7 +208,7 @@ static void *record(void *arg)
 
         for (int i = 0; i < RECORDS; i++) {
                 name_of(i % NAMES, name);
-                sp__profiler_record(arg, name, "SELECT", 1, i % 50 ? 1 : SP__SECOND, 1, i % 10 ? SP_OK : SP_SQL);
+                ran(arg, name, "SELECT", 1, i % 50 ? 1 : SP__SECOND, 1, i % 10 ? SP_OK : SP_SQL);
                 if (i % 100 == 0)
                         sp_slow_free(sp_profiler_slow(arg));
         }
@@ -200,7 +217,8 @@ static void *record(void *arg)
 
 static void test_concurrent_records_lose_nothing(void **state)
 {
-        sp_profiler *profiler = profiler_of(NULL, (const char *[]){"profiler.names", "60", "profiler.ring", "5", NULL});
+        sp_profiler *profiler = profiler_of(
+            NULL, (const char *[]){"profiler.names", "60", "profiler.ring", "5", "profiler.slow_rate", "0", NULL});
         int64_t runs = 0, errors = 0, known = 0, slow = 0;
         pthread_t threads[THREADS];
         char name[16];
@@ -254,7 +272,7 @@ static void test_a_page_tells_statements_from_work_and_phases_apart(void **state
         int64_t start = sp_profiler_start(profiler);
         char *page;
 
-        sp__profiler_record(profiler, "by \"id\"", "", 1 * SP__MS, 200 * SP__MS, 2 * SP__MS, SP_SQL);
+        ran(profiler, "by \"id\"", "", 1 * SP__MS, 200 * SP__MS, 2 * SP__MS, SP_SQL);
         sp_clock_advance(clock, 1500);
         sp_profiler_finish(profiler, "page", start, SP_OK);
         page = page_of(profiler, SP_METRICS_PROMETHEUS);
@@ -351,6 +369,179 @@ static void test_other_does_not_fall_when_names_change_sides(void **state)
         sp_profiler_free(profiler);
 }
 
+static sp_value *report_of(sp_profiler *profiler, uint32_t top)
+{
+        sp_value *value = NULL;
+
+        assert_int_equal(sp_profiler_report(profiler, top, &value), SP_OK);
+        assert_int_equal(sp_value_codec(value), SP_CODEC_JSON);
+        return value;
+}
+
+static void assert_reports(sp_profiler *profiler, uint32_t top, const char *text)
+{
+        sp_value *value = report_of(profiler, top);
+        size_t len;
+
+        assert_shows(sp_value_data(value, &len), text);
+        sp_value_unref(value);
+}
+
+static void of_fingerprint(sp_profiler *profiler, uint64_t fingerprint, const char *code)
+{
+        const struct sp__stmt_record record = {.name = "name",
+                                               .text = fingerprint == 1 ? "SELECT a" : "SELECT b",
+                                               .fingerprint = fingerprint,
+                                               .pool = "orders",
+                                               .execute_ns = (int64_t)fingerprint * SP__MS,
+                                               .done_ns = SP__SECOND,
+                                               .rows = 3,
+                                               .bytes = 100,
+                                               .status = *code ? SP_SQL : SP_OK,
+                                               .code = code};
+
+        sp__profiler_record(profiler, &record);
+}
+
+static void test_texts_that_share_a_name_are_told_apart_and_counted_together(void **state)
+{
+        sp_profiler *profiler = profiler_of(NULL, (const char *[]){NULL});
+        char *page;
+
+        for (int i = 0; i < 30; i++)
+                of_fingerprint(profiler, 1 + (uint64_t)i % 3, "");
+        assert_int_equal(sp_profiler_count(profiler, "name"), 30);
+        assert_int_equal(sp_profiler_total_ns(profiler, "name"), 60 * SP__MS);
+        assert_in_range(sp_profiler_quantile_ns(profiler, "name", 1), 2.9 * SP__MS, 3.1 * SP__MS);
+        assert_in_range(sp_profiler_quantile_ns(profiler, "name", 0), .9 * SP__MS, 1.1 * SP__MS);
+        page = page_of(profiler, SP_METRICS_PROMETHEUS);
+        assert_shows(page, "_count{db_system_name=\"postgresql\",db_query_summary=\"name\"} 30\n");
+        assert_shows(page,
+                     "sugarperf_statement_rows_total{db_system_name=\"postgresql\",db_query_summary=\"name\"} 90\n");
+        free(page);
+        assert_reports(profiler, 0,
+                       "{\"name\":\"name\",\"count\":10,\"errors\":0,\"totalMs\":10.000,\"meanMs\":1.000,");
+        assert_reports(profiler, 0, "\"fingerprint\":\"0000000000000001\",\"text\":\"SELECT a\",\"pool\":\"orders\"");
+        assert_reports(profiler, 1,
+                       "{\"statements\":[{\"name\":\"name\",\"count\":10,\"errors\":0,\"totalMs\":30.000,");
+        assert_reports(profiler, 0, "\"rows\":30,\"bytes\":1000,\"codes\":{}");
+        sp_profiler_free(profiler);
+}
+
+static void test_errors_count_by_sqlstate_and_the_rest_as_other(void **state)
+{
+        static const char *const codes[] = {"23505", "57014", "23505", "40001", "42P01", "22012", "08006",  "53300",
+                                            "55P03", "0A000", "XX000", "23505", "lower", "123",   "1234567"};
+        sp_profiler *profiler = profiler_of(NULL, (const char *[]){NULL});
+
+        for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
+                of_fingerprint(profiler, 1, codes[i]);
+        assert_int_equal(sp_profiler_errors(profiler, "name"), 15);
+        assert_reports(profiler, 0,
+                       "\"codes\":{\"23505\":3,\"57014\":1,\"40001\":1,\"42P01\":1,\"22012\":1,\"08006\":1,"
+                       "\"53300\":1,\"55P03\":1,\"other\":5}");
+        sp_profiler_free(profiler);
+}
+
+static void test_a_report_tells_the_last_minutes(void **state)
+{
+        sp_clock *clock = sp_clock_new();
+        sp_profiler *profiler = profiler_of(clock, (const char *[]){NULL});
+
+        for (int minute = 0; minute < 40; minute++) {
+                for (int i = 0; i <= minute; i++)
+                        sp_profiler_finish(profiler, "work", sp_profiler_start(profiler), i ? SP_OK : SP_LOST);
+                sp_clock_advance(clock, 60000);
+        }
+        assert_reports(profiler, 0,
+                       "\"minutes\":[{\"count\":40,\"errors\":1,\"totalMs\":0.000},"
+                       "{\"count\":39,\"errors\":1,\"totalMs\":0.000},{\"count\":38,");
+        sp_clock_advance(clock, 3 * 60000);
+        assert_reports(
+            profiler, 0,
+            "\"minutes\":[{\"count\":0,\"errors\":0,\"totalMs\":0.000},{\"count\":0,\"errors\":0,\"totalMs\":0.000},"
+            "{\"count\":0,\"errors\":0,\"totalMs\":0.000},{\"count\":40,");
+        sp_profiler_free(profiler);
+        sp_clock_free(clock);
+}
+
+static void test_a_name_may_have_a_threshold_of_its_own(void **state)
+{
+        sp_profiler *profiler = profiler_of(NULL, (const char *[]){"profiler.slow", "100ms", "profiler.quick.slow",
+                                                                   "5ms", "profiler.batch.slow", "1m", NULL});
+        sp_slow *slow;
+
+        statement(profiler, "quick", 4 * SP__MS);
+        statement(profiler, "batch", 50 * SP__SECOND);
+        statement(profiler, "any", 50 * SP__MS);
+        assert_null(sp_profiler_slow(profiler));
+        statement(profiler, "quick", 5 * SP__MS);
+        slow = sp_profiler_slow(profiler);
+        assert_non_null(slow);
+        assert_string_equal(sp_slow_name(slow), "quick");
+        assert_int_equal(sp_slow_execute_ns(slow), 5 * SP__MS);
+        assert_string_equal(sp_slow_code(slow), "");
+        assert_string_equal(sp_slow_tag(slow), "");
+        sp_slow_free(slow);
+        statement(profiler, "batch", 60 * SP__SECOND);
+        sp_slow_free(sp_profiler_slow(profiler));
+        assert_null(sp_profiler_slow(profiler));
+        sp_profiler_free(profiler);
+}
+
+static void test_slow_runs_that_come_too_fast_are_only_counted(void **state)
+{
+        sp_clock *clock = sp_clock_new();
+        sp_profiler *profiler =
+            profiler_of(clock, (const char *[]){"profiler.slow", "0", "profiler.slow_rate", "10", NULL});
+        int entries = 0;
+
+        sp_clock_advance(clock, 10000);
+        for (int i = 0; i < 100; i++)
+                sp_profiler_finish(profiler, "work", sp_profiler_start(profiler), SP_OK);
+        for (sp_slow *slow; (slow = sp_profiler_slow(profiler)); entries++)
+                sp_slow_free(slow);
+        assert_int_equal(entries, 10);
+        assert_int_equal(sp_profiler_slow_limited(profiler), 90);
+        /* One each tenth of a second from then on. */
+        for (int i = 0; i < 20; i++) {
+                sp_clock_advance(clock, 50);
+                sp_profiler_finish(profiler, "work", sp_profiler_start(profiler), SP_OK);
+        }
+        assert_int_equal(sp_profiler_slow_limited(profiler), 100);
+        assert_int_equal(sp_profiler_slow_missed(profiler), 0);
+        sp_profiler_free(profiler);
+        sp_clock_free(clock);
+}
+
+static void test_slow_runs_are_told_through_a_queue(void **state)
+{
+        sp_profiler *profiler = profiler_of(NULL, (const char *[]){NULL});
+        sp_completion *done;
+        sp_queue *queue;
+        size_t len;
+
+        assert_int_equal(sp_queue_new(0, &queue), SP_OK);
+        assert_int_equal(sp_profiler_watch_async(profiler, NULL, 0, queue, 5), SP_OK);
+        statement(profiler, "fast", 1);
+        assert_int_equal(sp_queue_take(queue, &done, 1), 0);
+        ran(profiler, "slow", "SELECT $1", 1 * SP__MS, SP__SECOND, 2 * SP__MS, SP_OK);
+        assert_int_equal(sp_queue_take(queue, &done, 1), 1);
+        assert_string_equal(sp_value_data(sp_completion_value(done), &len),
+                            "{\"event\":1,\"missed\":0,\"kind\":\"slow\",\"name\":\"slow\",\"text\":\"SELECT $1\","
+                            "\"fingerprint\":\"0000000000000007\",\"pool\":\"default\",\"durationMs\":1003.000,"
+                            "\"waitMs\":1.000,\"executeMs\":1000.000,\"fetchMs\":2.000,\"rows\":0,"
+                            "\"status\":\"SP_OK\",\"code\":\"\",\"tag\":\"\",\"trace\":\"\",\"scope\":\"\","
+                            "\"plan\":\"\"}");
+        sp_completion_free(done);
+        assert_int_equal(sp_profiler_watch_async(profiler, NULL, 1, queue, 6), SP_OK);
+        sp_profiler_free(profiler);
+        assert_int_equal(sp_queue_take(queue, &done, 1), 1);
+        assert_int_equal(sp_completion_status(done), SP_CLOSED);
+        sp_completion_free(done);
+        sp_queue_free(queue);
+}
+
 static void test_a_child_process_records_nothing(void **state)
 {
         sp_profiler *profiler = profiler_of(NULL, (const char *[]){"profiler.slow", "0", NULL});
@@ -384,6 +575,12 @@ int main(void)
             cmocka_unit_test(test_a_page_tells_statements_from_work_and_phases_apart),
             cmocka_unit_test(test_few_series_stand_for_many_names),
             cmocka_unit_test(test_other_does_not_fall_when_names_change_sides),
+            cmocka_unit_test(test_texts_that_share_a_name_are_told_apart_and_counted_together),
+            cmocka_unit_test(test_errors_count_by_sqlstate_and_the_rest_as_other),
+            cmocka_unit_test(test_a_report_tells_the_last_minutes),
+            cmocka_unit_test(test_a_name_may_have_a_threshold_of_its_own),
+            cmocka_unit_test(test_slow_runs_that_come_too_fast_are_only_counted),
+            cmocka_unit_test(test_slow_runs_are_told_through_a_queue),
             cmocka_unit_test(test_a_child_process_records_nothing),
         };
 

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+#include "profile/side.h"
+
+#include "core/error.h"
+#include "pg/stmt.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sugarperf/result.h>
+
+sp_status sp__side_open(sp_pool *pool, sp_ctx *ctx, struct sp__side *out, sp_error **error)
+{
+        struct sp__side side = {.ctx = ctx};
+        sp_status status = sp_pool_acquire(pool, ctx, &side.session, error);
+
+        if (status == SP_OK)
+                *out = side;
+        return status;
+}
+
+void sp__side_close(struct sp__side *side)
+{
+        sp_session_release(side->session);
+        side->session = NULL;
+}
+
+sp_status sp__side_ask(struct sp__side *side, const char *name, const char *text, const char *array, sp_result **out,
+                       sp_error **error)
+{
+        sp_stmt *stmt = sp__stmt_own(name, text);
+        sp_params *params = array ? sp_params_new() : NULL;
+        sp_status status = SP_NOMEM;
+
+        /* PREPARE and SET are among them: the session is not given on as it is. */
+        if (stmt)
+                stmt->sql.dirties = true;
+        if (stmt && (!array || (params && sp_params_add_text(params, array, strlen(array)) == SP_OK)))
+                status = sp_session_query(side->session, side->ctx, stmt, params, out, error);
+        else
+                sp__fail(error, status, "out of memory");
+        sp_params_free(params);
+        sp_stmt_unref(stmt);
+        return status;
+}
+
+sp_status sp__side_run(struct sp__side *side, const char *name, const char *text, sp_error **error)
+{
+        sp_result *result = NULL;
+        sp_status status = sp__side_ask(side, name, text, NULL, &result, error);
+
+        sp_result_free(result);
+        return status;
+}
+
+const char *sp__side_text(const sp_result *result, size_t row, size_t column)
+{
+        size_t len;
+        const char *text = sp_result_get(result, row, column, &len);
+
+        return text ? text : "";
+}
+
+double sp__side_number(const sp_result *result, size_t row, size_t column)
+{
+        double value = 0;
+
+        /* PostgreSQL's point is one in every locale. */
+        sp_result_double(result, row, column, &value, NULL);
+        return value;
+}
+
+bool sp__side_bool(const sp_result *result, size_t row, size_t column)
+{
+        return strcmp(sp__side_text(result, row, column), "t") == 0;
+}

@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The profiler on a real server: the naive service's N+1 is found with its cure, the cured one is not; slow statements come
+ * with who asked; plans are shapes; nothing of a statement's values shows anywhere.
+ */
+#include "ways.h"
+
+#include "base/buf.h"
+#include "profile/plan.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A client on the test's server, with "name=value" settings. */
+static sp_client *client_with(const char *const settings[])
+{
+        sp_config *config = config_with(settings);
+        sp_client *client = NULL;
+        sp_error *error = NULL;
+
+        if (sp_client_new(config, &client, &error) != SP_OK)
+                fail_msg("%s", sp_error_message(error));
+        sp_config_free(config);
+        return client;
+}
+
+static sp_stmt *named(const char *name, const char *text)
+{
+        sp_stmt *stmt = NULL;
+
+        assert_int_equal(sp_stmt_new(name, text, strlen(text), 0, &stmt, NULL), SP_OK);
+        return stmt;
+}
+
+/* Runs it with one text parameter (NULL: none); the rows, to be freed. */
+static sp_result *ask(sp_client *client, sp_ctx *ctx, const sp_stmt *stmt, const char *param)
+{
+        sp_params *params = sp_params_new();
+        sp_result *result = NULL;
+        sp_error *error = NULL;
+
+        if (param)
+                sp_params_add_text(params, param, strlen(param));
+        if (sp_pool_query(sp_client_pool(client, NULL), ctx, stmt, params, &result, &error) != SP_OK)
+                fail_msg("%s: %s", sp_stmt_name(stmt), sp_error_message(error));
+        sp_params_free(params);
+        return result;
+}
+
+static void ask_text(sp_client *client, const char *text)
+{
+        sp_stmt *stmt = named("prepare", text);
+
+        sp_result_free(ask(client, NULL, stmt, NULL));
+        sp_stmt_unref(stmt);
+}
+
+static char *report_of(sp_client *client)
+{
+        sp_value *value = NULL;
+        size_t len;
+        char *copy;
+
+        assert_int_equal(sp_profiler_report(sp_client_profiler(client), 0, &value), SP_OK);
+        copy = strdup(sp_value_data(value, &len));
+        sp_value_unref(value);
+        return copy;
+}
+
+static void shows(const char *text, const char *what)
+{
+        if (!strstr(text, what))
+                fail_msg("%s does not show %s", text, what);
+}
+
+static sp_ctx *scope_of(const char *name)
+{
+        sp_ctx *ctx = sp_ctx_new(NULL);
+
+        assert_int_equal(sp_ctx_set(ctx, "scope", name, NULL), SP_OK);
+        return ctx;
+}
+
+#define LIST "SELECT id, title FROM profile_contents ORDER BY score DESC, id LIMIT 10"
+#define NAMES                                                                                                          \
+        "SELECT name FROM profile_tags JOIN profile_links ON tag_id = profile_tags.id WHERE content_id = $1 ORDER BY " \
+        "name"
+
+static void make_tables(sp_client *client)
+{
+        ask_text(client, "DROP TABLE IF EXISTS profile_contents, profile_tags, profile_links");
+        ask_text(client, "CREATE TABLE profile_contents AS SELECT 'content-' || i AS id, 'title ' || i AS title,"
+                         " i % 97 AS score FROM generate_series(1, 5000) i");
+        ask_text(
+            client,
+            "CREATE TABLE profile_tags AS SELECT 'tag-' || i AS id, 'name ' || i AS name FROM generate_series(0, 9) i");
+        ask_text(client, "CREATE TABLE profile_links AS SELECT id AS content_id, 'tag-' || n AS tag_id"
+                         " FROM profile_contents, generate_series(0, 2) n");
+        ask_text(client, "ANALYZE");
+}
+
+/* As examples/recommendation/naive.c answers a request. */
+static void naive(sp_client *client, const sp_stmt *list, const sp_stmt *names)
+{
+        sp_ctx *ctx = scope_of("GET /recommendations (naive)");
+        sp_result *contents = ask(client, ctx, list, NULL);
+
+        for (size_t i = 0; i < sp_result_rows(contents); i++) {
+                size_t len;
+                sp_ctx *child = sp_ctx_new(ctx);
+
+                sp_result_free(ask(client, child, names, sp_result_get(contents, i, 0, &len)));
+                sp_ctx_unref(child);
+        }
+        sp_result_free(contents);
+        sp_ctx_unref(ctx);
+}
+
+/* The statement that the finding gave, once. */
+static void cured(sp_client *client, const sp_stmt *list, const char *instead)
+{
+        sp_ctx *ctx = scope_of("GET /recommendations (cured)");
+        sp_result *contents = ask(client, ctx, list, NULL), *names;
+        sp_stmt *all = named("namesOfAll", instead);
+        struct sp__buf ids = SP__BUF_INIT;
+        size_t len;
+
+        for (size_t i = 0; i < sp_result_rows(contents); i++)
+                sp__buf_format(&ids, "%s%s", i ? "," : "{", (const char *)sp_result_get(contents, i, 0, &len));
+        sp__buf_char(&ids, '}');
+        sp__buf_char(&ids, 0);
+        names = ask(client, ctx, all, ids.data);
+        assert_int_equal(sp_result_rows(names), 30);
+        assert_string_equal(sp_result_name(names, 0), "content_id");
+        sp__buf_free(&ids);
+        sp_result_free(names);
+        sp_result_free(contents);
+        sp_stmt_unref(all);
+        sp_ctx_unref(ctx);
+}
+
+static void test_the_naive_service_is_found_out_and_its_cure_works(void **state)
+{
+        static const char instead[] = "SELECT content_id, name FROM profile_tags JOIN profile_links ON tag_id = "
+                                      "profile_tags.id WHERE content_id = ANY($1) ORDER BY name";
+        sp_client *client = client_with((const char *[]){NULL});
+        sp_stmt *list = named("topContents", LIST), *names = named("tagsOf", NAMES);
+        char *report, *found;
+
+        make_tables(client);
+        for (int i = 0; i < 3; i++)
+                naive(client, list, names);
+        report = report_of(client);
+        found = strstr(report, "\"findings\":");
+        shows(found,
+              "[{\"kind\":\"n+1\",\"place\":\"GET /recommendations (naive)\",\"name\":\"tagsOf\",\"text\":\"" NAMES
+              "\"");
+        shows(found, "\"runs\":10,\"distinct\":10,");
+        shows(found, instead);
+        shows(found, "\"units\":3,\"most\":10,");
+        assert_null(strstr(found + 20, "\"kind\":\"repeat\""));
+        free(report);
+        for (int i = 0; i < 3; i++)
+                cured(client, list, instead);
+        report = report_of(client);
+        assert_null(strstr(report, "(cured)"));
+        free(report);
+        sp_stmt_unref(list);
+        sp_stmt_unref(names);
+        sp_client_free(client);
+}
+
+static void test_a_statement_s_record_counts_rows_bytes_and_errors(void **state)
+{
+        sp_client *client = client_with((const char *[]){NULL});
+        sp_stmt *series = named("series", "SELECT generate_series(1, 100)"), *bad = named("bad", "SELECT 1 / $1::int4");
+        sp_params *params = sp_params_new();
+        sp_result *result;
+        char *report;
+
+        for (int i = 0; i < 3; i++)
+                sp_result_free(ask(client, NULL, series, NULL));
+        sp_params_add_int(params, 0);
+        assert_int_equal(sp_pool_query(sp_client_pool(client, NULL), NULL, bad, params, &result, NULL), SP_SQL);
+        report = report_of(client);
+        shows(report, "\"rows\":300,\"bytes\":");
+        assert_null(strstr(report, "\"rows\":300,\"bytes\":0"));
+        shows(report, "\"codes\":{\"22012\":1}");
+        free(report);
+        sp_params_free(params);
+        sp_stmt_unref(series);
+        sp_stmt_unref(bad);
+        sp_client_free(client);
+}
+
+static void test_a_slow_statement_comes_with_who_asked(void **state)
+{
+        static const char trace[] = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        sp_client *client = client_with((const char *[]){"profiler.nap.slow=20ms", NULL});
+        sp_profiler *profiler = sp_client_profiler(client);
+        sp_stmt *nap = named("nap", "SELECT pg_sleep($1::float8)");
+        sp_ctx *ctx = scope_of("GET /nap");
+        sp_completion *done;
+        sp_queue *queue;
+        sp_slow *slow;
+        size_t len;
+
+        assert_int_equal(sp_ctx_set(ctx, "tag", "night shift", NULL), SP_OK);
+        assert_int_equal(sp_ctx_set(ctx, "trace", trace, NULL), SP_OK);
+        assert_int_equal(sp_queue_new(0, &queue), SP_OK);
+        assert_int_equal(sp_profiler_watch_async(profiler, NULL, 0, queue, 42), SP_OK);
+        sp_result_free(ask(client, ctx, nap, "0.05"));
+        assert_int_equal(sp_queue_wait(queue, &done, 1, -1), 1);
+        shows(sp_value_data(sp_completion_value(done), &len),
+              "\"kind\":\"slow\",\"name\":\"nap\",\"text\":\"SELECT pg_sleep($1::float8)\"");
+        shows(sp_value_data(sp_completion_value(done), &len),
+              "\"tag\":\"night "
+              "shift\",\"trace\":\"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\",\"scope\":\"GET /nap\"");
+        sp_completion_free(done);
+        slow = sp_profiler_slow(profiler);
+        assert_non_null(slow);
+        assert_string_equal(sp_slow_tag(slow), "night shift");
+        assert_string_equal(sp_slow_trace(slow), trace);
+        assert_int_equal(sp_slow_rows(slow), 1);
+        assert_true(sp_slow_duration_ns(slow) >= 50 * 1000000LL);
+        sp_slow_free(slow);
+        sp_ctx_unref(ctx);
+        sp_stmt_unref(nap);
+        sp_client_free(client);
+        sp_queue_free(queue);
+}
+
+static char *plan_of(sp_client *client, const char *name)
+{
+        sp_value *value = NULL;
+        sp_error *error = NULL;
+        size_t len;
+        char *copy;
+
+        if (sp_profiler_explain(sp_client_profiler(client), NULL, name, &value, &error) != SP_OK)
+                fail_msg("%s", sp_error_message(error));
+        copy = strdup(sp_value_data(value, &len));
+        sp_value_unref(value);
+        return copy;
+}
+
+static void test_a_plan_is_a_shape_as_of_now(void **state)
+{
+        sp_client *client = client_with((const char *[]){"pool.max=1", NULL});
+        sp_stmt *one =
+            named("oneContent", "SELECT title FROM profile_contents WHERE id = $1 AND title <> 'hunter2' LIMIT 1");
+        char *plan;
+
+        make_tables(client);
+        sp_result_free(ask(client, NULL, one, "content-7"));
+        plan = plan_of(client, "oneContent");
+        shows(plan, "{\"name\":\"oneContent\"");
+        shows(plan, "\"plan\":\"Limit > Seq Scan on profile_contents\",\"cost\":");
+        assert_null(strstr(plan, "hunter2"));
+        free(plan);
+        ask_text(client, "CREATE INDEX profile_contents_id ON profile_contents (id)");
+        plan = plan_of(client, "oneContent");
+        shows(plan, "Index Scan on profile_contents using profile_contents_id");
+        free(plan);
+        sp_stmt_unref(one);
+        sp_client_free(client);
+}
+
+static void refuses(sp_client *client, const char *name, sp_status expected)
+{
+        sp_value *value = NULL;
+        sp_error *error = NULL;
+
+        assert_int_equal(sp_profiler_explain(sp_client_profiler(client), NULL, name, &value, &error), expected);
+        assert_null(value);
+        sp_error_free(error);
+}
+
+/* What would write is not even planned. */
+static void test_only_reads_are_explained(void **state)
+{
+        sp_client *client = client_with((const char *[]){NULL});
+        sp_profiler *alone;
+        sp_value *value;
+
+        make_tables(client);
+        ask_text(client, "UPDATE profile_contents SET score = score WHERE id = 'content-1'");
+        refuses(client, "prepare", SP_UNSUPPORTED);
+        refuses(client, "never ran", SP_NOT_FOUND);
+        refuses(client, "other", SP_UNSUPPORTED);
+        sp_client_free(client);
+        assert_int_equal(sp_profiler_new(NULL, NULL, &alone, NULL), SP_OK);
+        assert_int_equal(sp_profiler_explain(alone, NULL, "x", &value, NULL), SP_UNSUPPORTED);
+        assert_int_equal(sp_profiler_advise(alone, NULL, NULL, &value, NULL), SP_UNSUPPORTED);
+        sp_profiler_free(alone);
+}
+
+/* A slow statement's plan is looked at beside the work, and stands in its next entry. */
+static void test_plans_of_slow_statements_are_sampled(void **state)
+{
+        sp_client *client = client_with((const char *[]){"profiler.plan_every=1h", "profiler.napping.slow=1ms", NULL});
+        sp_profiler *profiler = sp_client_profiler(client);
+        sp_stmt *nap = named("napping", "SELECT pg_sleep(0.01) FROM profile_tags LIMIT 1");
+        bool seen = false;
+
+        make_tables(client);
+        for (int i = 0; i < 500 && !seen; i++) {
+                sp_slow *slow;
+
+                sp_result_free(ask(client, NULL, nap, NULL));
+                while ((slow = sp_profiler_slow(profiler))) {
+                        seen |= strcmp(sp_slow_plan(slow), "Limit > Seq Scan on profile_tags") == 0;
+                        sp_slow_free(slow);
+                }
+        }
+        assert_true(seen);
+        sp_stmt_unref(nap);
+        sp_client_free(client);
+}
+
+static void test_what_is_asked_ends_with_its_client(void **state)
+{
+        sp_client *client = client_with((const char *[]){"profiler.explain_timeout=10m", NULL});
+        sp_stmt *one = named("one", "SELECT 1");
+        sp_completion *done[3];
+        sp_queue *queue;
+        size_t count = 0;
+
+        assert_int_equal(sp_queue_new(0, &queue), SP_OK);
+        sp_result_free(ask(client, NULL, one, NULL));
+        for (int i = 0; i < 3; i++)
+                assert_int_equal(sp_profiler_explain_async(sp_client_profiler(client), NULL, "one", queue, 42), SP_OK);
+        sp_client_close(client);
+        while (count < 3)
+                count += sp_queue_wait(queue, done + count, 3 - count, -1);
+        for (size_t i = 0; i < count; i++) {
+                sp_status status = sp_completion_status(done[i]);
+
+                assert_true(status == SP_OK || status == SP_CLOSED);
+                sp_completion_free(done[i]);
+        }
+        assert_int_equal(sp_profiler_explain_async(sp_client_profiler(client), NULL, "one", queue, 42), SP_CLOSED);
+        sp_stmt_unref(one);
+        sp_client_free(client);
+        sp_queue_free(queue);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+            cmocka_unit_test(test_the_naive_service_is_found_out_and_its_cure_works),
+            cmocka_unit_test(test_a_statement_s_record_counts_rows_bytes_and_errors),
+            cmocka_unit_test(test_a_slow_statement_comes_with_who_asked),
+            cmocka_unit_test(test_a_plan_is_a_shape_as_of_now),
+            cmocka_unit_test(test_only_reads_are_explained),
+            cmocka_unit_test(test_plans_of_slow_statements_are_sampled),
+            cmocka_unit_test(test_what_is_asked_ends_with_its_client),
+        };
+
+        return cmocka_run_group_tests_name("profile", tests, NULL, NULL);
+}

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: MIT */
+/* A unit of work that asks the same again and again is told of once, with what would do instead; others are not. */
+#include "profile/work.h"
+
+#include "core/ctx.h"
+#include "core/params.h"
+#include "pg/stmt.h"
+#include "profile/profiler.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+#include <sugarperf/sugarperf.h>
+
+static sp_stmt *stmt_of(const char *name, const char *text)
+{
+        sp_stmt *stmt = NULL;
+
+        assert_int_equal(sp_stmt_new(name, text, strlen(text), 0, &stmt, NULL), SP_OK);
+        return stmt;
+}
+
+static sp_ctx *scope_of(const char *name)
+{
+        sp_ctx *ctx = sp_ctx_new(NULL);
+
+        assert_int_equal(sp_ctx_set(ctx, "scope", name, NULL), SP_OK);
+        return ctx;
+}
+
+/* One run with these parameters. */
+static void run(sp_profiler *profiler, sp_ctx *ctx, const sp_stmt *stmt, int64_t first, int64_t second)
+{
+        sp_params *params = sp_params_new();
+        struct sp__params_print print;
+        struct sp__stmt_record record = {.name = stmt->name,
+                                         .text = stmt->sql.text,
+                                         .stmt = stmt,
+                                         .fingerprint = stmt->sql.fingerprint,
+                                         .pool = "default",
+                                         .execute_ns = SP__MS,
+                                         .done_ns = SP__SECOND,
+                                         .code = "",
+                                         .ctx = ctx,
+                                         .params = &print};
+
+        sp_params_add_int(params, first);
+        sp_params_add_int(params, second);
+        sp__params_print(params, &print);
+        sp__profiler_record(profiler, &record);
+        sp_params_free(params);
+}
+
+static sp_profiler *profiler_new(void)
+{
+        sp_profiler *profiler = NULL;
+
+        assert_int_equal(sp_profiler_new(NULL, NULL, &profiler, NULL), SP_OK);
+        return profiler;
+}
+
+static void finds(sp_profiler *profiler, const char *text)
+{
+        sp_value *value = NULL;
+        const char *report;
+        size_t len;
+
+        assert_int_equal(sp_profiler_report(profiler, 0, &value), SP_OK);
+        report = strstr(sp_value_data(value, &len), "\"findings\":");
+        if (strncmp(report + strlen("\"findings\":"), text, strlen(text)) != 0)
+                fail_msg("not %s but %s", text, report);
+        sp_value_unref(value);
+}
+
+#define NAMES "SELECT name FROM tags WHERE content_id = $1"
+
+static void test_different_parameters_are_an_n_plus_1_told_once_a_place(void **state)
+{
+        sp_profiler *profiler = profiler_new();
+        sp_stmt *names = stmt_of("tagsOf", NAMES " -- secret"), *other = stmt_of(NULL, "SELECT 'secret'");
+        char text[1024], expected[1024];
+        sp_completion *done;
+        sp_queue *queue;
+        size_t len;
+
+        assert_int_equal(sp_queue_new(0, &queue), SP_OK);
+        assert_int_equal(sp_profiler_watch_async(profiler, NULL, 0, queue, 1), SP_OK);
+        for (int unit = 0; unit < 3; unit++) {
+                sp_ctx *ctx = scope_of("GET /contents"), *child = sp_ctx_new(ctx);
+
+                run(profiler, ctx, other, 0, 0);
+                for (int i = 0; i < 10 + unit; i++)
+                        run(profiler, i % 2 ? child : ctx, names, i, 0);
+                sp_ctx_unref(child);
+                /* Told when it has ended, and once. */
+                assert_int_equal(sp_queue_take(queue, &done, 1), 0);
+                sp_ctx_unref(ctx);
+                if (unit > 0)
+                        continue;
+                assert_int_equal(sp_queue_take(queue, &done, 1), 1);
+                snprintf(text, sizeof text, "%s", (const char *)sp_value_data(sp_completion_value(done), &len));
+                sp_completion_free(done);
+                assert_int_equal(sp_profiler_watch_async(profiler, NULL, 1, queue, 1), SP_OK);
+        }
+        snprintf(expected, sizeof expected,
+                 "{\"event\":1,\"missed\":0,\"kind\":\"n+1\",\"place\":\"GET /contents\",\"name\":\"tagsOf\","
+                 "\"text\":\"SELECT name FROM tags WHERE content_id = $1\",\"fingerprint\":\"%016" PRIx64
+                 "\",\"runs\":10,\"distinct\":10,\"totalMs\":10.000,"
+                 "\"instead\":\"SELECT content_id, name FROM tags WHERE content_id = ANY($1)\"}",
+                 names->sql.fingerprint);
+        assert_string_equal(text, expected);
+        finds(profiler, "[{\"kind\":\"n+1\",\"place\":\"GET /contents\"");
+        sp_profiler_free(profiler);
+        /* Nothing but its end was told since. */
+        assert_int_equal(sp_queue_take(queue, &done, 1), 1);
+        assert_int_equal(sp_completion_status(done), SP_CLOSED);
+        sp_completion_free(done);
+        sp_queue_free(queue);
+        sp_stmt_unref(names);
+        sp_stmt_unref(other);
+}
+
+static void test_the_same_parameters_are_a_missing_cache(void **state)
+{
+        sp_profiler *profiler = profiler_new();
+        sp_stmt *names = stmt_of("tagsOf", NAMES);
+        sp_ctx *ctx = scope_of("GET /");
+
+        for (int i = 0; i < 5; i++)
+                run(profiler, ctx, names, 1, 0);
+        for (int i = 0; i < 3; i++)
+                run(profiler, ctx, names, 2, 0);
+        sp_ctx_unref(ctx);
+        finds(profiler, "[{\"kind\":\"repeat\",\"place\":\"GET /\",\"name\":\"tagsOf\"");
+        sp_profiler_free(profiler);
+        sp_stmt_unref(names);
+}
+
+static void test_few_runs_pages_and_other_units_are_none(void **state)
+{
+        sp_profiler *profiler = profiler_new();
+        sp_stmt *names = stmt_of("tagsOf", NAMES);
+        sp_stmt *page = stmt_of("page", "SELECT id FROM t WHERE id > $1 AND b = $2 ORDER BY id LIMIT 100");
+        sp_ctx *ctx = scope_of("export"), *plain = sp_ctx_new(NULL);
+
+        for (int i = 0; i < 100; i++)
+                run(profiler, ctx, page, i, 7);
+        for (int i = 0; i < 4; i++)
+                run(profiler, ctx, names, i, 0);
+        /* No unit of work, or one for each. */
+        for (int i = 0; i < 100; i++) {
+                sp_ctx *each = scope_of("job");
+
+                run(profiler, each, names, i, 0);
+                run(profiler, plain, names, i, 0);
+                run(profiler, NULL, names, i, 0);
+                sp_ctx_unref(each);
+        }
+        sp_ctx_unref(ctx);
+        sp_ctx_unref(plain);
+        finds(profiler, "[]");
+        sp_profiler_free(profiler);
+        sp_stmt_unref(names);
+        sp_stmt_unref(page);
+}
+
+static void test_a_loop_of_writes_wants_a_batch(void **state)
+{
+        sp_profiler *profiler = profiler_new();
+        sp_stmt *save = stmt_of("save", "UPDATE contents SET score = $1 WHERE id = $2");
+        sp_ctx *ctx = scope_of("scores");
+
+        for (int i = 0; i < 50; i++)
+                run(profiler, ctx, save, i, i);
+        sp_ctx_unref(ctx);
+        finds(profiler, "[{\"kind\":\"n+1\",\"place\":\"scores\",\"name\":\"save\"");
+        sp_profiler_free(profiler);
+        sp_stmt_unref(save);
+}
+
+static void test_a_unit_may_end_after_its_profiler(void **state)
+{
+        sp_profiler *profiler = profiler_new();
+        sp_stmt *names = stmt_of("tagsOf", NAMES);
+        sp_ctx *ctx = scope_of("late");
+
+        for (int i = 0; i < 50; i++)
+                run(profiler, ctx, names, i, 0);
+        sp_profiler_free(profiler);
+        sp_stmt_unref(names);
+        sp_ctx_unref(ctx);
+}
+
+static void test_more_statements_and_places_than_are_kept_are_borne(void **state)
+{
+        sp_profiler *profiler = profiler_new();
+        char text[128];
+
+        for (int place = 0; place < 20; place++) {
+                snprintf(text, sizeof text, "place %d", place);
+                sp_ctx *ctx = scope_of(text);
+
+                for (int i = 0; i < 50; i++) {
+                        snprintf(text, sizeof text, "SELECT a FROM t%d WHERE b = $1", i);
+                        sp_stmt *stmt = stmt_of(NULL, text);
+
+                        for (int n = 0; n < 6; n++)
+                                run(profiler, ctx, stmt, n, 0);
+                        sp_stmt_unref(stmt);
+                }
+                sp_ctx_unref(ctx);
+        }
+        finds(profiler, "[{\"kind\":\"n+1\",\"place\":\"place 0\"");
+        sp_profiler_free(profiler);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+            cmocka_unit_test(test_different_parameters_are_an_n_plus_1_told_once_a_place),
+            cmocka_unit_test(test_the_same_parameters_are_a_missing_cache),
+            cmocka_unit_test(test_few_runs_pages_and_other_units_are_none),
+            cmocka_unit_test(test_a_loop_of_writes_wants_a_batch),
+            cmocka_unit_test(test_a_unit_may_end_after_its_profiler),
+            cmocka_unit_test(test_more_statements_and_places_than_are_kept_are_borne),
+        };
+
+        return cmocka_run_group_tests_name("work", tests, NULL, NULL);
+}
