@@ -302,3 +302,10 @@ const sp_template *sp__keys_pattern(const struct sp__keys *keys, const char *pat
         }
         return NULL;
 }
+
+const sp_template *sp__keys_at(const struct sp__keys *keys, size_t index)
+{
+        const struct table *table = table_of(keys);
+
+        return index < table->count ? table->entries[index].tmpl : NULL;
+}

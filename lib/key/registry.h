@@ -27,5 +27,7 @@ const sp_template *sp__keys_find(const struct sp__keys *keys, const char *key, s
 const sp_template *sp__keys_tags(const struct sp__keys *keys, const char *key, size_t len, struct sp__tags *tags);
 /** A template that declares the pattern, NULL when none does. */
 const sp_template *sp__keys_pattern(const struct sp__keys *keys, const char *pattern);
+/** Templates in some order; NULL past the last one. */
+const sp_template *sp__keys_at(const struct sp__keys *keys, size_t index);
 
 #endif
