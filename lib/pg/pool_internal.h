@@ -11,6 +11,7 @@
 #include "pg/news.h"
 #include "pg/pool.h"
 #include "pg/replicas.h"
+#include "pg/sequel.h"
 #include "pg/stmt.h"
 
 enum { SP__LANES_MAX = 64, SP__SLOTS_MAX = 1000, SP__LEVELS = 1024 };
@@ -148,6 +149,7 @@ struct sp_session {
         sp_ctx *ctx; /* under which it was taken: a reference, or NULL */
         void *place; /* an address behind the call that took it */
         bool dirty;  /* something ran that leaves session state */
+        struct sp__sequels *sequels; /* what follows its transaction, or NULL: none ever did */
 
         /* The pool's lock. */
         bool leaked;           /* somebody was told */

@@ -208,6 +208,8 @@ void sp__session_unref(sp_session *session)
         if (!session || atomic_fetch_sub(&session->refs, 1) != 1)
                 return;
         sp__session_work_over(session);
+        /* What is still in the transaction is rolled back; of a lost connection's nobody knows. */
+        sp__sequels_end(session, !session->broken && (session->lead || sp__conn_in_transaction(session->conn)));
         give_back(session);
         sp__lead_free(session->lead);
         sp_ctx_unref(session->ctx);

@@ -110,6 +110,8 @@ struct sp__lead *sp__lead_new(const char *text)
         return NULL;
 }
 
+static const char savepoint_verb[] = "SAVEPOINT", release_verb[] = "RELEASE SAVEPOINT";
+
 /* What a call is: its deed, its name in metrics, and what it is made of. */
 struct call {
         enum sp__deed deed;
@@ -158,28 +160,68 @@ static sp_status query_of(sp_session *session, sp_ctx *ctx, const struct call *c
         return SP_OK;
 }
 
+/* What follows the transaction: the call may begin it anew, mark a place in it, or end it. */
+static sp_status note(sp_session *session, const struct call *call, sp_error **error)
+{
+        if (call->deed == SP__DEED_BEGIN)
+                sp__sequel_begin(session);
+        else if (call->verb == savepoint_verb)
+                return sp__sequel_mark(session, call->words, error);
+        return SP_OK;
+}
+
+/* false: nothing follows, whatever the answer. */
+static bool ends(const sp_session *session, const struct call *call, struct sp__sequel_call *out)
+{
+        if (!session->sequels || call->deed == SP__DEED_BEGIN || call->verb == savepoint_verb)
+                return false;
+        *out = (struct sp__sequel_call){.kind = call->deed == SP__DEED_COMMIT     ? SP__SEQUEL_COMMIT
+                                                : call->deed == SP__DEED_ROLLBACK ? SP__SEQUEL_ROLLBACK
+                                                : call->verb == release_verb      ? SP__SEQUEL_RELEASE
+                                                                                  : SP__SEQUEL_ROLLBACK_TO};
+        if (call->deed == SP__DEED_SAVEPOINT)
+                strncpy(out->name, call->words, SP_SAVEPOINT_MAX);
+        return true;
+}
+
+static sp_status prepare(sp_session *session, sp_ctx *ctx, const struct call *call, struct sp__query **query,
+                         sp_error **error)
+{
+        sp_status status = sp__engine_forked(session->pool->engine)
+                               ? sp__fail(error, SP_FORKED, "%s", sp_status_text(SP_FORKED))
+                               : query_of(session, ctx, call, query, error);
+
+        if (status != SP_OK)
+                return status;
+        status = note(session, call, error);
+        if (status != SP_OK)
+                sp__op_unref(&(*query)->op);
+        return status;
+}
+
 static sp_status run(sp_session *session, sp_ctx *ctx, const struct call *call, sp_error **error)
 {
+        struct sp__sequel_call end;
         struct sp__query *query;
-        sp_status status;
+        sp_status status = prepare(session, ctx, call, &query, error);
         void *nothing;
 
-        if (sp__engine_forked(session->pool->engine))
-                return sp__fail(error, SP_FORKED, "%s", sp_status_text(SP_FORKED));
-        status = query_of(session, ctx, call, &query, error);
-        return status == SP_OK ? sp__query_run(query, &nothing, error) : status;
+        if (status != SP_OK)
+                return status;
+        return ends(session, call, &end) ? sp__sequel_run(query, &end, error) : sp__query_run(query, &nothing, error);
 }
 
 static sp_status submit(sp_session *session, sp_ctx *ctx, const struct call *call, sp_queue *queue, uint64_t tag)
 {
+        struct sp__sequel_call end;
         struct sp__query *query;
         sp_error *error = NULL;
-        sp_status status;
+        sp_status status = prepare(session, ctx, call, &query, &error);
 
-        if (sp__engine_forked(session->pool->engine))
-                return SP_FORKED;
-        status = query_of(session, ctx, call, &query, &error);
-        return status == SP_OK ? sp__query_submit(query, queue, tag) : sp__op_refuse(queue, tag, status, error);
+        if (status != SP_OK)
+                return sp__op_refuse(queue, tag, status, error);
+        return ends(session, call, &end) ? sp__sequel_submit(query, &end, queue, tag)
+                                         : sp__query_submit(query, queue, tag);
 }
 
 sp_status sp_session_begin(sp_session *session, sp_ctx *ctx, const char *options, sp_error **error)
@@ -231,7 +273,7 @@ static struct call savepoint(const char *verb, const char *name)
 
 sp_status sp_session_savepoint(sp_session *session, sp_ctx *ctx, const char *name, sp_error **error)
 {
-        struct call call = savepoint("SAVEPOINT", name);
+        struct call call = savepoint(savepoint_verb, name);
 
         SP__NEED(session, error);
         return run(session, ctx, &call, error);
@@ -239,7 +281,7 @@ sp_status sp_session_savepoint(sp_session *session, sp_ctx *ctx, const char *nam
 
 sp_status sp_session_savepoint_async(sp_session *session, sp_ctx *ctx, const char *name, sp_queue *queue, uint64_t tag)
 {
-        struct call call = savepoint("SAVEPOINT", name);
+        struct call call = savepoint(savepoint_verb, name);
 
         SP__NEED(queue, NULL);
         SP__NEED_FOR(queue, tag, session);
@@ -266,7 +308,7 @@ sp_status sp_session_rollback_to_async(sp_session *session, sp_ctx *ctx, const c
 
 sp_status sp_session_release_savepoint(sp_session *session, sp_ctx *ctx, const char *name, sp_error **error)
 {
-        struct call call = savepoint("RELEASE SAVEPOINT", name);
+        struct call call = savepoint(release_verb, name);
 
         SP__NEED(session, error);
         return run(session, ctx, &call, error);
@@ -275,7 +317,7 @@ sp_status sp_session_release_savepoint(sp_session *session, sp_ctx *ctx, const c
 sp_status sp_session_release_savepoint_async(sp_session *session, sp_ctx *ctx, const char *name, sp_queue *queue,
                                              uint64_t tag)
 {
-        struct call call = savepoint("RELEASE SAVEPOINT", name);
+        struct call call = savepoint(release_verb, name);
 
         SP__NEED(queue, NULL);
         SP__NEED_FOR(queue, tag, session);
