@@ -27,13 +27,24 @@ static void read_config(sp_cache *cache, const sp_config *config)
                                              "%s:", sp__config_text(config, "cache", NULL, "namespace"));
 }
 
-static bool make_parts(sp_cache *cache, int64_t memory)
+static bool make_events(sp_cache *cache, const sp_config *config)
 {
+        bool told = cache->log.link && sp__config_int(config, "cache", NULL, "events");
+
+        return sp__events_init(&cache->events, cache->engine, told ? &cache->log.address : NULL,
+                               sp__config_text(config, "cache", NULL, "namespace"),
+                               sp__config_int(config, "redis", NULL, "connect_timeout") * SP__MS, cache->log.period);
+}
+
+static bool make_parts(sp_cache *cache, const sp_config *config)
+{
+        int64_t memory = sp__config_int(config, "cache", NULL, "memory");
+
         cache->keys = sp__keys_new();
         cache->loads = sp__histogram_new();
         if (memory > 0)
                 cache->store = sp__store_new(memory, &cache->log.mirror);
-        return cache->keys && cache->loads && (cache->store || memory == 0);
+        return cache->keys && cache->loads && (cache->store || memory == 0) && make_events(cache, config);
 }
 
 void sp__cache_unref(sp_cache *cache)
@@ -95,7 +106,7 @@ sp_status sp__cache_new(const sp_config *config, struct sp__engine *engine, sp_c
                 return cache ? status : sp__fail(error, SP_NOMEM, "out of memory");
         }
         read_config(cache, config);
-        if (!make_parts(cache, sp__config_int(config, "cache", NULL, "memory"))) {
+        if (!make_parts(cache, config)) {
                 sp_cache_free(cache);
                 return sp__fail(error, SP_NOMEM, "out of memory");
         }
@@ -113,6 +124,17 @@ void sp__cache_work(sp_cache *cache)
         sp__lock(&cache->lock);
         cache->working++;
         sp__unlock(&cache->lock);
+}
+
+bool sp__cache_enter(sp_cache *cache)
+{
+        bool open;
+
+        sp__lock(&cache->lock);
+        open = !cache->over;
+        cache->working += open;
+        sp__unlock(&cache->lock);
+        return open;
 }
 
 void sp__cache_rest(sp_cache *cache)
@@ -311,6 +333,25 @@ static void stop_timers(sp_cache *cache)
         wait_until(cache, &done);
 }
 
+static void events_ended(void *events)
+{
+        sp_cache *cache = SP__OF(events, sp_cache, events);
+
+        tell(cache, &cache->unheard);
+}
+
+static void end_events(sp_cache *cache)
+{
+        bool waits = cache->events.subscriber != NULL;
+
+        if (!cache->events.news)
+                return;
+        sp__events_end(&cache->events, events_ended, &cache->events);
+        if (waits)
+                wait_until(cache, &cache->unheard);
+        sp__events_destroy(&cache->events);
+}
+
 static void subscriber_ended(void *log)
 {
         sp_cache *cache = SP__OF(log, sp_cache, log);
@@ -323,6 +364,7 @@ static void wait_for_work(sp_cache *cache)
         sp__lock(&cache->lock);
         while (cache->working > 0)
                 sp__cond_wait(&cache->idle, &cache->lock, SP__FOREVER);
+        cache->over = true;
         sp__unlock(&cache->lock);
 }
 
@@ -341,6 +383,7 @@ static void free_forked(sp_cache *cache)
 {
         sp__link_free(cache->log.link);
         sp__subscriber_free(cache->log.subscriber, NULL);
+        sp__subscriber_free(cache->events.subscriber, NULL);
         if (cache->own_engine)
                 sp__engine_free(cache->engine);
 }
@@ -360,6 +403,7 @@ void sp_cache_free(sp_cache *cache)
                 stop_timers(cache);
         wait_for_work(cache);
         drop_flights(cache);
+        end_events(cache);
         sp__log_close(&cache->log);
         if (cache->log.link) {
                 sp__link_free(cache->log.link);

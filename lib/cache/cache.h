@@ -4,6 +4,7 @@
 #define SP_CACHE_CACHE_H
 
 #include "base/random.h"
+#include "cache/events.h"
 #include "cache/log.h"
 #include "cache/slots.h"
 #include "cache/store.h"
@@ -39,13 +40,15 @@ struct sp_cache {
         _Atomic uint64_t declared; /* counts templates: what was made of fewer has not all its tags */
         struct sp__log log;
         struct sp__store *store; /* NULL: none */
+        struct sp__events events;
 
         atomic_bool closed;
         sp__mutex lock; /* before ports' locks, the log's and the mirror's; guards what follows, and flights */
         sp__cond idle;
         size_t
             working; /* calls and steps under way; a lease in its holder's hands is none, nor an untaken completion */
-        bool unsubscribed; /* at the end */
+        bool unsubscribed, unheard; /* at the end */
+        bool over;         /* it is being freed: no work is begun any more */
         uint64_t seed;     /* of the flights' table */
         struct sp__slots slots; /* of loads */
         struct sp__list flights[SP__FLIGHT_BUCKETS];
@@ -70,6 +73,8 @@ sp_status sp__cache_admit(sp_cache *cache, sp_ctx *ctx, const void *key, size_t 
 /** Work begins and ends: sp_cache_free() waits for it. Any lock but the cache's may be held. Afterwards it may be gone. */
 void sp__cache_work(sp_cache *cache);
 void sp__cache_rest(sp_cache *cache);
+/** The same for work that may come late, of whoever holds a reference: false where the cache is being freed. */
+bool sp__cache_enter(sp_cache *cache);
 /** Of its memory alone. */
 void sp__cache_unref(sp_cache *cache);
 

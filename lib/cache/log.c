@@ -449,6 +449,18 @@ void sp__log_owe(struct sp__log *log, const uint64_t *tags, size_t count)
         schedule_retry(log);
 }
 
+void sp__log_acknowledge_all(struct sp__log *log)
+{
+        sp__mirror_acknowledge_all(&log->mirror);
+        ask(log);
+}
+
+void sp__log_owe_all(struct sp__log *log)
+{
+        sp__mirror_owe_all(&log->mirror);
+        schedule_retry(log);
+}
+
 static sp_status check_namespace(const char *name, sp_error **error)
 {
         if (!*name || strlen(name) > SP__NAMESPACE_MAX || strpbrk(name, "{} \r\n"))

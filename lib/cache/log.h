@@ -76,5 +76,8 @@ bool sp__log_holds(const redisReply *reply, uint64_t e, int64_t v0, size_t count
 /** Redis acknowledged a bump of ours; it did not. */
 void sp__log_acknowledge(struct sp__log *log, uint64_t e, int64_t n, const uint64_t *tags, size_t count);
 void sp__log_owe(struct sp__log *log, const uint64_t *tags, size_t count);
+/** The same of a bump that began a new epoch: nothing in the namespace holds any more. */
+void sp__log_acknowledge_all(struct sp__log *log);
+void sp__log_owe_all(struct sp__log *log);
 
 #endif

@@ -255,6 +255,22 @@ static void log_own(struct sp__mirror *mirror, const uint64_t *tags, size_t coun
         }
 }
 
+/* Every tag there is. The lock is held. */
+static void log_own_all(struct sp__mirror *mirror)
+{
+        mirror->own_n++;
+        sp__tagmap_clear(&mirror->own);
+        mirror->own_c0 = mirror->own_n;
+}
+
+void sp__mirror_acknowledge_all(struct sp__mirror *mirror)
+{
+        sp__lock(&mirror->lock);
+        log_own_all(mirror);
+        forget(mirror);
+        sp__unlock(&mirror->lock);
+}
+
 bool sp__mirror_acknowledge(struct sp__mirror *mirror, uint64_t e, int64_t n, const uint64_t *tags, size_t count)
 {
         bool knows = true;
@@ -281,6 +297,15 @@ void sp__mirror_owe(struct sp__mirror *mirror, const uint64_t *tags, size_t coun
                 if (mirror->owed.count >= OWED_MAX || !sp__tagmap_raise(&mirror->owed, tags[i], mirror->own_n))
                         mirror->owes_all = true;
         }
+        changed(mirror);
+        sp__unlock(&mirror->lock);
+}
+
+void sp__mirror_owe_all(struct sp__mirror *mirror)
+{
+        sp__lock(&mirror->lock);
+        log_own_all(mirror);
+        mirror->owes_all = true;
         changed(mirror);
         sp__unlock(&mirror->lock);
 }
@@ -335,5 +360,16 @@ void sp__mirror_bump(struct sp__mirror *mirror, const uint64_t *tags, size_t cou
         log_own(mirror, tags, count);
         mirror->n = ++mirror->seen;
         bump(mirror, mirror->n, tags, count);
+        sp__unlock(&mirror->lock);
+}
+
+void sp__mirror_bump_all(struct sp__mirror *mirror)
+{
+        sp__lock(&mirror->lock);
+        log_own_all(mirror);
+        mirror->n = ++mirror->seen;
+        mirror->c0 = mirror->n;
+        sp__tagmap_clear(&mirror->last);
+        changed(mirror);
         sp__unlock(&mirror->lock);
 }

@@ -107,13 +107,17 @@ enum sp__proven sp__mirror_prove(struct sp__mirror *mirror, const struct sp__pro
 
 /** This process invalidated the tags and Redis said (e, n). false: the mirror no longer knows, a proof is needed. */
 bool sp__mirror_acknowledge(struct sp__mirror *mirror, uint64_t e, int64_t n, const uint64_t *tags, size_t count);
+/** It ended the epoch: no entry from before holds, nor does a load that is under way. */
+void sp__mirror_acknowledge_all(struct sp__mirror *mirror);
 /** It could not: nothing under the tags is fresh until it is made up for. */
 void sp__mirror_owe(struct sp__mirror *mirror, const uint64_t *tags, size_t count);
+void sp__mirror_owe_all(struct sp__mirror *mirror);
 /** What is owed, up to `max`; `*upto` for sp__mirror_pay(), `*all`: a new epoch is owed instead. */
 size_t sp__mirror_owed(struct sp__mirror *mirror, uint64_t *tags, size_t max, uint64_t *upto, bool *all);
 /** Those tags were acknowledged: no longer owed but where they were owed anew since. */
 void sp__mirror_pay(struct sp__mirror *mirror, const uint64_t *tags, size_t count, uint64_t upto, bool all);
 /** With no Redis: the log's next entry. */
 void sp__mirror_bump(struct sp__mirror *mirror, const uint64_t *tags, size_t count);
+void sp__mirror_bump_all(struct sp__mirror *mirror);
 
 #endif

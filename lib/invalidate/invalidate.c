@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Explicit invalidation: one trip that unlinks keys and leases and appends to the log; then this process knows of it. */
+#include "invalidate/invalidate.h"
+
 #include "cache/cache.h"
 #include "cache/flight.h"
 #include "cache/probe.h"
 #include "core/error.h"
+#include "invalidate/event.h"
 #include "invalidate/targets.h"
 #include "loop/port.h"
 #include "redis/wire.h"
@@ -11,14 +13,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Of one trip: what Redis does at one go, and a message that every process takes. */
+enum { TRIP_AIMS = SP_TARGETS_MAX };
+
 struct invalidation {
         sp__op op;
         sp_cache *cache;
         bool with_text;
-        struct sp__buf keys; /* u16 length and bytes each */
-        size_t key_count;
-        size_t count;
-        uint64_t tags[];
+        bool published;   /* others are told, with the first trip */
+        unsigned bump_at; /* which of the trip's answers is the log's */
+        struct sp__aims aims;
+        size_t at, count; /* of the trip that is under way */
+        uint64_t tags[TRIP_AIMS];
 };
 
 static struct invalidation *of_op(sp__op *op)
@@ -39,34 +45,34 @@ static void destroy(sp__op *op)
 {
         struct invalidation *invalidation = of_op(op);
 
-        sp__buf_free(&invalidation->keys);
+        sp__aims_free(&invalidation->aims);
+        if (op->caller && op->caller != op)
+                sp__op_unref(op->caller);
         free(invalidation);
 }
 
 static const struct sp__op_kind invalidation_kind = {.cancel = cancel, .destroy = destroy};
 
-/* The next key; NULL past the last one. */
-static const char *next_key(const struct invalidation *invalidation, size_t *at, size_t *len)
+static const char *key_of(const struct invalidation *invalidation, size_t index, size_t *len)
 {
-        const char *head;
+        const struct sp__aim *aim = &invalidation->aims.items[index];
 
-        if (*at >= invalidation->keys.len)
-                return NULL;
-        head = invalidation->keys.data + *at;
-        *len = sp__get_u16(head);
-        *at += 2 + *len;
-        return head + 2;
+        *len = aim->len;
+        return aim->kind == SP__AIM_KEY ? invalidation->aims.names.data + aim->at : NULL;
 }
 
 /* The log knows; now what this process has and does under these keys. */
 static void forget_keys(struct invalidation *invalidation)
 {
         sp_cache *cache = invalidation->cache;
-        const char *key;
-        size_t at = 0, len;
 
         sp__probe_step();
-        while ((key = next_key(invalidation, &at, &len))) {
+        for (size_t i = 0; i < invalidation->aims.count; i++) {
+                size_t len;
+                const char *key = key_of(invalidation, i, &len);
+
+                if (!key)
+                        continue;
                 if (cache->store)
                         sp__store_drop(cache->store, key, len);
                 sp__flight_kill(cache, key, len);
@@ -80,6 +86,8 @@ static void finish(struct invalidation *invalidation, sp_status status, sp_error
         struct sp__batch done;
 
         forget_keys(invalidation);
+        if (!sp__aims_empty(&invalidation->aims))
+                sp__event_tell(cache, &invalidation->aims);
         sp__batch_init(&done);
         if (status == SP_OK)
                 sp__op_yield(&invalidation->op, SP__YIELD_NONE, NULL, NULL, &done);
@@ -90,13 +98,48 @@ static void finish(struct invalidation *invalidation, sp_status status, sp_error
         sp__cache_rest(cache);
 }
 
+/* The next aims' tags become those of the trip. false: none is left. */
+static bool take_trip(struct invalidation *invalidation)
+{
+        const struct sp__aims *aims = &invalidation->aims;
+        size_t left = aims->count - invalidation->at;
+
+        invalidation->count = aims->all ? 0 : left < TRIP_AIMS ? left : TRIP_AIMS;
+        for (size_t i = 0; i < invalidation->count; i++)
+                invalidation->tags[i] = aims->items[invalidation->at + i].tag;
+        return invalidation->count > 0;
+}
+
+/* What this trip, and those that were to follow it, could not do. */
 static void owe(struct invalidation *invalidation, sp_status status, sp_error *error)
 {
-        sp__log_owe(&invalidation->cache->log, invalidation->tags, invalidation->count);
+        struct sp__log *log = &invalidation->cache->log;
+
+        if (invalidation->aims.all)
+                sp__log_owe_all(log);
+        while (take_trip(invalidation)) {
+                sp__log_owe(log, invalidation->tags, invalidation->count);
+                invalidation->at += invalidation->count;
+        }
         finish(invalidation, status, error);
 }
 
 static void send(struct invalidation *invalidation);
+
+static void acknowledged(struct invalidation *invalidation, uint64_t e, int64_t n)
+{
+        struct sp__log *log = &invalidation->cache->log;
+
+        if (invalidation->aims.all)
+                sp__log_acknowledge_all(log);
+        else
+                sp__log_acknowledge(log, e, n, invalidation->tags, invalidation->count);
+        invalidation->at += invalidation->count;
+        if (take_trip(invalidation))
+                send(invalidation);
+        else
+                finish(invalidation, SP_OK, NULL);
+}
 
 static void sent(sp__op *op)
 {
@@ -117,24 +160,30 @@ static void sent(sp__op *op)
                 sp_error *error = sp__redis_error(refused, log->address.where);
 
                 owe(invalidation, error ? sp_error_status(error) : SP_NOMEM, error);
-        } else if (!sp__log_read(command->replies[command->due - 1], &e, &n)) {
+        } else if (!sp__log_read(command->replies[invalidation->bump_at], &e, &n)) {
                 owe(invalidation, SP_PROTOCOL,
                     sp__error_new(SP_PROTOCOL, NULL, "Redis at %s: an answer that makes no sense", log->address.where));
         } else {
-                sp__log_acknowledge(log, e, n, invalidation->tags, invalidation->count);
-                finish(invalidation, SP_OK, NULL);
+                acknowledged(invalidation, e, n);
         }
 }
 
 static void add_unlink(struct invalidation *invalidation, struct sp__command *command)
 {
+        size_t from = invalidation->at, to = from + invalidation->count, keys = 0, len;
         char name[SP_KEY_MAX + SP__NAME_EXTRA];
-        const char *key;
-        size_t at = 0, len;
 
-        sp__command_begin(command, 1 + 2 * invalidation->key_count);
+        for (size_t i = from; i < to; i++)
+                keys += key_of(invalidation, i, &len) != NULL;
+        if (keys == 0)
+                return;
+        sp__command_begin(command, 1 + 2 * keys);
         sp__command_text(command, "UNLINK");
-        while ((key = next_key(invalidation, &at, &len))) {
+        for (size_t i = from; i < to; i++) {
+                const char *key = key_of(invalidation, i, &len);
+
+                if (!key)
+                        continue;
                 sp__command_arg(command, name, sp__cache_entry_name(invalidation->cache, key, len, name));
                 sp__command_arg(command, name, sp__cache_lease_name(invalidation->cache, key, len, name));
         }
@@ -150,85 +199,90 @@ static void send(struct invalidation *invalidation)
                 owe(invalidation, SP_NOMEM, sp__error_new(SP_NOMEM, NULL, "out of memory"));
                 return;
         }
-        if (invalidation->key_count)
-                add_unlink(invalidation, command);
-        sp__log_add_bump(log, command, invalidation->with_text, invalidation->tags, invalidation->count, false);
+        add_unlink(invalidation, command);
+        invalidation->bump_at = command->due;
+        sp__log_add_bump(log, command, invalidation->with_text, invalidation->tags, invalidation->count,
+                         invalidation->aims.all);
+        if (!invalidation->published && invalidation->cache->events.subscriber)
+                sp__event_publish(invalidation->cache, &invalidation->aims, command);
+        invalidation->published = true;
         sp__link_run(log->link, command, invalidation->op.caller, sent, invalidation);
 }
 
-static void start(struct invalidation *invalidation)
+/* Without Redis. */
+static void note(struct invalidation *invalidation)
 {
         struct sp__log *log = &invalidation->cache->log;
 
-        sp__op_ref(&invalidation->op);
-        sp__cache_work(invalidation->cache);
-        if (log->link) {
-                send(invalidation);
-                return;
+        if (invalidation->aims.all)
+                sp__mirror_bump_all(&log->mirror);
+        while (take_trip(invalidation)) {
+                sp__mirror_bump(&log->mirror, invalidation->tags, invalidation->count);
+                invalidation->at += invalidation->count;
         }
-        sp__mirror_bump(&log->mirror, invalidation->tags, invalidation->count);
         finish(invalidation, SP_OK, NULL);
 }
 
-static void copy_keys(struct invalidation *invalidation, const sp_targets *targets)
+/* The cache's work was counted. */
+static void start(struct invalidation *invalidation)
 {
-        for (size_t i = 0; i < targets->count; i++) {
-                const struct sp__target *target = &targets->all[i];
+        sp__op_ref(&invalidation->op);
+        if (!invalidation->cache->log.link)
+                note(invalidation);
+        else if (take_trip(invalidation) || invalidation->aims.all)
+                send(invalidation);
+        else
+                finish(invalidation, SP_OK, NULL);
+}
 
-                if (target->kind != SP__TARGET_KEY)
-                        continue;
-                sp__buf_u16(&invalidation->keys, (uint16_t)target->len);
-                sp__buf_add(&invalidation->keys, targets->bytes.data + target->at, target->len);
-                invalidation->key_count++;
+/* Takes the aims; NULL: out of memory. */
+static struct invalidation *invalidation_new(sp_cache *cache, sp_ctx *ctx, struct sp__aims *aims)
+{
+        struct invalidation *invalidation = aims->failed ? NULL : malloc(sizeof *invalidation);
+
+        if (!invalidation) {
+                sp__aims_free(aims);
+                return NULL;
         }
-}
-
-static sp_status admit(sp_cache *cache, sp_ctx *ctx, const sp_targets *targets, sp_error **error)
-{
-        if (!targets || (targets->count == 0 && targets->refused == SP_OK))
-                return sp__fail(error, SP_INVALID, "there is no target to invalidate");
-        return sp__cache_admit(cache, ctx, "targets", 7, error);
-}
-
-static sp_status prepare(sp_cache *cache, sp_ctx *ctx, const sp_targets *targets, struct invalidation **out,
-                         sp_error **error)
-{
-        sp_status status = admit(cache, ctx, targets, error);
-        struct invalidation *invalidation;
-
-        if (status != SP_OK)
-                return status;
-        invalidation = calloc(1, sizeof *invalidation + targets->count * sizeof(uint64_t));
-        if (!invalidation)
-                return sp__fail(error, SP_NOMEM, "out of memory");
+        memset(invalidation, 0, offsetof(struct invalidation, tags));
         sp__op_init(&invalidation->op, &invalidation_kind, ctx, SP__FOREVER);
         invalidation->cache = cache;
-        invalidation->count = targets->count;
-        status = sp__targets_tags(targets, cache->keys, invalidation->tags, error);
-        copy_keys(invalidation, targets);
-        if (status == SP_OK && invalidation->keys.failed)
-                status = sp__fail(error, SP_NOMEM, "out of memory");
-        if (status == SP_OK)
-                *out = invalidation;
-        else
-                sp__op_unref(&invalidation->op);
-        return status;
+        invalidation->aims = *aims;
+        *aims = (struct sp__aims){0};
+        return invalidation;
 }
 
-sp_status sp_cache_invalidate(sp_cache *cache, sp_ctx *ctx, const sp_targets *targets, sp_error **error)
+sp_status sp__invalidate_step(sp_cache *cache, struct sp__aims *aims, sp__op *caller, void (*then)(sp__op *op),
+                              void *owner)
 {
-        struct invalidation *invalidation = NULL;
-        sp_status status = prepare(cache, ctx, targets, &invalidation, error);
+        struct invalidation *invalidation = invalidation_new(cache, NULL, aims);
+
+        if (!invalidation)
+                return SP_NOMEM;
+        invalidation->op.then = then;
+        invalidation->op.owner = owner;
+        invalidation->op.caller = caller ? sp__op_ref(caller) : NULL;
+        sp__cache_work(cache);
+        start(invalidation);
+        sp__op_unref(&invalidation->op);
+        return SP_OK;
+}
+
+sp_status sp__invalidate_run(sp_cache *cache, sp_ctx *ctx, struct sp__aims *aims, sp_error **error)
+{
+        struct invalidation *invalidation = invalidation_new(cache, ctx, aims);
+        sp_status status;
         sp__op *op;
 
-        if (status != SP_OK)
-                return status;
+        if (!invalidation)
+                return sp__fail(error, SP_NOMEM, "out of memory");
         op = &invalidation->op;
         sp__op_to_caller(op);
         if (sp__op_enlist(op) != SP_OK) {
                 sp__op_abandon(op);
                 return sp__fail(error, SP_CANCELLED, "%s", sp_status_text(SP_CANCELLED));
         }
+        sp__cache_work(cache);
         sp__cache_work(cache);
         start(invalidation);
         sp__op_wait(op);
@@ -242,15 +296,13 @@ sp_status sp_cache_invalidate(sp_cache *cache, sp_ctx *ctx, const sp_targets *ta
         return status;
 }
 
-sp_status sp_cache_invalidate_async(sp_cache *cache, sp_ctx *ctx, const sp_targets *targets, sp_queue *queue,
-                                    uint64_t tag)
+sp_status sp__invalidate_submit(sp_cache *cache, sp_ctx *ctx, struct sp__aims *aims, sp_queue *queue, uint64_t tag)
 {
-        struct invalidation *invalidation = NULL;
-        sp_error *error = NULL;
-        sp_status status = prepare(cache, ctx, targets, &invalidation, &error);
+        struct invalidation *invalidation = invalidation_new(cache, ctx, aims);
+        sp_status status;
 
-        if (status != SP_OK)
-                return sp__op_refuse(queue, tag, status, error);
+        if (!invalidation)
+                return SP_NOMEM;
         status = sp__op_to_queue(&invalidation->op, queue, tag);
         if (status == SP_OK)
                 status = sp__op_enlist(&invalidation->op);
@@ -258,9 +310,43 @@ sp_status sp_cache_invalidate_async(sp_cache *cache, sp_ctx *ctx, const sp_targe
                 sp__op_abandon(&invalidation->op);
                 return status;
         }
+        sp__cache_work(cache);
         start(invalidation);
         sp__op_unref(&invalidation->op);
         return SP_OK;
+}
+
+static sp_status prepare(sp_cache *cache, sp_ctx *ctx, const sp_targets *targets, struct sp__aims *aims,
+                         sp_error **error)
+{
+        sp_status status = sp__targets_admit(targets, error);
+
+        if (status == SP_OK)
+                status = sp__cache_admit(cache, ctx, "targets", 7, error);
+        if (status == SP_OK)
+                status = sp__targets_aims(targets, cache->keys, aims, error);
+        if (status != SP_OK)
+                sp__aims_free(aims);
+        return status;
+}
+
+sp_status sp_cache_invalidate(sp_cache *cache, sp_ctx *ctx, const sp_targets *targets, sp_error **error)
+{
+        struct sp__aims aims = {0};
+        sp_status status = prepare(cache, ctx, targets, &aims, error);
+
+        return status == SP_OK ? sp__invalidate_run(cache, ctx, &aims, error) : status;
+}
+
+sp_status sp_cache_invalidate_async(sp_cache *cache, sp_ctx *ctx, const sp_targets *targets, sp_queue *queue,
+                                    uint64_t tag)
+{
+        struct sp__aims aims = {0};
+        sp_error *error = NULL;
+        sp_status status = prepare(cache, ctx, targets, &aims, &error);
+
+        return status == SP_OK ? sp__invalidate_submit(cache, ctx, &aims, queue, tag)
+                               : sp__op_refuse(queue, tag, status, error);
 }
 
 /* NULL: it is refused, or there is no memory. */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "invalidate/targets.h"
 
-#include "cache/cache.h"
 #include "core/error.h"
 #include "core/params.h"
 
@@ -18,7 +17,7 @@ void sp_targets_free(sp_targets *targets)
         if (!targets)
                 return;
         for (size_t i = 0; i < targets->count; i++)
-                sp_params_free(targets->all[i].params);
+                sp_params_free(targets->all_of[i].params);
         sp__buf_free(&targets->bytes);
         free(targets);
 }
@@ -45,7 +44,7 @@ static sp_status add(sp_targets *targets, enum sp__target_kind kind, const void 
                 sp_params_free(params);
                 return refuse(targets, SP_NOMEM, len);
         }
-        targets->all[targets->count++] = (struct sp__target){.kind = kind, .at = at, .len = len, .params = params};
+        targets->all_of[targets->count++] = (struct sp__target){.kind = kind, .at = at, .len = len, .params = params};
         return SP_OK;
 }
 
@@ -85,8 +84,16 @@ sp_status sp_targets_pattern(sp_targets *targets, const char *pattern, const sp_
         return add(targets, SP__TARGET_PATTERN, pattern, strlen(pattern), copy);
 }
 
-static sp_status pattern_tag(const char *pattern, const sp_params *params, const struct sp__keys *keys, uint64_t *tag,
-                             sp_error **error)
+sp_status sp_targets_all(sp_targets *targets)
+{
+        if (!targets)
+                return SP_INVALID;
+        targets->all = true;
+        return SP_OK;
+}
+
+static sp_status add_pattern(const char *pattern, const sp_params *params, const struct sp__keys *keys,
+                             struct sp__aims *aims, sp_error **error)
 {
         const sp_template *tmpl = sp__keys_pattern(keys, pattern);
         char text[SP_KEY_MAX];
@@ -97,7 +104,7 @@ static sp_status pattern_tag(const char *pattern, const sp_params *params, const
                 return sp__fail(error, SP_INVALID, "no template declared the pattern \"%.128s\"", pattern);
         status = sp__pattern_format(tmpl, pattern, params, text, sizeof text, &len, error);
         if (status == SP_OK)
-                *tag = sp__tag_of_pattern(text, len);
+                sp__aims_add(aims, SP__AIM_PATTERN, text, len);
         return status;
 }
 
@@ -119,20 +126,29 @@ static sp_status tell_refused(const sp_targets *targets, sp_error **error)
         }
 }
 
-sp_status sp__targets_tags(const sp_targets *targets, const struct sp__keys *keys, uint64_t *tags, sp_error **error)
+sp_status sp__targets_admit(const sp_targets *targets, sp_error **error)
+{
+        if (!targets || (targets->count == 0 && !targets->all && targets->refused == SP_OK))
+                return sp__fail(error, SP_INVALID, "there is no target to invalidate");
+        return SP_OK;
+}
+
+sp_status sp__targets_aims(const sp_targets *targets, const struct sp__keys *keys, struct sp__aims *aims,
+                           sp_error **error)
 {
         sp_status status = tell_refused(targets, error);
 
+        if (targets->all)
+                sp__aims_add(aims, SP__AIM_ALL, NULL, 0);
         for (size_t i = 0; i < targets->count && status == SP_OK; i++) {
-                const struct sp__target *target = &targets->all[i];
+                const struct sp__target *target = &targets->all_of[i];
                 const char *text = targets->bytes.data + target->at;
 
-                if (target->kind == SP__TARGET_KEY)
-                        tags[i] = sp__tag_of_key(text, target->len);
-                else if (target->kind == SP__TARGET_NAME)
-                        tags[i] = sp__tag_of_name(text, target->len);
+                if (target->kind == SP__TARGET_PATTERN)
+                        status = add_pattern(text, target->params, keys, aims, error);
                 else
-                        status = pattern_tag(text, target->params, keys, &tags[i], error);
+                        sp__aims_add(aims, target->kind == SP__TARGET_KEY ? SP__AIM_KEY : SP__AIM_TAG, text,
+                                     target->len);
         }
         return status;
 }

@@ -4,6 +4,7 @@
 #define SP_INVALIDATE_TARGETS_H
 
 #include "base/buf.h"
+#include "invalidate/aims.h"
 #include "key/registry.h"
 
 #include <sugarperf/invalidate.h>
@@ -22,13 +23,16 @@ struct sp__target {
 struct sp_targets {
         struct sp__buf bytes;
         size_t count;
+        bool all;
         sp_status refused; /* the first target that could not be added: then nothing is invalidated */
         size_t refused_len;
-        struct sp__target all[SP__TARGETS_MAX];
+        struct sp__target all_of[SP__TARGETS_MAX];
 };
 
-/** The tags of all targets; `tags` has room for SP__TARGETS_MAX. SP_INVALID names a pattern that nobody declared;
- * a target that was refused refuses them all. */
-sp_status sp__targets_tags(const sp_targets *targets, const struct sp__keys *keys, uint64_t *tags, sp_error **error);
+/** SP_INVALID where there are none. */
+sp_status sp__targets_admit(const sp_targets *targets, sp_error **error);
+/** What they are for the log. SP_INVALID names a pattern that nobody declared; a target that was refused refuses them all. */
+sp_status sp__targets_aims(const sp_targets *targets, const struct sp__keys *keys, struct sp__aims *aims,
+                           sp_error **error);
 
 #endif
