@@ -32,6 +32,9 @@ struct sp_##noun {};
 %collected(value, unref)
 %collected(targets, free)
 %collected(slow, free)
+%collected(rules, unref)
+%collected(row, free)
+%collected(scan, unref)
 %collected(clock, free)
 
 %kept(queue)
@@ -45,6 +48,7 @@ struct sp_##noun {};
 %kept(lookup)
 %kept(lease)
 %kept(profiler)
+%kept(feed)
 
 struct sp_metrics {};
 
@@ -60,6 +64,7 @@ struct sp_metrics {};
 %made(ctx)
 %made(params)
 %made(targets)
+%made(row)
 %made(clock)
 %made(value)
 %newobject sp_profiler_slow;

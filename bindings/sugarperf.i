@@ -63,6 +63,7 @@
 %include "sugarperf/session.h"
 %include "sugarperf/cache.h"
 %include "sugarperf/invalidate.h"
+%include "sugarperf/feed.h"
 %include "sugarperf/breaker.h"
 %include "sugarperf/policy.h"
 %include "sugarperf/profiler.h"

@@ -13,6 +13,7 @@
 #include <sugarperf/client.h>
 #include <sugarperf/config.h>
 #include <sugarperf/ctx.h>
+#include <sugarperf/feed.h>
 #include <sugarperf/invalidate.h>
 #include <sugarperf/key.h>
 #include <sugarperf/metrics.h>

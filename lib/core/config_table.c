@@ -121,8 +121,18 @@ const struct sp__config_row sp__config_table[] = {
              "how long a loader has the key to itself before the oldest waiter loads"),
     ROW_INT("cache.jitter", false, "10", 0, 50, "0–50", NULL, "percent by which a time to live is shortened at random"),
     ROW_SIZE("cache.value_max", "8MB", 1, 512LL << 20, "1B–512MB", "bytes of a value at most"),
+    ROW_BOOL("cache.events", false, "true", "whether other processes that watch are told of invalidations"),
     ROW_WORD("cache.outage", SP__CONFIG_CHOICE, false, "load", "load fail", "load, fail", NULL,
              "without Redis: load from the database, one load a key in this process, or fail"),
+
+    ROW_WORD("feed.slot", SP__CONFIG_TEXT, false, "", NULL, "", NULL,
+             "the replication slot that the change feed reads from; unset: sugarperf_ and cache.namespace"),
+    ROW_WORD("feed.publication", SP__CONFIG_TEXT, false, "", NULL, "", NULL,
+             "the publication that it reads; unset: as the slot"),
+    ROW_BOOL("feed.create", false, "true",
+             "whether it makes the publication, or adds the rules' tables, where that is missing; else it says how"),
+    ROW_TIME("feed.lease", false, "3s", 100, 600000, "100ms–10m",
+             "how long after its last sign of life another process takes the place of the one that reads"),
 
     ROW_WORD("breaker.mode", SP__CONFIG_CHOICE, true, "normal", "normal forced_open disabled metrics_only",
              "normal, forced_open, disabled, metrics_only", NULL,

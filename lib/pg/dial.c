@@ -209,11 +209,10 @@ PGconn *sp__dial_start(struct sp__dial *dial)
         const struct sp__dial_end *end = &dial->ends[dial->at];
         const struct sp__host *host = &target->hosts.rows[end->host];
         const char *keywords[SP__KEYWORDS_MAX] = {0}, *values[SP__KEYWORDS_MAX] = {0};
-        const char *const own[][2] = {{"host", host->name},
-                                      {"hostaddr", end->number},
-                                      {"port", host->port},
-                                      {"target_session_attrs", end->wants},
-                                      {"password", dial->password}};
+        const char *const own[][2] = {
+            {"host", host->name},         {"hostaddr", end->number},
+            {"port", host->port},         {"target_session_attrs", end->wants},
+            {"password", dial->password}, {"replication", dial->replicates ? "database" : NULL}};
         size_t n = target->count;
 
         memcpy(keywords, target->keywords, n * sizeof *keywords);

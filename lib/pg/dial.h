@@ -29,6 +29,7 @@ struct sp__dial {
         void (*then)(struct sp__dial *dial);
         atomic_bool dropped;
         bool asked; /* it is on its way through the helper, and frees itself if it is dropped */
+        bool replicates; /* a connection that takes replication commands */
         int64_t since;
         char *password; /* NULL: what the target says */
         struct sp__dial_end *ends;

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static void declare(struct desk *desk, sp_cache *cache)
+static void declare_template(struct desk *desk, sp_cache *cache)
 {
         char text[TEXT_MAX];
         sp_template *tmpl;
@@ -26,7 +26,7 @@ sp_cache *desk_another_cache(struct desk *desk)
 
         snprintf(space, sizeof space, "cache.namespace=%s", desk->name);
         cache = cache_with(desk->way, (const char *const[]){space, NULL});
-        declare(desk, cache);
+        declare_template(desk, cache);
         return cache;
 }
 

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * The change feed: what transactions changed, read from PostgreSQL's own log, through the rules into the invalidation machine. It
+ * has a thread of its own, which goes through this again and again, until it is told to stop:
+ *
+ *     STANDBY ─ the lease ─> CHECKING ─> CONNECTING ─> LEADING ─ any fault, the lease lost ─> STANDBY, after a pause
+ *
+ * Nothing is confirmed to the server before it was acknowledged by Redis, and what was not confirmed comes again: so a fault of
+ * whatever kind ends everything and begins anew. Of several processes one reads; the lease (in Redis) says which, and the slot,
+ * which the server lets but one connection use, that there are never two. Without Redis each process reads for itself, by a slot
+ * that ends with its connection.
+ */
+#ifndef SP_INVALIDATE_FEED_H
+#define SP_INVALIDATE_FEED_H
+
+#include "base/random.h"
+#include "base/thread.h"
+#include "core/op.h"
+#include "invalidate/rules.h"
+#include "observe/exposition.h"
+#include "pg/pgoutput.h"
+#include "pg/replication.h"
+
+#include <sugarperf/feed.h>
+
+enum { SP__FEED_NAME_MAX = 63, SP__FEED_FAULT_MAX = 512, SP__FEED_TOKEN_LEN = 17 };
+
+enum sp__feed_state { SP__FEED_STANDBY, SP__FEED_CHECKING, SP__FEED_CONNECTING, SP__FEED_LEADING, SP__FEED_STOPPED };
+
+/** Where it is, for tests that end it there. */
+enum sp__feed_step {
+        SP__STEP_LEASED,
+        SP__STEP_CHECKED,
+        SP__STEP_CONNECTED,
+        SP__STEP_PUBLISHED,
+        SP__STEP_SLOT,
+        SP__STEP_RESET,
+        SP__STEP_STARTED,
+        SP__STEP_READ,
+        SP__STEP_VISIBLE,
+        SP__STEP_INVALIDATED,
+        SP__STEP_CONFIRMED,
+        SP__STEPS
+};
+
+/** A table as the server's messages name it; without rules about it `table` is NULL. */
+struct sp__relation {
+        uint32_t oid;
+        const struct sp__ruled *table;
+        int places[SP__RULED_COLUMNS_MAX]; /* of the table's columns in the rows; -1: there is none */
+        bool key[SP__RULED_COLUMNS_MAX];   /* in the replica identity */
+};
+
+/** What was read and not yet invalidated. The feed's thread. */
+struct sp__feed_batch {
+        struct sp__aims aims;
+        uint32_t *xids; /* transactions that it is of */
+        size_t xid_count, xid_cap;
+        uint64_t upto; /* the end of the last whole transaction; 0: none */
+        int64_t changes, transactions;
+        int64_t since; /* when the first of it came */
+};
+
+struct sp_feed {
+        sp_pool *pool;
+        sp_rules *rules;
+        sp_cache *cache;
+        char slot[SP__FEED_NAME_MAX + 1], publication[SP__FEED_NAME_MAX + 1];
+        bool create;
+        bool alone; /* without Redis: a slot of its own */
+        int64_t lease_ms;
+        int stop; /* an eventfd, readable: the thread is to end */
+        sp_ctx *ctx;
+        pthread_t thread;
+        void (*step)(void *arg, enum sp__feed_step step);
+        void *step_arg;
+        struct sp__random random;
+
+        /* The thread's. */
+        struct sp__replication *replication;
+        struct sp__wal *wal;
+        struct sp__relation *relations;
+        size_t relation_count, relation_cap;
+        sp_params *params;
+        struct sp__feed_batch batch;
+        bool in_transaction;
+        uint32_t xid;
+        bool xid_counted; /* it is among the batch's */
+        uint64_t confirmed, sent;
+        char token[SP__FEED_TOKEN_LEN];
+        int64_t renew_at, status_at;
+        sp_stmt *snapshot;
+
+        sp__mutex lock; /* a leaf; guards what follows */
+        enum sp__feed_state state;
+        char fault[SP__FEED_FAULT_MAX]; /* the last one; "": none since it leads */
+        uint64_t wal_end, done;         /* of the server's log, and how far it is invalidated */
+        int64_t behind_since;           /* 0: it is not */
+        int64_t changes, transactions, batches, resets, widened, faults, terms;
+};
+
+static inline void sp__feed_at(struct sp_feed *feed, enum sp__feed_step step)
+{
+        if (feed->step)
+                feed->step(feed->step_arg, step);
+}
+
+/** feed.c */
+void sp__feed_say(struct sp_feed *feed, enum sp__feed_state state);
+/** false: it is to stop. */
+bool sp__feed_sleep(struct sp_feed *feed, int64_t ns);
+/** As sp_feed_new(), with a step. */
+sp_status sp__feed_new(const sp_config *config, sp_pool *pool, sp_rules *rules,
+                       void (*step)(void *arg, enum sp__feed_step step), void *arg, sp_feed **out, sp_error **error);
+void sp__feed_collect(void *feed, struct sp__expo *expo);
+
+/** feed_lease.c: SP_OK: it has the lease, for `lease_ms` from before the call. SP_FULL: another one has. `*changed`: whoever
+ * had it before had other rules. */
+sp_status sp__feed_acquire(struct sp_feed *feed, bool *changed, sp_error **error);
+void sp__feed_release(struct sp_feed *feed);
+/** From now on our rules are those that were read for; or (false) nobody's were: whoever leads next resets. */
+sp_status sp__feed_keep_rules(struct sp_feed *feed, bool ours, sp_error **error);
+
+/** feed_check.c: what the server lacks, one line each with what would mend it; `fatal`: it cannot be read. */
+struct sp__feed_finder {
+        void (*found)(void *arg, bool fatal, const char *text);
+        void *arg;
+};
+sp_status sp__feed_look(sp_pool *pool, const sp_rules *rules, sp_ctx *ctx, const struct sp__feed_finder *finder,
+                        sp_error **error);
+
+/** feed_setup.c: publication and slot, on the connection; `reset`: what was changed before may have been missed. */
+sp_status sp__feed_set_up(struct sp_feed *feed, bool *reset, sp_error **error);
+
+/** feed_apply.c: one message into the batch. SP_PROTOCOL: it makes no sense. */
+sp_status sp__feed_apply(struct sp_feed *feed, const void *data, size_t len, sp_error **error);
+void sp__feed_forget(struct sp_feed *feed);
+
+/** feed_lead.c: reads until something is wrong. */
+sp_status sp__feed_lead(struct sp_feed *feed, bool changed, sp_error **error);
+
+#endif

@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: MIT */
+/* Who has the lease: reads the log, invalidates, confirms. */
+#include "core/error.h"
+#include "invalidate/feed.h"
+#include "invalidate/invalidate.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Of a batch; and how often the server hears from us, and how soon after something was done. */
+enum { BATCH_AIMS = SP_TARGETS_MAX, BATCH_XIDS = 4096 };
+
+#define BATCH_AGE    (10 * SP__MS)
+#define STATUS_EVERY SP__SECOND
+#define STATUS_SOON  (100 * SP__MS)
+#define LOOK_FIRST   (SP__MS / 2)
+#define LOOK_MOST    (50 * SP__MS)
+
+static bool due(const struct sp_feed *feed)
+{
+        return feed->batch.upto || !sp__aims_empty(&feed->batch.aims);
+}
+
+static bool full(const struct sp_feed *feed)
+{
+        return feed->batch.aims.count >= BATCH_AIMS || feed->batch.xid_count >= BATCH_XIDS ||
+               (feed->batch.since && sp__now() - feed->batch.since > BATCH_AGE);
+}
+
+static void note_progress(struct sp_feed *feed, uint64_t wal_end)
+{
+        sp__lock(&feed->lock);
+        if (wal_end > feed->wal_end)
+                feed->wal_end = wal_end;
+        feed->done = feed->confirmed;
+        if (feed->done >= feed->wal_end)
+                feed->behind_since = 0;
+        else if (!feed->behind_since)
+                feed->behind_since = sp__now();
+        sp__unlock(&feed->lock);
+}
+
+/* The server hears of us, and Redis: as often as each must. */
+static sp_status keep_alive(struct sp_feed *feed, bool asked, sp_error **error)
+{
+        int64_t now = sp__now();
+        sp_status status = SP_OK;
+        bool changed;
+
+        if (now >= feed->renew_at)
+                status = sp__feed_acquire(feed, &changed, error);
+        if (status == SP_OK && (asked || now >= feed->status_at)) {
+                status = sp__replication_confirm(feed->replication, feed->confirmed, error);
+                feed->status_at = now + STATUS_EVERY;
+                feed->sent = feed->confirmed;
+                sp__feed_at(feed, SP__STEP_CONFIRMED);
+        }
+        return status;
+}
+
+/* "xmin:xmax:xid,xid": below xmin all is seen, from xmax on nothing, between them what is not named. */
+static bool seen(uint32_t xid, const char *snapshot)
+{
+        char *at;
+        uint32_t xmin = (uint32_t)strtoull(snapshot, &at, 10);
+        uint32_t xmax = *at == ':' ? (uint32_t)strtoull(at + 1, &at, 10) : xmin;
+
+        /* In a circle, as transactions' short numbers come again. */
+        if ((int32_t)(xid - xmin) < 0)
+                return true;
+        if ((int32_t)(xid - xmax) >= 0)
+                return false;
+        while (*at == ':' || *at == ',') {
+                char *from = at + 1;
+
+                if ((uint32_t)strtoull(from, &at, 10) == xid && at != from)
+                        return false;
+        }
+        return true;
+}
+
+static void drop_seen(struct sp__feed_batch *batch, const char *snapshot)
+{
+        size_t left = 0;
+
+        for (size_t i = 0; i < batch->xid_count; i++) {
+                if (!seen(batch->xids[i], snapshot))
+                        batch->xids[left++] = batch->xids[i];
+        }
+        batch->xid_count = left;
+}
+
+static sp_status look(struct sp_feed *feed, sp_error **error)
+{
+        sp_result *result = NULL;
+        sp_status status = sp_pool_query(feed->pool, feed->ctx, feed->snapshot, NULL, &result, error);
+        const char *text;
+        size_t len;
+
+        if (status != SP_OK)
+                return status;
+        text = sp_result_rows(result) ? sp_result_get(result, 0, 0, &len) : NULL;
+        if (text)
+                drop_seen(&feed->batch, text);
+        sp_result_free(result);
+        return text ? SP_OK : sp__fail(error, SP_PROTOCOL, "a snapshot that makes no sense");
+}
+
+/*
+ * The server tells of a transaction once its commit is in the log, which may be before others see what it did (by as long as a
+ * synchronous standby takes to answer). Who invalidated then would have the old rows loaded again, and kept.
+ */
+static sp_status await_visible(struct sp_feed *feed, sp_error **error)
+{
+        int64_t pause = LOOK_FIRST;
+        sp_status status = feed->batch.xid_count ? look(feed, error) : SP_OK;
+
+        while (status == SP_OK && feed->batch.xid_count > 0) {
+                if (!sp__feed_sleep(feed, pause))
+                        return sp__fail(error, SP_CLOSED, "%s", sp_status_text(SP_CLOSED));
+                pause = pause * 2 < LOOK_MOST ? pause * 2 : LOOK_MOST;
+                status = keep_alive(feed, false, error);
+                if (status == SP_OK)
+                        status = look(feed, error);
+        }
+        return status;
+}
+
+static void count(struct sp_feed *feed)
+{
+        const struct sp__feed_batch *batch = &feed->batch;
+
+        sp__lock(&feed->lock);
+        feed->changes += batch->changes;
+        feed->transactions += batch->transactions;
+        feed->batches++;
+        sp__unlock(&feed->lock);
+}
+
+/* What was read holds everywhere, and need not come again. */
+static sp_status flush(struct sp_feed *feed, sp_error **error)
+{
+        struct sp__feed_batch *batch = &feed->batch;
+        sp_status status = SP_OK;
+
+        sp__feed_at(feed, SP__STEP_READ);
+        if (!sp__aims_empty(&batch->aims)) {
+                batch->aims.why = "feed";
+                status = await_visible(feed, error);
+                sp__feed_at(feed, SP__STEP_VISIBLE);
+                if (status == SP_OK)
+                        status = sp__invalidate_run(feed->cache, feed->ctx, &batch->aims, error);
+                if (status != SP_OK)
+                        return status;
+                count(feed);
+        }
+        sp__feed_at(feed, SP__STEP_INVALIDATED);
+        if (batch->upto > feed->confirmed)
+                feed->confirmed = batch->upto;
+        batch->upto = 0;
+        batch->xid_count = 0;
+        batch->changes = batch->transactions = batch->since = 0;
+        /* Of a transaction that goes on, the next part must be seen as well: it was. */
+        feed->xid_counted = feed->xid_counted && feed->in_transaction;
+        if (feed->status_at > sp__now() + STATUS_SOON)
+                feed->status_at = sp__now() + STATUS_SOON;
+        return SP_OK;
+}
+
+/* All that the server had to say has come, so it need not keep what led there: other tables' changes. */
+static void catch_up(struct sp_feed *feed, uint64_t place)
+{
+        if (!feed->in_transaction && !due(feed) && place > feed->confirmed)
+                feed->confirmed = place;
+}
+
+static sp_status step(struct sp_feed *feed, sp_error **error)
+{
+        int64_t until = feed->renew_at < feed->status_at ? feed->renew_at : feed->status_at;
+        struct sp__replicated message;
+        sp_status status = sp__replication_next(feed->replication, due(feed) ? 0 : until, &message, error);
+
+        if (status == SP_OK && message.data)
+                status = sp__feed_apply(feed, message.data, message.len, error);
+        if (status == SP_OK && (full(feed) || (!message.data && due(feed))))
+                status = flush(feed, error);
+        if (status != SP_OK)
+                return status;
+        if (message.caught_up)
+                catch_up(feed, message.place);
+        note_progress(feed, message.wal_end);
+        return keep_alive(feed, message.asks, error);
+}
+
+static sp_status reset(struct sp_feed *feed, sp_error **error)
+{
+        struct sp__aims aims = {.all = true, .why = "reset"};
+        sp_status status = sp__invalidate_run(feed->cache, feed->ctx, &aims, error);
+
+        if (status != SP_OK)
+                return status;
+        sp__lock(&feed->lock);
+        feed->resets++;
+        sp__unlock(&feed->lock);
+        sp__feed_at(feed, SP__STEP_RESET);
+        return sp__feed_keep_rules(feed, true, error);
+}
+
+static void first_fatal(void *arg, bool fatal, const char *text)
+{
+        char *line = arg;
+
+        if (fatal && !*line)
+                snprintf(line, SP__FEED_FAULT_MAX, "%s", text);
+}
+
+static sp_status check(struct sp_feed *feed, sp_error **error)
+{
+        char line[SP__FEED_FAULT_MAX] = "";
+        struct sp__feed_finder finder = {first_fatal, line};
+        sp_status status;
+
+        sp__feed_say(feed, SP__FEED_CHECKING);
+        status = sp__feed_look(feed->pool, feed->rules, feed->ctx, &finder, error);
+        if (status != SP_OK)
+                return status;
+        sp__feed_at(feed, SP__STEP_CHECKED);
+        return *line ? sp__fail(error, SP_CONFIG, "%s", line) : SP_OK;
+}
+
+/* Up to where messages come. */
+static sp_status begin(struct sp_feed *feed, bool changed, sp_error **error)
+{
+        sp_status status = check(feed, error);
+        bool fresh = false;
+
+        if (status != SP_OK)
+                return status;
+        sp__feed_say(feed, SP__FEED_CONNECTING);
+        status = sp__replication_open(feed->pool, feed->stop, &feed->replication, error);
+        if (status != SP_OK)
+                return status;
+        sp__feed_at(feed, SP__STEP_CONNECTED);
+        status = sp__feed_set_up(feed, &fresh, error);
+        if (status != SP_OK)
+                return status;
+        sp__feed_at(feed, SP__STEP_SLOT);
+        if (fresh || changed)
+                status = reset(feed, error);
+        if (status == SP_OK)
+                status = sp__replication_start(feed->replication, feed->slot, feed->publication, error);
+        return status;
+}
+
+static void undo(struct sp_feed *feed)
+{
+        sp__replication_close(feed->replication);
+        feed->replication = NULL;
+        sp__feed_forget(feed);
+}
+
+sp_status sp__feed_lead(struct sp_feed *feed, bool changed, sp_error **error)
+{
+        sp_status status = begin(feed, changed, error);
+
+        if (status == SP_OK) {
+                sp__feed_at(feed, SP__STEP_STARTED);
+                sp__feed_say(feed, SP__FEED_LEADING);
+                feed->confirmed = feed->sent = 0;
+                feed->status_at = sp__now() + STATUS_EVERY;
+        }
+        while (status == SP_OK)
+                status = step(feed, error);
+        undo(feed);
+        return status;
+}

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Who reads: a lease in Redis. It decides who tries; that there are never two is the slot's doing. With the lease stands a number
+ * of the rules that its last holder had: one with others has not invalidated for ours what he read.
+ */
+#include "cache/cache.h"
+#include "cache/scripts.h"
+#include "core/error.h"
+#include "invalidate/feed.h"
+#include "loop/port.h"
+#include "redis/wire.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { NAME_MAX_LEN = SP__NAMESPACE_MAX + 8, RULES_LEN = 17 };
+
+/* A trip to Redis that this thread waits for. */
+struct trip {
+        sp__op op;
+        sp__op *step; /* the command's, with a reference: its replies */
+};
+
+static void cancel(sp__op *op, sp_status why)
+{
+}
+
+static void destroy(sp__op *op)
+{
+        struct trip *trip = SP__OF(op, struct trip, op);
+
+        sp__op_unref(trip->step);
+        free(trip);
+}
+
+static const struct sp__op_kind trip_kind = {.cancel = cancel, .destroy = destroy};
+
+static void arrived(sp__op *step)
+{
+        struct trip *trip = step->owner;
+        struct sp__batch done;
+
+        trip->step = sp__op_ref(step);
+        sp__batch_init(&done);
+        sp__op_yield(&trip->op, SP__YIELD_NONE, NULL, NULL, &done);
+        sp__batch_deliver(&done);
+        sp__op_unref(&trip->op);
+}
+
+/* Takes the command. NULL: out of memory. The trip is to be let go of. */
+static struct trip *make_trip(struct sp__link *link, struct sp__command *command)
+{
+        struct trip *trip = command ? calloc(1, sizeof *trip) : NULL;
+
+        if (!trip) {
+                sp__command_free(command);
+                return NULL;
+        }
+        sp__op_init(&trip->op, &trip_kind, NULL, SP__FOREVER);
+        sp__op_to_caller(&trip->op);
+        sp__op_ref(&trip->op);
+        sp__link_run(link, command, &trip->op, arrived, trip);
+        sp__op_wait(&trip->op);
+        return trip;
+}
+
+static void names(const struct sp_feed *feed, char lease[NAME_MAX_LEN], char rules[NAME_MAX_LEN])
+{
+        const sp_cache *cache = feed->cache;
+
+        snprintf(lease, NAME_MAX_LEN, "{%.*s}:f", (int)cache->prefix_len - 1, cache->prefix);
+        snprintf(rules, NAME_MAX_LEN, "{%.*s}:fr", (int)cache->prefix_len - 1, cache->prefix);
+}
+
+static void rules_text(const struct sp_feed *feed, char out[RULES_LEN])
+{
+        snprintf(out, RULES_LEN, "%016" PRIx64, sp__rules_hash(feed->rules));
+}
+
+static struct sp__command *ask_for(const struct sp_feed *feed)
+{
+        struct sp__command *command = sp__command_new();
+        char lease[NAME_MAX_LEN], rules[NAME_MAX_LEN];
+
+        if (!command)
+                return NULL;
+        names(feed, lease, rules);
+        sp__script_begin(command, SP__SCRIPT_ACQUIRE, true, 2, 3);
+        sp__command_text(command, rules);
+        sp__command_text(command, lease);
+        sp__command_text(command, feed->token);
+        sp__command_int(command, feed->lease_ms);
+        sp__command_text(command, feed->token);
+        return command;
+}
+
+static sp_status read_answer(const struct sp_feed *feed, const redisReply *reply, bool *changed, sp_error **error)
+{
+        char ours[RULES_LEN];
+        const char *theirs;
+        int64_t granted;
+        size_t len;
+
+        if (!sp__reply_int(sp__reply_at(reply, 0), &granted))
+                return sp__fail(error, SP_PROTOCOL, "Redis at %s: an answer that makes no sense",
+                                feed->cache->log.address.where);
+        rules_text(feed, ours);
+        theirs = sp__reply_bytes(sp__reply_at(reply, 1), &len);
+        *changed = !theirs || len != strlen(ours) || memcmp(theirs, ours, len) != 0;
+        if (granted)
+                return SP_OK;
+        return sp__fail(error, SP_FULL, "%s",
+                        *changed && theirs ? "another process with other rules reads for this namespace: "
+                                             "give them the same rules, or this one another cache.namespace"
+                                           : "another process reads");
+}
+
+sp_status sp__feed_acquire(struct sp_feed *feed, bool *changed, sp_error **error)
+{
+        struct sp__log *log = &feed->cache->log;
+        int64_t asked = sp__now();
+        const redisReply *refused;
+        struct trip *trip;
+        sp_status status;
+
+        *changed = false;
+        feed->renew_at = asked + feed->lease_ms * SP__MS / 3;
+        if (feed->alone)
+                return SP_OK;
+        trip = make_trip(log->link, ask_for(feed));
+        if (!trip)
+                return sp__fail(error, SP_NOMEM, "out of memory");
+        refused = trip->step->status == SP_OK ? sp__command_refused(sp__command_of(trip->step)) : NULL;
+        if (trip->step->status != SP_OK) {
+                status = trip->step->status;
+                sp__error_give(error, sp__error_copy(trip->step->error));
+        } else if (refused) {
+                sp_error *why = sp__redis_error(refused, log->address.where);
+
+                status = why ? sp_error_status(why) : SP_NOMEM;
+                sp__error_give(error, why);
+        } else {
+                status = read_answer(feed, sp__command_of(trip->step)->replies[0], changed, error);
+        }
+        sp__op_unref(&trip->op);
+        return status;
+}
+
+void sp__feed_release(struct sp_feed *feed)
+{
+        struct sp__command *command = feed->alone ? NULL : sp__command_new();
+        char lease[NAME_MAX_LEN], rules[NAME_MAX_LEN];
+        struct trip *trip;
+
+        if (!command)
+                return;
+        names(feed, lease, rules);
+        sp__script_begin(command, SP__SCRIPT_RELEASE, true, 1, 1);
+        sp__command_text(command, lease);
+        sp__command_text(command, feed->token);
+        trip = make_trip(feed->cache->log.link, command);
+        if (trip)
+                sp__op_unref(&trip->op);
+}
+
+sp_status sp__feed_keep_rules(struct sp_feed *feed, bool ours, sp_error **error)
+{
+        struct sp__command *command = feed->alone ? NULL : sp__command_new();
+        char lease[NAME_MAX_LEN], rules[NAME_MAX_LEN], text[RULES_LEN];
+        struct trip *trip;
+        sp_status status;
+
+        if (feed->alone)
+                return SP_OK;
+        if (command) {
+                names(feed, lease, rules);
+                rules_text(feed, text);
+                sp__command_begin(command, 3);
+                sp__command_text(command, "SET");
+                sp__command_text(command, rules);
+                sp__command_text(command, ours ? text : "none");
+        }
+        trip = make_trip(feed->cache->log.link, command);
+        if (!trip)
+                return sp__fail(error, SP_NOMEM, "out of memory");
+        status = trip->step->status;
+        if (status != SP_OK)
+                sp__error_give(error, sp__error_copy(trip->step->error));
+        sp__op_unref(&trip->op);
+        return status;
+}
