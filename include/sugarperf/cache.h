@@ -54,6 +54,12 @@ SP_API void sp_cache_free(sp_cache *cache);
 /** Makes a template (its TTLs and patterns) known. Keys of no declared template have the default TTL and no patterns. */
 SP_API sp_status sp_cache_declare(sp_cache *cache, sp_template *tmpl, sp_error **error);
 
+/**
+ * What was declared, as JSON: [{"template":"rec:…","ttl_ms":…,"size":…,"negative_ms":…,"stale_ms":…,"patterns":["rec:*"]}, …],
+ * in the order of the texts. `size` is the estimate, 0 where none was given.
+ */
+SP_API sp_status sp_cache_templates(const sp_cache *cache, sp_value **out);
+
 /** The in-process level alone: 1 and a reference (sp_value_unref()) on a hit that is proven fresh, else 0. Never blocks. */
 SP_API int sp_cache_peek(sp_cache *cache, const void *data, size_t len, sp_value **out);
 
@@ -190,6 +196,13 @@ SP_API int64_t sp_cache_misses(const sp_cache *cache);
 SP_API double sp_cache_hit_rate(const sp_cache *cache);
 /** The document's JSON: {"cache_hits_total":…,"cache_misses_total":…,"cache_hit_rate":…}; the rate in percent. */
 SP_API sp_status sp_cache_report(const sp_cache *cache, sp_value **out);
+
+/**
+ * What stands under one of the cache's keys in Redis, as JSON: {"format":2,"codec":3,"epoch":"…","v0":…,"made":…,
+ * "fresh_until":…,"kept_until":…,"tags":["…"],"packing":"lz4","bytes":…,"value_bytes":…}; times in ms since 1970, `bytes` as
+ * it is stored. SP_NOT_FOUND: it is no entry; SP_UNSUPPORTED: a later library wrote it; SP_PROTOCOL: what is packed is damaged.
+ */
+SP_API sp_status sp_cache_inspect(const void *data, size_t len, sp_value **out);
 
 #ifdef __cplusplus
 }

@@ -10,7 +10,8 @@
  *
  * A parameter fills one segment. Bytes that mean something in a key or a pattern (`:` `*` `?` `[` `]` `{` `}` `%` `~` `\`,
  * blanks, control bytes) are written %XX, so that an id can widen nothing; a part longer than 128 bytes, or one declared
- * secret (`{token!}`), is replaced by `~` and its SHA-256 in hex.
+ * secret (`{token!}`), is replaced by `~` and its SHA-256 in hex. Keys of a Redis Cluster that have to be on one node share
+ * a parameter that decides the slot, one a template: `{userId#}` is written in braces, cart:{user-3}:items.
  *
  * Pure: no I/O, no threads of its own. Threads: set a template up in one thread; afterwards it is safe from any.
  */

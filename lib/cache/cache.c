@@ -19,6 +19,7 @@ static void read_config(sp_cache *cache, const sp_config *config)
         cache->retry_ms = sp__config_int(config, "cache", NULL, "retry");
         cache->lease_ms = sp__config_int(config, "cache", NULL, "lease");
         cache->value_max = sp__config_int(config, "cache", NULL, "value_max");
+        cache->pack_from = sp__config_int(config, "cache", NULL, "compress");
         cache->jitter = sp__config_int(config, "cache", NULL, "jitter");
         cache->outage_fails = strcmp(sp__config_text(config, "cache", NULL, "outage"), "fail") == 0;
         cache->use = sp__cache_use_of(sp__config_text(config, "cache", NULL, "mode"));
@@ -44,6 +45,8 @@ static bool make_parts(sp_cache *cache, const sp_config *config)
         cache->loads = sp__histogram_new();
         if (memory > 0)
                 cache->store = sp__store_new(memory, &cache->log.mirror);
+        if (cache->store)
+                cache->near_hits = sp__store_hits(cache->store);
         return cache->keys && cache->loads && (cache->store || memory == 0) && make_events(cache, config);
 }
 
@@ -236,7 +239,7 @@ enum sp__found sp__cache_find(sp_cache *cache, const void *key, size_t len, sp_v
         if (found == SP__FOUND_STALE && stale && atomic_load(&cache->early))
                 found = attend(cache, key, len, value, stale);
         if (found == SP__FOUND_FRESH)
-                sp__count(&cache->hits);
+                sp__striped_add(cache->near_hits, 1);
         return found;
 }
 

@@ -27,6 +27,7 @@ struct sp_cache {
         int64_t retry_ms; /* how long a load that failed is not tried again, where something stale stands in */
         int64_t lease_ms;
         int64_t value_max;
+        int64_t pack_from;
         int64_t jitter; /* percent */
         bool outage_fails;
         enum sp__cache_use use; /* the most that callers may */
@@ -41,6 +42,7 @@ struct sp_cache {
         struct sp__log log;
         struct sp__store *store; /* NULL: none */
         struct sp__events events;
+        struct sp__striped *near_hits; /* the store's */
 
         atomic_bool closed;
         sp__mutex lock; /* before ports' locks, the log's and the mirror's; guards what follows, and flights */
@@ -54,7 +56,7 @@ struct sp_cache {
         struct sp__list flights[SP__FLIGHT_BUCKETS];
         struct sp__random random;
 
-        _Atomic int64_t hits;
+        _Atomic int64_t hits; /* in Redis, or handed on by who loaded */
         _Atomic int64_t stales;
         _Atomic int64_t misses;
         _Atomic int64_t errors;

@@ -360,7 +360,7 @@ static void send(struct fill *fill)
         struct sp__buf packed = SP__BUF_INIT;
 
         sp__probe_step();
-        sp__entry_encode(&fill->entry, &packed);
+        sp__entry_encode(&fill->entry, (size_t)fill->cache->pack_from, &packed);
         if (!command || packed.failed) {
                 sp__command_free(command);
                 sp__buf_free(&packed);

@@ -10,9 +10,14 @@ static int64_t read_counter(const _Atomic int64_t *counter)
         return atomic_load_explicit((_Atomic int64_t *)(uintptr_t)counter, memory_order_relaxed);
 }
 
+static int64_t near_hits(const sp_cache *cache)
+{
+        return cache->near_hits ? sp__striped_read(cache->near_hits) : 0;
+}
+
 int64_t sp_cache_hits(const sp_cache *cache)
 {
-        return read_counter(&cache->hits) + read_counter(&cache->stales);
+        return near_hits(cache) + read_counter(&cache->hits) + read_counter(&cache->stales);
 }
 
 int64_t sp_cache_misses(const sp_cache *cache)
@@ -45,18 +50,41 @@ sp_status sp_cache_report(const sp_cache *cache, sp_value **out)
         return SP_OK;
 }
 
+sp_status sp_cache_templates(const sp_cache *cache, sp_value **out)
+{
+        struct sp__buf text = SP__BUF_INIT;
+        sp_value *value = NULL;
+
+        sp__keys_list(cache->keys, &text);
+        if (!text.failed)
+                value = sp_value_new(text.data, text.len, SP_CODEC_JSON);
+        sp__buf_free(&text);
+        if (!value)
+                return SP_NOMEM;
+        *out = value;
+        return SP_OK;
+}
+
 static void collect_requests(const sp_cache *cache, struct sp__expo *expo)
 {
         const struct {
                 const char *result;
-                const _Atomic int64_t *counter;
-        } rows[] = {
-            {"hit", &cache->hits}, {"stale", &cache->stales}, {"miss", &cache->misses}, {"error", &cache->errors}};
+                int64_t count;
+        } rows[] = {{"hit", near_hits(cache) + read_counter(&cache->hits)},
+                    {"stale", read_counter(&cache->stales)},
+                    {"miss", read_counter(&cache->misses)},
+                    {"error", read_counter(&cache->errors)}};
 
         sp__expo_family(expo, "sugarperf_cache_requests", "counter", "Look-ups by what they found.");
         for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
                 sp__expo_sample(expo, "_total", (const char *[]){"cache", "default", "result", rows[i].result, NULL},
-                                (double)read_counter(rows[i].counter));
+                                (double)rows[i].count);
+        sp__expo_family(expo, "sugarperf_cache_level_hits", "counter",
+                        "Fresh hits by where they were found: memory, or beyond it (Redis, or the load of another caller).");
+        sp__expo_sample(expo, "_total", (const char *[]){"cache", "default", "level", "memory", NULL},
+                        (double)near_hits(cache));
+        sp__expo_sample(expo, "_total", (const char *[]){"cache", "default", "level", "beyond", NULL},
+                        (double)read_counter(&cache->hits));
 }
 
 static void collect_store(sp_cache *cache, const char *const labels[], struct sp__expo *expo)

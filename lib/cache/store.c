@@ -2,354 +2,316 @@
 #include "cache/store.h"
 
 #include "base/hash.h"
-#include "base/list.h"
 #include "base/random.h"
-#include "core/value.h"
+#include "cache/cache.h"
+#include "cache/heat.h"
+#include "cache/shard.h"
 
 #include <stdlib.h>
-#include <string.h>
 
-enum { SHARDS = 16, FIRST_BUCKETS = 64, GHOSTS = 1024, ASKED_MOST = 3, OVERHEAD = 48, SMALL_SHARE = 10 };
+/* Below this a shard would hold too few large values, above it there is nothing to gain. */
+#define SHARD_BYTES (16LL << 20)
 
-struct kept {
-        struct kept *next; /* of its bucket */
-        struct sp__list link;
-        uint64_t hash;
-        sp_value *value;
-        uint64_t e;
-        int64_t v0;
-        int64_t fresh_until;
-        int64_t kept_until;
-        uint64_t declared;
-        uint64_t version; /* of the mirror, when it was last found fresh */
-        uint32_t bytes;
-        uint16_t key_len;
-        uint8_t tag_count;
-        uint8_t asked; /* since it came into its queue, up to ASKED_MOST */
-        bool main;
-        uint64_t tags[]; /* and the key's bytes */
-};
-
-struct shard {
-        _Alignas(64) sp__mutex lock;
-        struct kept **buckets;
-        size_t bucket_count; /* a power of two */
-        size_t count;
-        int64_t bytes;
-        int64_t small_bytes;
-        struct sp__list small; /* oldest first */
-        struct sp__list main;
-        uint32_t ghosts[GHOSTS]; /* who left the small queue last, by the hash's low bits; 0: nobody */
-        int64_t evictions;
-};
+enum { SHARDS_MOST = 16, COPIED = 4096 };
 
 struct sp__store {
-        int64_t max;
-        _Atomic int64_t bytes;
-        uint64_t seed;
         struct sp__mirror *mirror;
-        struct shard shards[SHARDS];
+        uint64_t seed;
+        unsigned shards; /* a power of two */
+        unsigned shift;  /* which leaves as many bits of a hash */
+        struct sp__striped hits;
+        struct sp__shard at[];
 };
 
-static const char *key_of(const struct kept *kept)
+static struct sp__shard *shard_of(struct sp__store *store, uint64_t hash)
 {
-        return (const char *)(kept->tags + kept->tag_count);
-}
-
-static struct shard *shard_of(struct sp__store *store, uint64_t hash)
-{
-        return &store->shards[hash >> 60];
-}
-
-static bool shard_init(struct shard *shard)
-{
-        shard->buckets = calloc(FIRST_BUCKETS, sizeof *shard->buckets);
-        shard->bucket_count = FIRST_BUCKETS;
-        sp__mutex_init(&shard->lock);
-        sp__list_init(&shard->small);
-        sp__list_init(&shard->main);
-        return shard->buckets != NULL;
+        return &store->at[(hash >> 1) >> store->shift];
 }
 
 struct sp__store *sp__store_new(int64_t max, struct sp__mirror *mirror)
 {
-        struct sp__store *store = aligned_alloc(64, sizeof *store);
+        unsigned shards = 1, shift = 63;
+        struct sp__store *store;
         bool good = true;
 
+        for (; shards < SHARDS_MOST && max / (2 * shards) >= SHARD_BYTES; shards *= 2)
+                shift--;
+        store = aligned_alloc(64, sizeof *store + shards * sizeof store->at[0]);
         if (!store)
                 return NULL;
-        memset(store, 0, sizeof *store);
-        store->max = max;
+        memset((void *)store, 0, sizeof *store + shards * sizeof store->at[0]);
         store->mirror = mirror;
         store->seed = sp__random_seed();
-        for (int i = 0; i < SHARDS; i++)
-                good = shard_init(&store->shards[i]) && good;
+        store->shards = shards;
+        store->shift = shift;
+        for (unsigned i = 0; i < shards; i++)
+                good = sp__shard_init(&store->at[i], max / shards, store->seed, i, shards, &store->hits) && good;
         if (good)
                 return store;
         sp__store_free(store);
         return NULL;
 }
 
-static struct kept **place_of(struct shard *shard, uint64_t hash, const void *key, size_t len)
-{
-        struct kept **at = &shard->buckets[hash & (shard->bucket_count - 1)];
-
-        while (*at && ((*at)->hash != hash || (*at)->key_len != len || memcmp(key_of(*at), key, len) != 0))
-                at = &(*at)->next;
-        return at;
-}
-
-/* Off its bucket, its queue and the books. */
-static void drop(struct sp__store *store, struct shard *shard, struct kept **at)
-{
-        struct kept *kept = *at;
-
-        *at = kept->next;
-        sp__list_remove(&kept->link);
-        shard->count--;
-        shard->bytes -= kept->bytes;
-        if (!kept->main)
-                shard->small_bytes -= kept->bytes;
-        atomic_fetch_sub(&store->bytes, kept->bytes);
-        sp_value_unref(kept->value);
-        free(kept);
-}
-
 void sp__store_free(struct sp__store *store)
 {
         if (!store)
                 return;
-        for (int i = 0; i < SHARDS; i++) {
-                struct shard *shard = &store->shards[i];
-
-                for (size_t b = 0; shard->buckets && b < shard->bucket_count; b++) {
-                        while (shard->buckets[b])
-                                drop(store, shard, &shard->buckets[b]);
-                }
-                free(shard->buckets);
-                sp__mutex_destroy(&shard->lock);
-        }
+        for (unsigned i = 0; i < store->shards; i++)
+                sp__shard_destroy(&store->at[i]);
         free(store);
 }
 
-/* The shard's lock is held. */
-static enum sp__fresh prove(struct sp__store *store, struct kept *kept, int64_t now)
+/* See kept->until. */
+static uint64_t until_word(int64_t until, uint64_t lengths)
 {
-        enum sp__fresh fresh;
-        uint64_t version;
+        uint64_t ticks = until > 0 ? (uint64_t)until >> SP__KEPT_TICK : 0, most = (UINT64_C(1) << 48) - 1;
 
-        if (sp__mirror_same(store->mirror, kept->version, now))
+        return (ticks < most ? ticks : most) << 16 | (lengths & 0xffff);
+}
+
+static sp_value *value_of(struct sp__kept *kept)
+{
+        sp_value *inner;
+
+        if (!kept->value.outer)
+                return &kept->value;
+        memcpy(&inner, kept->value.bytes, sizeof inner);
+        return inner;
+}
+
+/* A hit. Where nothing changes nothing is written, as others read the same line. */
+static void note_hit(const struct sp__shard *shard, struct sp__kept *kept)
+{
+        uint8_t heat = atomic_load_explicit(&kept->heat, memory_order_relaxed);
+        uint8_t more = sp__heat_more(heat, sp__shard_era(shard));
+
+        if (more != heat)
+                atomic_store_explicit(&kept->heat, more, memory_order_relaxed);
+}
+
+/* Without a lock: true where it is there, proven and fresh. */
+static bool glance(struct sp__store *store, struct sp__shard *shard, uint64_t hash, const void *key, size_t len,
+                   sp_value **value)
+{
+        sp__pin *pin;
+        struct sp__kept *kept = sp__table_glance(&shard->table, hash, key, len, &pin);
+        uint64_t until, version;
+        int64_t fresh_until, live_until, now;
+
+        if (!kept)
+                return false;
+        until = atomic_load_explicit(&kept->until, memory_order_relaxed);
+        version = atomic_load_explicit(&kept->version, memory_order_relaxed);
+        fresh_until = sp__moment_of(until);
+        live_until = atomic_load(&store->mirror->live_until);
+        now = sp__now_for(fresh_until < live_until ? fresh_until : live_until);
+        if (now >= fresh_until || !sp__mirror_same(store->mirror, version, now)) {
+                sp__value_unpin(pin, &kept->value);
+                return false;
+        }
+        note_hit(shard, kept);
+        *value = &kept->value;
+        if (kept->value.outer) {
+                *value = sp_value_ref(value_of(kept));
+                sp__value_unpin(pin, &kept->value);
+        }
+        return true;
+}
+
+static size_t tags_of(const struct sp__kept *kept, uint64_t tags[SP__STORE_TAGS])
+{
+        size_t own = kept->flags & SP__KEPT_OWN_TAG ? 1 : 0, stored = sp__kept_tags(kept);
+
+        if (own)
+                tags[0] = sp__tag_of_key(sp__kept_key(kept), sp__kept_key_len(kept));
+        memcpy(tags + own, sp__kept_tail(kept), stored * sizeof *tags);
+        return own + stored;
+}
+
+static void describe(const struct sp__shard *shard, const struct sp__kept *kept, struct sp__item *out)
+{
+        int64_t fresh_until = sp__moment_of(atomic_load_explicit(&kept->until, memory_order_relaxed));
+
+        *out = (struct sp__item){.e = shard->e,
+                                 .v0 = shard->base + kept->since,
+                                 .fresh_until = fresh_until,
+                                 .kept_until = sp__kept_until(kept),
+                                 .declared = atomic_load_explicit(&shard->declared, memory_order_relaxed)};
+        out->tag_count = (unsigned)tags_of(kept, out->tags);
+}
+
+/* The lock is held. */
+static enum sp__fresh prove(struct sp__store *store, struct sp__shard *shard, struct sp__kept *kept, int64_t now)
+{
+        uint64_t tags[SP__STORE_TAGS], version;
+        enum sp__fresh fresh;
+
+        if (sp__mirror_same(store->mirror, atomic_load_explicit(&kept->version, memory_order_relaxed), now))
                 return SP__FRESH;
-        fresh = sp__mirror_check(store->mirror, kept->e, kept->v0, kept->tags, kept->tag_count, &version);
+        fresh = sp__mirror_check(store->mirror, shard->e, shard->base + kept->since, tags, tags_of(kept, tags), &version);
         if (fresh == SP__FRESH)
-                kept->version = version;
+                atomic_store_explicit(&kept->version, version, memory_order_relaxed);
         return fresh;
 }
 
 /* The lock is held. What no longer stands goes; what cannot be proven just now stays. */
-static enum sp__found judge(struct sp__store *store, struct shard *shard, struct kept **at, uint64_t declared,
-                            int64_t now)
+static enum sp__found judge(struct sp__store *store, struct sp__shard *shard, uint64_t hash, struct sp__kept *kept)
 {
-        struct kept *kept = *at;
+        uint64_t until = atomic_load_explicit(&kept->until, memory_order_relaxed);
+        int64_t fresh_until = sp__moment_of(until), now = sp__now();
         enum sp__fresh fresh = SP__GONE;
 
-        if (kept->declared == declared && now < kept->kept_until)
-                fresh = prove(store, kept, now);
+        if (now < sp__kept_until(kept))
+                fresh = prove(store, shard, kept, now);
         if (fresh == SP__GONE)
-                drop(store, shard, at);
+                sp__shard_drop(shard, hash, kept);
         if (fresh != SP__FRESH)
                 return SP__FOUND_NOTHING;
-        if (kept->asked < ASKED_MOST)
-                kept->asked++;
-        return now < kept->fresh_until ? SP__FOUND_FRESH : SP__FOUND_STALE;
+        note_hit(shard, kept);
+        return now < fresh_until ? SP__FOUND_FRESH : SP__FOUND_STALE;
 }
 
-static void describe(const struct kept *kept, struct sp__item *out)
+/* The lock is held. What was made of fewer templates than are known has not all its tags. */
+static bool is_current(struct sp__shard *shard, uint64_t declared)
 {
-        *out = (struct sp__item){.e = kept->e,
-                                 .v0 = kept->v0,
-                                 .fresh_until = kept->fresh_until,
-                                 .kept_until = kept->kept_until,
-                                 .declared = kept->declared,
-                                 .tag_count = kept->tag_count};
-        memcpy(out->tags, kept->tags, kept->tag_count * sizeof(uint64_t));
+        uint64_t known = atomic_load_explicit(&shard->declared, memory_order_relaxed);
+
+        if (declared > known) {
+                sp__shard_clear(shard);
+                atomic_store_explicit(&shard->declared, declared, memory_order_relaxed);
+        }
+        return declared >= known;
 }
 
 enum sp__found sp__store_get(struct sp__store *store, const void *key, size_t len, uint64_t declared, sp_value **value,
                              struct sp__item *stale)
 {
         uint64_t hash = sp__hash(key, len, store->seed);
-        struct shard *shard = shard_of(store, hash);
+        struct sp__shard *shard = shard_of(store, hash);
         enum sp__found found = SP__FOUND_NOTHING;
-        int64_t now = sp__now();
-        struct kept **at;
+        struct sp__kept *kept;
 
+        if (atomic_load_explicit(&shard->declared, memory_order_relaxed) == declared &&
+            glance(store, shard, hash, key, len, value))
+                return SP__FOUND_FRESH;
         sp__lock(&shard->lock);
-        at = place_of(shard, hash, key, len);
-        if (*at) {
-                found = judge(store, shard, at, declared, now);
-                if (found != SP__FOUND_NOTHING)
-                        *value = sp_value_ref((*at)->value);
+        kept = is_current(shard, declared) ? sp__table_find(&shard->table, hash, key, len) : NULL;
+        if (kept) {
+                found = judge(store, shard, hash, kept);
                 if (found == SP__FOUND_STALE && stale)
-                        describe(*at, stale);
+                        describe(shard, kept, stale);
+                if (found != SP__FOUND_NOTHING)
+                        *value = sp_value_ref(value_of(kept));
         }
         sp__unlock(&shard->lock);
         return found;
 }
 
-static void widen(struct shard *shard)
+/* Its value in place, or a reference to a large one. */
+static void put_value(struct sp__kept *kept, sp_value *value, size_t len, bool outer)
 {
-        size_t count = shard->bucket_count * 2;
-        struct kept **buckets = calloc(count, sizeof *buckets);
+        size_t whole;
+        const void *bytes = sp_value_data(value, &whole);
 
-        if (!buckets)
-                return;
-        for (size_t b = 0; b < shard->bucket_count; b++) {
-                while (shard->buckets[b]) {
-                        struct kept *kept = shard->buckets[b];
+        sp__value_init(&kept->value, SP__KEPT_LEAD, len, sp_value_codec(value));
+        kept->value.outer = outer;
+        if (outer) {
+                sp_value *inner = sp_value_ref(value);
 
-                        shard->buckets[b] = kept->next;
-                        kept->next = buckets[kept->hash & (count - 1)];
-                        buckets[kept->hash & (count - 1)] = kept;
-                }
+                memcpy(kept->value.bytes, &inner, sizeof inner);
+        } else if (len) {
+                memcpy(kept->value.bytes, bytes, len);
         }
-        free(shard->buckets);
-        shard->buckets = buckets;
-        shard->bucket_count = count;
 }
 
-static uint32_t ghost_mark(uint64_t hash)
+/* The lock is held, or nobody else has it yet. */
+static void put_times(struct sp__kept *kept, int64_t fresh_until, int64_t kept_until, uint64_t lengths)
 {
-        return (uint32_t)(hash >> 28) | 1;
+        /* What was never fresh is kept until then all the same, to within a thousandth of the time from now. */
+        int64_t fresh = fresh_until > 0 ? fresh_until : sp__now();
+        int64_t beyond = kept_until == SP__FOREVER ? SP__FOREVER : kept_until - fresh;
+
+        atomic_store_explicit(&kept->until, until_word(fresh, lengths), memory_order_relaxed);
+        kept->grace = sp__short_ms(beyond / SP__MS);
 }
 
-static void evict(struct sp__store *store, struct shard *shard, struct kept *kept)
+static struct sp__kept *make(const struct sp__shard *shard, const void *key, size_t key_len, const struct sp__item *item,
+                         uint64_t version)
 {
-        struct kept **at = place_of(shard, kept->hash, key_of(kept), kept->key_len);
+        bool own = item->tag_count > 0 && item->tags[0] == sp__tag_of_key(key, key_len);
+        size_t tags = item->tag_count - own, whole, len, bytes;
+        bool outer;
+        struct sp__kept *kept;
+        char *tail;
 
-        if (!kept->main)
-                shard->ghosts[kept->hash % GHOSTS] = ghost_mark(kept->hash);
-        shard->evictions++;
-        drop(store, shard, at);
-}
-
-static void to_main(struct shard *shard, struct kept *kept)
-{
-        sp__list_remove(&kept->link);
-        if (!kept->main)
-                shard->small_bytes -= kept->bytes;
-        kept->main = true;
-        kept->asked = 0;
-        sp__list_push(&shard->main, &kept->link);
-}
-
-/* One step: an entry moves on, gets another round, or goes. false: there is none. */
-static bool make_room(struct sp__store *store, struct shard *shard)
-{
-        bool small = !sp__list_empty(&shard->small) &&
-                     (shard->small_bytes * SMALL_SHARE >= shard->bytes || sp__list_empty(&shard->main));
-        struct sp__list *queue = small ? &shard->small : &shard->main;
-        struct kept *kept;
-
-        if (sp__list_empty(queue))
-                return false;
-        kept = SP__OF(queue->next, struct kept, link);
-        if (small && kept->asked > 0) {
-                to_main(shard, kept);
-        } else if (!small && kept->asked > 0) {
-                kept->asked--;
-                sp__list_remove(&kept->link);
-                sp__list_push(&shard->main, &kept->link);
-        } else {
-                evict(store, shard, kept);
-        }
-        return true;
-}
-
-static struct kept *make(const struct sp__store *store, const void *key, size_t len, uint64_t hash,
-                         const struct sp__item *item)
-{
-        size_t tags = item->tag_count * sizeof(uint64_t);
-        size_t bytes = sizeof(struct kept) + tags + len + sp__value_size(item->value) + OVERHEAD;
-        struct kept *kept;
-
-        if (bytes > (size_t)store->max || bytes > UINT32_MAX)
+        sp_value_data(item->value, &whole);
+        outer = whole > COPIED;
+        len = outer ? sizeof(sp_value *) : whole;
+        bytes = sizeof *kept + len + 1 + tags * sizeof(uint64_t) + key_len;
+        if ((int64_t)(bytes + (outer ? whole : 0)) > shard->max || !(kept = malloc(bytes)))
                 return NULL;
-        kept = calloc(1, sizeof *kept + tags + len);
-        if (!kept)
-                return NULL;
-        sp__list_init(&kept->link);
-        kept->hash = hash;
-        kept->value = sp_value_ref(item->value);
-        kept->e = item->e;
-        kept->v0 = item->v0;
-        kept->fresh_until = item->fresh_until;
-        kept->kept_until = item->kept_until;
-        kept->declared = item->declared;
-        kept->bytes = (uint32_t)bytes;
-        kept->key_len = (uint16_t)len;
-        kept->tag_count = (uint8_t)item->tag_count;
-        memcpy(kept->tags, item->tags, tags);
-        memcpy(kept->tags + item->tag_count, key, len);
+        kept->flags = own ? SP__KEPT_OWN_TAG : 0;
+        kept->since = (uint32_t)(item->v0 - shard->base);
+        atomic_init(&kept->version, version);
+        atomic_init(&kept->heat, 0);
+        put_value(kept, item->value, len, outer);
+        put_times(kept, item->fresh_until, item->kept_until, (key_len - 1) << 6 | tags);
+        tail = kept->value.bytes + len + 1;
+        memcpy(tail, item->tags + own, tags * sizeof(uint64_t));
+        memcpy(tail + tags * sizeof(uint64_t), key, key_len);
         return kept;
 }
 
-/* The lock is held; the key has no entry. */
-static void insert(struct sp__store *store, struct shard *shard, struct kept *kept)
+/* The lock is held. Whether the shard can have an entry of that place in the log; it drops all others of another epoch. */
+static bool make_ready(struct sp__shard *shard, const struct sp__item *item, enum sp__fresh fresh)
 {
-        uint32_t *ghost = &shard->ghosts[kept->hash % GHOSTS];
-        struct kept **bucket;
+        bool same = shard->e == item->e, used = shard->table.count > 0;
 
-        if (shard->count >= shard->bucket_count)
-                widen(shard);
-        bucket = &shard->buckets[kept->hash & (shard->bucket_count - 1)];
-        kept->next = *bucket;
-        *bucket = kept;
-        kept->main = *ghost == ghost_mark(kept->hash);
-        if (kept->main)
-                *ghost = 0;
-        else
-                shard->small_bytes += kept->bytes;
-        sp__list_push(kept->main ? &shard->main : &shard->small, &kept->link);
-        shard->count++;
-        shard->bytes += kept->bytes;
-        atomic_fetch_add(&store->bytes, kept->bytes);
+        if (fresh == SP__GONE || !is_current(shard, item->declared))
+                return false;
+        if (used && (same ? item->v0 < shard->base : fresh == SP__UNKNOWN))
+                return false;
+        if (used && same && item->v0 - shard->base <= UINT32_MAX)
+                return true;
+        sp__shard_clear(shard);
+        shard->e = item->e;
+        /* Others may come that began to load a little earlier. */
+        shard->base = item->v0 - (item->v0 < 1 << 30 ? item->v0 : 1 << 30);
+        return true;
 }
 
-/* Its own shard first, then the others. No lock held. */
-static void shrink(struct sp__store *store, uint64_t hash)
+/* The lock is held. */
+static void put(struct sp__shard *shard, uint64_t hash, const void *key, size_t len, const struct sp__item *item,
+                uint64_t version)
 {
-        for (uint64_t i = 0; i < SHARDS && atomic_load(&store->bytes) > store->max; i++) {
-                struct shard *shard = &store->shards[((hash >> 60) + i) % SHARDS];
-                bool more = true;
+        struct sp__kept *former = sp__table_find(&shard->table, hash, key, len), *kept;
 
-                sp__lock(&shard->lock);
-                while (more && atomic_load(&store->bytes) > store->max)
-                        more = make_room(store, shard);
-                sp__unlock(&shard->lock);
+        if (former && shard->base + former->since > item->v0)
+                return;
+        kept = make(shard, key, len, item, version);
+        if (!kept) {
+                if (former)
+                        sp__shard_drop(shard, hash, former);
+                return;
         }
+        sp__value_list(&kept->value);
+        if (former)
+                sp__shard_replace(shard, hash, former, kept);
+        else
+                sp__shard_add(shard, hash, kept);
 }
 
 void sp__store_put(struct sp__store *store, const void *key, size_t len, const struct sp__item *item)
 {
-        uint64_t hash = sp__hash(key, len, store->seed);
-        struct shard *shard = shard_of(store, hash);
-        struct kept *kept = make(store, key, len, hash, item), **at;
+        uint64_t hash = sp__hash(key, len, store->seed), version;
+        struct sp__shard *shard = shard_of(store, hash);
+        enum sp__fresh fresh =
+            sp__mirror_check(store->mirror, item->e, item->v0, item->tags, item->tag_count, &version);
 
-        if (!kept)
-                return;
         sp__lock(&shard->lock);
-        at = place_of(shard, hash, key, len);
-        if (*at && (*at)->e == item->e && (*at)->v0 > item->v0) {
-                sp_value_unref(kept->value);
-                free(kept);
-        } else {
-                if (*at)
-                        drop(store, shard, at);
-                insert(store, shard, kept);
-        }
+        if (make_ready(shard, item, fresh))
+                put(shard, hash, key, len, item, fresh == SP__FRESH ? version : 0);
         sp__unlock(&shard->lock);
-        shrink(store, hash);
 }
 
 bool sp__store_extend(struct sp__store *store, const void *key, size_t len, int64_t fresh_until, int64_t kept_until)
@@ -368,27 +330,47 @@ bool sp__store_extend(struct sp__store *store, const void *key, size_t len, int6
         return kept != NULL;
 }
 
+bool sp__store_extend(struct sp__store *store, const void *key, size_t len, int64_t fresh_until, int64_t kept_until)
+{
+        uint64_t hash = sp__hash(key, len, store->seed);
+        struct sp__shard *shard = shard_of(store, hash);
+        struct sp__kept *kept;
+
+        sp__lock(&shard->lock);
+        kept = sp__table_find(&shard->table, hash, key, len);
+        if (kept)
+                put_times(kept, fresh_until, kept_until, atomic_load_explicit(&kept->until, memory_order_relaxed));
+        sp__unlock(&shard->lock);
+        return kept != NULL;
+}
+
 void sp__store_drop(struct sp__store *store, const void *key, size_t len)
 {
         uint64_t hash = sp__hash(key, len, store->seed);
-        struct shard *shard = shard_of(store, hash);
-        struct kept **at;
+        struct sp__shard *shard = shard_of(store, hash);
+        struct sp__kept *kept;
 
         sp__lock(&shard->lock);
-        at = place_of(shard, hash, key, len);
-        if (*at)
-                drop(store, shard, at);
+        kept = sp__table_find(&shard->table, hash, key, len);
+        if (kept)
+                sp__shard_drop(shard, hash, kept);
         sp__unlock(&shard->lock);
+}
+
+struct sp__striped *sp__store_hits(struct sp__store *store)
+{
+        return &store->hits;
 }
 
 void sp__store_stats(struct sp__store *store, struct sp__store_stats *out)
 {
-        *out = (struct sp__store_stats){.bytes = atomic_load(&store->bytes)};
-        for (int i = 0; i < SHARDS; i++) {
-                struct shard *shard = &store->shards[i];
+        *out = (struct sp__store_stats){.hits = sp__striped_read(&store->hits)};
+        for (unsigned i = 0; i < store->shards; i++) {
+                struct sp__shard *shard = &store->at[i];
 
                 sp__lock(&shard->lock);
-                out->entries += (int64_t)shard->count;
+                out->entries += (int64_t)shard->table.count;
+                out->bytes += sp__shard_bytes(shard);
                 out->evictions += shard->evictions;
                 sp__unlock(&shard->lock);
         }

@@ -1,17 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * The in-process level: a hash table in shards, bounded by bytes. Values are handed out by reference. An entry is served
- * only while the mirror of the log proves it.
+ * The in-process level: entries in shards, bounded by bytes, their values handed out by reference. An entry is served only
+ * while the mirror of the log proves it.
  *
- * Eviction after S3-FIFO (Yang et al., FIFO queues are all you need for cache eviction, SOSP 2023): new entries pass
- * through a small queue, those that were asked for again go on to the main one, and whoever left the small one lately and
- * comes back goes to the main one at once.
+ * A hit takes no lock, allocates nothing and writes to no memory that another thread writes to: it finds the entry
+ * (cache/table.h), pins its value (core/value.h), and sees by two numbers that it is proven and fresh. All else (a miss, an
+ * entry that has to be proven anew, what is stale) takes the shard's lock.
  *
- * Threads: any. One shard's lock is held during a call; it comes before the mirror's.
+ * What has to go is decided by cache/evict.h. The bytes are all that an entry takes: its memory as the allocator cuts it, its
+ * part of the table, of the queues and of what is remembered of keys that left.
+ *
+ * Threads: any. A shard's lock comes before the mirror's.
  */
 #ifndef SP_CACHE_STORE_H
 #define SP_CACHE_STORE_H
 
+#include "base/stripe.h"
 #include "cache/mirror.h"
 
 #include <sugarperf/base.h>
@@ -37,6 +41,7 @@ enum sp__found { SP__FOUND_NOTHING, SP__FOUND_FRESH, SP__FOUND_STALE };
 struct sp__store_stats {
         int64_t entries;
         int64_t bytes;
+        int64_t hits;
         int64_t evictions;
 };
 
@@ -44,16 +49,21 @@ struct sp__store_stats {
 struct sp__store *sp__store_new(int64_t max, struct sp__mirror *mirror);
 void sp__store_free(struct sp__store *store);
 /**
- * `*value` is a reference. `declared`: entries made with another count of templates do not stand. `stale` (may be NULL)
- * gets all of a stale one, but the value.
+ * `*value` is a reference. `declared`: entries made with fewer templates do not stand. `stale` (may be NULL) gets all of a
+ * stale one, but the value.
  */
 enum sp__found sp__store_get(struct sp__store *store, const void *key, size_t len, uint64_t declared, sp_value **value,
                              struct sp__item *stale);
-/** Takes a reference to the value. What is larger than the whole store, or older than what it has, is not kept. */
+/**
+ * Copies a small value, takes a reference to a large one. What is larger than a shard, older than what it has, or not proven
+ * now, is not kept.
+ */
 void sp__store_put(struct sp__store *store, const void *key, size_t len, const struct sp__item *item);
 /** Gives an entry new times. false: there is none. */
 bool sp__store_extend(struct sp__store *store, const void *key, size_t len, int64_t fresh_until, int64_t kept_until);
 void sp__store_drop(struct sp__store *store, const void *key, size_t len);
+/** Hits, which its user counts here; eviction goes by them too. */
+struct sp__striped *sp__store_hits(struct sp__store *store);
 void sp__store_stats(struct sp__store *store, struct sp__store_stats *out);
 
 #endif

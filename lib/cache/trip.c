@@ -327,8 +327,7 @@ static void consider(struct sp__flight *flight, const struct sp__entry *entry, c
         describe(flight, entry, &item);
         fresh = sp__mirror_check(&flight->cache->log.mirror, item.e, item.v0, item.tags, item.tag_count, &version);
         note_certainty(flight->cache, fresh);
-        if (fresh == SP__GONE || is_past(flight, &item) ||
-            !(item.value = sp_value_new(entry->data, entry->len, entry->codec))) {
+        if (fresh == SP__GONE || is_past(flight, &item) || !(item.value = sp__entry_value(entry))) {
                 go_without_value(flight);
                 return;
         }

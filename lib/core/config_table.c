@@ -122,6 +122,8 @@ const struct sp__config_row sp__config_table[] = {
     ROW_INT("cache.jitter", false, "10", 0, 50, "0–50", NULL, "percent by which a time to live is shortened at random"),
     ROW_SIZE("cache.value_max", "8MB", 1, 512LL << 20, "1B–512MB", "bytes of a value at most"),
     ROW_BOOL("cache.events", false, "true", "whether other processes that watch are told of invalidations"),
+    ROW_SIZE("cache.compress", "1KB", 0, 512LL << 20, "0–512MB",
+             "a value of at least so many bytes is compressed (LZ4) in Redis, where that saves an eighth; 0: never"),
     ROW_WORD("cache.outage", SP__CONFIG_CHOICE, false, "load", "load fail", "load, fail", NULL,
              "without Redis: load from the database, one load a key in this process, or fail"),
 

@@ -12,13 +12,19 @@ static sp_status param_write(const struct sp__segment *segment, const sp_params 
 {
         size_t len = 0;
         const char *data = sp__params_get(params, segment->param, &len);
-        char *behind;
+        char *behind = *at;
 
         if (!data || len == 0)
                 return SP_INVALID;
-        behind = sp__part_write(*at, end, data, len, segment->secret);
+        if (segment->slot && end - behind < 2)
+                return SP_LIMIT;
+        if (segment->slot)
+                *behind++ = '{';
+        behind = sp__part_write(behind, end - segment->slot, data, len, segment->secret);
         if (!behind)
                 return SP_LIMIT;
+        if (segment->slot)
+                *behind++ = '}';
         *at = behind;
         return SP_OK;
 }
@@ -115,7 +121,15 @@ static bool segment_matches(const struct sp__shape *shape, const struct sp__segm
                 return false;
         if (segment->kind == SP__SEGMENT_TEXT)
                 return len == segment->len;
-        return sp__part_valid(data + segment->len, len - segment->len, segment->secret);
+        data += segment->len;
+        len -= segment->len;
+        if (segment->slot) {
+                if (len < 2 || data[0] != '{' || data[len - 1] != '}')
+                        return false;
+                data++;
+                len -= 2;
+        }
+        return sp__part_valid(data, len, segment->secret);
 }
 
 static bool cuts_match(const sp_template *tmpl, const char *key, const struct sp__cuts *cuts)
@@ -146,8 +160,8 @@ static const char *part(const sp_template *tmpl, const struct sp__cuts *cuts, co
 
         if (segment->kind != SP__SEGMENT_PARAM)
                 return NULL;
-        *len -= segment->len;
-        return data + segment->len;
+        *len -= segment->len + 2u * segment->slot;
+        return data + segment->len + segment->slot;
 }
 
 static bool any_hashed(const sp_template *tmpl, const struct sp__cuts *cuts, const char *key)

@@ -22,7 +22,8 @@ static bool same_name(const struct sp__shape *a, const struct sp__segment *left,
                memcmp(a->text + left->name_at, b->text + right->name_at, left->name_len) == 0;
 }
 
-/* Whether some key of the template can have the pattern's segment here. A text may stand where the template has a parameter. */
+/* Whether some key of the template can have the pattern's segment here. A text may stand where the template has a parameter,
+ * as it is written in keys. */
 static bool segment_fits(const struct sp__shape *tmpl, const struct sp__segment *of, const struct sp__shape *pattern,
                          const struct sp__segment *segment)
 {
@@ -35,7 +36,7 @@ static bool segment_fits(const struct sp__shape *tmpl, const struct sp__segment 
         default:
                 if (of->kind == SP__SEGMENT_TEXT)
                         return same_text(tmpl, of, pattern, segment);
-                return !of->secret && segment->len > of->len && segment->len - of->len <= 128 &&
+                return !of->secret && !of->slot && segment->len > of->len && segment->len - of->len <= 128 &&
                        memcmp(tmpl->text + of->at, pattern->text + segment->at, of->len) == 0;
         }
 }
@@ -59,6 +60,7 @@ static sp_status pattern_check(const sp_template *tmpl, struct sp__shape *patter
                                         "pattern \"%.128s\": segment %zu matches no key of template \"%.128s\"",
                                         pattern->text, i + 1, tmpl->shape.text);
                 segment->secret = of->secret;
+                segment->slot = of->slot;
         }
         return SP_OK;
 }

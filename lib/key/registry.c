@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "key/registry.h"
 
+#include "base/buf.h"
 #include "base/hash.h"
 #include "base/thread.h"
 #include "core/error.h"
@@ -97,6 +98,9 @@ static bool segments_meet(const sp_template *a, const sp_template *b, size_t ind
         const struct sp__segment *left = &a->shape.segments[index], *right = &b->shape.segments[index];
         size_t len = left->len < right->len ? left->len : right->len;
 
+        /* Braces stand nowhere else. */
+        if (left->slot != right->slot)
+                return false;
         if (memcmp(a->shape.text + left->at, b->shape.text + right->at, len) != 0)
                 return false;
         return (left->kind == SP__SEGMENT_PARAM || left->len >= right->len) &&
@@ -144,7 +148,8 @@ static const char *pattern_conflict(const sp_template *a, const sp_template *b)
                         continue;
                 for (size_t j = 0; j < left->count; j++) {
                         if (left->segments[j].kind == SP__SEGMENT_PARAM &&
-                            left->segments[j].secret != right->segments[j].secret)
+                            (left->segments[j].secret != right->segments[j].secret ||
+                             left->segments[j].slot != right->segments[j].slot))
                                 return left->text;
                 }
         }
@@ -167,7 +172,7 @@ static sp_status check_pair(const sp_template *known, const sp_template *tmpl, s
         }
         if (pattern)
                 return sp__fail(error, SP_INVALID,
-                                "pattern \"%.128s\": a parameter is secret in one of \"%.128s\" and \"%.128s\"",
+                                "pattern \"%.128s\": a parameter is secret, or decides the slot, in one of \"%.128s\" and \"%.128s\"",
                                 pattern, known->shape.text, tmpl->shape.text);
         return SP_OK;
 }
@@ -308,4 +313,48 @@ const sp_template *sp__keys_at(const struct sp__keys *keys, size_t index)
         const struct table *table = table_of(keys);
 
         return index < table->count ? table->entries[index].tmpl : NULL;
+}
+
+static void list_one(const sp_template *tmpl, struct sp__buf *out)
+{
+        sp__buf_text(out, "{\"template\":");
+        sp__buf_json(out, tmpl->shape.text, strlen(tmpl->shape.text));
+        sp__buf_format(out, ",\"ttl_ms\":%lld,\"size\":%lld,\"negative_ms\":%lld,\"stale_ms\":%lld,\"patterns\":[",
+                       (long long)tmpl->ttl_ms, (long long)tmpl->size, (long long)tmpl->negative_ms,
+                       (long long)tmpl->stale_ms);
+        for (size_t i = 0; i < tmpl->pattern_count; i++) {
+                if (i > 0)
+                        sp__buf_char(out, ',');
+                sp__buf_json(out, tmpl->patterns[i]->text, strlen(tmpl->patterns[i]->text));
+        }
+        sp__buf_text(out, "]}");
+}
+
+static int by_text(const void *a, const void *b)
+{
+        const sp_template *const *left = a, *const *right = b;
+
+        return strcmp((*left)->shape.text, (*right)->shape.text);
+}
+
+void sp__keys_list(const struct sp__keys *keys, struct sp__buf *out)
+{
+        const struct table *table = table_of(keys);
+        const sp_template **all = malloc((table->count + 1) * sizeof *all);
+
+        if (!all) {
+                out->failed = true;
+                return;
+        }
+        for (size_t i = 0; i < table->count; i++)
+                all[i] = table->entries[i].tmpl;
+        qsort(all, table->count, sizeof *all, by_text);
+        sp__buf_char(out, '[');
+        for (size_t i = 0; i < table->count; i++) {
+                if (i > 0)
+                        sp__buf_char(out, ',');
+                list_one(all[i], out);
+        }
+        sp__buf_char(out, ']');
+        free(all);
 }

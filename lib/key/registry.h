@@ -9,6 +9,7 @@
 #ifndef SP_KEY_REGISTRY_H
 #define SP_KEY_REGISTRY_H
 
+#include "base/buf.h"
 #include "key/template.h"
 
 struct sp__keys;
@@ -25,6 +26,8 @@ sp_status sp__keys_declare(struct sp__keys *keys, sp_template *tmpl, sp_error **
 const sp_template *sp__keys_find(const struct sp__keys *keys, const char *key, size_t len);
 /** The same, and the tags of all templates that the key is of, in `tags`, which it empties first. */
 const sp_template *sp__keys_tags(const struct sp__keys *keys, const char *key, size_t len, struct sp__tags *tags);
+/** All templates as JSON, in the order of their texts; see sp_cache_templates(). */
+void sp__keys_list(const struct sp__keys *keys, struct sp__buf *out);
 /** A template that declares the pattern, NULL when none does. */
 const sp_template *sp__keys_pattern(const struct sp__keys *keys, const char *pattern);
 /** Templates in some order; NULL past the last one. */

@@ -51,6 +51,15 @@ static bool name_taken(const struct sp__shape *shape, const char *text, const ch
         return false;
 }
 
+static bool slot_taken(const struct sp__shape *shape)
+{
+        for (size_t i = 0; i < shape->count; i++) {
+                if (shape->segments[i].slot)
+                        return true;
+        }
+        return false;
+}
+
 static sp_status read_param(struct reader *reader, const char *open, struct sp__segment *segment)
 {
         const char *name = open + 1, *close = memchr(open, '}', (size_t)(reader->end - open));
@@ -61,6 +70,8 @@ static sp_status read_param(struct reader *reader, const char *open, struct sp__
         if (close + 1 != reader->end)
                 return wrong(reader, "has text behind its parameter: one parameter a segment, at its end");
         len = (size_t)(close - name);
+        segment->slot = len > 0 && name[len - 1] == '#';
+        len -= segment->slot;
         segment->secret = len > 0 && name[len - 1] == '!';
         len -= segment->secret;
         if (!name_valid(name, len))
@@ -69,6 +80,8 @@ static sp_status read_param(struct reader *reader, const char *open, struct sp__
                 return wrong(reader, "has a parameter whose name is longer than 64 bytes");
         if (name_taken(reader->shape, reader->text, name, len))
                 return wrong(reader, "names its parameter like another one");
+        if (segment->slot && slot_taken(reader->shape))
+                return wrong(reader, "decides the slot, as another one does");
         segment->kind = SP__SEGMENT_PARAM;
         segment->param = (uint16_t)reader->shape->params++;
         segment->name_at = (uint16_t)(name - reader->text);

@@ -66,7 +66,7 @@ static void test_an_entry_comes_back_as_it_was(void **state)
                 struct sp__entry entry, back;
 
                 random_entry(&random, bytes, sizeof bytes, &entry);
-                sp__entry_encode(&entry, &packed);
+                sp__entry_encode(&entry, 0, &packed);
                 assert_false(packed.failed);
                 assert_int_equal(decode_copy(packed.data, packed.len, &back, &copy), SP__ENTRY_GOOD);
                 same(&entry, &back);
@@ -83,7 +83,7 @@ static void test_a_truncated_entry_is_foreign_or_shorter(void **state)
         char bytes[40], *copy;
 
         random_entry(&random, bytes, sizeof bytes, &entry);
-        sp__entry_encode(&entry, &packed);
+        sp__entry_encode(&entry, 0, &packed);
         for (size_t len = 0; len < packed.len; len++) {
                 enum sp__entry_kind kind = decode_copy(packed.data, len, &back, &copy);
 
@@ -118,9 +118,113 @@ static void test_a_newer_format_is_told_apart(void **state)
 {
         struct sp__entry entry;
 
-        assert_int_equal(sp__entry_decode("SP\2", 3, &entry), SP__ENTRY_NEWER);
+        assert_int_equal(sp__entry_decode("SP\3", 3, &entry), SP__ENTRY_NEWER);
         assert_int_equal(sp__entry_decode("SP\377and more", 11, &entry), SP__ENTRY_NEWER);
         assert_int_equal(sp__entry_decode("SP\0", 3, &entry), SP__ENTRY_FOREIGN);
+}
+
+static void compressible(struct sp__random *random, char *bytes, size_t len)
+{
+        for (size_t i = 0; i < len; i++)
+                bytes[i] = i % 32 ? "{\"title\":"[i % 9] : (char)sp__random_next(random);
+}
+
+static size_t packed_len(const char *bytes, size_t len, size_t pack_from)
+{
+        struct sp__entry entry = {.codec = SP_CODEC_JSON, .tag_count = 1, .tags = {7}, .data = bytes, .len = len}, back;
+        struct sp__buf packed = SP__BUF_INIT;
+        size_t all, whole;
+        sp_value *value;
+        char *copy;
+
+        sp__entry_encode(&entry, pack_from, &packed);
+        assert_false(packed.failed);
+        assert_int_equal(decode_copy(packed.data, packed.len, &back, &copy), SP__ENTRY_GOOD);
+        assert_int_equal(back.whole, len);
+        assert_int_equal(back.tags[0], 7);
+        value = sp__entry_value(&back);
+        assert_non_null(value);
+        assert_memory_equal(sp_value_data(value, &whole), bytes, len);
+        assert_int_equal(whole, len);
+        assert_int_equal(sp_value_codec(value), SP_CODEC_JSON);
+        sp_value_unref(value);
+        free(copy);
+        all = packed.len;
+        sp__buf_free(&packed);
+        return all;
+}
+
+static void test_a_large_value_is_packed_where_that_saves_an_eighth(void **state)
+{
+        enum { HEAD_AND_TAG = 56 };
+        struct sp__random random = seeded();
+        static char bytes[100000];
+
+        compressible(&random, bytes, sizeof bytes);
+        assert_true(packed_len(bytes, sizeof bytes, 1024) < sizeof bytes / 2);
+        assert_true(packed_len(bytes, 1024, 1024) < HEAD_AND_TAG + 1024);
+        assert_int_equal(packed_len(bytes, 1023, 1024), HEAD_AND_TAG + 1023);
+        assert_int_equal(packed_len(bytes, sizeof bytes, 0), HEAD_AND_TAG + sizeof bytes);
+        for (size_t i = 0; i < sizeof bytes; i++)
+                bytes[i] = (char)sp__random_next(&random);
+        assert_int_equal(packed_len(bytes, sizeof bytes, 1), HEAD_AND_TAG + sizeof bytes);
+        assert_int_equal(packed_len(bytes, 1, 1), HEAD_AND_TAG + 1);
+        assert_int_equal(packed_len(bytes, 0, 1), HEAD_AND_TAG);
+}
+
+static void test_a_value_that_is_not_packed_stays_readable_to_older_libraries(void **state)
+{
+        struct sp__entry entry = {.codec = SP_CODEC_TEXT, .data = "short", .len = 5};
+        struct sp__buf packed = SP__BUF_INIT;
+
+        sp__entry_encode(&entry, 1024, &packed);
+        assert_memory_equal(packed.data, "SP\1\2\0\0\0\0", 8);
+        sp__buf_free(&packed);
+}
+
+static void test_what_is_packed_and_damaged_is_no_value(void **state)
+{
+        struct sp__entry entry = {.data = NULL}, back;
+        struct sp__random random = seeded();
+        struct sp__buf packed = SP__BUF_INIT;
+        char bytes[4000];
+        sp_value *value;
+
+        compressible(&random, bytes, sizeof bytes);
+        entry.data = bytes;
+        entry.len = sizeof bytes;
+        sp__entry_encode(&entry, 1, &packed);
+        /* One that says it is 2 GB long would have to have 8 MB. */
+        memcpy(packed.data + 48, "\0\0\0\x7e", 4);
+        assert_int_equal(sp__entry_decode(packed.data, packed.len, &back), SP__ENTRY_FOREIGN);
+        memcpy(packed.data + 48, "\xa1\x0f\0\0", 4);
+        assert_int_equal(sp__entry_decode(packed.data, packed.len, &back), SP__ENTRY_GOOD);
+        assert_null(sp__entry_value(&back));
+        assert_int_equal(sp_cache_inspect(packed.data, packed.len, &value), SP_PROTOCOL);
+        assert_int_equal(sp__entry_decode(packed.data, 51, &back), SP__ENTRY_FOREIGN);
+        sp__buf_free(&packed);
+}
+
+static void test_an_entry_can_be_looked_at(void **state)
+{
+        struct sp__entry entry = {.codec = SP_CODEC_JSON, .e = 255, .v0 = 3, .made = 1000, .fresh_until = 2000,
+                                  .kept_until = 3000, .tag_count = 2, .tags = {1, 0xabc}, .data = "[1]", .len = 3};
+        struct sp__buf packed = SP__BUF_INIT;
+        sp_value *text = NULL;
+        size_t len;
+
+        sp__entry_encode(&entry, 0, &packed);
+        assert_int_equal(sp_cache_inspect(packed.data, packed.len, &text), SP_OK);
+        assert_string_equal(sp_value_data(text, &len),
+                            "{\"format\":1,\"codec\":3,\"epoch\":\"00000000000000ff\",\"v0\":3,\"made\":1000,"
+                            "\"fresh_until\":2000,\"kept_until\":3000,"
+                            "\"tags\":[\"0000000000000001\",\"0000000000000abc\"],"
+                            "\"packing\":\"none\",\"bytes\":67,\"value_bytes\":3}");
+        sp_value_unref(text);
+        sp__buf_free(&packed);
+        assert_int_equal(sp_cache_inspect("{}", 2, &text), SP_NOT_FOUND);
+        assert_int_equal(sp_cache_inspect(NULL, 0, &text), SP_NOT_FOUND);
+        assert_int_equal(sp_cache_inspect("SP\3new", 6, &text), SP_UNSUPPORTED);
 }
 
 int main(void)
@@ -130,6 +234,10 @@ int main(void)
             cmocka_unit_test(test_a_truncated_entry_is_foreign_or_shorter),
             cmocka_unit_test(test_bytes_of_anybody_are_safe),
             cmocka_unit_test(test_a_newer_format_is_told_apart),
+            cmocka_unit_test(test_a_large_value_is_packed_where_that_saves_an_eighth),
+            cmocka_unit_test(test_a_value_that_is_not_packed_stays_readable_to_older_libraries),
+            cmocka_unit_test(test_what_is_packed_and_damaged_is_no_value),
+            cmocka_unit_test(test_an_entry_can_be_looked_at),
         };
 
         return cmocka_run_group_tests_name("entry", tests, NULL, NULL);

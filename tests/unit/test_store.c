@@ -67,9 +67,11 @@ static bool has(struct shelf *shelf, uint64_t i)
         sp_value *value;
         bool found = get(shelf, i, &value) == SP__FOUND_FRESH;
 
-        if (found)
-                sp_value_unref(value);
-        return found;
+        if (!found)
+                return false;
+        sp__striped_add(sp__store_hits(shelf->store), 1);
+        sp_value_unref(value);
+        return true;
 }
 
 static void test_it_stays_within_its_bytes(void **state)
@@ -133,7 +135,7 @@ static void test_what_was_asked_for_again_survives_a_scan(void **state)
         open_shelf(&shelf, 256 * 1024);
         for (uint64_t i = 0; i < HOT; i++)
                 put(&shelf, i, "hot", 3);
-        for (uint64_t i = 0; i < 3 * HOT; i++)
+        for (uint64_t i = 0; i < 10 * HOT; i++)
                 assert_true(has(&shelf, i % HOT));
         for (uint64_t i = 0; i < SCAN; i++)
                 put(&shelf, HOT + i, "scan", 4);
@@ -143,25 +145,24 @@ static void test_what_was_asked_for_again_survives_a_scan(void **state)
         close_shelf(&shelf);
 }
 
-static void test_the_oldest_leave_first(void **state)
+static void test_what_nobody_asks_for_any_more_makes_room(void **state)
 {
-        struct sp__store_stats stats;
+        enum { OLD = 500, NEW = 500, ROUNDS = 60 };
         struct shelf shelf;
-        uint64_t room, all;
+        int left = 0;
 
-        open_shelf(&shelf, 1 << 20);
-        do {
-                sp__store_stats(shelf.store, &stats);
-                put(&shelf, (uint64_t)stats.entries, "same", 4);
-        } while (stats.evictions == 0);
-        room = (uint64_t)stats.entries;
-        all = 10 * room;
-        for (uint64_t i = room; i < all; i++)
-                put(&shelf, i, "same", 4);
-        for (uint64_t i = 0; i < room; i++)
-                assert_false(has(&shelf, i));
-        for (uint64_t i = all - room / 2; i < all; i++)
-                assert_true(has(&shelf, i));
+        open_shelf(&shelf, 64 * 1024);
+        for (uint64_t i = 0; i < 20 * OLD; i++) {
+                if (!has(&shelf, i % OLD))
+                        put(&shelf, i % OLD, "old", 3);
+        }
+        for (uint64_t i = 0; i < ROUNDS * NEW; i++) {
+                if (!has(&shelf, OLD + i % NEW))
+                        put(&shelf, OLD + i % NEW, "new", 3);
+        }
+        for (uint64_t i = 0; i < NEW; i++)
+                left += has(&shelf, OLD + i);
+        assert_true(left > NEW / 2);
         close_shelf(&shelf);
 }
 
@@ -287,7 +288,7 @@ int main(void)
             cmocka_unit_test(test_what_is_larger_than_all_of_it_is_not_kept),
             cmocka_unit_test(test_a_value_outlives_its_entry),
             cmocka_unit_test(test_what_was_asked_for_again_survives_a_scan),
-            cmocka_unit_test(test_the_oldest_leave_first),
+            cmocka_unit_test(test_what_nobody_asks_for_any_more_makes_room),
             cmocka_unit_test(test_an_invalidated_tag_hides_its_entries_alone),
             cmocka_unit_test(test_what_is_expired_is_stale_and_then_nothing),
             cmocka_unit_test(test_an_older_load_does_not_replace_a_newer_one),
