@@ -317,22 +317,6 @@ void sp__store_put(struct sp__store *store, const void *key, size_t len, const s
 bool sp__store_extend(struct sp__store *store, const void *key, size_t len, int64_t fresh_until, int64_t kept_until)
 {
         uint64_t hash = sp__hash(key, len, store->seed);
-        struct shard *shard = shard_of(store, hash);
-        struct kept *kept;
-
-        sp__lock(&shard->lock);
-        kept = *place_of(shard, hash, key, len);
-        if (kept) {
-                kept->fresh_until = fresh_until;
-                kept->kept_until = kept_until;
-        }
-        sp__unlock(&shard->lock);
-        return kept != NULL;
-}
-
-bool sp__store_extend(struct sp__store *store, const void *key, size_t len, int64_t fresh_until, int64_t kept_until)
-{
-        uint64_t hash = sp__hash(key, len, store->seed);
         struct sp__shard *shard = shard_of(store, hash);
         struct sp__kept *kept;
 

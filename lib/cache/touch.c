@@ -143,7 +143,7 @@ static void store(struct touch *touch)
 
         if (!command)
                 return;
-        sp__entry_encode(&touch->entry, (size_t)cache->pack_from, &packed);
+        sp__entry_encode(&touch->entry, (size_t)touch->cache->pack_from, &packed);
         sp__script_begin(command, SP__SCRIPT_SET, touch->with_text, 2, 2);
         add_name(touch, command, false);
         add_name(touch, command, true);
