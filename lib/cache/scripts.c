@@ -42,7 +42,8 @@ static const char *const texts[SP__SCRIPTS] = {
                         "redis.call('del', KEYS[2])\n"
                         "return 1\n",
     [SP__SCRIPT_EXTEND] = "local head = redis.call('getrange', KEYS[1], 0, 47)\n"
-                          "if #head < 48 or string.sub(head, 1, 3) ~= ARGV[1] then return 0 end\n"
+                          "if #head < 48 or string.sub(head, 1, 2) ~= 'SP' then return 0 end\n"
+                          "if string.byte(head, 3) == 0 or string.byte(head, 3) > tonumber(ARGV[1]) then return 0 end\n"
                           "local fresh, kept = tonumber(ARGV[2]), tonumber(ARGV[3])\n"
                           "if kept == 0 then\n"
                           "  fresh = math.min(fresh, (struct.unpack('<i8', string.sub(head, 41, 48))))\n"

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FORMAT_LEN = 3, CODEC_MAX = 255 };
+enum { CODEC_MAX = 255 };
 
 /* One such call. A value that is set first ends what there was, by an entry in the log, whose number it has then. */
 struct touch {
@@ -207,12 +207,11 @@ static void set(struct touch *touch)
 static void add_extend(struct sp__command *command, sp_cache *cache, bool with_text, const void *key, size_t len,
                        int64_t fresh, int64_t kept)
 {
-        static const char format[FORMAT_LEN] = {'S', 'P', SP__ENTRY_FORMAT};
         char name[SP_KEY_MAX + SP__NAME_EXTRA];
 
         sp__script_begin(command, SP__SCRIPT_EXTEND, with_text, 1, 4);
         sp__command_arg(command, name, sp__cache_entry_name(cache, key, len, name));
-        sp__command_arg(command, format, sizeof format);
+        sp__command_int(command, SP__ENTRY_FORMAT);
         sp__command_int(command, fresh);
         sp__command_int(command, kept);
         sp__command_int(command, sp__wall_ms());
