@@ -13,7 +13,8 @@
  *     sp_client_free(client);
  *
  * Servers are connected to when they are needed: a client can be made while they are down. Queues, values, results and
- * errors outlive their client; sessions and leases must be given back before.
+ * errors outlive their client, and so may sessions and what else is held of a pool (sp_pool_free()); leases must be given back
+ * before.
  *
  * Threads: safe from any thread; free it once, last. After fork() a child's calls answer SP_FORKED, and sp_client_free()
  * there closes descriptors without disturbing the parent.

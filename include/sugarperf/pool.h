@@ -73,7 +73,11 @@ SP_API sp_status sp_pool_new(const sp_config *config, const char *name, sp_pool 
 SP_API void sp_pool_close(sp_pool *pool);
 /** After close: waits until nothing runs. SP_TIMEOUT when something still does. */
 SP_API sp_status sp_pool_drain(sp_pool *pool, int64_t timeout_ms);
-/** Closes, waits for what runs (bounded by its deadlines), frees. Not for a pool borrowed from a client. */
+/**
+ * Closes, waits for what runs (bounded by its deadlines), frees. Sessions, streams, COPYs and listeners that somebody still holds,
+ * or that lie in a queue, lose their connection (an open transaction is rolled back): their calls answer SP_CLOSED from then on,
+ * and they are freed as ever. Not for a pool borrowed from a client.
+ */
 SP_API void sp_pool_free(sp_pool *pool);
 
 /**

@@ -92,7 +92,8 @@ SP_API sp_status sp_pool_transact(sp_pool *pool, sp_ctx *ctx, const char *option
 SP_API int64_t sp_pool_retry_pause(sp_pool *pool, const sp_error *error, int64_t attempt);
 
 /**
- * The rows of a statement that only reads, a page at a time, however many there are: no more than one page is kept in memory.
+ * The rows of a statement that only reads, a page at a time, however many there are: while the caller has one page the next is
+ * fetched, and no more than that.
  *
  *     sp_pool_stream(pool, ctx, stmt, params, 1000, &stream, &error);
  *     while (sp_stream_next(stream, ctx, &page, &error) == SP_OK && page) {
@@ -104,7 +105,11 @@ SP_API int64_t sp_pool_retry_pause(sp_pool *pool, const sp_error *error, int64_t
  * A stream has a session of its own and reads in one transaction, so its pages fit together; it gives the session back with
  * the last page. `rows_a_page` 0: 1,000; SP_LIMIT past SP_STREAM_PAGE_MAX. What the server says of the statement comes with the
  * first page. The deadline of a call (the context's, else `pool.query_timeout`) and `pool.statement_timeout` hold for each
- * page; the time between pages is the caller's. SP_INVALID for a statement that writes.
+ * page (one that is fetched ahead has as long as the call before it); the time between pages is the caller's. SP_INVALID for a
+ * statement that writes.
+ *
+ * It is read on the primary, unless the context's "reads" are "replica" and one is near enough: there the server may end it in
+ * favour of what it replays (SP_SQL, 40001).
  *
  * Threads: an sp_stream belongs to one thread at a time.
  */
@@ -138,9 +143,9 @@ SP_API void sp_stream_free(sp_stream *stream);
  *
  * Until it ended or was freed the session runs nothing else (SP_INVALID). The deadline of a call (the context's, else
  * `pool.query_timeout`) is that of its own progress; a call that is late or cancelled ends the COPY and the session's
- * connection. `pool.statement_timeout` holds for the whole COPY: SET it on the session for a long one.
+ * connection. The server's statement_timeout does not hold for a COPY, which may take as long as its data.
  *
- * Threads: an sp_copy belongs to one thread at a time. Free it before its session's pool.
+ * Threads: an sp_copy belongs to one thread at a time.
  */
 typedef struct sp_copy sp_copy;
 
@@ -183,7 +188,7 @@ SP_API void sp_copy_free(sp_copy *copy);
  * made by itself, with growing pauses; then the notice comes again, with "lost":true: messages may have been missed in between.
  * So it does in place of those that were dropped because SP_LISTENER_MAX of them waited to be taken.
  *
- * Threads: an sp_listener belongs to one thread at a time. Free it before its pool.
+ * Threads: an sp_listener belongs to one thread at a time.
  */
 typedef struct sp_listener sp_listener;
 

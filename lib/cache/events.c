@@ -44,7 +44,7 @@ static void heard(void *arg, const void *data, size_t len)
                 return;
         sp__buf_add(&body, (const char *)data + HEAD, len - HEAD);
         sp__buf_text(&body, ",\"here\":false");
-        sp__news_tell(events->news, &body);
+        sp__watchers_tell(events->news, &body);
 }
 
 bool sp__events_init(struct sp__events *events, struct sp__engine *engine, const struct sp__address *address,
@@ -56,7 +56,7 @@ bool sp__events_init(struct sp__events *events, struct sp__engine *engine, const
         snprintf(events->channel, sizeof events->channel, "{%s}:e", name);
         snprintf(events->token, sizeof events->token, "%016" PRIx64, sp__random_seed());
         atomic_init(&events->watched, false);
-        events->news = sp__news_new();
+        events->news = sp__watchers_new(&sp__news);
         if (events->news && address)
                 events->subscriber = sp__subscriber_new(engine, address, events->channel, &options);
         return events->news && (events->subscriber || !address);
@@ -66,7 +66,7 @@ void sp__events_end(struct sp__events *events, void (*ended)(void *arg), void *a
 {
         struct sp__subscriber *subscriber = events->subscriber;
 
-        sp__news_end(events->news);
+        sp__watchers_end(events->news);
         events->subscriber = NULL;
         sp__subscriber_free(subscriber, ended);
 }
@@ -75,7 +75,7 @@ void sp__events_destroy(struct sp__events *events)
 {
         sp__subscriber_free(events->subscriber, NULL);
         events->subscriber = NULL;
-        sp__news_unref(events->news);
+        sp__watchers_unref(events->news);
         events->news = NULL;
 }
 
@@ -83,7 +83,7 @@ sp_status sp__events_watch(struct sp__events *events, sp_ctx *ctx, uint64_t seen
 {
         if (!atomic_exchange(&events->watched, true) && events->subscriber)
                 sp__subscriber_start(events->subscriber);
-        return sp__news_watch(events->news, ctx, seen, queue, tag);
+        return sp__watchers_add(events->news, ctx, seen, queue, tag);
 }
 
 void sp__events_tell(struct sp__events *events, struct sp__buf *body)
@@ -92,5 +92,5 @@ void sp__events_tell(struct sp__events *events, struct sp__buf *body)
                 sp__buf_free(body);
                 return;
         }
-        sp__news_tell(events->news, body);
+        sp__watchers_tell(events->news, body);
 }

@@ -19,7 +19,7 @@
 enum { SP__EVENT_MAX = 16384, SP__EVENTS_CHANNEL_MAX = 160, SP__EVENTS_TOKEN_LEN = 17 };
 
 struct sp__events {
-        struct sp__news *news;
+        struct sp__watchers *news;
         struct sp__subscriber *subscriber; /* NULL: no Redis, or not wished for */
         char channel[SP__EVENTS_CHANNEL_MAX];
         char token[SP__EVENTS_TOKEN_LEN]; /* of this cache, so that it knows its own */

@@ -326,11 +326,28 @@ struct sp__scope *sp__ctx_scope(const sp_ctx *ctx, struct sp__scope *(*make)(voi
         return scope;
 }
 
+int64_t sp__ctx_limit(const sp_ctx *ctx, int64_t now, int64_t ms)
+{
+        int64_t limit = ctx ? sp__ctx_deadline(ctx) : SP__FOREVER;
+
+        return limit != SP__FOREVER ? limit : sp__after_ms(now, ms);
+}
+
+static enum reads reads_of(const sp_ctx *ctx)
+{
+        while (ctx->reads == READS_INHERITED && ctx->parent)
+                ctx = ctx->parent;
+        return ctx->reads;
+}
+
 bool sp__ctx_primary(const sp_ctx *ctx)
 {
-        while (ctx && ctx->reads == READS_INHERITED)
-                ctx = ctx->parent;
-        return ctx && ctx->reads == READS_PRIMARY;
+        return reads_of(ctx) == READS_PRIMARY;
+}
+
+bool sp__ctx_replica(const sp_ctx *ctx)
+{
+        return reads_of(ctx) == READS_ANYWHERE;
 }
 
 static sp_ctx *root_of(const sp_ctx *ctx)

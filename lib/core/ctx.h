@@ -16,8 +16,11 @@ void sp__ctx_remove(sp_ctx *ctx, sp__op *op);
 /** The "tag" and "trace" that were set, its own or the nearest ancestor's; NULL for none. */
 const char *sp__ctx_tag(const sp_ctx *ctx);
 const char *sp__ctx_trace(const sp_ctx *ctx);
-/** Whether reads are to go to the primary ("reads"). */
+/** When a call ends that begins now: at the context's deadline, where it has one, else `ms` later. */
+int64_t sp__ctx_limit(const sp_ctx *ctx, int64_t now, int64_t ms);
+/** Whether reads are to go to the primary, or are wished to go to a replica ("reads"). */
 bool sp__ctx_primary(const sp_ctx *ctx);
+bool sp__ctx_replica(const sp_ctx *ctx);
 /**
  * A unit of work that somebody named ("scope"), and what the room that watches it (profile) keeps for it: made at first
  * need, ended with the context, on whatever thread drops its last reference, perhaps under locks.

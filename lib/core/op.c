@@ -260,6 +260,21 @@ void sp__batch_deliver(struct sp__batch *batch)
         }
 }
 
+sp_status sp__op_take(sp__op *op, void **what, sp_error **error)
+{
+        sp_status status = op->status;
+
+        if (status == SP_OK && what) {
+                *what = op->what;
+                op->what = NULL;
+        } else if (status != SP_OK) {
+                sp__error_give(error, op->error);
+                op->error = NULL;
+        }
+        sp__op_unref(op);
+        return status;
+}
+
 void sp__op_poke(sp__op *op)
 {
         if (op->waits)

@@ -135,6 +135,9 @@ bool sp__op_yield(sp__op *op, enum sp__yield yield, void *what, void (*what_free
 /** Tells everybody. No locks held. Continuations run here, on this thread. */
 void sp__batch_deliver(struct sp__batch *batch);
 
+/** For who waited: what it yielded (`what` may be NULL where it yields nothing) or its error, and drops the caller's reference. */
+sp_status sp__op_take(sp__op *op, void **what, sp_error **error);
+
 /** For a caller that waits: something moved, look again. Any thread; may be called with the room's locks held. */
 void sp__op_poke(sp__op *op);
 #endif

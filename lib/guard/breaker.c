@@ -20,8 +20,9 @@
 static void become(sp_breaker *breaker, int state);
 
 /* {"change","state","previous","missed"}: how many changes came before it that this watch did not see. */
-static sp_value *describe(const struct sp__change *change, uint64_t seen)
+static sp_value *describe(const void *events, uint64_t seen)
 {
+        const struct sp__latest *change = events;
         char text[128];
         int len = snprintf(text, sizeof text,
                            "{\"change\":%" PRIu64 ",\"state\":\"%s\",\"previous\":\"%s\",\"missed\":%" PRIu64 "}",
@@ -31,6 +32,9 @@ static sp_value *describe(const struct sp__change *change, uint64_t seen)
         return sp_value_new(text, (size_t)len, SP_CODEC_JSON);
 }
 
+static const struct sp__watched changes = {
+    .size = sizeof(struct sp__latest), .keep = sp__latest_keep, .describe = describe};
+
 static sp_status parts_new(sp_breaker *breaker, const sp_config *config, const char *instance)
 {
         struct sp__breaker_rules *rules = &breaker->rules;
@@ -39,7 +43,7 @@ static sp_status parts_new(sp_breaker *breaker, const sp_config *config, const c
 
         sp__breaker_rules(rules, config, instance);
         breaker->probes = calloc((size_t)rules->probes, sizeof *breaker->probes);
-        breaker->watchers = sp__watchers_new(describe);
+        breaker->watchers = sp__watchers_new(&changes);
         if (!breaker->name || !breaker->probes || !breaker->watchers)
                 return SP_NOMEM;
         if ((rules->failure_rate || rules->slow_rate) &&
@@ -52,7 +56,8 @@ static void parts_free(sp_breaker *breaker)
 {
         sp__window_free(&breaker->window);
         if (breaker->watchers)
-                sp__watchers_close(breaker->watchers);
+                sp__watchers_end(breaker->watchers);
+        sp__watchers_unref(breaker->watchers);
         free(breaker->probes);
         free(breaker->name);
         free(breaker);
@@ -78,7 +83,7 @@ sp_status sp__breaker_new(const sp_config *config, const char *instance, const c
         breaker->permits.next = 1;
         breaker->used = sp__breaker_now(breaker);
         become(breaker, breaker->rules.initial);
-        breaker->change = (struct sp__change){0};
+        breaker->change = (struct sp__latest){0};
         *out = breaker;
         return SP_OK;
 }
@@ -145,7 +150,7 @@ static void become(sp_breaker *breaker, int state)
         int64_t shut = 0;
 
         if (state != breaker->state)
-                breaker->change = (struct sp__change){breaker->change.number + 1, breaker->state, state};
+                breaker->change = (struct sp__latest){breaker->change.number + 1, breaker->state, state};
         breaker->state = state;
         breaker->generation = breaker->permits.next;
         breaker->flying = breaker->good = breaker->bad = 0;
@@ -264,7 +269,7 @@ bool sp__breaker_shut(sp_breaker *breaker)
 /* Changes are told when the lock is gone. */
 static void leave(sp_breaker *breaker, uint64_t before)
 {
-        struct sp__change change = breaker->change;
+        struct sp__latest change = breaker->change;
 
         sp__unlock(&breaker->lock);
         if (__builtin_expect(change.number != before, 0))

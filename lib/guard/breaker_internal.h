@@ -6,9 +6,9 @@
 #include "base/fork.h"
 #include "base/random.h"
 #include "base/thread.h"
+#include "core/watch.h"
 #include "guard/breaker.h"
 #include "guard/permit.h"
-#include "guard/watch.h"
 #include "guard/window.h"
 
 #include <stdatomic.h>
@@ -43,7 +43,7 @@ struct sp_breaker {
         int64_t flying;      /* permits of this state without a result */
         uint64_t generation; /* the first permit of this state */
         int64_t failures;    /* in a row */
-        struct sp__change change;
+        struct sp__latest change;
         struct sp__window window; /* there where a rate is judged */
         int64_t calls[SP_OUTCOME_IGNORED + 1];
         struct sp__permits permits;

@@ -48,10 +48,10 @@ sp_status sp__engine_new(struct sp__engine **out, sp_error **error)
                                 "no descriptors or memory left for an event loop: raise the open-file limit");
         }
         sp__mutex_init(&engine->lock);
-        sp__mutex_init(&engine->work_lock);
-        sp__cond_init(&engine->work_cond);
+        sp__helper_init(&engine->helpers[SP__ASIDE_SHORT], "sp-helper", SP__HELPER_MOST);
+        sp__helper_init(&engine->helpers[SP__ASIDE_LONG], "sp-lookup", 1);
+        atomic_init(&engine->refs, 1);
         sp__list_init(&engine->tasks);
-        sp__list_init(&engine->work);
         sp__list_init(&engine->dirty);
         *out = engine;
         return SP_OK;
@@ -225,40 +225,9 @@ bool sp__timer_stop(struct sp__engine *engine, struct sp__timer *timer)
         return was_set;
 }
 
-static struct sp__task *next_work(struct sp__engine *engine)
-{
-        struct sp__list *link;
-
-        sp__lock(&engine->work_lock);
-        while (!(link = sp__list_pop(&engine->work)) && !engine->worker_stopping)
-                sp__cond_wait(&engine->work_cond, &engine->work_lock, SP__FOREVER);
-        sp__unlock(&engine->work_lock);
-        return link ? SP__OF(link, struct sp__task, link) : NULL;
-}
-
-static void *worker_body(void *arg)
-{
-        struct sp__engine *engine = arg;
-        struct sp__task *task;
-
-        sp__engine_bound();
-        while ((task = next_work(engine)))
-                task->run(task);
-        sp__lock(&engine->work_lock);
-        engine->worker_ended = true;
-        pthread_cond_signal(&engine->work_cond);
-        sp__unlock(&engine->work_lock);
-        return NULL;
-}
-
 bool sp__engine_unbound(struct sp__engine *engine)
 {
-        bool hurried;
-
-        sp__lock(&engine->work_lock);
-        hurried = engine->hurried;
-        sp__unlock(&engine->work_lock);
-        return !hurried && pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, NULL) == 0;
+        return !atomic_load(&engine->hurried) && pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, NULL) == 0;
 }
 
 void sp__engine_bound(void)
@@ -266,37 +235,22 @@ void sp__engine_bound(void)
         pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
 }
 
-void sp__engine_offload(struct sp__engine *engine, struct sp__task *task)
+void sp__engine_offload(struct sp__engine *engine, enum sp__aside aside, struct sp__task *task)
 {
-        sp__lock(&engine->work_lock);
-        if (!engine->worker_started)
-                engine->worker_started = sp__thread_start(&engine->worker, worker_body, engine, "sp-helper");
-        sp__list_push(&engine->work, &task->link);
-        pthread_cond_signal(&engine->work_cond);
-        sp__unlock(&engine->work_lock);
+        sp__helper_give(&engine->helpers[aside], task);
 }
 
-static void stop_worker(struct sp__engine *engine)
+static void stop_helpers(struct sp__engine *engine)
 {
         int64_t deadline = sp__now() + PATIENCE;
-        struct sp__task *task;
-        bool started;
 
-        sp__lock(&engine->work_lock);
-        engine->worker_stopping = true;
-        started = engine->worker_started;
-        pthread_cond_signal(&engine->work_cond);
-        while (started && !engine->worker_ended && sp__cond_wait(&engine->work_cond, &engine->work_lock, deadline)) {
-                /* Woken, or woken early: look again. */
-        }
-        engine->hurried = true;
-        sp__unlock(&engine->work_lock);
-        if (started) {
-                pthread_cancel(engine->worker);
-                pthread_join(engine->worker, NULL);
-        }
-        while ((task = next_work(engine)))
-                task->run(task);
+        for (size_t i = 0; i < SP__ASIDES; i++)
+                sp__helper_stop(&engine->helpers[i]);
+        for (size_t i = 0; i < SP__ASIDES; i++)
+                sp__helper_wait(&engine->helpers[i], deadline);
+        atomic_store(&engine->hurried, true);
+        for (size_t i = 0; i < SP__ASIDES; i++)
+                sp__helper_end(&engine->helpers[i]);
 }
 
 static void stop_thread(struct sp__engine *engine)
@@ -312,6 +266,23 @@ static void stop_thread(struct sp__engine *engine)
                 pthread_join(engine->thread, NULL);
 }
 
+struct sp__engine *sp__engine_ref(struct sp__engine *engine)
+{
+        atomic_fetch_add(&engine->refs, 1);
+        return engine;
+}
+
+void sp__engine_unref(struct sp__engine *engine)
+{
+        if (!engine || atomic_fetch_sub(&engine->refs, 1) != 1)
+                return;
+        for (size_t i = 0; i < SP__ASIDES; i++)
+                sp__helper_destroy(&engine->helpers[i]);
+        sp__fork_destroy(&engine->fork);
+        sp__mutex_destroy(&engine->lock);
+        free(engine);
+}
+
 void sp__engine_free(struct sp__engine *engine)
 {
         if (!engine)
@@ -321,15 +292,11 @@ void sp__engine_free(struct sp__engine *engine)
                 close_fds(engine);
                 return;
         }
-        stop_worker(engine);
+        stop_helpers(engine);
         stop_thread(engine);
-        /* What the helper posted last, or was posted when no thread could be started. */
+        /* What the helpers posted last, or was posted when no thread could be started. */
         run_tasks(engine);
         close_fds(engine);
         sp__heap_free(&engine->timers);
-        sp__fork_destroy(&engine->fork);
-        sp__cond_destroy(&engine->work_cond);
-        sp__mutex_destroy(&engine->work_lock);
-        sp__mutex_destroy(&engine->lock);
-        free(engine);
+        sp__engine_unref(engine);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /**
  * The engine: one thread that drives all asynchronous work of a client: fds (as ports, see port.h), timers and tasks. It
- * starts when it is first needed. Work that may block (a cancel request, a name look-up) goes to its helper thread.
+ * starts when it is first needed. Work that may block (a cancel request, a name look-up) goes to its helper threads.
  *
  * Threads: everything here is safe from any thread but sp__engine_free(), which is called once, last, and not by the
  * engine's own threads. Tasks and timers run on the engine's thread with no lock held.
@@ -30,8 +30,13 @@ struct sp__timer {
 };
 
 sp_status sp__engine_new(struct sp__engine **out, sp_error **error);
-/** Stops both threads, the helper within a second or so. Tasks that wait are run, timers are not. In a child after fork(): closes descriptors, no more. */
+/**
+ * Stops all threads, the helpers within a second or so. Tasks that wait are run, timers are not. In a child after fork(): closes
+ * descriptors, no more. What others hold by a reference is then good for sp__engine_forked() and stopping timers alone.
+ */
 void sp__engine_free(struct sp__engine *engine);
+struct sp__engine *sp__engine_ref(struct sp__engine *engine);
+void sp__engine_unref(struct sp__engine *engine);
 /** Whether this process was forked off since, or ends (loop/exit.h): no other call may be made then. */
 bool sp__engine_forked(const struct sp__engine *engine);
 /** Whether the caller is the engine's thread. */
@@ -39,8 +44,13 @@ bool sp__engine_here(const struct sp__engine *engine);
 
 /** Runs it on the engine's thread, soon, once. It must not be posted again before it ran. */
 void sp__engine_post(struct sp__engine *engine, struct sp__task *task);
-/** Runs it on the helper thread, one after the other: it may block for a bounded time. */
-void sp__engine_offload(struct sp__engine *engine, struct sp__task *task);
+/**
+ * What a task is run beside: each kind has helpers of its own, so that a name server which does not answer holds up no cancel
+ * request. Short ones: a few at once. Long ones: one after the other.
+ */
+enum sp__aside { SP__ASIDE_SHORT, SP__ASIDE_LONG, SP__ASIDES };
+/** Runs it on a helper thread: it may block for a bounded time. */
+void sp__engine_offload(struct sp__engine *engine, enum sp__aside aside, struct sp__task *task);
 /**
  * Around a call in such a task that may block without end: true, make it, then sp__engine_bound(); sp__engine_free() cuts it
  * off by pthread_cancel(3), so what follows belongs into a pthread_cleanup_push(3). false: the engine ends, do without.

@@ -3,7 +3,9 @@
 #ifndef SP_LOOP_ENGINE_INTERNAL_H
 #define SP_LOOP_ENGINE_INTERNAL_H
 
-#include "loop/engine.h"
+#include "loop/helper.h"
+
+#include <stdatomic.h>
 
 struct sp__engine {
         struct sp__fork fork;
@@ -20,14 +22,9 @@ struct sp__engine {
 
         struct sp__list dirty; /* ports to flush before the next sleep; the engine's thread only */
 
-        sp__mutex work_lock; /* a leaf; guards what follows */
-        sp__cond work_cond;
-        struct sp__list work;
-        pthread_t worker;
-        bool worker_started;
-        bool worker_stopping;
-        bool worker_ended;
-        bool hurried; /* its patience with what blocks is at an end */
+        struct sp__helper helpers[SP__ASIDES];
+        atomic_bool hurried; /* its patience with what blocks is at an end */
+        atomic_uint refs;
 };
 
 /** Starts the thread where it was not needed so far. Any lock may be held. */

@@ -41,5 +41,5 @@ void sp__resolve_start(struct sp__resolving *resolving, struct sp__engine *engin
 {
         sp__list_init(&resolving->task.link);
         resolving->task.run = run;
-        sp__engine_offload(engine, &resolving->task);
+        sp__engine_offload(engine, SP__ASIDE_LONG, &resolving->task);
 }

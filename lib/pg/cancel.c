@@ -122,7 +122,7 @@ static void insist(struct cancel *cancel)
         }
 }
 
-/* Helper thread. libpq waits without end for a server that takes the request and does not hang up. */
+/* A helper thread. libpq waits without end for a server that takes the request and does not hang up. */
 static void send_request(struct sp__task *task)
 {
         struct cancel *cancel = SP__OF(task, struct cancel, task);
@@ -148,5 +148,5 @@ void sp__pool_cancel(struct sp__conn *conn)
         }
         *cancel = (struct cancel){.task.run = send_request, .conn = conn, .request = request};
         atomic_fetch_add(&conn->pool->counts.cancels, 1);
-        sp__engine_offload(conn->port.engine, &cancel->task);
+        sp__engine_offload(conn->port.engine, SP__ASIDE_SHORT, &cancel->task);
 }

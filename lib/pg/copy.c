@@ -2,6 +2,7 @@
 /* COPY as its callers see it. How the connection does it: copy_io.c. */
 #include "pg/copy.h"
 
+#include "core/ctx.h"
 #include "core/error.h"
 #include "pg/pool_internal.h"
 
@@ -151,8 +152,7 @@ static void copying_settled(sp__op *op)
         struct sp__copying *copying = copying_of(op);
         sp_pool *pool = copying->copy->pool;
 
-        if (copying->timed && sp__timer_stop(pool->engine, &copying->timer))
-                sp__op_unref(op);
+        sp__limit_stop(&copying->limit, pool->engine);
         sp__pool_leave(pool);
 }
 
@@ -168,14 +168,6 @@ static void copying_destroy(sp__op *op)
 static const struct sp__op_kind kind = {
     .cancel = copying_cancel, .settled = copying_settled, .destroy = copying_destroy};
 
-static void copying_late(struct sp__timer *timer)
-{
-        struct sp__copying *copying = SP__OF(timer, struct sp__copying, timer);
-
-        copying_cancel(&copying->op, SP_TIMEOUT);
-        sp__op_unref(&copying->op);
-}
-
 static struct sp__copying *copying_new(sp_copy *copy, sp_ctx *ctx, enum sp__copy_verb verb, const void *data,
                                        size_t len)
 {
@@ -183,13 +175,12 @@ static struct sp__copying *copying_new(sp_copy *copy, sp_ctx *ctx, enum sp__copy
 
         if (!copying)
                 return NULL;
-        sp__op_init(&copying->op, &kind, ctx, sp__after_ms(sp__now(), copy->pool->limits.query_ms));
+        sp__op_init(&copying->op, &kind, ctx, sp__ctx_limit(ctx, sp__now(), copy->pool->limits.query_ms));
         atomic_fetch_add(&copy->refs, 1);
         copying->copy = copy;
         copying->verb = verb;
         copying->data = data;
         copying->len = len;
-        copying->timer.fire = copying_late;
         return copying;
 }
 
@@ -203,20 +194,6 @@ static bool keep(struct sp__copying *copying)
         memcpy(copying->kept, copying->data, copying->len);
         copying->data = copying->kept;
         return true;
-}
-
-static sp_status admit(struct sp__copying *copying, bool inside, sp_error **error)
-{
-        sp_pool *pool = copying->copy->pool;
-        bool closed;
-
-        if (copying->op.ctx && sp_ctx_cancelled(copying->op.ctx))
-                return sp__fail(error, SP_CANCELLED, "the caller's context was cancelled");
-        sp__lock(&pool->lock);
-        closed = pool->closed;
-        pool->pending += closed ? 0 : 1 + inside;
-        sp__unlock(&pool->lock);
-        return closed ? sp__fail(error, SP_CLOSED, "pool \"%s\" is closed", pool->name) : SP_OK;
 }
 
 /* What may be done in its state; NULL: this may. The port's lock is held. */
@@ -294,15 +271,17 @@ static void begin(struct sp__copying *copying)
 static sp_status run(sp_copy *copy, sp_ctx *ctx, enum sp__copy_verb verb, const void *data, size_t len, sp_value **out,
                      sp_error **error)
 {
+        sp_pool *pool = copy->pool;
         struct sp__copying *copying;
         sp_status status;
+        void *value;
 
-        if (sp__engine_forked(copy->pool->engine))
+        if (sp__engine_forked(pool->engine))
                 return sp__fail(error, SP_FORKED, "%s", sp_status_text(SP_FORKED));
         copying = copying_new(copy, ctx, verb, data, len);
         if (!copying)
                 return sp__fail(error, SP_NOMEM, "out of memory");
-        status = admit(copying, true, error);
+        status = sp__pool_admit(pool, ctx, true, error);
         if (status != SP_OK) {
                 sp__op_abandon(&copying->op);
                 return status;
@@ -310,16 +289,10 @@ static sp_status run(sp_copy *copy, sp_ctx *ctx, enum sp__copy_verb verb, const 
         sp__op_to_caller(&copying->op);
         begin(copying);
         sp__op_wait(&copying->op);
-        sp__pool_leave(copy->pool);
-        status = copying->op.status;
-        if (status == SP_OK) {
-                *out = copying->op.what;
-                copying->op.what = NULL;
-        } else {
-                sp__error_give(error, copying->op.error);
-                copying->op.error = NULL;
-        }
-        sp__op_unref(&copying->op);
+        status = sp__op_take(&copying->op, &value, error);
+        sp__pool_leave(pool);
+        if (status == SP_OK)
+                *out = value;
         return status;
 }
 
@@ -336,15 +309,12 @@ static sp_status submit(sp_copy *copy, sp_ctx *ctx, enum sp__copy_verb verb, con
                 return SP_NOMEM;
         status = keep(copying) ? sp__op_to_queue(&copying->op, queue, tag) : SP_NOMEM;
         if (status == SP_OK)
-                status = admit(copying, false, NULL);
+                status = sp__pool_admit(copy->pool, ctx, false, NULL);
         if (status != SP_OK) {
                 sp__op_abandon(&copying->op);
                 return status;
         }
-        copying->timed = true;
-        sp__op_ref(&copying->op);
-        if (!sp__timer_set(copy->pool->engine, &copying->timer, copying->op.deadline))
-                sp__op_unref(&copying->op);
+        sp__limit_set(&copying->limit, copy->pool->engine, &copying->op);
         begin(copying);
         sp__op_unref(&copying->op);
         return SP_OK;

@@ -10,8 +10,7 @@
 #ifndef SP_PG_COPY_H
 #define SP_PG_COPY_H
 
-#include "core/op.h"
-#include "loop/engine.h"
+#include "loop/limit.h"
 
 #include <libpq-fe.h>
 #include <sugarperf/session.h>
@@ -48,8 +47,7 @@ struct sp__copying {
         const char *data; /* the blocked caller's, or `kept` */
         char *kept;
         size_t len, off;
-        struct sp__timer timer; /* of an asynchronous one; holds a reference while set */
-        bool timed;
+        struct sp__limit limit; /* of an asynchronous one */
 };
 
 /* copy_io.c: the port's lock is held */

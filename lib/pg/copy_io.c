@@ -52,17 +52,36 @@ static void leave(struct sp__conn *conn)
                 sp__copy_kill(conn);
 }
 
+/*
+ * How long it takes is for the caller to say, call by call: statement_timeout is off for it, and in an open transaction what it
+ * was again afterwards. One message, so it costs no trip; what fails leaves nothing, as all of it is one transaction.
+ */
+static char *text_of(const sp_copy *copy)
+{
+        static const char saved[] = "sugarperf.statement_timeout", own[] = "statement_timeout";
+        const struct sp__lead *lead = copy->unit->lead;
+        struct sp__buf text = SP__BUF_INIT;
+
+        if (lead)
+                sp__buf_format(&text, "%s; ", lead->items[0].text);
+        sp__buf_format(&text, "SELECT set_config('%s', current_setting('%s'), true), set_config('%s', '0', true); ",
+                       saved, own, own);
+        sp__buf_text(&text, copy->stmt->text);
+        sp__buf_format(&text, "\n; SELECT set_config('%s', current_setting('%s'), true)", own, saved);
+        sp__buf_char(&text, 0);
+        if (!text.failed)
+                return text.data;
+        sp__buf_free(&text);
+        return NULL;
+}
+
 static void start(struct sp__conn *conn)
 {
         sp_copy *copy = conn->copy;
-        const struct sp__lead *lead = copy->unit->lead;
-        char *both = NULL;
-        bool good = true;
+        char *text = text_of(copy);
+        bool good = text && PQexitPipelineMode(conn->pg) == 1 && PQsendQuery(conn->pg, text) == 1;
 
-        if (lead)
-                good = asprintf(&both, "%s; %s", lead->items[0].text, copy->stmt->text) >= 0;
-        good = good && PQexitPipelineMode(conn->pg) == 1 && PQsendQuery(conn->pg, both ? both : copy->stmt->text) == 1;
-        free(both);
+        free(text);
         if (!good) {
                 sp__copy_kill(conn);
                 return;
@@ -137,6 +156,9 @@ static bool step_start(struct sp__conn *conn)
         case PGRES_COMMAND_OK:
                 if (unit->lead && unit->lead->answered < unit->lead->count)
                         unit->lead->answered++;
+                PQclear(res);
+                return true;
+        case PGRES_TUPLES_OK: /* of the time limit */
                 PQclear(res);
                 return true;
         default:
@@ -237,6 +259,30 @@ static sp_value *rows_value(int64_t rows)
         return sp_value_new(text, (size_t)len, SP_CODEC_JSON);
 }
 
+/* What comes behind the data. */
+static void note_end(struct sp__conn *conn, PGresult *res)
+{
+        sp_copy *copy = conn->copy;
+
+        switch (PQresultStatus(res)) {
+        case PGRES_COMMAND_OK:
+                copy->rows = strtoll(PQcmdTuples(res), NULL, 10);
+                break;
+        case PGRES_TUPLES_OK: /* of the time limit */
+                break;
+        case PGRES_FATAL_ERROR:
+                if (copy->error)
+                        break;
+                copy->error = res;
+                copy->failed = true;
+                return;
+        default:
+                /* Not out of the COPY: it would say so for ever. */
+                sp__copy_kill(conn);
+        }
+        PQclear(res);
+}
+
 static bool step_end(struct sp__conn *conn, struct sp__batch *done)
 {
         sp_copy *copy = conn->copy;
@@ -245,26 +291,14 @@ static bool step_end(struct sp__conn *conn, struct sp__batch *done)
         if (!flushed(conn, EPOLLIN) || PQisBusy(conn->pg))
                 return false;
         res = PQgetResult(conn->pg);
-        if (PQresultStatus(res) == PGRES_COMMAND_OK) {
-                copy->rows = strtoll(PQcmdTuples(res), NULL, 10);
-                PQclear(res);
-        } else if (res && PQresultStatus(res) == PGRES_FATAL_ERROR && !copy->error) {
-                copy->error = res;
-                copy->failed = true;
-        } else if (res) {
-                PQclear(res);
-                /* Not out of the COPY: it would say so for ever. */
-                if (PQresultStatus(res) != PGRES_FATAL_ERROR)
-                        sp__copy_kill(conn);
+        if (res) {
+                note_end(conn, res);
                 return !conn->lost;
-        } else {
-                leave(conn);
-                if (copy->op)
-                        finish_op(copy, copy->op->verb == SP__COPY_END && !copy->error ? rows_value(copy->rows) : NULL,
-                                  done);
-                return false;
         }
-        return true;
+        leave(conn);
+        if (copy->op)
+                finish_op(copy, copy->op->verb == SP__COPY_END && !copy->error ? rows_value(copy->rows) : NULL, done);
+        return false;
 }
 
 void sp__copy_advance(struct sp__conn *conn, struct sp__batch *done)

@@ -166,7 +166,7 @@ bool sp__dial_ask(struct sp__dial *dial)
                 return true;
         }
         dial->asked = true;
-        sp__engine_offload(dial->engine, &dial->task);
+        sp__engine_offload(dial->engine, SP__ASIDE_LONG, &dial->task);
         return false;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /**
  * One attempt to connect: the addresses that the target's servers have now, one tried after the other until one will do.
- * What may block (a name server) is asked on the engine's helper thread, so that libpq is given nothing but numbers; it still
+ * What may block (a name server) is asked on a helper thread of the engine's, so that libpq is given nothing but numbers; it still
  * has the name, for TLS and password files.
  *
  * libpq could go through the list itself, but would spend the whole time on a server that does not answer.

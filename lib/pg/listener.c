@@ -16,8 +16,7 @@ struct item {
 struct hearing {
         sp__op op;
         sp_listener *listener;  /* a reference */
-        struct sp__timer timer; /* of an asynchronous one; holds a reference while set */
-        bool timed;
+        struct sp__limit limit; /* of an asynchronous one */
 };
 
 static void items_free(struct sp__list *items)
@@ -40,6 +39,7 @@ void sp__listener_unref(sp_listener *listener)
         sp_stmt_unref(listener->listen);
         sp_stmt_unref(listener->unlisten);
         free(listener->channel);
+        sp__pool_unref(listener->pool);
         free(listener);
 }
 
@@ -168,8 +168,7 @@ static void hearing_settled(sp__op *op)
         struct hearing *hearing = hearing_of(op);
         sp_pool *pool = hearing->listener->pool;
 
-        if (hearing->timed && sp__timer_stop(pool->engine, &hearing->timer))
-                sp__op_unref(op);
+        sp__limit_stop(&hearing->limit, pool->engine);
         sp__pool_leave(pool);
 }
 
@@ -182,14 +181,6 @@ static void hearing_destroy(sp__op *op)
 static const struct sp__op_kind kind = {
     .cancel = hearing_cancel, .settled = hearing_settled, .destroy = hearing_destroy};
 
-static void hearing_late(struct sp__timer *timer)
-{
-        struct hearing *hearing = SP__OF(timer, struct hearing, timer);
-
-        hearing_cancel(&hearing->op, SP_TIMEOUT);
-        sp__op_unref(&hearing->op);
-}
-
 static struct hearing *hearing_new(sp_listener *listener, sp_ctx *ctx)
 {
         struct hearing *hearing = calloc(1, sizeof *hearing);
@@ -199,33 +190,7 @@ static struct hearing *hearing_new(sp_listener *listener, sp_ctx *ctx)
         sp__op_init(&hearing->op, &kind, ctx, SP__FOREVER);
         atomic_fetch_add(&listener->refs, 1);
         hearing->listener = listener;
-        hearing->timer.fire = hearing_late;
         return hearing;
-}
-
-/* Counts it as pending; `inside`: a thread waits for it. */
-static sp_status admit(struct hearing *hearing, bool inside, sp_error **error)
-{
-        sp_pool *pool = hearing->listener->pool;
-        bool closed;
-
-        if (hearing->op.ctx && sp_ctx_cancelled(hearing->op.ctx))
-                return sp__fail(error, SP_CANCELLED, "the caller's context was cancelled");
-        sp__lock(&pool->lock);
-        closed = pool->closed;
-        pool->pending += closed ? 0 : 1 + inside;
-        sp__unlock(&pool->lock);
-        return closed ? sp__fail(error, SP_CLOSED, "pool \"%s\" is closed", pool->name) : SP_OK;
-}
-
-static void set_timer(struct hearing *hearing)
-{
-        if (hearing->op.deadline == SP__FOREVER)
-                return;
-        hearing->timed = true;
-        sp__op_ref(&hearing->op);
-        if (!sp__timer_set(hearing->listener->pool->engine, &hearing->timer, hearing->op.deadline))
-                sp__op_unref(&hearing->op);
 }
 
 /* What is there already, or its place among those who wait. */
@@ -260,15 +225,18 @@ sp_status sp_listener_next(sp_listener *listener, sp_ctx *ctx, sp_value **out, s
 {
         struct hearing *hearing;
         sp_status status;
+        sp_pool *pool;
+        void *value;
 
         SP__NEED(listener, error);
         SP__NEED(out, error);
-        if (sp__engine_forked(listener->pool->engine))
+        pool = listener->pool;
+        if (sp__engine_forked(pool->engine))
                 return sp__fail(error, SP_FORKED, "%s", sp_status_text(SP_FORKED));
         hearing = hearing_new(listener, ctx);
         if (!hearing)
                 return sp__fail(error, SP_NOMEM, "out of memory");
-        status = admit(hearing, true, error);
+        status = sp__pool_admit(pool, ctx, true, error);
         if (status != SP_OK) {
                 sp__op_abandon(&hearing->op);
                 return status;
@@ -276,16 +244,10 @@ sp_status sp_listener_next(sp_listener *listener, sp_ctx *ctx, sp_value **out, s
         sp__op_to_caller(&hearing->op);
         start(hearing);
         sp__op_wait(&hearing->op);
-        status = hearing->op.status;
-        if (status == SP_OK) {
-                *out = hearing->op.what;
-                hearing->op.what = NULL;
-        } else {
-                sp__error_give(error, hearing->op.error);
-                hearing->op.error = NULL;
-        }
-        sp__pool_leave(listener->pool);
-        sp__op_unref(&hearing->op);
+        status = sp__op_take(&hearing->op, &value, error);
+        sp__pool_leave(pool);
+        if (status == SP_OK)
+                *out = value;
         return status;
 }
 
@@ -303,12 +265,12 @@ sp_status sp_listener_next_async(sp_listener *listener, sp_ctx *ctx, sp_queue *q
                 return SP_NOMEM;
         status = sp__op_to_queue(&hearing->op, queue, tag);
         if (status == SP_OK)
-                status = admit(hearing, false, NULL);
+                status = sp__pool_admit(listener->pool, ctx, false, NULL);
         if (status != SP_OK) {
                 sp__op_abandon(&hearing->op);
                 return status;
         }
-        set_timer(hearing);
+        sp__limit_set(&hearing->limit, listener->pool->engine, &hearing->op);
         start(hearing);
         sp__op_unref(&hearing->op);
         return SP_OK;
@@ -337,7 +299,7 @@ static sp_listener *listener_new(sp_pool *pool, const char *channel)
         if (!listener)
                 return NULL;
         atomic_init(&listener->refs, 1);
-        listener->pool = pool;
+        listener->pool = sp__pool_ref(pool);
         sp__list_init(&listener->link);
         sp__list_init(&listener->items);
         sp__list_init(&listener->waiting);

@@ -5,7 +5,7 @@
 #include "base/thread.h"
 #include "core/config.h"
 #include "core/error.h"
-#include "guard/watch.h"
+#include "core/watch.h"
 #include "pg/command.h"
 
 #include <fcntl.h>
@@ -27,12 +27,13 @@ struct sp__password {
         char *made;  /* by the command, last */
         int64_t made_ns;
         bool watched; /* the application answers refusals */
-        struct sp__change last;
+        struct sp__latest last;
 };
 
 /* {"refusal","reason","missed"}: how many came before it that this watch did not see. */
-static sp_value *describe(const struct sp__change *change, uint64_t seen)
+static sp_value *describe(const void *events, uint64_t seen)
 {
+        const struct sp__latest *change = events;
         char text[96];
         int len = snprintf(text, sizeof text, "{\"refusal\":%" PRIu64 ",\"reason\":\"%s\",\"missed\":%" PRIu64 "}",
                            change->number, change->to ? "wanted" : "refused", change->number - seen - 1);
@@ -40,10 +41,13 @@ static sp_value *describe(const struct sp__change *change, uint64_t seen)
         return sp_value_new(text, (size_t)len, SP_CODEC_JSON);
 }
 
+static const struct sp__watched refusals = {
+    .size = sizeof(struct sp__latest), .keep = sp__latest_keep, .describe = describe};
+
 static sp_status parts_new(struct sp__password *password, const char *file, const char *command, const char *pool,
                            sp_error **error)
 {
-        password->watchers = sp__watchers_new(describe);
+        password->watchers = sp__watchers_new(&refusals);
         if (*file)
                 password->file = strdup(file);
         if (*command)
@@ -84,9 +88,7 @@ void sp__password_wipe(char *text)
 void sp__password_close(struct sp__password *password)
 {
         if (password && password->watchers)
-                sp__watchers_close(password->watchers);
-        if (password)
-                password->watchers = NULL;
+                sp__watchers_end(password->watchers);
 }
 
 void sp__password_free(struct sp__password *password)
@@ -94,6 +96,7 @@ void sp__password_free(struct sp__password *password)
         if (!password)
                 return;
         sp__password_close(password);
+        sp__watchers_unref(password->watchers);
         sp__password_wipe(password->given);
         sp__password_wipe(password->made);
         free(password->file);
@@ -227,7 +230,7 @@ bool sp__password_changes(struct sp__password *password)
 
 void sp__password_refused(struct sp__password *password, bool wanted)
 {
-        struct sp__change change;
+        struct sp__latest change;
 
         sp__lock(&password->lock);
         password->last.number++;

@@ -204,7 +204,7 @@ static bool parts_new(sp_pool *pool)
         pool->wait_time = sp__histogram_new();
         pool->use_time = sp__histogram_new();
         pool->create_time = sp__histogram_new();
-        pool->news = sp__news_new();
+        pool->news = sp__watchers_new(&sp__news);
         return pool->name && pool->news && pool->wait_time && pool->use_time && pool->create_time &&
                sp_stmt_new("health", probe, sizeof probe - 1, 0, &pool->probe, NULL) == SP_OK &&
                sp_stmt_new("advice", room, sizeof room - 1, 0, &pool->room, NULL) == SP_OK;
@@ -220,6 +220,7 @@ static void parts_init(sp_pool *pool, const char *name, const struct sp__pool_wa
         sp__list_init(&pool->idle);
         sp__list_init(&pool->waiting);
         sp__ear_init(&pool->ear);
+        atomic_init(&pool->refs, 1);
         pool->random.state = sp__random_seed();
         pool->open_timer.fire = open_again;
         pool->wait_timer.fire = wait_late;
@@ -235,6 +236,19 @@ sp_status sp__pool_new(const sp_config *config, const char *name, struct sp__eng
         return sp__pool_new_as(config, name, NULL, engine, watcher, out, error);
 }
 
+/* The client's, or one of its own; either lives as long as the pool's memory. */
+static sp_status engine_of(sp_pool *pool, struct sp__engine *given, sp_error **error)
+{
+        struct sp__engine *engine = given;
+        sp_status status = given ? SP_OK : sp__engine_new(&engine, error);
+
+        if (status != SP_OK)
+                return status;
+        pool->owns_engine = !given;
+        pool->engine = sp__engine_ref(engine);
+        return SP_OK;
+}
+
 sp_status sp__pool_new_as(const sp_config *config, const char *name, const char *replica, struct sp__engine *engine,
                           const struct sp__pool_watcher *watcher, sp_pool **out, sp_error **error)
 {
@@ -246,7 +260,6 @@ sp_status sp__pool_new_as(const sp_config *config, const char *name, const char 
         limits_read(&pool->limits, config, name);
         parts_init(pool, replica ? replica : name ? name : "default", watcher);
         pool->is_replica = replica != NULL;
-        pool->engine = engine;
         status = limits_check(&pool->limits, config, name, error);
         if (status == SP_OK)
                 status = sp__target_new(config, name, &pool->target, error);
@@ -254,10 +267,8 @@ sp_status sp__pool_new_as(const sp_config *config, const char *name, const char 
                 status = sp__fail(error, SP_NOMEM, "out of memory");
         if (status == SP_OK)
                 status = sp__pool_guard(pool, config, name, error);
-        if (status == SP_OK && !engine) {
-                status = sp__engine_new(&pool->engine, error);
-                pool->owns_engine = status == SP_OK;
-        }
+        if (status == SP_OK)
+                status = engine_of(pool, engine, error);
         if (status == SP_OK && !replica)
                 status = sp__replicas_new(pool, config, name, watcher, &pool->replicas, error);
         if (status != SP_OK) {
@@ -286,7 +297,7 @@ void sp_pool_close(sp_pool *pool)
         sp__replicas_close(pool->replicas);
         sp__pool_end_waiting(pool, SP__FOREVER, SP_CLOSED);
         sp__ear_close(pool);
-        sp__news_end(pool->news);
+        sp__watchers_end(pool->news);
 }
 
 /* Set in `pending` while somebody waits for its end: then it is counted down under the lock, for the pool may be freed after. */
@@ -309,6 +320,20 @@ void sp__pool_leave(sp_pool *pool)
         if (atomic_fetch_sub(&pool->pending, 1) == (DRAINED | 1))
                 pthread_cond_broadcast(&pool->quiet);
         sp__unlock(&pool->lock);
+}
+
+sp_status sp__pool_admit(sp_pool *pool, const sp_ctx *ctx, bool inside, sp_error **error)
+{
+        if (ctx && sp_ctx_cancelled(ctx))
+                return sp__fail(error, SP_CANCELLED, "the caller's context was cancelled");
+        /* Counted first: who closes the pool and then waits either waits for this one, or was seen here. */
+        atomic_fetch_add(&pool->pending, 1 + inside);
+        if (!pool->closed)
+                return SP_OK;
+        sp__pool_leave(pool);
+        if (inside)
+                sp__pool_leave(pool);
+        return sp__fail(error, SP_CLOSED, "pool \"%s\" is closed", pool->name);
 }
 
 sp_status sp_pool_drain(sp_pool *pool, int64_t timeout_ms)
@@ -351,13 +376,27 @@ void sp__pool_shut(sp_pool *pool)
 void sp__pool_destroy(sp_pool *pool)
 {
         sp__replicas_destroy(pool->replicas);
+        pool->replicas = NULL;
+        sp__pool_unref(pool);
+}
+
+sp_pool *sp__pool_ref(sp_pool *pool)
+{
+        atomic_fetch_add_explicit(&pool->refs, 1, memory_order_relaxed);
+        return pool;
+}
+
+void sp__pool_unref(sp_pool *pool)
+{
+        if (atomic_fetch_sub_explicit(&pool->refs, 1, memory_order_acq_rel) != 1)
+                return;
         for (size_t i = 0; i < SP__SLOTS_MAX && pool->slots[i]; i++) {
                 sp__conn_destroy(pool->slots[i]);
                 free(pool->slots[i]);
         }
         sp_error_free(pool->fault);
         sp_breaker_unref(pool->breaker);
-        sp__news_unref(pool->news);
+        sp__watchers_unref(pool->news);
         sp_stmt_unref(pool->probe);
         sp_stmt_unref(pool->room);
         sp__histogram_free(pool->wait_time);
@@ -366,6 +405,7 @@ void sp__pool_destroy(sp_pool *pool)
         sp__target_free(&pool->target);
         sp__cond_destroy(&pool->quiet);
         sp__mutex_destroy(&pool->lock);
+        sp__engine_unref(pool->engine);
         free(pool->name);
         free(pool);
 }

@@ -5,6 +5,7 @@
 
 #include "base/random.h"
 #include "guard/breaker.h"
+#include "loop/limit.h"
 #include "observe/histogram.h"
 #include "pg/conn.h"
 #include "pg/ear.h"
@@ -64,6 +65,7 @@ struct sp_pool {
         struct sp__histogram *wait_time, *use_time, *create_time;
         struct sp__pool_counts counts;
 
+        atomic_uint refs; /* its owner's, and one for each handle that its users hold: sessions, streams, listeners */
         _Atomic int64_t pending; /* operations not yet settled, and threads inside a call: the pool outlives them */
         sp__mutex lock; /* guards what follows, and the pool's part of each connection; taken before a port's */
         sp__cond quiet; /* pending fell to 0 */
@@ -96,7 +98,7 @@ struct sp_pool {
         enum { SP__CROWD_NONE, SP__CROWD_NEW, SP__CROWD_TOLD } crowd; /* more wait than should */
         bool crowd_posted;
         struct sp__task crowd_task;
-        struct sp__news *news;
+        struct sp__watchers *news;
         int64_t busy; /* connections that somebody uses */
         int64_t observed_ns;
         struct sp__levels levels[2]; /* now, and before */
@@ -119,7 +121,7 @@ struct sp__query {
         enum sp__deed deed;
         struct sp__lead *lead; /* BEGIN: how it goes with the next statement; owned */
         struct sp__unit unit;
-        struct sp__timer timer; /* of an asynchronous one; holds a reference while set */
+        struct sp__limit limit; /* of an asynchronous one */
         struct sp__task task;
         int64_t born_ns;
         struct sp__params_print print; /* where it has a context and somebody watches */
@@ -128,7 +130,6 @@ struct sp__query {
         int misses;                    /* … and so often its connection was broken already */
         int64_t lost_ns;               /* when it was lost the last time */
         bool apart;                    /* it runs again: with a Sync of its own, so that no neighbour undoes it twice */
-        bool timed;                    /* its timer was set */
         bool admitted;                 /* counted as pending; its submitter's */
         uint64_t permit;               /* the breaker's, 0: none */
 
@@ -324,9 +325,6 @@ int64_t sp__pool_size(double mean, int64_t p95);
 void sp__stream_open(sp_stream *stream, sp_session *session);
 /** The answer to its query; false: there are no rows any more. No lock held. */
 bool sp__stream_page(sp_stream *stream, const PGresult *res);
-/** Its query was told; or was never made. */
-void sp__stream_settled(sp_stream *stream, sp_status status);
-void sp__stream_idle(sp_stream *stream);
 void sp__stream_unref(sp_stream *stream);
 
 /* batch.c */
@@ -371,10 +369,15 @@ extern const struct sp__conn_owner sp__pool_owner;
 /** From here to sp__pool_leave() sp__pool_shut() waits. The pool is not touched after it. No lock held. */
 void sp__pool_enter(sp_pool *pool);
 void sp__pool_leave(sp_pool *pool);
+/** For an operation, and with `inside` the thread that waits for it. SP_CANCELLED, SP_CLOSED: it must not begin. */
+sp_status sp__pool_admit(sp_pool *pool, const sp_ctx *ctx, bool inside, sp_error **error);
 /** Closes and waits for what is pending; the engine may stop afterwards. */
 void sp__pool_shut(sp_pool *pool);
-/** Frees; its engine has stopped. */
+/** Its owner lets it go, and the engine has stopped. What its users still hold keeps the memory, closed. */
 void sp__pool_destroy(sp_pool *pool);
+/** For a handle, until that is freed. Any thread. */
+sp_pool *sp__pool_ref(sp_pool *pool);
+void sp__pool_unref(sp_pool *pool);
 /** In a child after fork(): closes descriptors, no more. */
 void sp__pool_drop(sp_pool *pool);
 

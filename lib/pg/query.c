@@ -110,14 +110,11 @@ static void query_settled(sp__op *op)
         sp__op *outer = op->caller == op ? NULL : op->caller;
 
         sp__query_tell(query);
-        if (query->stream)
-                sp__stream_settled(query->stream, op->status);
         if (op->ctx && query->stmt && !sp__stmt_reads(query->stmt))
                 sp__ctx_note_write(op->ctx);
         if (query->deed == SP__DEED_COMMIT || query->deed == SP__DEED_ROLLBACK)
                 sp__session_work_over(query->session);
-        if (query->timed && sp__timer_stop(pool->engine, &query->timer))
-                sp__op_unref(op);
+        sp__limit_stop(&query->limit, pool->engine);
         if (outer) {
                 sp__lock(&pool->lock);
                 op->caller = NULL;
@@ -136,8 +133,6 @@ static void query_destroy(sp__op *op)
         sp__session_unref(query->session);
         sp_stmt_unref(query->stmt);
         sp_params_free(query->kept);
-        if (query->stream && !query->admitted)
-                sp__stream_idle(query->stream);
         sp__stream_unref(query->stream);
         sp__lead_free(query->lead);
         sp__lead_free(query->unit.lead);
@@ -147,14 +142,6 @@ static void query_destroy(sp__op *op)
 }
 
 static const struct sp__op_kind kind = {.cancel = query_cancel, .settled = query_settled, .destroy = query_destroy};
-
-static void query_late(struct sp__timer *timer)
-{
-        struct sp__query *query = SP__OF(timer, struct sp__query, timer);
-
-        query_cancel(&query->op, SP_TIMEOUT);
-        sp__op_unref(&query->op);
-}
 
 static void query_begin(struct sp__task *task)
 {
@@ -174,13 +161,13 @@ struct sp__query *sp__query_new(sp_pool *pool, sp_ctx *ctx, const sp_stmt *stmt,
                 return NULL;
         *query = (struct sp__query){0};
         query->born_ns = sp__now();
-        sp__op_init(&query->op, &kind, ctx, sp__after_ms(query->born_ns, deadline_ms));
+        sp__op_init(&query->op, &kind, ctx,
+                    stmt ? sp__ctx_limit(ctx, query->born_ns, deadline_ms) : sp__after_ms(query->born_ns, deadline_ms));
         query->pool = pool;
         query->stmt = sp_stmt_ref((sp_stmt *)(uintptr_t)stmt);
         query->unit.op = &query->op;
         query->unit.stmt = stmt;
         sp__list_init(&query->unit.link);
-        query->timer.fire = query_late;
         query->task.run = query_begin;
         query->params = params;
         if (ctx && pool->watcher.ran)
@@ -246,24 +233,14 @@ sp_status sp__query_admit(struct sp__query *query, bool inside, sp_error **error
                 status = check_params(query, error);
         if (status != SP_OK)
                 return status;
-        if (query->op.ctx && sp_ctx_cancelled(query->op.ctx))
-                return sp__fail(error, SP_CANCELLED, "the caller's context was cancelled");
         status = sp__query_ask(query, error);
         if (status != SP_OK)
                 return status;
-        /* Counted first: who closes the pool and then waits either waits for this one, or was seen here. */
-        sp__pool_enter(pool);
-        if (inside)
-                sp__pool_enter(pool);
-        query->admitted = !pool->closed;
-        if (query->admitted)
-                return SP_OK;
-        sp__pool_leave(pool);
-        if (inside)
-                sp__pool_leave(pool);
-        if (query->permit)
+        status = sp__pool_admit(pool, query->op.ctx, inside, error);
+        query->admitted = status == SP_OK;
+        if (!query->admitted && query->permit)
                 sp_breaker_release(pool->breaker, query->permit);
-        return sp__fail(error, SP_CLOSED, "pool \"%s\" is closed", pool->name);
+        return status;
 }
 
 /* From now on a cancelled context ends it. If that was just cancelled, it ends at once. */
@@ -363,16 +340,6 @@ void sp__query_start(struct sp__query *query)
                 sp__query_leave_session(query);
 }
 
-static void set_timer(struct sp__query *query)
-{
-        if (query->op.deadline == SP__FOREVER)
-                return;
-        query->timed = true;
-        sp__op_ref(&query->op);
-        if (!sp__timer_set(query->pool->engine, &query->timer, query->op.deadline))
-                sp__op_unref(&query->op);
-}
-
 /* There is none for want of memory, or its pool is the parent's, none of whose locks may be taken: it is gone. */
 static sp_status refuse(struct sp__query *query, sp_error **error)
 {
@@ -399,7 +366,7 @@ sp_status sp__query_submit(struct sp__query *query, sp_queue *queue, uint64_t ta
                 return sp__op_refuse(queue, tag, status, error);
         }
         sp__op_ref(&query->op);
-        set_timer(query);
+        sp__limit_set(&query->limit, query->pool->engine, &query->op);
         enlist(query);
         /* Sent from there, so that the caller pays for no system call and the engine's turn coalesces. */
         sp__engine_post(query->pool->engine, &query->task);
@@ -410,9 +377,11 @@ sp_status sp__query_submit(struct sp__query *query, sp_queue *queue, uint64_t ta
 sp_status sp__query_run(struct sp__query *query, void **what, sp_error **error)
 {
         sp_status status = refuse(query, error);
+        sp_pool *pool;
 
         if (status != SP_OK)
                 return status;
+        pool = query->pool;
         status = sp__query_admit(query, true, error);
         if (status != SP_OK) {
                 sp__op_abandon(&query->op);
@@ -422,16 +391,8 @@ sp_status sp__query_run(struct sp__query *query, void **what, sp_error **error)
         enlist(query);
         sp__query_start(query);
         sp__op_wait(&query->op);
-        sp__pool_leave(query->pool);
-        status = query->op.status;
-        if (status == SP_OK) {
-                *what = query->op.what;
-                query->op.what = NULL;
-        } else {
-                sp__error_give(error, query->op.error);
-                query->op.error = NULL;
-        }
-        sp__op_unref(&query->op);
+        status = sp__op_take(&query->op, what, error);
+        sp__pool_leave(pool);
         return status;
 }
 
@@ -453,7 +414,7 @@ sp_status sp__query_step(struct sp__query *query, int64_t deadline, sp__op *call
         query->op.caller = caller ? sp__op_ref(caller) : NULL;
         if (deadline < query->op.deadline)
                 query->op.deadline = deadline;
-        set_timer(query);
+        sp__limit_set(&query->limit, query->pool->engine, &query->op);
         enlist(query);
         sp__query_start(query);
         sp__op_unref(&query->op);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A read on a replica: a step there, and another one on the primary where that did not help. */
+#include "core/ctx.h"
 #include "core/error.h"
 #include "core/params.h"
 #include "pg/pool_internal.h"
@@ -109,7 +110,7 @@ static struct read *read_new(sp_pool *primary, sp_ctx *ctx, const sp_stmt *stmt,
         read->ctx = sp_ctx_ref(ctx);
         read->stmt = sp_stmt_ref((sp_stmt *)(uintptr_t)stmt);
         read->params = params;
-        read->deadline = sp__after_ms(sp__now(), primary->limits.query_ms);
+        read->deadline = sp__ctx_limit(ctx, sp__now(), primary->limits.query_ms);
         return read;
 }
 
@@ -125,6 +126,7 @@ sp_status sp__read_run(sp_pool *primary, sp_pool *replica, sp_ctx *ctx, const sp
 {
         struct read *read = read_new(primary, ctx, stmt, params);
         sp_status status;
+        void *result;
 
         if (!read)
                 return sp__fail(error, SP_NOMEM, "out of memory");
@@ -132,16 +134,10 @@ sp_status sp__read_run(sp_pool *primary, sp_pool *replica, sp_ctx *ctx, const sp
         sp__op_to_caller(&read->op);
         start(read, replica);
         sp__op_wait(&read->op);
+        status = sp__op_take(&read->op, &result, error);
         sp__pool_leave(primary);
-        status = read->op.status;
-        if (status == SP_OK) {
-                *out = read->op.what;
-                read->op.what = NULL;
-        } else {
-                sp__error_give(error, read->op.error);
-                read->op.error = NULL;
-        }
-        sp__op_unref(&read->op);
+        if (status == SP_OK)
+                *out = result;
         return status;
 }
 

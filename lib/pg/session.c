@@ -25,8 +25,8 @@ void sp__session_give(struct sp__query *query, struct sp__conn *conn)
 
         sp__batch_init(&done);
         if (session) {
-                *session =
-                    (sp_session){.refs = 1, .pool = pool, .conn = conn, .since_ns = sp__now(), .place = query->place};
+                *session = (sp_session){
+                    .refs = 1, .pool = sp__pool_ref(pool), .conn = conn, .since_ns = sp__now(), .place = query->place};
                 session->ctx = query->op.ctx ? sp_ctx_ref(query->op.ctx) : NULL;
                 sp__list_init(&session->held);
                 sp__lock(&pool->lock);
@@ -213,6 +213,7 @@ void sp__session_unref(sp_session *session)
         give_back(session);
         sp__lead_free(session->lead);
         sp_ctx_unref(session->ctx);
+        sp__pool_unref(session->pool);
         free(session);
 }
 

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Row streams: a cursor in a read-only transaction on a session of its own, from which a page is fetched when it is asked
- * for. BEGIN, DECLARE and the first FETCH go in one Sync group. The session goes back with the last page.
+ * Row streams: a cursor in a read-only transaction on a session of its own. BEGIN, DECLARE and the first FETCH go in one Sync
+ * group. From the second page on one is fetched while the caller has the one before; no more than that. The session goes back
+ * with the last page.
  */
 #include "base/buf.h"
+#include "core/ctx.h"
 #include "core/error.h"
 #include "core/params.h"
+#include "loop/limit.h"
 #include "pg/pool_internal.h"
 
 #include <inttypes.h>
@@ -16,26 +19,61 @@
 enum { PAGE = 1000, FETCH_LEN = 64 };
 
 struct sp_stream {
-        atomic_uint refs;              /* the holder's, and one for each query */
-        _Atomic(sp_session *) session; /* NULL: it went back */
-        sp_pool *pool;
+        atomic_uint refs; /* the holder's, and one for each query and operation */
+        sp_pool *pool;    /* a reference */
         sp_stmt *fetch;
-        struct sp__lead *lead; /* until there is a session */
         uint32_t page;
-        atomic_bool ended, failed, busy;
+        struct sp__lead *lead; /* until there is a session; the pool's lock */
+
+        sp__mutex lock;      /* a leaf; guards what follows */
+        sp_session *session; /* NULL: it went back */
+        bool ended, failed;
+        bool busy;               /* somebody asked for a page and was not told */
+        sp__op *waits;           /* … and is in this list, with a reference */
+        bool asked;              /* a page is on its way, or whoever said so sees to it */
+        struct sp__query *ahead; /* … with a reference */
+        int64_t span;            /* how long a page may take: as long as the last call allowed */
+        bool there;              /* it came, and nobody has asked for it yet */
+        sp_status status;
+        sp_error *error;
+        sp_result *result; /* NULL: there are no rows any more */
+};
+
+/* Somebody wants a page. */
+struct paging {
+        sp__op op;
+        sp_stream *stream;      /* a reference */
+        struct sp__limit limit; /* of an asynchronous one */
+        int64_t span;           /* how long it may take */
 };
 
 static void give_back(sp_stream *stream)
 {
-        sp_session_release(atomic_exchange(&stream->session, NULL));
+        sp_session *session;
+
+        sp__lock(&stream->lock);
+        session = stream->session;
+        stream->session = NULL;
+        sp__unlock(&stream->lock);
+        sp_session_release(session);
+}
+
+static sp_stream *stream_ref(sp_stream *stream)
+{
+        atomic_fetch_add(&stream->refs, 1);
+        return stream;
 }
 
 void sp__stream_unref(sp_stream *stream)
 {
         if (!stream || atomic_fetch_sub(&stream->refs, 1) != 1)
                 return;
+        sp_result_free(stream->result);
+        sp_error_free(stream->error);
         sp_stmt_unref(stream->fetch);
         sp__lead_free(stream->lead);
+        sp__pool_unref(stream->pool);
+        sp__mutex_destroy(&stream->lock);
         free(stream);
 }
 
@@ -51,7 +89,7 @@ void sp__stream_open(sp_stream *stream, sp_session *session)
 {
         session->lead = stream->lead;
         stream->lead = NULL;
-        atomic_store(&stream->session, session);
+        stream->session = session;
 }
 
 bool sp__stream_page(sp_stream *stream, const PGresult *res)
@@ -59,23 +97,12 @@ bool sp__stream_page(sp_stream *stream, const PGresult *res)
         int rows = PQntuples(res);
 
         if ((uint32_t)rows < stream->page) {
-                atomic_store(&stream->ended, true);
+                sp__lock(&stream->lock);
+                stream->ended = true;
+                sp__unlock(&stream->lock);
                 give_back(stream);
         }
         return rows > 0;
-}
-
-void sp__stream_idle(sp_stream *stream)
-{
-        atomic_store(&stream->busy, false);
-}
-
-void sp__stream_settled(sp_stream *stream, sp_status status)
-{
-        /* Where the cursor stands nobody knows then. */
-        if (status != SP_OK)
-                atomic_store(&stream->failed, true);
-        atomic_store(&stream->busy, false);
 }
 
 static bool reads(const sp_stmt *stmt)
@@ -139,7 +166,8 @@ static sp_stream *stream_new(sp_pool *pool, const sp_stmt *stmt, const sp_params
         if (!stream)
                 return NULL;
         atomic_init(&stream->refs, 1);
-        stream->pool = pool;
+        sp__mutex_init(&stream->lock);
+        stream->pool = sp__pool_ref(pool);
         stream->page = page;
         stream->lead = lead_of(stmt, params);
         stream->fetch = fetch_of(stmt, page);
@@ -169,6 +197,16 @@ static sp_status wish(sp_pool *pool, sp_ctx *ctx, const sp_stmt *stmt, const sp_
         return SP_OK;
 }
 
+/* Where the context says so, for the server may end what is read there in favour of what it replays. */
+static sp_pool *pool_for(sp_pool *pool, const sp_ctx *ctx)
+{
+        sp_pool *replica = NULL;
+
+        if (pool->replicas && ctx && sp__ctx_replica(ctx))
+                replica = sp__replicas_choose(pool->replicas, ctx);
+        return replica ? replica : pool;
+}
+
 sp_status sp_pool_stream(sp_pool *pool, sp_ctx *ctx, const sp_stmt *stmt, const sp_params *params, size_t rows_a_page,
                          sp_stream **out, sp_error **error)
 {
@@ -181,7 +219,7 @@ sp_status sp_pool_stream(sp_pool *pool, sp_ctx *ctx, const sp_stmt *stmt, const 
         SP__NEED(out, error);
         if (sp__engine_forked(pool->engine))
                 return sp__fail(error, SP_FORKED, "%s", sp_status_text(SP_FORKED));
-        status = wish(pool, ctx, stmt, params, rows_a_page, __builtin_return_address(0), &query, error);
+        status = wish(pool_for(pool, ctx), ctx, stmt, params, rows_a_page, __builtin_return_address(0), &query, error);
         if (status == SP_OK)
                 status = sp__query_run(query, &stream, error);
         if (status == SP_OK)
@@ -201,44 +239,256 @@ sp_status sp_pool_stream_async(sp_pool *pool, sp_ctx *ctx, const sp_stmt *stmt, 
         SP__NEED_FOR(queue, tag, stmt);
         if (sp__engine_forked(pool->engine))
                 return SP_FORKED;
-        status = wish(pool, ctx, stmt, params, rows_a_page, __builtin_return_address(0), &query, &error);
+        status = wish(pool_for(pool, ctx), ctx, stmt, params, rows_a_page, __builtin_return_address(0), &query, &error);
         return status == SP_OK ? sp__query_submit(query, queue, tag) : sp__op_refuse(queue, tag, status, error);
 }
 
-/* The query for the next page; NULL (and SP_OK) at the end. */
-static sp_status next_of(sp_stream *stream, sp_ctx *ctx, struct sp__query **out, sp_error **error)
+static struct paging *paging_of(sp__op *op)
 {
-        sp_session *session = atomic_load(&stream->session);
+        return SP__OF(op, struct paging, op);
+}
 
-        *out = NULL;
-        if (atomic_load(&stream->failed))
+static void value_free(void *result)
+{
+        sp_result_free(result);
+}
+
+/* Tells what became of a page. The lock is held. */
+static void tell(sp_stream *stream, sp__op *op, sp_status status, sp_error *error, sp_result *result,
+                 struct sp__batch *done)
+{
+        /* Where the cursor stands nobody knows then. */
+        stream->failed |= status != SP_OK;
+        if (status != SP_OK)
+                sp__op_fail(op, status, error, done);
+        else
+                sp__op_yield(op, result ? SP__YIELD_RESULT : SP__YIELD_NONE, result, value_free, done);
+}
+
+static void fetch(sp_stream *stream, sp_ctx *ctx, sp__op *caller);
+
+/* A page came, or did not. */
+static void came(sp_stream *stream, sp_status status, sp_error *error, sp_result *result)
+{
+        struct sp__batch done;
+        struct sp__query *ahead;
+        sp__op *waits;
+        bool more;
+
+        sp__batch_init(&done);
+        sp__lock(&stream->lock);
+        ahead = stream->ahead;
+        waits = stream->waits;
+        stream->ahead = NULL;
+        stream->waits = NULL;
+        if (waits) {
+                tell(stream, waits, status, error, result, &done);
+        } else {
+                stream->there = true;
+                stream->status = status;
+                stream->error = error;
+                stream->result = result;
+        }
+        more = waits && status == SP_OK && !stream->ended;
+        stream->asked = more;
+        sp__unlock(&stream->lock);
+        sp__batch_deliver(&done);
+        sp__op_unref(waits);
+        sp__op_unref(ahead ? &ahead->op : NULL);
+        if (more)
+                fetch(stream, NULL, NULL);
+        sp__stream_unref(stream);
+}
+
+static void fetched(sp__op *step)
+{
+        sp_result *result = step->status == SP_OK ? step->what : NULL;
+
+        if (result)
+                step->what = NULL;
+        came(step->owner, step->status, sp__error_copy(step->error), result);
+}
+
+/* For who has set `asked`. `ctx`, `caller`: of who waits for it and may drive. */
+static void fetch(sp_stream *stream, sp_ctx *ctx, sp__op *caller)
+{
+        struct sp__query *query = NULL;
+        sp_error *error = NULL;
+        sp_status status;
+        bool held;
+
+        sp__lock(&stream->lock);
+        held = stream->session != NULL;
+        if (held)
+                query = sp__session_statement(stream->session, ctx, stream->fetch, NULL);
+        if (query) {
+                query->op.deadline = sp__now() + stream->span;
+                query->stream = stream_ref(stream);
+                sp__op_ref(&query->op);
+                stream->ahead = query;
+        }
+        sp__unlock(&stream->lock);
+        /* Its holder let it go. */
+        if (!held)
+                return;
+        stream_ref(stream);
+        status = sp__query_step(query, SP__FOREVER, caller, fetched, stream, &error);
+        if (status != SP_OK)
+                came(stream, status, error, NULL);
+}
+
+static void paging_cancel(sp__op *op, sp_status why)
+{
+        sp_stream *stream = paging_of(op)->stream;
+        const char *text = why == SP_TIMEOUT ? "no page came before the deadline" : sp_status_text(why);
+        struct sp__batch done;
+        struct sp__query *ahead;
+        bool listed;
+
+        if (!sp__op_claim(op))
+                return;
+        sp__batch_init(&done);
+        sp__lock(&stream->lock);
+        stream->failed = true;
+        listed = stream->waits == op;
+        if (listed)
+                stream->waits = NULL;
+        ahead = stream->ahead;
+        if (ahead)
+                sp__op_ref(&ahead->op);
+        sp__op_end(op, why, sp__error_new(why, NULL, "the stream of \"%s\": %s", stream->fetch->name, text), &done);
+        sp__unlock(&stream->lock);
+        if (ahead)
+                ahead->op.kind->cancel(&ahead->op, why);
+        sp__batch_deliver(&done);
+        sp__op_unref(ahead ? &ahead->op : NULL);
+        if (listed)
+                sp__op_unref(op);
+}
+
+static void paging_settled(sp__op *op)
+{
+        sp_stream *stream = paging_of(op)->stream;
+
+        sp__limit_stop(&paging_of(op)->limit, stream->pool->engine);
+        sp__lock(&stream->lock);
+        stream->busy = false;
+        sp__unlock(&stream->lock);
+        sp__pool_leave(stream->pool);
+}
+
+static void paging_destroy(sp__op *op)
+{
+        sp__stream_unref(paging_of(op)->stream);
+        free(paging_of(op));
+}
+
+static const struct sp__op_kind kind = {.cancel = paging_cancel, .settled = paging_settled, .destroy = paging_destroy};
+
+/* Whether a page may be asked for now; then it is. */
+static sp_status claim(sp_stream *stream, sp_error **error)
+{
+        bool failed, busy;
+
+        sp__lock(&stream->lock);
+        failed = stream->failed;
+        busy = stream->busy;
+        stream->busy |= !failed;
+        sp__unlock(&stream->lock);
+        if (failed)
                 return sp__fail(error, SP_INVALID, "the stream of \"%s\" ended with an error", stream->fetch->name);
-        if (atomic_load(&stream->busy))
+        if (busy)
                 return sp__fail(error, SP_INVALID, "a page of the stream of \"%s\" is under way", stream->fetch->name);
-        if (atomic_load(&stream->ended))
-                return SP_OK;
-        *out = sp__session_statement(session, ctx, stream->fetch, NULL);
-        if (!*out)
-                return sp__fail(error, SP_NOMEM, "out of memory");
-        atomic_fetch_add(&stream->refs, 1);
-        atomic_store(&stream->busy, true);
-        (*out)->stream = stream;
         return SP_OK;
+}
+
+static void unclaim(sp_stream *stream)
+{
+        sp__lock(&stream->lock);
+        stream->busy = false;
+        sp__unlock(&stream->lock);
+}
+
+/* With its place among those that the pool waits for; NULL: refused. */
+static sp_status paging_new(sp_stream *stream, sp_ctx *ctx, bool inside, struct paging **out, sp_error **error)
+{
+        struct paging *paging = calloc(1, sizeof *paging);
+        int64_t now = sp__now();
+        sp_status status;
+
+        if (!paging)
+                return sp__fail(error, SP_NOMEM, "out of memory");
+        status = claim(stream, error);
+        if (status == SP_OK && (status = sp__pool_admit(stream->pool, ctx, inside, error)) != SP_OK)
+                unclaim(stream);
+        if (status != SP_OK) {
+                free(paging);
+                return status;
+        }
+        sp__op_init(&paging->op, &kind, ctx, sp__ctx_limit(ctx, now, stream->pool->limits.query_ms));
+        paging->stream = stream_ref(stream);
+        paging->span = paging->op.deadline - now;
+        *out = paging;
+        return SP_OK;
+}
+
+/* The page that is there, or the one that comes next. */
+static void start(struct paging *paging)
+{
+        sp_stream *stream = paging->stream;
+        struct sp__batch done;
+        bool more, waits = false;
+
+        if (sp__op_enlist(&paging->op) != SP_OK)
+                paging_cancel(&paging->op, SP_CANCELLED);
+        sp__batch_init(&done);
+        sp__lock(&stream->lock);
+        more = !stream->asked;
+        stream->span = paging->span;
+        if (!sp__op_pending(&paging->op)) {
+                more = false;
+        } else if (stream->there) {
+                tell(stream, &paging->op, stream->status, stream->error, stream->result, &done);
+                more = stream->status == SP_OK && !stream->ended;
+                stream->there = false;
+                stream->error = NULL;
+                stream->result = NULL;
+        } else if (stream->ended) {
+                tell(stream, &paging->op, SP_OK, NULL, NULL, &done);
+                more = false;
+        } else {
+                stream->waits = sp__op_ref(&paging->op);
+                waits = true;
+        }
+        stream->asked |= more;
+        sp__unlock(&stream->lock);
+        sp__batch_deliver(&done);
+        if (more && waits)
+                fetch(stream, paging->op.ctx, paging->op.caller);
+        else if (more)
+                fetch(stream, NULL, NULL);
 }
 
 sp_status sp_stream_next(sp_stream *stream, sp_ctx *ctx, sp_result **out, sp_error **error)
 {
-        struct sp__query *query;
-        void *result = NULL;
+        struct paging *paging;
         sp_status status;
+        sp_pool *pool;
+        void *result;
 
         SP__NEED(stream, error);
         SP__NEED(out, error);
-        if (sp__engine_forked(stream->pool->engine))
+        pool = stream->pool;
+        if (sp__engine_forked(pool->engine))
                 return sp__fail(error, SP_FORKED, "%s", sp_status_text(SP_FORKED));
-        status = next_of(stream, ctx, &query, error);
-        if (status == SP_OK && query)
-                status = sp__query_run(query, &result, error);
+        status = paging_new(stream, ctx, true, &paging, error);
+        if (status != SP_OK)
+                return status;
+        sp__op_to_caller(&paging->op);
+        start(paging);
+        sp__op_wait(&paging->op);
+        status = sp__op_take(&paging->op, &result, error);
+        sp__pool_leave(pool);
         if (status == SP_OK)
                 *out = result;
         return status;
@@ -246,7 +496,7 @@ sp_status sp_stream_next(sp_stream *stream, sp_ctx *ctx, sp_result **out, sp_err
 
 sp_status sp_stream_next_async(sp_stream *stream, sp_ctx *ctx, sp_queue *queue, uint64_t tag)
 {
-        struct sp__query *query = NULL;
+        struct paging *paging;
         sp_error *error = NULL;
         sp_status status;
 
@@ -254,8 +504,18 @@ sp_status sp_stream_next_async(sp_stream *stream, sp_ctx *ctx, sp_queue *queue, 
         SP__NEED_FOR(queue, tag, stream);
         if (sp__engine_forked(stream->pool->engine))
                 return SP_FORKED;
-        status = next_of(stream, ctx, &query, &error);
+        status = paging_new(stream, ctx, false, &paging, &error);
         if (status != SP_OK)
                 return sp__op_refuse(queue, tag, status, error);
-        return query ? sp__query_submit(query, queue, tag) : sp__op_nothing(queue, tag);
+        status = sp__op_to_queue(&paging->op, queue, tag);
+        if (status != SP_OK) {
+                unclaim(stream);
+                sp__pool_leave(stream->pool);
+                sp__op_abandon(&paging->op);
+                return status;
+        }
+        sp__limit_set(&paging->limit, stream->pool->engine, &paging->op);
+        start(paging);
+        sp__op_unref(&paging->op);
+        return SP_OK;
 }

@@ -14,7 +14,7 @@ sp_status sp_pool_watch_async(sp_pool *pool, sp_ctx *ctx, uint64_t seen, sp_queu
         SP__NEED_FOR(queue, tag, pool);
         if (sp__engine_forked(pool->engine))
                 return SP_FORKED;
-        return sp__news_watch(pool->news, ctx, seen, queue, tag);
+        return sp__watchers_add(pool->news, ctx, seen, queue, tag);
 }
 
 void sp__pool_crowd(sp_pool *pool)
@@ -52,7 +52,7 @@ void sp__pool_crowd_task(struct sp__task *task)
                        ",\"waiting\":%" PRId64 ",\"connections\":%" PRId64 ",\"sessions\":%" PRId64 ",\"max\":%" PRId64,
                        pool->waiters, pool->total - pool->opening, pool->sessions, pool->limits.max);
         sp__unlock(&pool->lock);
-        sp__news_tell(pool->news, &body);
+        sp__watchers_tell(pool->news, &body);
 }
 
 /* A session that is held for too long. */
@@ -109,7 +109,7 @@ static void tell_leak(sp_pool *pool, const struct leak *leak)
                 sp__buf_json(&body, tag, strlen(tag));
         }
         format_place(&body, leak->place);
-        sp__news_tell(pool->news, &body);
+        sp__watchers_tell(pool->news, &body);
 }
 
 void sp__pool_find_leaks(sp_pool *pool)

@@ -29,7 +29,7 @@ struct sp__findings {
         atomic_uint refs;
         int64_t least;
         uint64_t seed;
-        struct sp__news *news;
+        struct sp__watchers *news;
         sp__mutex lock; /* what follows */
         struct finding all[PLACES];
         size_t count;
@@ -41,9 +41,9 @@ struct sp__findings *sp__findings_new(int64_t least)
 
         if (!findings)
                 return NULL;
-        findings->news = sp__news_new();
+        findings->news = sp__watchers_new(&sp__news);
         if (!findings->news || !sp__fork_init(&findings->fork)) {
-                sp__news_unref(findings->news);
+                sp__watchers_unref(findings->news);
                 free(findings);
                 return NULL;
         }
@@ -69,7 +69,7 @@ void sp__findings_unref(struct sp__findings *findings)
                 free(findings->all[i].instead);
                 sp_stmt_unref((sp_stmt *)(uintptr_t)findings->all[i].stmt);
         }
-        sp__news_unref(findings->news);
+        sp__watchers_unref(findings->news);
         sp__mutex_destroy(&findings->lock);
         sp__fork_destroy(&findings->fork);
         free(findings);
@@ -80,7 +80,7 @@ void sp__findings_close(struct sp__findings *findings)
         if (!findings)
                 return;
         if (!sp__forked(&findings->fork))
-                sp__news_end(findings->news);
+                sp__watchers_end(findings->news);
         sp__findings_unref(findings);
 }
 
@@ -91,14 +91,14 @@ int64_t sp__findings_least(const struct sp__findings *findings)
 
 void sp__findings_tell(struct sp__findings *findings, struct sp__buf *body)
 {
-        sp__news_tell(findings->news, body);
+        sp__watchers_tell(findings->news, body);
 }
 
 sp_status sp__findings_watch(struct sp__findings *findings, sp_ctx *ctx, uint64_t seen, sp_queue *queue, uint64_t tag)
 {
         if (sp__forked(&findings->fork))
                 return SP_FORKED;
-        return sp__news_watch(findings->news, ctx, seen, queue, tag);
+        return sp__watchers_add(findings->news, ctx, seen, queue, tag);
 }
 
 static const char *const kinds[] = {[SP__FOUND_N_PLUS_1] = "n+1", [SP__FOUND_REPEAT] = "repeat"};
@@ -211,7 +211,7 @@ static void add(struct sp__findings *findings, uint64_t hash, const struct sp__f
                 sp__unlock(&findings->lock);
         }
         if (body.len)
-                sp__news_tell(findings->news, &body);
+                sp__watchers_tell(findings->news, &body);
         if (kept)
                 return;
         free(made.place);

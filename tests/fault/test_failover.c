@@ -4,20 +4,13 @@
  * takes writes, without being told. SP_TEST_SERVERS names the set that may be harmed.
  */
 #include "../integration/ways.h"
+#include "../support/ctl.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static void control(const char *verb, const char *server)
-{
-        char command[256];
-
-        snprintf(command, sizeof command, "python3 tests/support/servers.py ctl %s %s", verb, server);
-        assert_int_equal(system(command), 0);
-}
 
 static int port_of(const char *variable)
 {

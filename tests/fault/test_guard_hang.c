@@ -4,19 +4,12 @@
  * server, so that a breaker opens by the time-out of acquiring, long before any statement's own, and a fallback answers all.
  */
 #include "../integration/ways.h"
+#include "../support/ctl.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-static void control(const char *verb)
-{
-        char command[256];
-
-        snprintf(command, sizeof command, "python3 tests/support/servers.py ctl %s pg", verb);
-        assert_int_equal(system(command), 0);
-}
 
 enum { THREADS = 12 };
 
@@ -100,14 +93,14 @@ static void test_a_server_that_hangs_opens_the_breaker_and_a_fallback_answers(vo
         for (int i = 0; i < THREADS; i++)
                 assert_int_equal(pthread_create(&threads[i], NULL, load_body, &load), 0);
         until_answers(&load, 100);
-        control("freeze");
+        control("freeze", "pg");
         while (sp_breaker_changes(load.breaker) == 0)
                 sched_yield();
         assert_true(sp_breaker_calls(load.breaker, SP_OUTCOME_FAILURE) >= 5);
         /* Those of its probes that find no connection fail, too. */
         while (sp_breaker_changes(load.breaker) < 5)
                 sched_yield();
-        control("thaw");
+        control("thaw", "pg");
         until_answers(&load, 100);
         while (sp_breaker_state(load.breaker) != SP_BREAKER_CLOSED)
                 sched_yield();

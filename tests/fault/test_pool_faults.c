@@ -1,25 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* PostgreSQL is stopped, killed and started again under the pool. SP_TEST_SERVERS names the set that may be harmed. */
-#include "../integration/ways.h"
+#include "../integration/way.h"
+#include "../support/ctl.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static void control(const char *verb)
-{
-        char command[256];
-
-        snprintf(command, sizeof command, "python3 tests/support/servers.py ctl %s pg", verb);
-        assert_int_equal(system(command), 0);
-}
-
-static const struct way *way_of(void **state)
-{
-        return *state;
-}
 
 static bool of_a_server_away(sp_status status)
 {
@@ -45,11 +33,11 @@ static void test_a_stopped_server_is_unavailable_and_its_return_is_noticed(void 
         sp_value *health;
 
         assert_int_equal(number(way_of(state), pool, "SELECT 1", 0), 1);
-        control("stop");
+        control("stop", "pg");
         says(fails(way_of(state), pool, NULL, "SELECT 1", SP_UNAVAILABLE), "127.0.0.1", NULL);
         assert_int_equal(sp_pool_health(pool, NULL, &health), SP_OK);
         sp_value_unref(health);
-        control("start");
+        control("start", "pg");
         recovers(way_of(state), pool);
         sp_pool_free(pool);
 }
@@ -101,10 +89,10 @@ static void test_a_server_killed_under_load_costs_no_caller_its_answer(void **st
                 pthread_create(&threads[i], NULL, load_body, &load);
         while (atomic_load(&load.answers) < 100)
                 sched_yield();
-        control("kill");
-        control("start");
+        control("kill", "pg");
+        control("start", "pg");
         recovers(way_of(state), load.pool);
-        control("restart");
+        control("restart", "pg");
         recovers(way_of(state), load.pool);
         atomic_store(&load.stop, true);
         for (size_t i = 0; i < 16; i++)
@@ -142,8 +130,8 @@ static void test_a_listener_outlives_the_server(void **state)
         assert_int_equal(sp_pool_listen(pool, "outlives", &listener, NULL), SP_OK);
         hears(listener, "\"lost\":false");
         for (int i = 0; i < 2; i++) {
-                control(i ? "kill" : "stop");
-                control("start");
+                control(i ? "kill" : "stop", "pg");
+                control("start", "pg");
                 hears(listener, "\"lost\":true");
                 recovers(way_of(state), pool);
                 run(way_of(state), pool, "SELECT pg_notify('outlives', 'still')");

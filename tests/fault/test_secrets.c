@@ -3,7 +3,8 @@
  * TLS up to verify-full, SCRAM, and passwords that change while the pool runs: in a file, by a program, by the application. No
  * secret shows anywhere. SP_TEST_SERVERS names the set that may be harmed; SP_TEST_CA its authority.
  */
-#include "../integration/ways.h"
+#include "../integration/way.h"
+#include "load.h"
 
 #include "base/buf.h"
 #include "pg/pool.h"
@@ -20,11 +21,6 @@
 #define SECRET "hunter2"
 
 static char path[] = "/tmp/sp-secret-XXXXXX";
-
-static const struct way *way_of(void **state)
-{
-        return *state;
-}
 
 static int port(void)
 {
@@ -178,69 +174,26 @@ static void test_a_configured_secret_is_not_shown(void **state)
         sp_config_free(config);
 }
 
-struct load {
-        sp_pool *pool;
-        atomic_uint started;
-        atomic_bool stop;
-        atomic_int wrong, done;
-};
-
-static void *load_body(void *arg)
-{
-        struct load *load = arg;
-        const struct way *way = &ways[atomic_fetch_add(&load->started, 1) % WAYS];
-        sp_stmt *stmt = stmt_of("SELECT 1");
-
-        while (!atomic_load(&load->stop)) {
-                sp_result *result = NULL;
-                sp_error *error = NULL;
-                sp_status status = way->query(load->pool, NULL, stmt, NULL, &result, &error);
-
-                if (status != SP_OK) {
-                        printf("# %s: %s\n", sp_status_name(status), error ? sp_error_message(error) : "");
-                        atomic_fetch_add(&load->wrong, 1);
-                }
-                atomic_fetch_add(&load->done, 1);
-                sp_error_free(error);
-                sp_result_free(result);
-        }
-        sp_stmt_unref(stmt);
-        return NULL;
-}
-
-static void more_calls(struct load *load)
-{
-        int goal = atomic_load(&load->done) + 100;
-
-        while (atomic_load(&load->done) < goal)
-                sched_yield();
-}
-
-enum { CALLERS = 8, ROTATIONS = 3 };
+enum { ROTATIONS = 3 };
 
 /* The password changes and all connections end; `rotate` tells the pool some time later. No call fails. */
 static void rotates_under_load(sp_pool *pool, void (*rotate)(sp_pool *, const char *))
 {
-        struct load load = {.pool = pool};
+        struct load load = {.pool = pool, .text = "SELECT 1"};
         sp_pool *chief = chief_pool();
-        pthread_t threads[CALLERS];
         char password[32];
 
-        for (size_t i = 0; i < CALLERS; i++)
-                pthread_create(&threads[i], NULL, load_body, &load);
+        load_begin(&load);
         for (int i = 0; i < ROTATIONS; i++) {
-                more_calls(&load);
+                load_goes_on(&load, 100);
                 snprintf(password, sizeof password, SECRET "-%d", i);
                 set_role_password(chief, password);
                 end_connections(chief);
                 rotate(pool, password);
-                more_calls(&load);
+                load_goes_on(&load, 100);
         }
-        atomic_store(&load.stop, true);
-        for (size_t i = 0; i < CALLERS; i++)
-                pthread_join(threads[i], NULL);
+        load_end(&load);
         set_role_password(chief, "sweet");
-        assert_int_equal(atomic_load(&load.wrong), 0);
         keeps_secrets(pool);
         sp_pool_free(chief);
         sp_pool_free(pool);

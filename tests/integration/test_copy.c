@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* COPY: all of it or nothing, and the session (or at least the pool) as it was before. */
-#include "ways.h"
+#include "way.h"
 #include "../support/sanitized.h"
 
 #include <stdio.h>
@@ -9,26 +9,6 @@
 #include <sys/resource.h>
 
 enum { PIECE = 1 << 20, PIECES = 64 };
-
-static const struct way *way_of(void **state)
-{
-        return *state;
-}
-
-static bool queued(const struct way *way)
-{
-        return way == &ways[1];
-}
-
-static sp_session *acquire(const struct way *way, sp_pool *pool)
-{
-        sp_error *error = NULL;
-        sp_session *session;
-
-        if (way->acquire(pool, NULL, &session, &error) != SP_OK)
-                fail_msg("%s", sp_error_message(error));
-        return session;
-}
 
 static sp_pool *pool_with_table(const char *const settings[])
 {
@@ -45,14 +25,6 @@ static void done_with(sp_pool *pool)
         sp_pool_free(pool);
 }
 
-static sp_queue *queue_new(void)
-{
-        sp_queue *queue;
-
-        assert_int_equal(sp_queue_new(0, &queue), SP_OK);
-        return queue;
-}
-
 static sp_status copy_begin(const struct way *way, sp_session *session, const char *text, sp_copy **out,
                             sp_error **error)
 {
@@ -64,7 +36,7 @@ static sp_status copy_begin(const struct way *way, sp_session *session, const ch
         if (!queued(way)) {
                 status = sp_session_copy(session, NULL, stmt, out, error);
         } else {
-                queue = queue_new();
+                queue = queue_of();
                 assert_int_equal(sp_session_copy_async(session, NULL, stmt, queue, 42), SP_OK);
                 done = queue_completion(queue);
                 status = completion_outcome(done, error);
@@ -95,7 +67,7 @@ static sp_status copy_write(const struct way *way, sp_copy *copy, sp_ctx *ctx, c
 
         if (!queued(way))
                 return sp_copy_write(copy, ctx, data, len, error);
-        queue = queue_new();
+        queue = queue_of();
         assert_int_equal(sp_copy_write_async(copy, ctx, data, len, queue, 42), SP_OK);
         status = queue_outcome(queue, error);
         sp_queue_free(queue);
@@ -118,7 +90,7 @@ static sp_status copy_read(const struct way *way, sp_copy *copy, sp_ctx *ctx, sp
 
         if (!queued(way))
                 return sp_copy_read(copy, ctx, out, error);
-        queue = queue_new();
+        queue = queue_of();
         assert_int_equal(sp_copy_read_async(copy, ctx, queue, 42), SP_OK);
         done = queue_completion(queue);
         status = completion_outcome(done, error);
@@ -138,7 +110,7 @@ static sp_status copy_end(const struct way *way, sp_copy *copy, int64_t *rows, s
 
         if (!queued(way))
                 return sp_copy_end(copy, NULL, rows, error);
-        queue = queue_new();
+        queue = queue_of();
         assert_int_equal(sp_copy_end_async(copy, NULL, queue, 42), SP_OK);
         done = queue_completion(queue);
         status = completion_outcome(done, error);
@@ -174,7 +146,7 @@ static void test_data_goes_in_and_out(void **state)
         /* A connection that was a lane of reads may refuse to write. */
         for (int i = 0; i < 10; i++)
                 number(way, pool, "SELECT count(*) FROM copied", 0);
-        session = acquire(way, pool);
+        session = session_of(way, pool);
         copy = copy_of(way, session, "COPY copied FROM STDIN");
         /* Cut anywhere. */
         for (const char *at = data; *at; at++)
@@ -199,7 +171,7 @@ static void test_a_copy_is_part_of_its_transaction(void **state)
 {
         const struct way *way = way_of(state);
         sp_pool *pool = pool_with_table(NULL);
-        sp_session *session = acquire(way, pool);
+        sp_session *session = session_of(way, pool);
 
         for (int keep = 0; keep <= 1; keep++) {
                 sp_copy *copy;
@@ -220,7 +192,7 @@ static void test_what_is_wrong_with_the_data_is_told_at_the_end(void **state)
 {
         const struct way *way = way_of(state);
         sp_pool *pool = pool_with_table(NULL);
-        sp_session *session = acquire(way, pool);
+        sp_session *session = session_of(way, pool);
         sp_copy *copy = copy_of(way, session, "COPY copied FROM STDIN");
         sp_error *error = NULL;
         int64_t rows;
@@ -247,7 +219,7 @@ static void test_what_is_given_up_leaves_nothing(void **state)
 {
         const struct way *way = way_of(state);
         sp_pool *pool = pool_with_table((const char *[]){"pool.max=1", NULL});
-        sp_session *session = acquire(way, pool);
+        sp_session *session = session_of(way, pool);
         int64_t backend = session_number(way, session, "SELECT pg_backend_pid()");
         sp_copy *copy;
 
@@ -271,7 +243,7 @@ static void test_a_reader_that_goes_away_costs_only_its_connection(void **state)
         static const char text[] = "COPY (SELECT g, repeat('x', 1000) FROM generate_series(1, 100000) g) TO STDOUT";
         const struct way *way = way_of(state);
         sp_pool *pool = pool_with_table((const char *[]){"pool.max=2", NULL});
-        sp_session *session = acquire(way, pool);
+        sp_session *session = session_of(way, pool);
         sp_copy *copy = copy_of(way, session, text);
         sp_value *value;
         int64_t rows;
@@ -286,7 +258,7 @@ static void test_a_reader_that_goes_away_costs_only_its_connection(void **state)
         assert_int_equal(number(way, pool, "SELECT 5", 0), 5);
         sp_copy_free(copy);
         sp_session_release(session);
-        session = acquire(way, pool);
+        session = session_of(way, pool);
         assert_int_equal(session_number(way, session, "SELECT 5"), 5);
         sp_session_release(session);
         done_with(pool);
@@ -296,7 +268,7 @@ static void test_memory_is_bounded(void **state)
 {
         const struct way *way = way_of(state);
         sp_pool *pool = pool_with_table((const char *[]){"pool.statement_timeout=60s", "pool.query_timeout=60s", NULL});
-        sp_session *session = acquire(way, pool);
+        sp_session *session = session_of(way, pool);
         char *piece = malloc(PIECE);
         struct rusage before, after;
         int64_t bytes = 0;
@@ -332,7 +304,7 @@ static void test_nothing_else_runs_meanwhile(void **state)
 {
         const struct way *way = way_of(state);
         sp_pool *pool = pool_with_table(NULL);
-        sp_session *session = acquire(way, pool);
+        sp_session *session = session_of(way, pool);
         sp_copy *copy = copy_of(way, session, "COPY copied FROM STDIN"), *other = NULL;
         sp_stmt *stmt = stmt_of("SELECT 1"), *plain = stmt_of("COPY copied FROM STDIN");
         sp_result *result = NULL;
@@ -372,7 +344,7 @@ static void test_a_late_call_ends_the_connection(void **state)
 {
         const struct way *way = way_of(state);
         sp_pool *pool = pool_with_table((const char *[]){"pool.max=1", "pool.statement_timeout=0", NULL});
-        sp_session *session = acquire(way, pool);
+        sp_session *session = session_of(way, pool);
         static const char text[] = "COPY (SELECT CASE g WHEN 100 THEN pg_sleep(300)::text ELSE repeat('x', 1000) END "
                                    "FROM generate_series(1, 200) g) TO STDOUT";
         sp_copy *copy = copy_of(way, session, text);
@@ -407,7 +379,7 @@ static void test_a_lost_connection_is_told(void **state)
         memcpy(row, "1\t", 2);
         row[sizeof row - 1] = '\n';
         for (int i = 0; i < 3; i++) {
-                sp_session *session = acquire(way, pool);
+                sp_session *session = session_of(way, pool);
                 sp_error *error = NULL;
                 sp_status status = SP_OK;
                 int64_t rows;
@@ -433,9 +405,9 @@ static void test_a_lost_connection_is_told(void **state)
 static void test_a_copy_that_nobody_took_is_given_up(void **state)
 {
         sp_pool *pool = pool_with_table((const char *[]){"pool.max=1", NULL});
-        sp_session *session = acquire(&ways[0], pool);
+        sp_session *session = session_of(&ways[0], pool);
         sp_stmt *stmt = stmt_of("COPY copied FROM STDIN"), *sleep = stmt_of("SELECT pg_sleep(0.05)");
-        sp_queue *queue = queue_new();
+        sp_queue *queue = queue_of();
         sp_completion *done[3];
         sp_copy *copy;
 
@@ -460,7 +432,7 @@ static void test_a_copy_that_nobody_took_is_given_up(void **state)
         sp_session_release(session);
         assert_int_equal(number(&ways[0], pool, "SELECT count(*) FROM copied", 0), 0);
         /* Never taken from its completion. */
-        session = acquire(&ways[0], pool);
+        session = session_of(&ways[0], pool);
         assert_int_equal(sp_session_copy_async(session, NULL, stmt, queue, 4), SP_OK);
         sp_session_release(session);
         assert_int_equal(sp_queue_wait(queue, done, 1, -1), 1);
@@ -472,9 +444,54 @@ static void test_a_copy_that_nobody_took_is_given_up(void **state)
         done_with(pool);
 }
 
+/* Waits on the server for longer than the pool's statements may take. */
+static void dawdle(void)
+{
+        sp_pool *pool = pool_with(NULL);
+
+        run(&ways[0], pool, "SELECT pg_sleep(0.3)");
+        sp_pool_free(pool);
+}
+
+static int64_t limit_ms(const struct way *way, sp_session *session)
+{
+        return session_number(way, session, "SELECT setting FROM pg_settings WHERE name = 'statement_timeout'");
+}
+
+static void test_a_copy_takes_as_long_as_its_data(void **state)
+{
+        const struct way *way = way_of(state);
+        sp_pool *pool = pool_with_table((const char *[]){"pool.statement_timeout=100ms", NULL});
+        sp_session *session = session_of(way, pool);
+
+        for (int open = 0; open < 2; open++) {
+                sp_copy *copy;
+                int64_t rows = 0;
+
+                if (open) {
+                        assert_int_equal(sp_session_begin(session, NULL, NULL, NULL), SP_OK);
+                        session_run(way, session, "SET LOCAL statement_timeout = '120ms'");
+                }
+                copy = copy_of(way, session, "COPY copied FROM STDIN -- rows");
+                copy_text(way, copy, "1\tone\n");
+                dawdle();
+                copy_text(way, copy, "2\ttwo\n");
+                assert_int_equal(copy_end(way, copy, &rows, NULL), SP_OK);
+                assert_int_equal(rows, 2);
+                sp_copy_free(copy);
+                assert_int_equal(limit_ms(way, session), open ? 120 : 100);
+        }
+        assert_int_equal(sp_session_rollback(session, NULL, NULL), SP_OK);
+        assert_int_equal(limit_ms(way, session), 100);
+        sp_session_release(session);
+        assert_int_equal(number(way, pool, "SELECT count(*) FROM copied", 0), 2);
+        done_with(pool);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
+            BOTH_WAYS(test_a_copy_takes_as_long_as_its_data),
             BOTH_WAYS(test_data_goes_in_and_out),
             BOTH_WAYS(test_a_copy_is_part_of_its_transaction),
             BOTH_WAYS(test_what_is_wrong_with_the_data_is_told_at_the_end),

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* Where a pool connects to: names that are slow to resolve, several servers in one URL, of which some are away. */
-#include "ways.h"
+#include "way.h"
 
 #include "base/thread.h"
 
 #include <arpa/inet.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,11 +57,6 @@ static void await_asked(void)
                 pthread_cond_wait(&moved, &gate);
         asked = 0;
         pthread_mutex_unlock(&gate);
-}
-
-static const struct way *way_of(void **state)
-{
-        return *state;
 }
 
 static int server_port(void)
@@ -113,6 +109,19 @@ static void test_an_unknown_name_is_told(void **state)
         sp_pool_free(pool);
 }
 
+/* A statement that its caller gave up is ended at the server. */
+static void cancels(const struct way *way, sp_pool *pool)
+{
+        static const char running[] = "SELECT count(*) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(301)' AND "
+                                      "state = 'active'";
+        sp_ctx *ctx = ctx_of("50ms");
+
+        sp_error_free(fails(way, pool, ctx, "SELECT pg_sleep(301)", SP_TIMEOUT));
+        while (number(way, pool, running, 0) > 0)
+                poll(NULL, 0, 1);
+        sp_ctx_unref(ctx);
+}
+
 static void test_a_slow_name_server_holds_up_nobody_else(void **state)
 {
         char url[300], named[300];
@@ -125,6 +134,7 @@ static void test_a_slow_name_server_holds_up_nobody_else(void **state)
         snprintf(named, sizeof named, "%s", url + strlen("pool.url="));
         assert_int_equal(sp_config_set(config, "pool.slow.url", named, NULL), SP_OK);
         assert_int_equal(sp_config_set(config, "pool.slow.connect_timeout", "200ms", NULL), SP_OK);
+        assert_int_equal(sp_config_set(config, "pool.statement_timeout", "0", NULL), SP_OK);
         assert_int_equal(sp_client_new(config, &client, &error), SP_OK);
         slow = sp_client_pool(client, "slow");
         set_gate(false);
@@ -134,6 +144,7 @@ static void test_a_slow_name_server_holds_up_nobody_else(void **state)
         /* The engine that both share goes on. */
         for (int i = 0; i < 10; i++)
                 assert_int_equal(number(way_of(state), sp_client_pool(client, NULL), "SELECT 1", 0), 1);
+        cancels(way_of(state), sp_client_pool(client, NULL));
         set_gate(true);
         while (true) {
                 sp_stmt *stmt = stmt_of("SELECT 1");

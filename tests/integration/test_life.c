@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* How many connections there are, how long they live, and that no caller meets a dead one. */
 #include "pg_proxy.h"
-#include "ways.h"
+#include "way.h"
 
 #include "base/clock.h"
 #include "base/random.h"
@@ -12,27 +12,6 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-static const struct way *way_of(void **state)
-{
-        return *state;
-}
-
-static sp_queue *queue_of(void)
-{
-        sp_queue *queue;
-
-        assert_int_equal(sp_queue_new(0, &queue), SP_OK);
-        return queue;
-}
-
-static sp_session *session_of(const struct way *way, sp_pool *pool)
-{
-        sp_session *session;
-
-        assert_int_equal(way->acquire(pool, NULL, &session, NULL), SP_OK);
-        return session;
-}
 
 static int64_t ended(sp_pool *pool, enum sp__conn_end why)
 {

@@ -1,15 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* LISTEN: each message once, in order; and whoever may have missed one is told. */
-#include "ways.h"
+#include "way.h"
 
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
-
-static const struct way *way_of(void **state)
-{
-        return *state;
-}
 
 static sp_status next(const struct way *way, sp_listener *listener, sp_ctx *ctx, char text[256], sp_error **error)
 {

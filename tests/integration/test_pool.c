@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Every caller gets exactly one answer, its own, whatever the others do. */
-#include "ways.h"
+#include "way.h"
 
 #include "base/buf.h"
 #include "base/clock.h"
@@ -13,11 +13,6 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-static const struct way *way_of(void **state)
-{
-        return *state;
-}
 
 static void test_an_answer_has_rows_names_types_and_a_packed_form(void **state)
 {

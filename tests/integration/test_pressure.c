@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Callers that give up, let go, close or ask for too much at the worst moment: each is answered once, and the pool stays whole. */
-#include "ways.h"
+#include "way.h"
 
 #include "base/clock.h"
 #include "base/random.h"
@@ -11,27 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static const struct way *way_of(void **state)
-{
-        return *state;
-}
-
-static sp_queue *queue_of(void)
-{
-        sp_queue *queue;
-
-        assert_int_equal(sp_queue_new(0, &queue), SP_OK);
-        return queue;
-}
-
-static sp_session *session_of(const struct way *way, sp_pool *pool)
-{
-        sp_session *session;
-
-        assert_int_equal(way->acquire(pool, NULL, &session, NULL), SP_OK);
-        return session;
-}
 
 static sp_status take_one(sp_queue *queue)
 {
@@ -209,6 +188,22 @@ static void test_a_statement_past_its_deadline_is_not_sent(void **state)
         sp_ctx_unref(ctx);
         assert_int_equal(number(&ways[0], pool, "SELECT count(*) FROM pressure_late", 0), 0);
         run(&ways[0], pool, "DROP TABLE pressure_late");
+        sp_pool_free(pool);
+}
+
+/* pool.query_timeout is for calls that have none. */
+static void test_a_callers_deadline_may_be_longer_than_the_pools(void **state)
+{
+        sp_pool *pool = pool_with((const char *[]){"pool.query_timeout=100ms", "pool.statement_timeout=0", NULL});
+        sp_stmt *stmt = stmt_of("SELECT 7 FROM pg_sleep(0.3)");
+        sp_ctx *ctx = ctx_of("60s");
+        sp_result *result = NULL;
+
+        sp_error_free(fails(way_of(state), pool, NULL, "SELECT pg_sleep(0.3)", SP_TIMEOUT));
+        assert_int_equal(way_of(state)->query(pool, ctx, stmt, NULL, &result, NULL), SP_OK);
+        sp_result_free(result);
+        sp_ctx_unref(ctx);
+        sp_stmt_unref(stmt);
         sp_pool_free(pool);
 }
 
@@ -448,6 +443,7 @@ int main(void)
             BOTH_WAYS(test_a_read_whose_connection_dies_late_has_its_wait_anew),
             BOTH_WAYS(test_dead_connections_cost_no_caller_his_answer),
             BOTH_WAYS(test_a_statement_past_its_deadline_is_not_sent),
+            BOTH_WAYS(test_a_callers_deadline_may_be_longer_than_the_pools),
             BOTH_WAYS(test_close_races_with_callers),
             BOTH_WAYS(test_a_huge_parameter_and_a_huge_result_pass_among_small_ones),
             BOTH_WAYS(test_nothing_is_held_after_a_storm_of_sessions),

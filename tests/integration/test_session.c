@@ -1,25 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* A session is its holder's alone, and nothing of it is left for the next one. */
-#include "ways.h"
+#include "way.h"
 
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
-
-static const struct way *way_of(void **state)
-{
-        return *state;
-}
-
-static sp_session *acquire(const struct way *way, sp_pool *pool)
-{
-        sp_error *error = NULL;
-        sp_session *session;
-
-        if (way->acquire(pool, NULL, &session, &error) != SP_OK)
-                fail_msg("%s", sp_error_message(error));
-        return session;
-}
 
 static void test_what_is_open_is_rolled_back(void **state)
 {
@@ -28,7 +13,7 @@ static void test_what_is_open_is_rolled_back(void **state)
 
         run(way_of(state), pool, "DROP TABLE IF EXISTS session_tx");
         run(way_of(state), pool, "CREATE TABLE session_tx (id int)");
-        session = acquire(way_of(state), pool);
+        session = session_of(way_of(state), pool);
         session_run(way_of(state), session, "BEGIN");
         session_run(way_of(state), session, "INSERT INTO session_tx VALUES (1)");
         session_run(way_of(state), session, "COMMIT");
@@ -43,7 +28,7 @@ static void test_what_is_open_is_rolled_back(void **state)
 static void test_session_state_does_not_reach_the_next_holder(void **state)
 {
         sp_pool *pool = pool_with((const char *[]){"pool.max=1", NULL});
-        sp_session *session = acquire(way_of(state), pool);
+        sp_session *session = session_of(way_of(state), pool);
         int64_t backend = session_number(way_of(state), session, "SELECT pg_backend_pid()");
 
         session_run(way_of(state), session, "SET work_mem = '77MB'");
@@ -51,7 +36,7 @@ static void test_session_state_does_not_reach_the_next_holder(void **state)
         session_run(way_of(state), session, "SELECT pg_advisory_lock(4711)");
         session_run(way_of(state), session, "LISTEN something");
         sp_session_release(session);
-        session = acquire(way_of(state), pool);
+        session = session_of(way_of(state), pool);
         assert_int_equal(session_number(way_of(state), session, "SELECT pg_backend_pid()"), backend);
         assert_int_not_equal(
             session_number(way_of(state), session, "SELECT setting::int FROM pg_settings WHERE name = 'work_mem'"),
@@ -72,7 +57,7 @@ static void test_session_state_does_not_reach_the_next_holder(void **state)
 static void test_who_holds_sessions_can_still_query(void **state)
 {
         sp_pool *pool = pool_with((const char *[]){"pool.max=3", "pool.acquire_timeout=1s", NULL});
-        sp_session *one = acquire(way_of(state), pool), *two = acquire(way_of(state), pool), *three = NULL;
+        sp_session *one = session_of(way_of(state), pool), *two = session_of(way_of(state), pool), *three = NULL;
         sp_error *error = NULL;
 
         assert_int_equal(way_of(state)->acquire(pool, NULL, &three, &error), SP_TIMEOUT);
@@ -81,7 +66,7 @@ static void test_who_holds_sessions_can_still_query(void **state)
         says(error, "pool.max is 3", NULL);
         assert_int_equal(number(way_of(state), pool, "SELECT 5", 0), 5);
         sp_session_release(one);
-        three = acquire(way_of(state), pool);
+        three = session_of(way_of(state), pool);
         sp_session_release(three);
         sp_session_release(two);
         sp_pool_free(pool);
@@ -90,7 +75,7 @@ static void test_who_holds_sessions_can_still_query(void **state)
 static void test_an_aborted_transaction_is_clean_for_the_next(void **state)
 {
         sp_pool *pool = pool_with((const char *[]){"pool.max=1", NULL});
-        sp_session *session = acquire(way_of(state), pool);
+        sp_session *session = session_of(way_of(state), pool);
         sp_stmt *bad = stmt_of("SELECT 1/0");
         sp_result *result;
 
@@ -105,7 +90,7 @@ static void test_an_aborted_transaction_is_clean_for_the_next(void **state)
 static void test_a_cancelled_statement_frees_its_connection(void **state)
 {
         sp_pool *pool = pool_with((const char *[]){"pool.max=1", "pool.statement_timeout=0", NULL});
-        sp_session *session = acquire(way_of(state), pool);
+        sp_session *session = session_of(way_of(state), pool);
         sp_stmt *sleep = stmt_of("SELECT pg_sleep(300)");
         sp_ctx *ctx = ctx_of("30ms");
         sp_result *result;
@@ -121,7 +106,7 @@ static void test_a_cancelled_statement_frees_its_connection(void **state)
 static void test_a_lost_connection_ends_the_session_not_the_pool(void **state)
 {
         sp_pool *pool = pool_with((const char *[]){"pool.max=2", NULL});
-        sp_session *session = acquire(way_of(state), pool);
+        sp_session *session = session_of(way_of(state), pool);
         sp_stmt *stmt = stmt_of("SELECT 1");
         sp_error *error = NULL;
         sp_result *result = NULL;
@@ -168,7 +153,7 @@ static void test_a_session_that_nobody_took_goes_back(void **state)
 static void test_a_session_without_a_statement_goes_on(void **state)
 {
         sp_pool *pool = pool_with((const char *[]){"pool.max=2", NULL});
-        sp_session *session = acquire(way_of(state), pool);
+        sp_session *session = session_of(way_of(state), pool);
         sp_stmt *stmt = stmt_of("SELECT 1");
         sp_result *result = NULL;
         sp_error *error = NULL;

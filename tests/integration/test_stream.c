@@ -1,22 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* Streams: every row once, in order, in bounded memory, and nothing left behind whenever they end. */
-#include "ways.h"
+#include "way.h"
 #include "../support/sanitized.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-
-static const struct way *way_of(void **state)
-{
-        return *state;
-}
-
-static bool queued(const struct way *way)
-{
-        return way == &ways[1];
-}
 
 static sp_status open_stream(const struct way *way, sp_pool *pool, const char *text, int64_t param, size_t page,
                              sp_stream **out, sp_error **error)
@@ -75,12 +66,11 @@ static sp_status next(const struct way *way, sp_stream *stream, sp_ctx *ctx, sp_
         return status;
 }
 
-/* The numbers of all pages, which must count from 1. */
-static int64_t count_up(const struct way *way, sp_stream *stream, size_t page)
+/* The numbers of all pages, which must go on from `n`. */
+static int64_t count_up_from(const struct way *way, sp_stream *stream, size_t page, int64_t n)
 {
         sp_error *error = NULL;
         sp_result *result;
-        int64_t n = 0;
         size_t len;
 
         for (;;) {
@@ -93,6 +83,11 @@ static int64_t count_up(const struct way *way, sp_stream *stream, size_t page)
                         assert_int_equal(strtoll(sp_result_get(result, i, 0, &len), NULL, 10), ++n);
                 sp_result_free(result);
         }
+}
+
+static int64_t count_up(const struct way *way, sp_stream *stream, size_t page)
+{
+        return count_up_from(way, stream, page, 0);
 }
 
 static void test_every_row_comes_once(void **state)
@@ -185,6 +180,42 @@ static void test_pages_are_of_one_moment(void **state)
         assert_null(result);
         sp_stream_free(stream);
         run(way, pool, "DROP TABLE stream_rows");
+        sp_pool_free(pool);
+}
+
+/* Each row that was fetched holds a lock. */
+static int64_t fetched(sp_pool *pool)
+{
+        return number(&ways[0], pool, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid = 4713",
+                      0);
+}
+
+static void test_one_page_is_fetched_ahead_and_no_more(void **state)
+{
+        static const char text[] = "SELECT g, pg_advisory_xact_lock_shared(4713, g) FROM generate_series(1, 95) g";
+        const struct way *way = way_of(state);
+        sp_pool *pool = pool_with(NULL);
+        sp_stream *stream;
+        sp_stmt *stmt;
+
+        assert_int_equal(sp_stmt_new(NULL, text, strlen(text), SP_STMT_READ, &stmt, NULL), SP_OK);
+        assert_int_equal(sp_pool_stream(pool, NULL, stmt, NULL, 10, &stream, NULL), SP_OK);
+        for (int64_t taken = 10; taken <= 90; taken += 10) {
+                sp_result *page = NULL;
+                int64_t most = taken + 10 < 95 ? taken + 10 : 0;
+
+                assert_int_equal(next(way, stream, NULL, &page, NULL), SP_OK);
+                assert_int_equal(sp_result_rows(page), 10);
+                sp_result_free(page);
+                /* With the last one the transaction ends. */
+                while (fetched(pool) != most)
+                        poll(NULL, 0, 1);
+                for (int i = 0; i < 5; i++)
+                        assert_int_equal(fetched(pool), most);
+        }
+        assert_int_equal(count_up_from(way, stream, 10, 90), 95);
+        sp_stream_free(stream);
+        sp_stmt_unref(stmt);
         sp_pool_free(pool);
 }
 
@@ -307,6 +338,7 @@ static void test_a_stream_that_nobody_took_goes_back(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
+            BOTH_WAYS(test_one_page_is_fetched_ahead_and_no_more),
             BOTH_WAYS(test_every_row_comes_once),
             BOTH_WAYS(test_a_result_larger_than_memory_passes),
             BOTH_WAYS(test_the_connection_comes_back_with_the_last_page),

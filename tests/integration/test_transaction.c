@@ -1,32 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* Transactions: all or nothing, whatever fails in them, and no statement outside of the one that it was meant for. */
-#include "ways.h"
+#include "way.h"
 
 #include "pg/pool_internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static const struct way *way_of(void **state)
-{
-        return *state;
-}
-
-static bool queued(const struct way *way)
-{
-        return way == &ways[1];
-}
-
-static sp_session *acquire(const struct way *way, sp_pool *pool)
-{
-        sp_error *error = NULL;
-        sp_session *session;
-
-        if (way->acquire(pool, NULL, &session, &error) != SP_OK)
-                fail_msg("%s", sp_error_message(error));
-        return session;
-}
 
 enum verb { BEGIN, COMMIT, ROLLBACK, SAVEPOINT, ROLLBACK_TO, RELEASE };
 
@@ -111,7 +91,7 @@ static void test_begin_goes_with_the_first_statement(void **state)
 {
         const struct way *way = way_of(state);
         sp_pool *pool = pool_with((const char *[]){"pool.max=4", NULL});
-        sp_session *session = acquire(way, pool);
+        sp_session *session = session_of(way, pool);
         int64_t pid = session_number(way, session, "SELECT pg_backend_pid()");
         static const char open[] =
             "SELECT count(*) FROM pg_stat_activity WHERE pid = $1 AND state LIKE '%in transaction'";
@@ -130,7 +110,7 @@ static void test_options_reach_the_server(void **state)
 {
         const struct way *way = way_of(state);
         sp_pool *pool = pool_with(NULL);
-        sp_session *session = acquire(way, pool);
+        sp_session *session = session_of(way, pool);
         static const struct {
                 const char *options;
                 const char *proof;
@@ -162,7 +142,7 @@ static void test_a_commit_of_a_failed_transaction_is_an_error(void **state)
 {
         const struct way *way = way_of(state);
         sp_pool *pool = pool_with(NULL);
-        sp_session *session = acquire(way, pool);
+        sp_session *session = session_of(way, pool);
         sp_error *error;
 
         good(way, session, BEGIN, NULL);
@@ -181,7 +161,7 @@ static void test_begin_and_end_with_nothing_between(void **state)
 {
         const struct way *way = way_of(state);
         sp_pool *pool = pool_with(NULL);
-        sp_session *session = acquire(way, pool);
+        sp_session *session = session_of(way, pool);
 
         good(way, session, BEGIN, NULL);
         says(bad(way, session, BEGIN, NULL, SP_INVALID), "open already", NULL);
@@ -195,7 +175,7 @@ static void test_begin_and_end_with_nothing_between(void **state)
         good(way, session, BEGIN, NULL);
         sp_session_release(session);
         /* What was begun is not the next holder's. */
-        session = acquire(way, pool);
+        session = session_of(way, pool);
         session_run(way, session, "SELECT 1");
         says(bad(way, session, COMMIT, NULL, SP_INVALID), "no transaction is open", NULL);
         sp_session_release(session);
@@ -206,7 +186,7 @@ static void test_savepoints_take_back_what_came_after(void **state)
 {
         const struct way *way = way_of(state);
         sp_pool *pool = pool_with(NULL);
-        sp_session *session = acquire(way, pool);
+        sp_session *session = session_of(way, pool);
         static const char name[] = "a \"quoted\"; DROP TABLE tx_save; --";
         char far[SP_SAVEPOINT_MAX + 2];
 
@@ -245,7 +225,7 @@ static void test_nothing_runs_outside_a_transaction_that_did_not_begin(void **st
 {
         const struct way *way = way_of(state);
         sp_pool *pool = pool_with(NULL);
-        sp_session *session = acquire(way, pool);
+        sp_session *session = session_of(way, pool);
         sp_error *error = NULL;
 
         run(way, pool, "DROP TABLE IF EXISTS tx_begin");
@@ -276,7 +256,7 @@ static void test_a_pipelined_transaction_is_whole(void **state)
         run(way, pool, "CREATE TABLE tx_pipe (id int)");
         assert_int_equal(sp_queue_new(0, &queue), SP_OK);
         for (int broken = 0; broken <= 1; broken++) {
-                session = acquire(way, pool);
+                session = session_of(way, pool);
                 assert_int_equal(sp_session_begin(session, NULL, NULL, NULL), SP_OK);
                 if (broken)
                         spoil_begin(session);
@@ -308,7 +288,7 @@ static void test_begin_outlives_a_statement_that_was_never_sent(void **state)
 {
         const struct way *way = way_of(state);
         sp_pool *pool = pool_with(NULL);
-        sp_session *session = acquire(way, pool);
+        sp_session *session = session_of(way, pool);
         sp_ctx *ctx = sp_ctx_new(NULL);
 
         sp_ctx_cancel(ctx);
@@ -325,7 +305,7 @@ static void test_a_late_cancel_never_hits_the_next_statement(void **state)
 {
         const struct way *way = way_of(state);
         sp_pool *pool = pool_with((const char *[]){"pool.max=1", "pool.statement_timeout=0", NULL});
-        sp_session *session = acquire(way, pool);
+        sp_session *session = session_of(way, pool);
         sp_stmt *nap = stmt_of("SELECT pg_sleep(0.003)");
         int early = 0;
 
@@ -354,7 +334,7 @@ static void test_a_cancel_never_hits_a_pipelined_neighbour(void **state)
 {
         const struct way *way = way_of(state);
         sp_pool *pool = pool_with((const char *[]){"pool.max=1", "pool.statement_timeout=0", NULL});
-        sp_session *session = acquire(way, pool);
+        sp_session *session = session_of(way, pool);
         sp_stmt *nap = stmt_of("SELECT pg_sleep(0.2)"), *night = stmt_of("SELECT pg_sleep(300)");
         sp_ctx *ctx = ctx_of("30ms");
         sp_completion *done[2];
@@ -384,7 +364,7 @@ static void test_what_waits_for_a_cancel_has_its_own_deadline(void **state)
 {
         const struct way *way = way_of(state);
         sp_pool *pool = pool_with((const char *[]){"pool.max=1", "pool.statement_timeout=0", NULL});
-        sp_session *session = acquire(way, pool);
+        sp_session *session = session_of(way, pool);
         sp_ctx *ctx = ctx_of("20ms");
         sp_error *error = NULL;
 
@@ -402,7 +382,7 @@ static void test_what_waits_when_the_connection_dies_is_told(void **state)
 {
         const struct way *way = way_of(state);
         sp_pool *pool = pool_with((const char *[]){"pool.max=3", "pool.statement_timeout=0", NULL});
-        sp_session *session = acquire(way, pool);
+        sp_session *session = session_of(way, pool);
         sp_stmt *night = stmt_of("SELECT pg_sleep(300)"), *next = stmt_of("SELECT 1");
         sp_completion *done[3];
         sp_queue *queue;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What a pool shows of itself, and what it tells those that watch it. */
-#include "ways.h"
+#include "way.h"
 
 #include "pg/pool_internal.h"
 
@@ -9,27 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static const struct way *way_of(void **state)
-{
-        return *state;
-}
-
-static sp_queue *queue_of(void)
-{
-        sp_queue *queue;
-
-        assert_int_equal(sp_queue_new(0, &queue), SP_OK);
-        return queue;
-}
-
-static sp_session *session_of(const struct way *way, sp_pool *pool)
-{
-        sp_session *session;
-
-        assert_int_equal(way->acquire(pool, NULL, &session, NULL), SP_OK);
-        return session;
-}
 
 /* The next event; its number. */
 static uint64_t hears(sp_pool *pool, uint64_t seen, char text[512])
@@ -110,7 +89,7 @@ static void test_a_session_that_does_not_come_back_is_told_with_its_place(void *
 
 static void test_who_hears_late_is_told_what_he_missed(void **state)
 {
-        struct sp__news *news = sp__news_new();
+        struct sp__watchers *news = sp__watchers_new(&sp__news);
         sp_queue *queue = queue_of();
         sp_completion *done[3];
         sp_ctx *ctx = sp_ctx_new(NULL);
@@ -120,25 +99,25 @@ static void test_who_hears_late_is_told_what_he_missed(void **state)
                 struct sp__buf body = SP__BUF_INIT;
 
                 sp__buf_format(&body, "\"kind\":%d", i);
-                sp__news_tell(news, &body);
+                sp__watchers_tell(news, &body);
         }
-        assert_int_equal(sp__news_watch(news, NULL, 3, queue, 1), SP_OK);
+        assert_int_equal(sp__watchers_add(news, NULL, 3, queue, 1), SP_OK);
         assert_int_equal(sp_queue_take(queue, done, 1), 1);
         assert_string_equal(sp_value_data(sp_completion_value(done[0]), &len), "{\"event\":9,\"missed\":5,\"kind\":9}");
         sp_completion_free(done[0]);
-        assert_int_equal(sp__news_watch(news, NULL, 39, queue, 2), SP_OK);
+        assert_int_equal(sp__watchers_add(news, NULL, 39, queue, 2), SP_OK);
         assert_int_equal(sp_queue_take(queue, done, 1), 1);
         assert_string_equal(sp_value_data(sp_completion_value(done[0]), &len),
                             "{\"event\":40,\"missed\":0,\"kind\":40}");
         sp_completion_free(done[0]);
-        assert_int_equal(sp__news_watch(news, ctx, 40, queue, 3), SP_OK);
-        assert_int_equal(sp__news_watch(news, NULL, 40, queue, 4), SP_OK);
+        assert_int_equal(sp__watchers_add(news, ctx, 40, queue, 3), SP_OK);
+        assert_int_equal(sp__watchers_add(news, NULL, 40, queue, 4), SP_OK);
         sp_ctx_cancel(ctx);
         assert_int_equal(sp_queue_take(queue, done, 3), 1);
         assert_int_equal(sp_completion_status(done[0]), SP_CANCELLED);
         sp_completion_free(done[0]);
-        sp__news_end(news);
-        sp__news_unref(news);
+        sp__watchers_end(news);
+        sp__watchers_unref(news);
         assert_int_equal(sp_queue_take(queue, done, 3), 1);
         assert_int_equal(sp_completion_status(done[0]), SP_CLOSED);
         sp_completion_free(done[0]);

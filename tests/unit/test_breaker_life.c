@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* A breaker's name, what it does as time passes, and when nobody needs it any more. */
 #include "breaker_play.h"
+#include "core/watch.h"
 #include "guard/breaker.h"
-#include "guard/watch.h"
 
 #include <inttypes.h>
 #include <setjmp.h>
@@ -196,19 +196,23 @@ static void test_the_coarse_clock_keeps_nobody_out_too_long(void **state)
         }
 }
 
-static sp_value *describe(const struct sp__change *change, uint64_t seen)
+static sp_value *describe(const void *last, uint64_t seen)
 {
+        const struct sp__latest *change = last;
         char text[64];
         int len = snprintf(text, sizeof text, "%" PRIu64 " after %" PRIu64, change->number, seen);
 
         return sp_value_new(text, (size_t)len, SP_CODEC_TEXT);
 }
 
+static const struct sp__watched changes = {
+    .size = sizeof(struct sp__latest), .keep = sp__latest_keep, .describe = describe};
+
 static void test_an_older_change_that_is_told_late_is_no_news(void **state)
 {
-        static const struct sp__change first = {1, SP_BREAKER_CLOSED, SP_BREAKER_OPEN},
-                                       second = {2, SP_BREAKER_OPEN, SP_BREAKER_HALF_OPEN};
-        struct sp__watchers *watchers = sp__watchers_new(describe);
+        struct sp__latest first = {1, SP_BREAKER_CLOSED, SP_BREAKER_OPEN},
+                          second = {2, SP_BREAKER_OPEN, SP_BREAKER_HALF_OPEN};
+        struct sp__watchers *watchers = sp__watchers_new(&changes);
         sp_completion *none;
         sp_queue *queue = NULL;
 
@@ -220,7 +224,8 @@ static void test_an_older_change_that_is_told_late_is_no_news(void **state)
         assert_int_equal(sp__watchers_add(watchers, NULL, 2, queue, 2), SP_OK);
         sp__watchers_tell(watchers, &first);
         assert_int_equal(sp_queue_take(queue, &none, 1), 0);
-        sp__watchers_close(watchers);
+        sp__watchers_end(watchers);
+        sp__watchers_unref(watchers);
         sp_completion_free(heard(queue, 2, SP_CLOSED));
         sp_queue_free(queue);
 }
@@ -228,17 +233,18 @@ static void test_an_older_change_that_is_told_late_is_no_news(void **state)
 /* Whoever still has a watch of an owner that was closed meanwhile must not wait for ever with the next one. */
 static void test_what_is_closed_has_no_next_change(void **state)
 {
-        struct sp__watchers *watchers = sp__watchers_new(describe);
+        struct sp__watchers *watchers = sp__watchers_new(&changes);
         sp_completion *first;
         sp_queue *queue = NULL;
 
         assert_int_equal(sp_queue_new(0, &queue), SP_OK);
         assert_int_equal(sp__watchers_add(watchers, NULL, 0, queue, 1), SP_OK);
-        sp__watchers_close(watchers);
-        first = heard(queue, 1, SP_CLOSED); /* keeps the list alive */
+        sp__watchers_end(watchers);
+        first = heard(queue, 1, SP_CLOSED);
         assert_int_equal(sp__watchers_add(watchers, NULL, 0, queue, 2), SP_OK);
         sp_completion_free(heard(queue, 2, SP_CLOSED));
         sp_completion_free(first);
+        sp__watchers_unref(watchers);
         sp_queue_free(queue);
 }
 

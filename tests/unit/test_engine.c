@@ -165,6 +165,16 @@ static void post_from_many(void (*post)(struct sp__engine *, struct sp__task *),
         free(marks);
 }
 
+static void give_short(struct sp__engine *engine, struct sp__task *task)
+{
+        sp__engine_offload(engine, SP__ASIDE_SHORT, task);
+}
+
+static void give_long(struct sp__engine *engine, struct sp__task *task)
+{
+        sp__engine_offload(engine, SP__ASIDE_LONG, task);
+}
+
 static void test_tasks_of_many_threads_run_once_on_the_engine(void **state)
 {
         post_from_many(sp__engine_post, true, 1);
@@ -172,13 +182,15 @@ static void test_tasks_of_many_threads_run_once_on_the_engine(void **state)
 
 static void test_what_may_block_runs_once_beside_the_engine(void **state)
 {
-        post_from_many(sp__engine_offload, true, 0);
+        post_from_many(give_short, true, 0);
+        post_from_many(give_long, true, 0);
 }
 
 static void test_the_end_runs_what_was_posted(void **state)
 {
         post_from_many(sp__engine_post, false, 1);
-        post_from_many(sp__engine_offload, false, 0);
+        post_from_many(give_short, false, 0);
+        post_from_many(give_long, false, 0);
 }
 
 static void block(struct sp__task *task)
@@ -196,19 +208,41 @@ static void block(struct sp__task *task)
 
 static void test_the_end_does_not_wait_for_what_blocks_without_end(void **state)
 {
-        struct sp__engine *engine = engine_new();
-        struct mark marks[3] = {{.task.run = block, .engine = engine},
-                                {.task.run = block, .engine = engine},
-                                {.task.run = block, .engine = engine}};
+        for (enum sp__aside aside = 0; aside < SP__ASIDES; aside++) {
+                struct sp__engine *engine = engine_new();
+                struct mark marks[8] = {0};
 
-        assert_int_equal(pipe(marks[0].pipe), 0);
-        for (size_t i = 0; i < 3; i++)
-                sp__engine_offload(engine, &marks[i].task);
-        until(&marks[0].fired, 1);
+                for (size_t i = 0; i < 8; i++) {
+                        marks[i].task.run = block;
+                        marks[i].engine = engine;
+                        assert_int_equal(pipe(marks[i].pipe), 0);
+                        sp__engine_offload(engine, aside, &marks[i].task);
+                }
+                until(&marks[0].fired, 1);
+                sp__engine_free(engine);
+                assert_int_equal(marks[7].fired, 0);
+                for (size_t i = 0; i < 8; i++) {
+                        close(marks[i].pipe[0]);
+                        close(marks[i].pipe[1]);
+                }
+        }
+}
+
+static void test_what_blocks_holds_up_nothing_of_another_kind(void **state)
+{
+        struct sp__engine *engine = engine_new();
+        struct mark stuck = {.task.run = block, .engine = engine}, quick = {.task.run = run_count, .engine = engine};
+        atomic_int count = 0;
+
+        quick.count = &count;
+        assert_int_equal(pipe(stuck.pipe), 0);
+        sp__engine_offload(engine, SP__ASIDE_LONG, &stuck.task);
+        until(&stuck.fired, 1);
+        sp__engine_offload(engine, SP__ASIDE_SHORT, &quick.task);
+        until(&count, 1);
+        close(stuck.pipe[1]);
         sp__engine_free(engine);
-        assert_int_equal(marks[1].fired + marks[2].fired, 0);
-        close(marks[0].pipe[0]);
-        close(marks[0].pipe[1]);
+        close(stuck.pipe[0]);
 }
 
 static void test_a_child_of_fork_leaves_the_parents_engine_alone(void **state)
@@ -247,6 +281,7 @@ int main(void)
             cmocka_unit_test(test_what_may_block_runs_once_beside_the_engine),
             cmocka_unit_test(test_the_end_runs_what_was_posted),
             cmocka_unit_test(test_the_end_does_not_wait_for_what_blocks_without_end),
+            cmocka_unit_test(test_what_blocks_holds_up_nothing_of_another_kind),
             cmocka_unit_test(test_a_child_of_fork_leaves_the_parents_engine_alone),
         };
 

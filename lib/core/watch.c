@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "guard/watch.h"
+#include "core/watch.h"
 
 #include "core/ctx.h"
 #include "core/error.h"
@@ -8,12 +8,13 @@
 #include <stdlib.h>
 
 struct sp__watchers {
+        const struct sp__watched *kind;
         sp__mutex lock; /* all that follows, and the links of the watches */
-        size_t refs;    /* the breaker's, and one for each watch that is alive */
-        sp__describe_change *describe;
-        bool closed;
-        struct sp__change last;
+        size_t refs;    /* the owner's, and one for each watch that is alive */
+        bool ended;
+        uint64_t last;
         struct sp__list waiting;
+        max_align_t events[];
 };
 
 struct watch {
@@ -22,28 +23,32 @@ struct watch {
         uint64_t seen;
 };
 
-struct sp__watchers *sp__watchers_new(sp__describe_change *describe)
+struct sp__watchers *sp__watchers_new(const struct sp__watched *kind)
 {
-        struct sp__watchers *watchers = calloc(1, sizeof *watchers);
+        struct sp__watchers *watchers = calloc(1, sizeof *watchers + kind->size);
 
         if (!watchers)
                 return NULL;
         sp__mutex_init(&watchers->lock);
         sp__list_init(&watchers->waiting);
-        watchers->describe = describe;
+        watchers->kind = kind;
         watchers->refs = 1;
         return watchers;
 }
 
-static void unref(struct sp__watchers *watchers)
+void sp__watchers_unref(struct sp__watchers *watchers)
 {
         bool last;
 
+        if (!watchers)
+                return;
         sp__lock(&watchers->lock);
         last = --watchers->refs == 0;
         sp__unlock(&watchers->lock);
         if (!last)
                 return;
+        if (watchers->kind->forget)
+                watchers->kind->forget(watchers->events);
         sp__mutex_destroy(&watchers->lock);
         free(watchers);
 }
@@ -58,14 +63,23 @@ static void value_free(void *value)
         sp_value_unref(value);
 }
 
-static void answer(struct watch *watch, const struct sp__change *change, struct sp__batch *done)
+/* Once there is something to say, or nothing ever will be. The lock is held. */
+static bool answer(struct watch *watch, struct sp__batch *done)
 {
-        sp_value *value = watch->watchers->describe(change, watch->seen);
+        struct sp__watchers *watchers = watch->watchers;
+        sp_value *value;
 
+        if (watchers->last <= watch->seen) {
+                if (watchers->ended)
+                        sp__op_fail(&watch->op, SP_CLOSED, NULL, done);
+                return watchers->ended;
+        }
+        value = watchers->kind->describe(watchers->events, watch->seen);
         if (value)
                 sp__op_yield(&watch->op, SP__YIELD_VALUE, value, value_free, done);
         else
                 sp__op_fail(&watch->op, SP_NOMEM, NULL, done);
+        return true;
 }
 
 static void watch_cancel(sp__op *op, sp_status why)
@@ -90,13 +104,13 @@ static void watch_destroy(sp__op *op)
 {
         struct watch *watch = SP__OF(op, struct watch, op);
 
-        unref(watch->watchers);
+        sp__watchers_unref(watch->watchers);
         free(watch);
 }
 
 static const struct sp__op_kind watch_kind = {.cancel = watch_cancel, .destroy = watch_destroy};
 
-/* Into the list, or answered by the change that it has not seen. The list takes a reference. */
+/* Answered, or into the list, which takes a reference. */
 static void place(struct watch *watch)
 {
         struct sp__watchers *watchers = watch->watchers;
@@ -104,11 +118,7 @@ static void place(struct watch *watch)
 
         sp__batch_init(&done);
         sp__lock(&watchers->lock);
-        if (watchers->last.number > watch->seen)
-                answer(watch, &watchers->last, &done);
-        else if (watchers->closed)
-                sp__op_fail(&watch->op, SP_CLOSED, NULL, &done);
-        else if (sp__op_pending(&watch->op))
+        if (!answer(watch, &done) && sp__op_pending(&watch->op))
                 sp__list_push(&watchers->waiting, &sp__op_ref(&watch->op)->link);
         sp__unlock(&watchers->lock);
         sp__batch_deliver(&done);
@@ -140,24 +150,18 @@ sp_status sp__watchers_add(struct sp__watchers *watchers, sp_ctx *ctx, uint64_t 
 }
 
 /* The list's references pass to `told`. The lock is held. */
-static void collect_told(struct sp__watchers *watchers, struct sp__list *told, struct sp__batch *done)
+static void answer_all(struct sp__watchers *watchers, struct sp__list *told, struct sp__batch *done)
 {
         SP__EACH(&watchers->waiting, at, after)
         {
-                struct watch *watch = watch_at(at);
-
-                if (!watchers->closed && watchers->last.number <= watch->seen)
+                if (!answer(watch_at(at), done))
                         continue;
                 sp__list_remove(at);
-                if (watchers->closed)
-                        sp__op_fail(&watch->op, SP_CLOSED, NULL, done);
-                else
-                        answer(watch, &watchers->last, done);
                 sp__list_push(told, at);
         }
 }
 
-static void tell(struct sp__watchers *watchers, const struct sp__change *change)
+static void tell(struct sp__watchers *watchers, void *event)
 {
         struct sp__list told, *link;
         struct sp__batch done;
@@ -165,24 +169,33 @@ static void tell(struct sp__watchers *watchers, const struct sp__change *change)
         sp__batch_init(&done);
         sp__list_init(&told);
         sp__lock(&watchers->lock);
-        if (!change)
-                watchers->closed = true;
-        else if (change->number > watchers->last.number)
-                watchers->last = *change;
-        collect_told(watchers, &told, &done);
+        if (event)
+                watchers->last = watchers->kind->keep(watchers->events, event);
+        else
+                watchers->ended = true;
+        answer_all(watchers, &told, &done);
         sp__unlock(&watchers->lock);
         sp__batch_deliver(&done);
         while ((link = sp__list_pop(&told)))
                 sp__op_unref(&watch_at(link)->op);
 }
 
-void sp__watchers_tell(struct sp__watchers *watchers, const struct sp__change *change)
+void sp__watchers_tell(struct sp__watchers *watchers, void *event)
 {
-        tell(watchers, change);
+        tell(watchers, event);
 }
 
-void sp__watchers_close(struct sp__watchers *watchers)
+void sp__watchers_end(struct sp__watchers *watchers)
 {
         tell(watchers, NULL);
-        unref(watchers);
+}
+
+uint64_t sp__latest_keep(void *last, void *change)
+{
+        struct sp__latest *kept = last;
+        const struct sp__latest *now = change;
+
+        if (now->number > kept->number)
+                *kept = *now;
+        return kept->number;
 }
