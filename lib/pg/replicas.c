@@ -45,22 +45,29 @@ struct sp__replicas {
         sp__mutex lock; /* taken before a pool's */
         struct sample samples[SAMPLES];
         size_t next;
+        uint64_t timeline; /* the primary's, 0: not known yet */
         int64_t asked_at; /* of the primary; 0: it is not asked */
         bool watching, closed;
 };
 
-static const char end_text[] = "SELECT CASE WHEN pg_is_in_recovery() THEN NULL "
-                               "ELSE pg_current_wal_insert_lsn() - '0/0'::pg_lsn END::int8";
-/* Who is no standby (any more) is not known to follow. */
+/* A position, and the timeline that it is on. */
+static const char end_text[] =
+    "SELECT CASE WHEN NOT pg_is_in_recovery() THEN pg_current_wal_insert_lsn() - '0/0'::pg_lsn END::int8, "
+    "CASE WHEN NOT pg_is_in_recovery() THEN "
+    "('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::int8 END";
+/*
+ * Who is no standby (any more) is not known to follow. What is received shows only to members of pg_read_all_stats; others see
+ * the last restart point's, which may come minutes later.
+ */
 static const char replayed_text[] =
-    "SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() - '0/0'::pg_lsn "
-    "END::int8";
+    "SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() - '0/0'::pg_lsn END::int8, "
+    "greatest((SELECT received_tli FROM pg_stat_wal_receiver), (SELECT timeline_id FROM pg_control_checkpoint()))";
 
-/* The number that a step yielded; false: it failed, or there is none. */
-static bool number_of(const sp__op *step, uint64_t *out)
+/* A number that a step yielded; false: it failed, or there is none. */
+static bool number_of(const sp__op *step, size_t column, uint64_t *out)
 {
         size_t len;
-        const char *text = step->status == SP_OK ? sp_result_get(step->what, 0, 0, &len) : NULL;
+        const char *text = step->status == SP_OK ? sp_result_get(step->what, 0, column, &len) : NULL;
 
         if (text)
                 *out = strtoull(text, NULL, 10);
@@ -85,11 +92,13 @@ static void told_replayed(sp__op *step)
 {
         struct replica *replica = step->owner;
         struct sp__replicas *replicas = replica->all;
-        uint64_t replayed = 0;
-        bool good = number_of(step, &replayed);
+        uint64_t replayed = 0, timeline = 0;
+        bool good = number_of(step, 0, &replayed) && number_of(step, 1, &timeline);
 
         sp__lock(&replicas->lock);
         replica->asked = false;
+        /* It stayed with a former primary's history, where the same positions are other data. */
+        good = good && (replicas->timeline == 0 || timeline == replicas->timeline);
         atomic_store(&replica->up, good);
         atomic_store(&replica->proven, good ? proven_by(replicas, replayed) : 0);
         sp__unlock(&replicas->lock);
@@ -131,10 +140,14 @@ static void ask_replica(struct replica *replica)
 static void told_end(sp__op *step)
 {
         struct sp__replicas *replicas = step->owner;
-        uint64_t end;
-        bool good = number_of(step, &end);
+        uint64_t end, timeline;
+        bool good = number_of(step, 0, &end) && number_of(step, 1, &timeline);
 
         sp__lock(&replicas->lock);
+        if (good && timeline != replicas->timeline) {
+                memset(replicas->samples, 0, sizeof replicas->samples);
+                replicas->timeline = timeline;
+        }
         if (good) {
                 replicas->samples[replicas->next] = (struct sample){replicas->asked_at, end};
                 replicas->next = (replicas->next + 1) % SAMPLES;

@@ -4,7 +4,8 @@
  *
  * From time to time the primary is asked for the end of its log, and then each replica for how far it has replayed. A replica
  * that has come to where the primary's log ended when it was asked at time t has everything that was committed before t: it is
- * proven as of t. All times are this process's own, so no clocks are compared. A unit of work that wrote at time w may read from
+ * proven as of t, on one timeline: a replica that did not follow the primary onto its own, after a failover, is not read from. All
+ * times are this process's own, so no clocks are compared. A unit of work that wrote at time w may read from
  * what is proven as of w or later.
  *
  * Threads: any.

@@ -3,26 +3,16 @@
  * Reads go to a streaming replica, but not while it is too far behind, away, or behind what their unit of work wrote. The
  * replica's replay is paused, and it is killed. SP_TEST_SERVERS names the set that may be harmed.
  */
-#include "../integration/ways.h"
+#include "../integration/way.h"
+#include "../support/ctl.h"
+#include "load.h"
 
-#include <pthread.h>
-#include <stdatomic.h>
+#include <poll.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static const struct way *way_of(void **state)
-{
-        return *state;
-}
-
-static void control(const char *verb, const char *server)
-{
-        char command[256];
-
-        snprintf(command, sizeof command, "python3 tests/support/servers.py ctl %s %s", verb, server);
-        assert_int_equal(system(command), 0);
-}
+#include <sys/stat.h>
 
 static sp_pool *pool_of(const char *lag, const char *more)
 {
@@ -214,72 +204,28 @@ static void test_it_does_so_while_replay_is_paused(void **state)
         sp_session_release(session);
         assert_int_equal(rows(way, pool, session_ctx), before + 2);
         pause_replay(false);
-        await_replica(way, pool, ctx);
-        assert_int_equal(rows(way, pool, ctx), before + 2);
+        await_replica(way, pool, session_ctx);
+        assert_int_equal(rows(way, pool, session_ctx), before + 2);
         sp_stmt_unref(insert);
         sp_ctx_unref(session_ctx);
         sp_ctx_unref(ctx);
         sp_pool_free(pool);
 }
 
-struct load {
-        sp_pool *pool;
-        atomic_uint started;
-        atomic_bool stop;
-        atomic_int wrong, done;
-};
-
-static void *load_body(void *arg)
-{
-        struct load *load = arg;
-        const struct way *way = &ways[atomic_fetch_add(&load->started, 1) % WAYS];
-        sp_stmt *stmt = stmt_of("SELECT count(*) FROM copies");
-
-        while (!atomic_load(&load->stop)) {
-                sp_result *result = NULL;
-                sp_error *error = NULL;
-
-                if (way->query(load->pool, NULL, stmt, NULL, &result, &error) != SP_OK) {
-                        printf("# %s\n", sp_error_message(error));
-                        atomic_fetch_add(&load->wrong, 1);
-                }
-                atomic_fetch_add(&load->done, 1);
-                sp_error_free(error);
-                sp_result_free(result);
-        }
-        sp_stmt_unref(stmt);
-        return NULL;
-}
-
-static void more_reads(struct load *load)
-{
-        int goal = atomic_load(&load->done) + 200;
-
-        while (atomic_load(&load->done) < goal)
-                sched_yield();
-}
-
-enum { READERS = 8 };
-
 static void test_a_replica_that_dies_costs_no_read_its_answer(void **state)
 {
-        struct load load = {.pool = pool_of("500ms", NULL)};
-        pthread_t threads[READERS];
+        struct load load = {.pool = pool_of("500ms", NULL), .text = "SELECT count(*) FROM copies"};
 
         await_replica(&ways[0], load.pool, NULL);
-        for (size_t i = 0; i < READERS; i++)
-                pthread_create(&threads[i], NULL, load_body, &load);
-        more_reads(&load);
+        load_begin(&load);
+        load_goes_on(&load, 200);
         control("kill", "replica");
-        more_reads(&load);
+        load_goes_on(&load, 200);
         await_primary(&ways[0], load.pool, NULL);
         control("start", "replica");
         await_replica(&ways[0], load.pool, NULL);
-        more_reads(&load);
-        atomic_store(&load.stop, true);
-        for (size_t i = 0; i < READERS; i++)
-                pthread_join(threads[i], NULL);
-        assert_int_equal(atomic_load(&load.wrong), 0);
+        load_goes_on(&load, 200);
+        load_end(&load);
         sp_pool_free(load.pool);
 }
 
@@ -301,6 +247,75 @@ static void test_a_pool_ends_with_its_replicas(void **state)
                 sp_queue_free(queue);
                 sp_stmt_unref(stmt);
         }
+}
+
+static void text_on(sp_pool *pool, const char *text, char *out, size_t cap)
+{
+        sp_stmt *stmt = stmt_of(text);
+        sp_result *result;
+        size_t len;
+
+        assert_int_equal(sp_pool_query(pool, NULL, stmt, NULL, &result, NULL), SP_OK);
+        snprintf(out, cap, "%s", (const char *)sp_result_get(result, 0, 0, &len));
+        sp_result_free(result);
+        sp_stmt_unref(stmt);
+}
+
+static void becomes(sp_pool *pool, const char *text, int64_t value)
+{
+        while (number(&ways[0], pool, text, 0) != value)
+                sched_yield();
+}
+
+/* The replica is cut off, the primary goes on and is ahead of it when it is promoted; then the primary comes back as a standby. */
+static void diverge(void)
+{
+        sp_pool *former = pool_on("SP_TEST_PG"), *next = pool_on("SP_TEST_PG_REPLICA");
+        char signal[512];
+        FILE *file;
+
+        run(&ways[0], next, "ALTER SYSTEM SET primary_conninfo = ''");
+        run(&ways[0], next, "SELECT pg_reload_conf()");
+        becomes(next, "SELECT count(*) FROM pg_stat_wal_receiver", 0);
+        run(&ways[0], former, "INSERT INTO copies SELECT generate_series(1, 10000)");
+        text_on(former, "SELECT current_setting('data_directory') || '/standby.signal'", signal, sizeof signal);
+        control("promote", "replica");
+        becomes(next, "SELECT pg_is_in_recovery()::int", 0);
+        sp_pool_free(former);
+        sp_pool_free(next);
+        control("stop", "pg");
+        file = fopen(signal, "w");
+        assert_non_null(file);
+        fclose(file);
+        chmod(signal, 0666);
+        control("start", "pg");
+}
+
+/* The last of all: nothing is as it was after it. */
+static void test_a_replica_with_another_history_is_not_read_from(void **state)
+{
+        static const char asked[] =
+            "SELECT (count(*) > 0)::int FROM pg_stat_activity WHERE application_name = 'diverged' "
+            "AND state = 'idle' AND query LIKE '%last_wal_replay%'";
+        char primary[200], replicas[200];
+        sp_pool *pool, *other;
+
+        diverge();
+        other = pool_on("SP_TEST_PG");
+        assert_int_equal(number(&ways[0], other, "SELECT pg_is_in_recovery()::int", 0), 1);
+        snprintf(primary, sizeof primary, "pool.url=%s", getenv("SP_TEST_PG_REPLICA"));
+        snprintf(replicas, sizeof replicas, "pool.replicas=%s", getenv("SP_TEST_PG"));
+        pool = pool_with(
+            (const char *[]){primary, replicas, "pool.replica_lag=1h", "pool.application_name=diverged", NULL});
+        while (number(&ways[0], other, asked, 0) == 0)
+                assert_false(on_replica(&ways[0], pool, NULL));
+        /* It was asked, is further than the primary, and yet it is not believed. */
+        for (int i = 0; i < 200; i++) {
+                assert_false(on_replica(&ways[i % WAYS], pool, NULL));
+                poll(NULL, 0, 5);
+        }
+        sp_pool_free(other);
+        sp_pool_free(pool);
 }
 
 static int begin(void **state)
@@ -329,6 +344,7 @@ int main(void)
             BOTH_WAYS(test_it_does_so_while_replay_is_paused),
             cmocka_unit_test(test_a_replica_that_dies_costs_no_read_its_answer),
             cmocka_unit_test(test_a_pool_ends_with_its_replicas),
+            cmocka_unit_test(test_a_replica_with_another_history_is_not_read_from),
         };
 
         return cmocka_run_group_tests_name("replicas", tests, begin, NULL);
