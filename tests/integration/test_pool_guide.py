@@ -29,22 +29,34 @@ class Guide(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stderr)
         return done.stdout
 
+    def save(self, name, text):
+        with open(os.path.join(self.folder, name), 'w', encoding='utf-8') as file:
+            file.write(text)
+
+    def test_a_service(self):
+        self.save('accounts.c', blocks('c')[0])
+        try:
+            self.assertEqual(self.type_in(blocks('sh')[0]).splitlines(),
+                             ['written: 3', 'balance: 100', 'transferred', 'SP_SQL 23514', '1 has 70', '2 has 130',
+                              '3 has 100'])
+        finally:
+            self.type_in('psql -q "$DATABASE_URL" -c "DROP TABLE IF EXISTS guide_accounts"')
+
     def test_advice(self):
-        with open(os.path.join(self.folder, 'advice.c'), 'w', encoding='utf-8') as file:
-            file.write(blocks('c')[0])
-        advice = json.loads(self.type_in(blocks('sh')[0]))
+        self.save('advice.c', blocks('c')[1])
+        advice = json.loads(self.type_in(blocks('sh')[1]))
         self.assertGreater(advice['busy']['mean'], 1)
         self.assertLessEqual(advice['busy']['peak'], 20)
         self.assertTrue(1 < advice['size'] <= advice['serverMax'] - advice['serverOthers'])
         self.assertIsInstance(advice['advice'], str)
 
     def test_the_server_s_own_figures(self):
-        lines = self.type_in(blocks('sh')[1]).splitlines()
+        lines = self.type_in(blocks('sh')[2]).splitlines()
         self.assertGreater(int(lines[0]), 0)
         self.assertGreater(len(lines), 1)
 
     def test_no_line_is_left_out(self):
-        self.assertEqual((len(blocks('c')), len(blocks('sh'))), (1, 2))
+        self.assertEqual((len(blocks('c')), len(blocks('sh'))), (2, 3))
 
 
 if __name__ == '__main__':
