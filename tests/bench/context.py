@@ -93,18 +93,32 @@ class Context:
             return (('java', '-cp', classes, source, *self.span(WARMUP_NODE), *map(str, arguments)),)
         return self.side(name, make)
 
-    def python_side(self, name, ours, *arguments):
-        """peers/side.py with the binding of the build, or with pybreaker."""
+    def pgx(self, name, *arguments):
+        """A side with jackc/pgx."""
+        return self.side(name, lambda: ((self.made('pgx', 'go'), *self.span(), '--url', self.pg, *map(str, arguments)),))
+
+    def python(self, name, script, ours, peers, *arguments):
+        """A script of peers/ with the binding of the build, or with what `peers` names: (variable, folder of the build)."""
         def make():
             program = '/usr/bin/python3' if os.access('/usr/bin/python3', os.X_OK) else sys.executable
             if ours and not os.path.exists(os.path.join(self.build, 'bindings', 'python', 'native.py')):
                 raise Missing('the Python binding is not built: -Dbindings=true')
             package = os.path.join(HERE, '..', '..', 'bindings', 'python')
+            variable, folder = peers
             environment = (('SUGARPERF_BUILD', self.build), ('SUGARPERF_PACKAGE', package),
-                           ('PYBREAKER', '' if ours else self.made('pybreaker', 'python3')))
-            script = os.path.join(HERE, 'peers', 'side.py')
-            return (program, script, *self.span(), '--ours', str(int(ours)), *map(str, arguments)), environment
+                           (variable, '' if ours else self.made(folder, 'python3')))
+            path = os.path.join(HERE, 'peers', script)
+            return (program, path, *self.span(), *map(str, arguments)), environment
         return self.side(name, make)
+
+    def python_side(self, name, ours, *arguments):
+        """peers/side.py with the binding's breaker, or with pybreaker."""
+        return self.python(name, 'side.py', ours, ('PYBREAKER', 'pybreaker'), '--ours', int(ours), *arguments)
+
+    def python_pg(self, name, peer, *arguments):
+        """peers/pg_side.py with the binding's pool, asyncpg or psycopg."""
+        return self.python(name, 'pg_side.py', peer.startswith('ours'), ('PEERS', 'python-postgres'), '--url', self.pg,
+                           '--peer', peer, *arguments)
 
     def items(self):
         """bench_items(id, title): once a run, vacuumed, wholly in shared buffers."""

@@ -46,8 +46,8 @@ def spread(ratio):
 
 
 def verdict(ratio, goal, noise):
-    """Met or missed only where the whole interval says so and the median is further from the goal than A/A's spread."""
-    if apart(ratio['median'], goal) <= noise:
+    """Met or missed only where the whole interval says so and the median is further from the goal than A/A's spread, if any."""
+    if noise > 0 and apart(ratio['median'], goal) <= noise:
         return UNKNOWN
     if ratio['low'] >= goal:
         return MET

@@ -25,6 +25,9 @@ MEASURES = {
     'p50_ns': ('ns/op', lambda run: run['p50_us'] * 1e3, False),
     'p50': ('us', lambda run: run['p50_us'], False),
     'p99': ('us', lambda run: run['p99_us'], False),
+    # What a side counted: of bytes or connections, fewer are better.
+    'bytes': ('bytes', lambda run: run['count'], False),
+    'connections': ('conns', lambda run: run['count'], False),
 }
 
 

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * libpq as its manual shows it: a thread, a connection, a prepared statement, one query after the other. With `--mode write`: one
- * connection in pipeline mode, `--callers` updates in flight, each with a Sync of its own.
+ * libpq as its manual shows it: a thread, a connection, a prepared statement, one query after the other. `--mode shared`: the
+ * callers share 20 connections and a mutex, the pool that one writes first. `--mode write`: one connection in pipeline mode,
+ * `--callers` updates in flight, each with a Sync of its own.
  */
 #include "driver.h"
 
 #include <libpq-fe.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,14 +35,64 @@ static PGconn *connect_to(const char *url)
         return conn;
 }
 
-static void body(struct driver_caller *caller, void *arg)
+static PGconn *prepared(const char *url)
 {
-        PGconn *conn = connect_to(driver_options_of(caller)->url);
+        PGconn *conn = connect_to(url);
 
         PQclear(PQprepare(conn, "s", "SELECT id, title FROM bench_items WHERE id = $1", 1, NULL));
         query(conn, 1);
+        return conn;
+}
+
+static void body(struct driver_caller *caller, void *arg)
+{
+        PGconn *conn = prepared(driver_options_of(caller)->url);
+
         driver_loop(caller, query, conn, 1);
         PQfinish(conn);
+}
+
+enum { SHARED = 20 };
+
+/* Those that nobody uses, latest first. */
+struct shared {
+        pthread_mutex_t lock;
+        pthread_cond_t back;
+        PGconn *conns[SHARED];
+        int count;
+};
+
+static void shared_query(void *state, uint32_t item)
+{
+        struct shared *shared = state;
+        PGconn *conn;
+
+        pthread_mutex_lock(&shared->lock);
+        while (shared->count == 0)
+                pthread_cond_wait(&shared->back, &shared->lock);
+        conn = shared->conns[--shared->count];
+        pthread_mutex_unlock(&shared->lock);
+        query(conn, item);
+        pthread_mutex_lock(&shared->lock);
+        shared->conns[shared->count++] = conn;
+        pthread_mutex_unlock(&shared->lock);
+        pthread_cond_signal(&shared->back);
+}
+
+static void shared_body(struct driver_caller *caller, void *arg)
+{
+        driver_loop(caller, shared_query, arg, 1);
+}
+
+static void run_shared(const struct driver_options *options)
+{
+        struct shared shared = {.lock = PTHREAD_MUTEX_INITIALIZER, .back = PTHREAD_COND_INITIALIZER, .count = SHARED};
+
+        for (int i = 0; i < SHARED; i++)
+                shared.conns[i] = prepared(options->url);
+        driver_run(options, options->callers, shared_body, &shared);
+        for (int i = 0; i < SHARED; i++)
+                PQfinish(shared.conns[i]);
 }
 
 /* When the updates in flight were sent, a ring. */
@@ -122,6 +174,8 @@ int main(int argc, char **argv)
         driver_parse(argc, argv, &options);
         if (strcmp(options.mode, "write") == 0)
                 driver_run(&options, 1, update_body, NULL);
+        else if (strcmp(options.mode, "shared") == 0)
+                run_shared(&options);
         else
                 driver_run(&options, options.callers, body, NULL);
         return 0;

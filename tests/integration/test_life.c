@@ -399,36 +399,6 @@ static void test_a_server_that_returns_is_not_stampeded(void **state)
         pg_proxy_stop(proxy);
 }
 
-/* HikariCP's: connecting takes 150 ms, a statement 2 ms, and 50 callers come at once. */
-static void test_a_spike_opens_few_connections(void **state)
-{
-        enum { MIN = 5, CALLERS = 50, CONNECT_MS = 150 };
-        struct pg_proxy *proxy = pg_proxy_start();
-        sp_pool *pool = pool_with((const char *[]){pg_proxy_url(proxy), "pool.min=5", "pool.max=50",
-                                                   "pool.acquire_timeout=60s", "pool.query_timeout=60s", NULL});
-        sp_stmt *stmt = stmt_of("SELECT pg_sleep(0.002)");
-        sp_queue *queue = queue_of();
-        sp_completion *done;
-        int64_t since;
-
-        fills(pool, &ways[0], MIN);
-        pg_proxy_delay(proxy, CONNECT_MS);
-        since = sp__now();
-        for (int i = 0; i < CALLERS; i++)
-                assert_int_equal(sp_pool_query_async(pool, NULL, stmt, NULL, queue, 1), SP_OK);
-        for (int i = 0; i < CALLERS; i++) {
-                assert_int_equal(sp_queue_wait(queue, &done, 1, -1), 1);
-                assert_int_equal(sp_completion_status(done), SP_OK);
-                sp_completion_free(done);
-        }
-        /* One at a time beside those that stand. */
-        assert_true(pg_proxy_came(proxy) <= MIN + 1 + (sp__now() - since) / (CONNECT_MS * SP__MS));
-        sp_queue_free(queue);
-        sp_stmt_unref(stmt);
-        sp_pool_free(pool);
-        pg_proxy_stop(proxy);
-}
-
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -448,7 +418,6 @@ int main(void)
             cmocka_unit_test(test_who_waits_longest_is_served_first),
             BOTH_WAYS(test_the_latest_idle_connection_is_taken_first),
             cmocka_unit_test_prestate(test_a_server_that_returns_is_not_stampeded, (void *)(uintptr_t)&ways[0]),
-            cmocka_unit_test(test_a_spike_opens_few_connections),
         };
 
         return cmocka_run_group_tests_name("life", tests, NULL, NULL);

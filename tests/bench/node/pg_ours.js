@@ -3,16 +3,24 @@
 const { Client } = require('../../../bindings/node');
 const { main } = require('./driver.js');
 
-main(async ({ url }) => {
+const SQL = 'SELECT id, title FROM bench_items WHERE id = $1';
+const BATCH = 16;
+
+main(async ({ url, mode }) => {
     const client = new Client({ 'pool.url': url });
 
-    return {
-        async step(item) {
-            const rows = await client.query('SELECT id, title FROM bench_items WHERE id = $1', [item]);
+    async function select(item) {
+        const rows = await client.query(SQL, [item]);
 
-            if (rows.length !== 1 || rows[0].id !== item)
-                throw new Error('the SELECT did not find its row');
-        },
-        close: () => client.close(),
-    };
+        if (rows.length !== 1 || rows[0].id !== item)
+            throw new Error('the SELECT did not find its row');
+    }
+
+    async function acquire() {
+        for (let i = 0; i < BATCH; i++)
+            (await client.acquire()).release();
+    }
+
+    return mode === 'acquire' ? { step: acquire, batch: BATCH, close: () => client.close() }
+        : { step: select, close: () => client.close() };
 });
