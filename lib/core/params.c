@@ -5,7 +5,6 @@
 #include "base/buf.h"
 #include "base/hash.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -176,9 +175,16 @@ sp_status sp_params_add_bytes(sp_params *params, const void *data, size_t len)
 
 sp_status sp_params_add_int(sp_params *params, int64_t value)
 {
-        char text[24];
+        char text[24], *at = text + sizeof text;
+        uint64_t left = value < 0 ? -(uint64_t)value : (uint64_t)value;
 
-        return add(params, text, snprintf(text, sizeof text, "%" PRId64, value), false);
+        do {
+                *--at = (char)('0' + left % 10);
+                left /= 10;
+        } while (left > 0);
+        if (value < 0)
+                *--at = '-';
+        return add(params, at, (int)(text + sizeof text - at), false);
 }
 
 sp_status sp_params_add_double(sp_params *params, double value)
