@@ -2,7 +2,10 @@
 #include "base/thread.h"
 
 #include <errno.h>
+#include <linux/futex.h>
 #include <signal.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 void sp__cond_init(sp__cond *cond)
 {
@@ -21,6 +24,21 @@ bool sp__cond_wait(sp__cond *cond, sp__mutex *mutex, int64_t deadline)
         if (deadline == SP__FOREVER)
                 return pthread_cond_wait(cond, mutex) == 0;
         return pthread_cond_timedwait(cond, mutex, &at) != ETIMEDOUT;
+}
+
+bool sp__word_wait(atomic_uint *word, unsigned value, int64_t deadline)
+{
+        struct timespec at = {.tv_sec = deadline / SP__SECOND, .tv_nsec = deadline % SP__SECOND};
+        /* With a bit set the time is absolute, and of CLOCK_MONOTONIC. */
+        long failed = syscall(SYS_futex, word, FUTEX_WAIT_BITSET_PRIVATE, value, deadline == SP__FOREVER ? NULL : &at,
+                              NULL, FUTEX_BITSET_MATCH_ANY);
+
+        return failed == 0 || errno != ETIMEDOUT;
+}
+
+void sp__word_wake(atomic_uint *word)
+{
+        syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 }
 
 bool sp__thread_start(pthread_t *thread, void *(*body)(void *), void *arg, const char *name)

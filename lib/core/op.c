@@ -42,7 +42,6 @@ void sp__op_to_caller(sp__op *op)
         op->waits = true;
         op->caller = op;
         sp__mutex_init(&op->wait_lock);
-        sp__cond_init(&op->wait_cond);
 }
 
 sp_status sp__op_enlist(sp__op *op)
@@ -80,10 +79,8 @@ void sp__op_unref(sp__op *op)
         sp_error_free(op->error);
         if (op->what)
                 op->what_free(op->what);
-        if (op->waits) {
-                sp__cond_destroy(&op->wait_cond);
+        if (op->waits)
                 sp__mutex_destroy(&op->wait_lock);
-        }
         sp_ctx_unref(op->ctx);
         op->kind->destroy(op);
 }
@@ -141,16 +138,16 @@ bool sp__op_yield(sp__op *op, enum sp__yield yield, void *what, void (*what_free
         return true;
 }
 
-static void refusal_cancel(sp__op *op, sp_status why)
+static void ended_cancel(sp__op *op, sp_status why)
 {
 }
 
-static void refusal_destroy(sp__op *op)
+static void ended_destroy(sp__op *op)
 {
         free(op);
 }
 
-static const struct sp__op_kind refusal_kind = {.cancel = refusal_cancel, .destroy = refusal_destroy};
+static const struct sp__op_kind ended_kind = {.cancel = ended_cancel, .destroy = ended_destroy};
 
 static bool says_all(sp_status status)
 {
@@ -168,7 +165,7 @@ sp_status sp__op_refuse(sp_queue *queue, uint64_t tag, sp_status status, sp_erro
                 sp_error_free(error);
                 return status;
         }
-        sp__op_init(op, &refusal_kind, NULL, SP__FOREVER);
+        sp__op_init(op, &ended_kind, NULL, SP__FOREVER);
         full = sp__op_to_queue(op, queue, tag);
         if (full != SP_OK) {
                 sp_error_free(error);
@@ -182,22 +179,25 @@ sp_status sp__op_refuse(sp_queue *queue, uint64_t tag, sp_status status, sp_erro
         return SP_OK;
 }
 
-sp_status sp__op_nothing(sp_queue *queue, uint64_t tag)
+sp_status sp__op_at_once(sp_queue *queue, uint64_t tag, enum sp__yield yield, void *what, void (*what_free)(void *))
 {
         sp__op *op = calloc(1, sizeof *op);
+        sp_status status = SP_NOMEM;
         struct sp__batch done;
-        sp_status status;
 
-        if (!op)
-                return SP_NOMEM;
-        sp__op_init(op, &refusal_kind, NULL, SP__FOREVER);
-        status = sp__op_to_queue(op, queue, tag);
+        if (op) {
+                sp__op_init(op, &ended_kind, NULL, SP__FOREVER);
+                status = sp__op_to_queue(op, queue, tag);
+        }
         if (status != SP_OK) {
-                sp__op_abandon(op);
+                if (op)
+                        sp__op_abandon(op);
+                if (what)
+                        what_free(what);
                 return status;
         }
         sp__batch_init(&done);
-        sp__op_yield(op, SP__YIELD_NONE, NULL, NULL, &done);
+        sp__op_yield(op, yield, what, what_free, &done);
         sp__batch_deliver(&done);
         sp__op_unref(op);
         return SP_OK;
@@ -212,20 +212,20 @@ sp_status sp__op_missing(sp_queue *queue, uint64_t tag, const char *function, co
 }
 
 /*
- * Who drives by itself is told without a lock. Else the lock keeps its thread here, and so the descriptor open, until it is
- * woken: with news it takes the lock when it comes back from poll().
+ * Who drives by itself is told without a lock, and so is who sleeps. Else the lock keeps its thread here, and so the descriptor
+ * open, until it is woken: with news it takes the lock when it comes back from poll().
  */
 static void tell_caller(sp__op *op, unsigned news)
 {
+        unsigned former = atomic_fetch_or(&op->wait, news), now;
         uint64_t one = 1;
-        unsigned now;
 
-        if (!(atomic_fetch_or(&op->wait, news) & (SP__WAIT_POLLS | SP__WAIT_SLEEPS)))
+        if (former & SP__WAIT_SLEEPS)
+                sp__word_wake(&op->wait);
+        if (!(former & SP__WAIT_POLLS))
                 return;
         sp__lock(&op->wait_lock);
         now = atomic_load(&op->wait);
-        if (now & SP__WAIT_SLEEPS)
-                pthread_cond_signal(&op->wait_cond);
         /* Without news it was woken by another one, has looked, and polls again. */
         if ((now & SP__WAIT_POLLS) && (now & (SP__WAIT_DONE | SP__WAIT_POKED)) &&
             write(op->polls, &one, sizeof one) < 0) {
@@ -234,30 +234,56 @@ static void tell_caller(sp__op *op, unsigned news)
         sp__unlock(&op->wait_lock);
 }
 
+/* Those for one queue that follow each other, with their references. */
+struct run {
+        sp_queue *queue;
+        struct sp__list ops;
+};
+
+static void run_end(struct run *run)
+{
+        if (!sp__list_empty(&run->ops))
+                sp__queue_push(run->queue, &run->ops);
+}
+
+static void run_add(struct run *run, sp__op *op)
+{
+        if (run->queue != op->queue)
+                run_end(run);
+        run->queue = op->queue;
+        sp__list_push(&run->ops, &op->done_link);
+}
+
 static void deliver(sp__op *op)
 {
-        if (op->ctx)
-                sp__ctx_remove(op->ctx, op);
-        if (op->kind->settled)
-                op->kind->settled(op);
-        if (op->queue)
-                sp__queue_push(op->queue, op);
-        else if (op->then)
+        if (op->then)
                 op->then(op);
         else if (op->waits)
                 tell_caller(op, SP__WAIT_DONE);
+        sp__op_unref(op);
 }
 
 void sp__batch_deliver(struct sp__batch *batch)
 {
+        struct run run = {.queue = NULL};
         struct sp__list *link;
 
+        sp__list_init(&run.ops);
         while ((link = sp__list_pop(&batch->list))) {
                 sp__op *op = SP__OF(link, sp__op, done_link);
 
-                deliver(op);
-                sp__op_unref(op);
+                if (op->ctx)
+                        sp__ctx_remove(op->ctx, op);
+                if (op->kind->settled)
+                        op->kind->settled(op);
+                if (op->queue) {
+                        run_add(&run, op);
+                } else {
+                        run_end(&run);
+                        deliver(op);
+                }
         }
+        run_end(&run);
 }
 
 sp_status sp__op_take(sp__op *op, void **what, sp_error **error)

@@ -71,7 +71,6 @@ struct sp_completion {
 
         /* For a caller that waits. */
         sp__mutex wait_lock;
-        sp__cond wait_cond;
         bool waits;       /* set before it is shared */
         atomic_uint wait; /* SP__WAIT_…: told; look again, something moved; its thread is in poll(); it sleeps */
         int polls;        /* the eventfd that wakes it from poll(); for others while it is there, under wait_lock */
@@ -105,8 +104,8 @@ sp_status sp__op_refuse(sp_queue *queue, uint64_t tag, sp_status status, sp_erro
         } while (0)
 sp_status sp__op_missing(sp_queue *queue, uint64_t tag, const char *function, const char *argument)
     __attribute__((cold));
-/** A submission for `queue` that has nothing to wait for: one completion arrives, with success and nothing in it. */
-sp_status sp__op_nothing(sp_queue *queue, uint64_t tag);
+/** A submission for `queue` that has nothing to wait for: one completion arrives, with success and `what`, freed when refused. */
+sp_status sp__op_at_once(sp_queue *queue, uint64_t tag, enum sp__yield yield, void *what, void (*what_free)(void *));
 /** A submission that was refused: undoes the above and drops the caller's reference. */
 void sp__op_abandon(sp__op *op);
 

@@ -112,23 +112,25 @@ void sp__queue_cancel(sp_queue *queue)
         unlock_unref(queue);
 }
 
-void sp__queue_push(sp_queue *queue, sp__op *op)
+void sp__queue_push(sp_queue *queue, struct sp__list *ops)
 {
+        struct sp__list *link;
         uint64_t one = 1;
-        bool freed;
 
         sp__lock(&queue->lock);
-        freed = queue->freed;
-        if (!freed) {
+        if (!queue->freed) {
                 if (sp__list_empty(&queue->ready) && write(queue->fd, &one, sizeof one) < 0) {
                         /* Full: it is readable already. */
                 }
-                sp__list_push(&queue->ready, &sp__op_ref(op)->done_link);
+                sp__list_join(&queue->ready, ops);
                 sp__unlock(&queue->lock);
                 return;
         }
-        queue->pending--;
-        unlock_unref(queue);
+        sp__unlock(&queue->lock);
+        while ((link = sp__list_pop(ops))) {
+                sp__op_unref(SP__OF(link, sp__op, done_link));
+                sp__queue_cancel(queue);
+        }
 }
 
 size_t sp_queue_take(sp_queue *queue, sp_completion **out, size_t max)

@@ -9,7 +9,10 @@
 sp_status sp__queue_reserve(sp_queue *queue);
 /** Gives the place back, for a submission that was refused. */
 void sp__queue_cancel(sp_queue *queue);
-/** Fills the place; takes a reference to the operation. Any thread, no locks needed. */
-void sp__queue_push(sp_queue *queue, sp__op *op);
+/**
+ * Fills the places of these operations (by their done_link), whose references pass to it, in one turn of the lock and with one
+ * wake-up. Any thread, no locks needed.
+ */
+void sp__queue_push(sp_queue *queue, struct sp__list *ops);
 
 #endif

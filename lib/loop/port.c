@@ -59,6 +59,10 @@ static void pass(struct sp__port *port)
                 set_driver(port, SP__DRIVER_WAITER, next);
                 sp__op_poke(next);
         } else if (port->fd >= 0 && port->kind->busy(port)) {
+                /* It writes what was put off when it hears that it can. */
+                if (port->put_off)
+                        port->want |= EPOLLOUT;
+                port->put_off = false;
                 set_driver(port, SP__DRIVER_ENGINE, NULL);
                 /* The engine's thread may never have been started. */
                 sp__engine_nudge(port->engine);
@@ -95,6 +99,7 @@ void sp__port_detach(struct sp__port *port)
         if (port->polling)
                 interrupt(port);
         port->fd = -1;
+        port->put_off = false;
         port->driver = SP__DRIVER_FREE;
         port->driving = NULL;
         /* Nothing comes here any more: they look for where their operation is now. */
@@ -181,12 +186,16 @@ void sp__op_leave(sp__op *caller)
         }
 }
 
-void sp__port_flush(struct sp__port *port, struct sp__batch *done)
+void sp__port_flush(struct sp__port *port, bool idle, struct sp__batch *done)
 {
-        if (!sp__engine_here(port->engine))
+        if (sp__engine_here(port->engine)) {
+                if (!sp__list_linked(&port->dirty_link))
+                        sp__list_push(&port->engine->dirty, &port->dirty_link);
+        } else if (!idle && port->driver == SP__DRIVER_WAITER && !port->polling) {
+                port->put_off = true;
+        } else {
                 port->kind->flush(port, done);
-        else if (!sp__list_linked(&port->dirty_link))
-                sp__list_push(&port->engine->dirty, &port->dirty_link);
+        }
 }
 
 void sp__port_flush_dirty(struct sp__engine *engine)
@@ -286,17 +295,22 @@ static bool drive(struct sp__port *port, sp__op *op)
         struct sp__batch done;
         bool mine, ready;
 
+        sp__batch_init(&done);
         sp__lock(&port->lock);
+        if (port->driving == op && port->put_off) {
+                port->put_off = false;
+                port->kind->flush(port, &done);
+        }
         mine = port->driving == op && port->fd >= 0;
         if (mine)
                 port->polling = op;
         fds[0].fd = port->fd;
         fds[0].events = (short)(port->want & (EPOLLIN | EPOLLOUT));
         sp__unlock(&port->lock);
+        sp__batch_deliver(&done);
         if (!mine)
                 return false;
         poll_for(op, fds);
-        sp__batch_init(&done);
         sp__lock(&port->lock);
         mine = still_drives(port, op, fds[1].revents != 0);
         ready = mine && fds[0].revents && port->fd >= 0;
@@ -312,14 +326,11 @@ static bool drive(struct sp__port *port, sp__op *op)
 
 static void sleep_until_poked(sp__op *op, int64_t deadline)
 {
-        sp__lock(&op->wait_lock);
-        atomic_fetch_or(&op->wait, SP__WAIT_SLEEPS);
-        while (!(atomic_load(&op->wait) & (SP__WAIT_DONE | SP__WAIT_POKED))) {
-                if (!sp__cond_wait(&op->wait_cond, &op->wait_lock, deadline))
-                        break;
-        }
+        unsigned now = atomic_fetch_or(&op->wait, SP__WAIT_SLEEPS) | SP__WAIT_SLEEPS;
+
+        while (!(now & (SP__WAIT_DONE | SP__WAIT_POKED)) && sp__word_wait(&op->wait, now, deadline))
+                now = atomic_load(&op->wait);
         atomic_fetch_and(&op->wait, ~(unsigned)SP__WAIT_SLEEPS);
-        sp__unlock(&op->wait_lock);
 }
 
 void sp__op_wait(sp__op *op)

@@ -45,6 +45,7 @@ struct sp__port {
         sp__op *driving;            /* WAITER: whose thread has the token */
         sp__op *polling;            /* whose thread waits for the fd: it passes the token on itself */
         struct sp__list waiters;    /* blocked callers that could drive */
+        bool put_off;               /* the next driver flushes before it polls */
         struct sp__list dirty_link; /* engine's thread only */
 };
 
@@ -74,8 +75,12 @@ void sp__port_enter(struct sp__port *port, sp__op *caller, bool idle);
  */
 void sp__op_leave(sp__op *caller);
 
-/** Writes buffered output: at once, or at the end of the engine's turn when called there. The lock is held. */
-void sp__port_flush(struct sp__port *port, struct sp__batch *done);
+/**
+ * Writes buffered output: at the end of the engine's turn when called there, else at once. But where something is in flight
+ * (not `idle`) and the caller that has the token is about to poll, that one does it, so that what those send whom it has just
+ * answered goes together. The lock is held.
+ */
+void sp__port_flush(struct sp__port *port, bool idle, struct sp__batch *done);
 
 /** Waits until the operation is settled, driving where it may; at its deadline it is cancelled with SP_TIMEOUT. No lock held. */
 void sp__op_wait(sp__op *op);

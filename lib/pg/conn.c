@@ -24,7 +24,7 @@ static void conn_ready(struct sp__port *port, uint32_t events, struct sp__batch 
         else if (sp__copy_drives(conn))
                 sp__copy_ready(conn, events, done);
         else
-                sp__conn_read(conn, events);
+                sp__conn_read(conn, events, done);
 }
 
 static void conn_flush(struct sp__port *port, struct sp__batch *done)
@@ -156,6 +156,7 @@ void sp__conn_send(struct sp__conn *conn, struct sp__unit *unit, const sp_params
 {
         struct sp__port *port = &conn->port;
         struct sp__batch done;
+        bool idle;
 
         sp__batch_init(&done);
         unit->sent_ns = sp__now();
@@ -171,7 +172,8 @@ void sp__conn_send(struct sp__conn *conn, struct sp__unit *unit, const sp_params
                 return;
         }
         conn->lost = !stands(conn, unit->sent_ns);
-        sp__port_enter(port, caller, sp__list_empty(&conn->flights));
+        idle = sp__list_empty(&conn->flights);
+        sp__port_enter(port, caller, idle);
         if (unit->copy)
                 sp__copy_put(conn, unit);
         else
@@ -180,7 +182,7 @@ void sp__conn_send(struct sp__conn *conn, struct sp__unit *unit, const sp_params
                 /* Only the driver may close it: this wakes whoever that is. */
                 shutdown(port->fd, SHUT_RDWR);
         else if (!sp__copy_drives(conn))
-                sp__port_flush(port, &done);
+                sp__port_flush(port, idle, &done);
         sp__unlock(&port->lock);
         sp__batch_deliver(&done);
 }

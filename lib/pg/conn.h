@@ -150,7 +150,7 @@ struct sp__conn {
         int64_t uses;
         int end;        /* enum sp__conn_end: why it is or will be closed */
         int64_t die_at; /* its lifetime */
-        struct sp_session *session;
+        struct sp_session *session, *spare; /* who has it; the next one's, not in use */
 };
 
 /** false: no memory or descriptors left. */

@@ -391,7 +391,7 @@ bool sp__conn_dying(struct sp__conn *conn)
         return conn->dying;
 }
 
-void sp__conn_read(struct sp__conn *conn, uint32_t events)
+void sp__conn_read(struct sp__conn *conn, uint32_t events, struct sp__batch *done)
 {
         bool broken;
 
@@ -407,8 +407,11 @@ void sp__conn_read(struct sp__conn *conn, uint32_t events)
                 atomic_store_explicit(&conn->unfit, sp__conn_unfit(conn), memory_order_relaxed);
         if (broken || conn->lost || PQstatus(conn->pg) == CONNECTION_BAD || sp__conn_dying(conn))
                 sp__conn_end(conn, NULL, SP_LOST);
-        else if ((conn->port.want & EPOLLOUT) || conn->open > 0)
+        else if ((conn->port.want & EPOLLOUT) || (conn->open > 0 && conn->syncs == 0))
                 sp__conn_write(conn);
+        else if (conn->open > 0)
+                /* The server is busy with another group: those that are answered now may join this one. */
+                sp__port_flush(&conn->port, false, done);
 }
 
 /* What no Sync follows never takes effect. */

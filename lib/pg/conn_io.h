@@ -27,7 +27,7 @@ void sp__conn_put(struct sp__conn *conn, struct sp__unit *unit, const sp_params 
 void sp__conn_write(struct sp__conn *conn);
 /** Buffers what it needs to be allowed to write. */
 bool sp__conn_writes(struct sp__conn *conn);
-void sp__conn_read(struct sp__conn *conn, uint32_t events);
+void sp__conn_read(struct sp__conn *conn, uint32_t events, struct sp__batch *done);
 /** demote.c: whether its server, as it reports of itself, is not what the target wants. */
 bool sp__conn_unfit(const struct sp__conn *conn);
 /** Whether the server said goodbye; takes apart what it sent while nothing was in flight. */

@@ -392,6 +392,7 @@ void sp__pool_unref(sp_pool *pool)
                 return;
         for (size_t i = 0; i < SP__SLOTS_MAX && pool->slots[i]; i++) {
                 sp__conn_destroy(pool->slots[i]);
+                free(pool->slots[i]->spare);
                 free(pool->slots[i]);
         }
         sp_error_free(pool->fault);

@@ -223,6 +223,8 @@ sp_error *sp__query_late(const struct sp__query *query, bool waiting, bool patie
 bool sp__route_in_turn(const sp_pool *pool, const struct sp__query *query);
 /** A connection for the query, its load counted, and how it is to be sent there; NULL: it must wait. */
 struct sp__conn *sp__route(sp_pool *pool, struct sp__query *query);
+/** One for a session, counted as such; NULL: it must wait. */
+struct sp__conn *sp__route_session(sp_pool *pool);
 /** Nobody but the lanes could ever serve a waiter: it must not be overtaken. */
 bool sp__pool_cramped(const sp_pool *pool);
 /** It is neither idle nor a lane any more. */
@@ -263,6 +265,15 @@ struct sp__query *sp__session_statement(sp_session *session, sp_ctx *ctx, const 
 
 /** The query wished for a session and got `conn`. No lock held. */
 void sp__session_give(struct sp__query *query, struct sp__conn *conn);
+/**
+ * borrow.c: one on the connection, which it has from now on unless that was lost; NULL when out of memory, then
+ * sp__session_unmade() gives the connection on. The pool's lock is held.
+ */
+sp_session *sp__session_make(struct sp__conn *conn, sp_ctx *ctx, void *place, int64_t now);
+/** The pool's lock is not held. */
+void sp__session_unmade(struct sp__conn *conn);
+/** One at once; NULL: it must be wished for. No lock held. */
+sp_session *sp__session_borrow(sp_pool *pool, sp_ctx *ctx, void *place);
 /** Gives it back with the last reference. No lock held. */
 void sp__session_unref(sp_session *session);
 /** Its transaction ended, or never began: the unit of work that it was counted for has one less. */

@@ -169,7 +169,7 @@ static bool sessions_full(const sp_pool *pool)
         return pool->limits.max > 1 && pool->sessions >= pool->limits.max - 1;
 }
 
-static struct sp__conn *route_session(sp_pool *pool)
+struct sp__conn *sp__route_session(sp_pool *pool)
 {
         struct sp__conn *conn;
 
@@ -203,7 +203,7 @@ struct sp__conn *sp__route(sp_pool *pool, struct sp__query *query)
         bool reads;
 
         if (!query->stmt)
-                return route_session(pool);
+                return sp__route_session(pool);
         reads = pool->limits.statements > 0 && sp__stmt_reads(query->stmt);
         conn = is_fast(query) ? route_fast(pool, reads) : NULL;
         if (!conn)
@@ -299,7 +299,8 @@ void sp__pool_dispatch(sp_pool *pool)
 bool sp__pool_settle(struct sp__conn *conn, uint32_t units)
 {
         conn->load -= units;
-        conn->pool->heard_ns = sp__now_coarse();
+        if (units > 0)
+                conn->pool->heard_ns = sp__now_coarse();
         return conn->load == 0 && conn->place == SP__CONN_BUSY && !conn->cancelling && sp__pool_rest(conn->pool, conn);
 }
 

@@ -19,39 +19,27 @@ static void yield_stream(struct sp__query *query, struct sp__batch *done)
 
 void sp__session_give(struct sp__query *query, struct sp__conn *conn)
 {
-        sp_session *session = calloc(1, sizeof *session);
+        int64_t now = sp__now();
         sp_pool *pool = query->pool;
+        sp_session *session;
         struct sp__batch done;
 
         sp__batch_init(&done);
-        if (session) {
-                *session = (sp_session){
-                    .refs = 1, .pool = sp__pool_ref(pool), .conn = conn, .since_ns = sp__now(), .place = query->place};
-                session->ctx = query->op.ctx ? sp_ctx_ref(query->op.ctx) : NULL;
-                sp__list_init(&session->held);
-                sp__lock(&pool->lock);
-                /* It may have been lost between being chosen and here. */
-                session->broken = conn->place != SP__CONN_SESSION;
-                if (!session->broken)
-                        conn->session = session;
-                if (query->stream)
-                        sp__stream_open(query->stream, session);
-                sp__unlock(&pool->lock);
-                sp__histogram_record(pool->wait_time, session->since_ns - query->born_ns);
+        sp__lock(&pool->lock);
+        session = sp__session_make(conn, query->op.ctx, query->place, now);
+        if (session && query->stream)
+                sp__stream_open(query->stream, session);
+        sp__unlock(&pool->lock);
+        if (!session) {
+                sp__session_unmade(conn);
+                sp__op_fail(&query->op, SP_NOMEM, NULL, &done);
+        } else {
+                sp__histogram_record(pool->wait_time, now - query->born_ns);
                 if (query->stream)
                         yield_stream(query, &done);
                 else
                         sp__op_yield(&query->op, SP__YIELD_SESSION, session, (void (*)(void *))sp_session_release,
                                      &done);
-        } else {
-                sp__lock(&pool->lock);
-                if (conn->place == SP__CONN_SESSION) {
-                        conn->place = SP__CONN_BUSY;
-                        pool->sessions--;
-                }
-                sp__unlock(&pool->lock);
-                sp__pool_account(conn);
-                sp__op_fail(&query->op, SP_NOMEM, NULL, &done);
         }
         sp__batch_deliver(&done);
         sp__op_unref(&query->op);
@@ -74,6 +62,11 @@ sp_status sp_pool_acquire(sp_pool *pool, sp_ctx *ctx, sp_session **out, sp_error
 
         SP__NEED(pool, error);
         SP__NEED(out, error);
+        session = sp__session_borrow(pool, ctx, __builtin_return_address(0));
+        if (session) {
+                *out = session;
+                return SP_OK;
+        }
         status = sp__query_run(sp__session_wish(pool, ctx, __builtin_return_address(0)), &session, error);
         if (status == SP_OK)
                 *out = session;
@@ -82,8 +75,13 @@ sp_status sp_pool_acquire(sp_pool *pool, sp_ctx *ctx, sp_session **out, sp_error
 
 sp_status sp_pool_acquire_async(sp_pool *pool, sp_ctx *ctx, sp_queue *queue, uint64_t tag)
 {
+        sp_session *session;
+
         SP__NEED(queue, NULL);
         SP__NEED_FOR(queue, tag, pool);
+        session = sp__session_borrow(pool, ctx, __builtin_return_address(0));
+        if (session)
+                return sp__op_at_once(queue, tag, SP__YIELD_SESSION, session, (void (*)(void *))sp_session_release);
         return sp__query_submit(sp__session_wish(pool, ctx, __builtin_return_address(0)), queue, tag);
 }
 
@@ -146,26 +144,37 @@ void sp__session_cleaned(struct sp__conn *conn, struct sp__unit *unit)
 }
 
 /* Nothing runs there any more. What has to be sent; what cannot be for want of memory makes the connection go instead. */
-static uint32_t clean_up(const sp_session *session, struct sp__unit *units[2], bool *retire)
+static void clean_up(const sp_session *session, struct sp__unit *units[2], bool *retire)
 {
-        uint32_t n = 0;
+        bool rolls = sp__conn_in_transaction(session->conn);
 
-        if (sp__conn_in_transaction(session->conn))
-                units[n++] = unit_new(rollback);
-        if (session->dirty)
-                units[n++] = unit_new(discard);
-        *retire = (n > 0 && !units[0]) || (n > 1 && !units[1]);
-        return n;
+        units[0] = rolls ? unit_new(rollback) : NULL;
+        units[1] = session->dirty ? unit_new(discard) : NULL;
+        *retire = (rolls && !units[0]) || (session->dirty && !units[1]);
+}
+
+/* `broken`: there is nothing to clean any more. */
+static void send_clean_up(struct sp__conn *conn, struct sp__unit *units[2], bool broken)
+{
+        for (int i = 0; i < 2; i++) {
+                if (!units[i] || broken) {
+                        free(units[i]);
+                        continue;
+                }
+                if (units[i]->text == discard)
+                        sp__conn_forget_all(conn);
+                sp__conn_send(conn, units[i], NULL, NULL);
+        }
 }
 
 static void give_back(sp_session *session)
 {
         struct sp__conn *conn = session->conn;
         sp_pool *pool = session->pool;
-        struct sp__unit *units[2] = {NULL, NULL};
-        bool retire, broken;
-        uint32_t n = clean_up(session, units, &retire);
+        struct sp__unit *units[2];
+        bool retire, broken, close = false, waited_for = false;
 
+        clean_up(session, units, &retire);
         sp__lock(&pool->lock);
         broken = session->broken;
         if (!broken) {
@@ -175,19 +184,20 @@ static void give_back(sp_session *session)
                 conn->alone = true;
                 conn->retire |= retire;
                 conn->load += (units[0] != NULL) + (units[1] != NULL);
+                close = sp__pool_settle(conn, 0);
+                waited_for = pool->waiters > 0;
+        }
+        if (!conn->spare) {
+                conn->spare = session;
+                session = NULL;
         }
         sp__unlock(&pool->lock);
-        for (uint32_t i = 0; i < n; i++) {
-                if (broken || !units[i]) {
-                        free(units[i]);
-                        continue;
-                }
-                if (units[i]->text == discard)
-                        sp__conn_forget_all(conn);
-                sp__conn_send(conn, units[i], NULL, NULL);
-        }
-        if (!broken)
-                sp__pool_account(conn);
+        free(session);
+        send_clean_up(conn, units, broken);
+        if (close)
+                sp__conn_close(conn);
+        if (waited_for)
+                sp__pool_dispatch(pool);
 }
 
 void sp__session_work_over(sp_session *session)
@@ -203,18 +213,37 @@ void sp__session_work_over(sp_session *session)
         sp_ctx_unref(work);
 }
 
+/* What is still in the transaction is rolled back; of a lost connection's nobody knows. */
+static bool rolls_back(const sp_session *session)
+{
+        bool broken;
+
+        sp__lock(&session->pool->lock);
+        broken = session->broken;
+        sp__unlock(&session->pool->lock);
+        return !broken && (session->lead || sp__conn_in_transaction(session->conn));
+}
+
 void sp__session_unref(sp_session *session)
 {
+        struct sp__lead *lead;
+        sp_pool *pool;
+        sp_ctx *ctx;
+
         if (!session || atomic_fetch_sub(&session->refs, 1) != 1)
                 return;
-        sp__session_work_over(session);
-        /* What is still in the transaction is rolled back; of a lost connection's nobody knows. */
-        sp__sequels_end(session, !session->broken && (session->lead || sp__conn_in_transaction(session->conn)));
+        /* Nobody else knows it any more. */
+        if (session->work)
+                sp__session_work_over(session);
+        if (session->sequels)
+                sp__sequels_end(session, rolls_back(session));
+        lead = session->lead;
+        ctx = session->ctx;
+        pool = session->pool;
         give_back(session);
-        sp__lead_free(session->lead);
-        sp_ctx_unref(session->ctx);
-        sp__pool_unref(session->pool);
-        free(session);
+        sp__lead_free(lead);
+        sp_ctx_unref(ctx);
+        sp__pool_unref(pool);
 }
 
 void sp_session_release(sp_session *session)

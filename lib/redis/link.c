@@ -410,7 +410,7 @@ static void submit(struct sp__link *link, struct sp__command *command, sp__op *c
                 sp__port_enter(&link->port, caller, idle);
         watch_time(link);
         if (link->state == UP)
-                sp__port_flush(&link->port, done);
+                sp__port_flush(&link->port, idle, done);
 }
 
 /* NULL: it may go. */

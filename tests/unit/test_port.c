@@ -22,6 +22,7 @@ struct fake {
         struct sp__port port;
         struct sp__list flights;
         int fd, peer;
+        int unwritten;
         atomic_uint events;
 };
 
@@ -35,6 +36,12 @@ static struct fake *fake_of(const struct sp__port *port)
         return SP__OF(port, struct fake, port);
 }
 
+static void fake_flush(struct sp__port *port, struct sp__batch *done)
+{
+        for (; fake_of(port)->unwritten > 0; fake_of(port)->unwritten--)
+                assert_int_equal(write(fake_of(port)->fd, "!", 1), 1);
+}
+
 static void fake_ready(struct sp__port *port, uint32_t events, struct sp__batch *done)
 {
         struct fake *fake = fake_of(port);
@@ -42,6 +49,7 @@ static void fake_ready(struct sp__port *port, uint32_t events, struct sp__batch 
         ssize_t n = read(fake->fd, bytes, sizeof bytes);
 
         atomic_fetch_or(&fake->events, events);
+        fake_flush(port, done);
         if (events & EPOLLOUT)
                 sp__port_want(port, EPOLLIN);
         for (ssize_t i = 0; i < n; i++) {
@@ -57,7 +65,7 @@ static bool fake_busy(const struct sp__port *port)
         return !sp__list_empty(&fake_of(port)->flights);
 }
 
-static const struct sp__port_kind fake_kind = {.ready = fake_ready, .busy = fake_busy};
+static const struct sp__port_kind fake_kind = {.ready = fake_ready, .flush = fake_flush, .busy = fake_busy};
 
 static void fake_open(struct fake *fake, struct sp__engine *engine)
 {
@@ -93,13 +101,29 @@ static void answer(struct fake *fake)
         assert_int_equal(write(fake->peer, "x", 1), 1);
 }
 
-/* What a room does to send an operation on behalf of a blocked caller. */
+/* What a room does to send an operation on behalf of a blocked caller, with so many bytes to write. */
+static void fake_put(struct fake *fake, sp__op *op, sp__op *caller, int bytes)
+{
+        bool idle;
+
+        sp__lock(&fake->port.lock);
+        idle = sp__list_empty(&fake->flights);
+        sp__port_enter(&fake->port, caller, idle);
+        sp__list_push(&fake->flights, &sp__op_ref(op)->link);
+        fake->unwritten += bytes;
+        sp__port_flush(&fake->port, idle, NULL);
+        sp__unlock(&fake->port.lock);
+}
+
 static void fake_send(struct fake *fake, sp__op *op, sp__op *caller)
 {
-        sp__lock(&fake->port.lock);
-        sp__port_enter(&fake->port, caller, sp__list_empty(&fake->flights));
-        sp__list_push(&fake->flights, &sp__op_ref(op)->link);
-        sp__unlock(&fake->port.lock);
+        fake_put(fake, op, caller, 0);
+}
+
+static void arrives(struct fake *fake)
+{
+        for (char byte; read(fake->peer, &byte, 1) != 1;)
+                sched_yield();
 }
 
 static void work_cancel(sp__op *op, sp_status why)
@@ -268,6 +292,48 @@ static void test_the_token_passes_to_the_next_blocked_caller(void **state)
                 ends(second, two, SP_OK);
         }
         assert_false(world->engine->started);
+}
+
+static void test_who_is_about_to_poll_writes_for_the_others(void **state)
+{
+        struct world *world = *state;
+
+        for (int i = 0; i < ROUNDS; i++) {
+                sp__op *first = blocking(SP__FOREVER), *second = blocking(SP__FOREVER);
+                pthread_t one, two;
+
+                fake_send(&world->one, first, first);
+                fake_put(&world->one, second, second, 1);
+                assert_int_equal(world->one.unwritten, 1);
+                two = wait_in_thread(second);
+                one = wait_in_thread(first);
+                arrives(&world->one);
+                answer(&world->one);
+                answer(&world->one);
+                ends(first, one, SP_OK);
+                ends(second, two, SP_OK);
+        }
+}
+
+static void test_the_engine_writes_what_the_driver_left(void **state)
+{
+        struct world *world = *state;
+
+        for (int i = 0; i < ROUNDS; i++) {
+                sp__op *first = blocking(SP__FOREVER), *second = work_new(SP__FOREVER);
+
+                fake_send(&world->one, first, first);
+                fake_put(&world->one, second, NULL, 1);
+                first->kind->cancel(first, SP_CANCELLED);
+                sp__op_wait(first);
+                arrives(&world->one);
+                answer(&world->one);
+                answer(&world->one);
+                while (driver_of(&world->one) || in_flight(&world->one))
+                        sched_yield();
+                sp__op_unref(first);
+                sp__op_unref(second);
+        }
 }
 
 static void test_the_token_passes_to_the_engine_when_no_caller_is_left(void **state)
@@ -510,6 +576,8 @@ int main(void)
         const struct CMUnitTest tests[] = {
             cmocka_unit_test_setup_teardown(test_a_lone_blocked_caller_needs_no_engine, world_open, world_close),
             cmocka_unit_test_setup_teardown(test_the_token_passes_to_the_next_blocked_caller, world_open, world_close),
+            cmocka_unit_test_setup_teardown(test_who_is_about_to_poll_writes_for_the_others, world_open, world_close),
+            cmocka_unit_test_setup_teardown(test_the_engine_writes_what_the_driver_left, world_open, world_close),
             cmocka_unit_test_setup_teardown(test_the_token_passes_to_the_engine_when_no_caller_is_left, world_open,
                                             world_close),
             cmocka_unit_test_setup_teardown(test_a_caller_that_polls_hears_of_its_end, world_open, world_close),
