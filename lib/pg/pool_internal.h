@@ -377,6 +377,8 @@ void sp__pool_check_fit(struct sp__conn *conn);
 /* pool.c */
 
 extern const struct sp__conn_owner sp__pool_owner;
+/** A pause of `ms` before a transaction is made again, which is counted. SP_CANCELLED: the caller's context was. */
+sp_status sp__retry_wait(sp_pool *pool, sp_ctx *ctx, int64_t ms);
 /** From here to sp__pool_leave() sp__pool_shut() waits. The pool is not touched after it. No lock held. */
 void sp__pool_enter(sp_pool *pool);
 void sp__pool_leave(sp_pool *pool);

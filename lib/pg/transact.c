@@ -1,72 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A transaction around a function, made again where the server asks for it. */
 #include "core/error.h"
-#include "loop/port.h"
 #include "pg/pool_internal.h"
-
-#include <stdlib.h>
-#include <string.h>
-
-/* The longest pause is this many doublings of the first: with 10 ms, 640 ms. */
-enum { DOUBLINGS = 6 };
-
-/* Serialization failure, deadlock: the server ended the transaction in favour of another one, and it may succeed now. */
-static bool worth_another(const sp_error *error)
-{
-        const char *code = error ? sp_error_code(error) : "";
-
-        return strcmp(code, "40001") == 0 || strcmp(code, "40P01") == 0;
-}
-
-int64_t sp_pool_retry_pause(sp_pool *pool, const sp_error *error, int64_t attempt)
-{
-        int64_t longest;
-        double unit;
-
-        if (!pool || sp__engine_forked(pool->engine) || !worth_another(error) || attempt < 1 ||
-            attempt >= pool->limits.tx_attempts)
-                return -1;
-        longest = pool->limits.tx_backoff_ms << (attempt - 1 < DOUBLINGS ? attempt - 1 : DOUBLINGS);
-        sp__lock(&pool->lock);
-        unit = sp__random_unit(&pool->random);
-        sp__unlock(&pool->lock);
-        /* AWS's "full jitter": rivals that failed together do not come back together. */
-        return (int64_t)((double)(longest + 1) * unit);
-}
-
-static void pause_cancel(sp__op *op, sp_status why)
-{
-        struct sp__batch done;
-
-        sp__batch_init(&done);
-        sp__op_fail(op, why, NULL, &done);
-        sp__batch_deliver(&done);
-}
-
-static void pause_destroy(sp__op *op)
-{
-        free(op);
-}
-
-static const struct sp__op_kind pause_kind = {.cancel = pause_cancel, .destroy = pause_destroy};
-
-/* SP_OK: it is over. SP_CANCELLED: so is the caller's context. */
-static sp_status pause_for(sp_ctx *ctx, int64_t ms)
-{
-        sp__op *op = calloc(1, sizeof *op);
-        sp_status status;
-
-        if (!op)
-                return SP_NOMEM;
-        sp__op_init(op, &pause_kind, ctx, sp__after_ms(sp__now(), ms));
-        sp__op_to_caller(op);
-        if (sp__op_enlist(op) != SP_OK)
-                pause_cancel(op, SP_CANCELLED);
-        sp__op_wait(op);
-        status = op->status;
-        sp__op_unref(op);
-        return status == SP_TIMEOUT ? SP_OK : status;
-}
 
 /* What the caller gave, and from where. */
 struct task {
@@ -111,13 +46,12 @@ static sp_status run(const struct task *task, sp_error **error)
 
                 if (pause < 0 || (left >= 0 && left <= pause))
                         return status;
-                status = pause_for(ctx, pause);
+                status = sp__retry_wait(pool, ctx, pause);
                 sp_error_free(*error);
                 *error = NULL;
                 if (status != SP_OK)
                         return sp__fail(error, status, "the transaction was not made again: %s",
                                         sp_status_text(status));
-                atomic_fetch_add(&pool->counts.retries, 1);
         }
 }
 

@@ -201,6 +201,75 @@ static void test_rivals_all_succeed(void **state)
         done(pool);
 }
 
+/* Whether the transaction is to be made again, as a loop of one's own asks. */
+static sp_status asked_again(sp_pool *pool, sp_ctx *ctx, const char *code, int64_t attempt, bool *again)
+{
+        sp_queue *queue;
+        sp_completion *done;
+        sp_status status;
+        size_t len;
+
+        assert_int_equal(sp_queue_new(0, &queue), SP_OK);
+        status = sp_pool_retry_async(pool, ctx, code, attempt, queue, 42);
+        if (status == SP_OK) {
+                done = queue_completion(queue);
+                status = sp_completion_status(done);
+                if (status == SP_OK)
+                        *again = strcmp(sp_value_data(sp_completion_value(done), &len), "true") == 0;
+                sp_completion_free(done);
+        }
+        sp_queue_free(queue);
+        return status;
+}
+
+static void test_a_loop_of_ones_own_is_told_when(void **state)
+{
+        sp_pool *pool = pool_with((const char *[]){"pool.tx_attempts=3", "pool.tx_backoff=1ms", NULL});
+        bool again = false;
+
+        assert_int_equal(asked_again(pool, NULL, "40001", 1, &again), SP_OK);
+        assert_true(again);
+        assert_int_equal(asked_again(pool, NULL, "40P01", 2, &again), SP_OK);
+        assert_true(again);
+        assert_int_equal(counted(pool, "sugarperf_pool_retries"), 2);
+        assert_int_equal(asked_again(pool, NULL, "40001", 3, &again), SP_OK);
+        assert_false(again);
+        again = true;
+        assert_int_equal(asked_again(pool, NULL, "23505", 1, &again), SP_OK);
+        assert_false(again);
+        again = true;
+        assert_int_equal(asked_again(pool, NULL, NULL, 1, &again), SP_OK);
+        assert_false(again);
+        assert_int_equal(counted(pool, "sugarperf_pool_retries"), 2);
+        sp_pool_close(pool);
+        assert_int_equal(asked_again(pool, NULL, "40001", 1, &again), SP_CLOSED);
+        sp_pool_free(pool);
+}
+
+static void test_such_a_pause_ends_with_its_context(void **state)
+{
+        sp_pool *pool = pool_with((const char *[]){"pool.tx_attempts=50", "pool.tx_backoff=1m", NULL});
+        sp_ctx *ctx = sp_ctx_new(NULL), *late = ctx_of("1ms");
+        sp_completion *done;
+        sp_queue *queue;
+        bool again = true;
+
+        assert_int_equal(sp_queue_new(0, &queue), SP_OK);
+        assert_int_equal(sp_pool_retry_async(pool, ctx, "40001", 49, queue, 42), SP_OK);
+        sp_ctx_cancel(ctx);
+        done = queue_completion(queue);
+        assert_int_equal(sp_completion_status(done), SP_CANCELLED);
+        sp_completion_free(done);
+        assert_int_equal(asked_again(pool, ctx, "40001", 1, &again), SP_CANCELLED);
+        /* An hour at most, of which less than a millisecond may be drawn, but hardly. */
+        assert_int_equal(asked_again(pool, late, "40001", 49, &again), SP_OK);
+        assert_false(again);
+        sp_queue_free(queue);
+        sp_ctx_unref(ctx);
+        sp_ctx_unref(late);
+        sp_pool_free(pool);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -211,6 +280,8 @@ int main(void)
             cmocka_unit_test(test_the_pause_ends_with_the_context),
             cmocka_unit_test(test_pauses_are_bounded_and_end),
             cmocka_unit_test(test_rivals_all_succeed),
+            cmocka_unit_test(test_a_loop_of_ones_own_is_told_when),
+            cmocka_unit_test(test_such_a_pause_ends_with_its_context),
         };
 
         return cmocka_run_group_tests_name("transact", tests, NULL, NULL);
