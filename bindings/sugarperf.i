@@ -42,6 +42,11 @@
 %ignore sp_cache_lookup_many;
 %rename("$ignore", regexmatch$name="^sp_lookups_") "";
 %ignore sp_pool_transact;
+/* The faces wait for its asynchronous twin, which waits for the pause as well. */
+%ignore sp_pool_retry_pause;
+/* All sets of a batch cross at once. */
+%ignore sp_result_set;
+%ignore sp_result_find;
 /* The faces wait for its asynchronous twin, which yields the rows. */
 %ignore sp_copy_end;
 /* Completions are taken in batches by the hand-written calls. */
@@ -61,6 +66,7 @@
 %include "sugarperf/key.h"
 %include "sugarperf/pool.h"
 %include "sugarperf/session.h"
+%include "sugarperf/batch.h"
 %include "sugarperf/cache.h"
 %include "sugarperf/invalidate.h"
 %include "sugarperf/feed.h"

@@ -13,10 +13,13 @@ export interface CallOptions {
     timeout?: number | string;
 }
 
-export interface QueryOptions extends CallOptions {
-    types?: Types;
+export interface OnPool {
     /** A configured pool; else the default one. */
     pool?: string;
+}
+
+export interface QueryOptions extends CallOptions, OnPool {
+    types?: Types;
 }
 
 export interface Field {
@@ -226,15 +229,133 @@ export class Profiler {
     readonly slowMissed: number;
 }
 
-export class Session {
-    private constructor();
+/** Of a batch: the rows of each set, and what all of them affected. */
+export interface Sets<Row = Record<string, any>> extends Array<Rows<Row>> {
+    readonly affected: number;
+}
+
+/** What COPY takes: text or bytes, cut anywhere. A Node stream is such an iterable. */
+export type CopySource =
+    | string
+    | Uint8Array
+    | Iterable<string | Uint8Array>
+    | AsyncIterable<string | Uint8Array>;
+
+/** Opened by the first next(); given back at its end, when it is left early or aborted, and by the collector. */
+export interface Source<T> extends AsyncIterableIterator<T> {
+    next(): Promise<IteratorResult<T, undefined>>;
+    return(value?: any): Promise<IteratorResult<T, undefined>>;
+}
+
+export interface SeatQueryOptions extends CallOptions {
+    types?: Types;
+}
+
+/** What runs on a connection of one's own. */
+interface Seated {
     query<Row = Record<string, any>>(
         sql: string | Statement,
         values?: unknown[],
-        options?: Omit<QueryOptions, 'pool'>,
+        options?: SeatQueryOptions,
     ): Promise<Rows<Row>>;
+    /** The statement once for each set of parameters, all of them or none. */
+    batch<Row = Record<string, any>>(
+        sql: string | Statement,
+        sets: unknown[][],
+        options?: SeatQueryOptions,
+    ): Promise<Sets<Row>>;
+    /** COPY … FROM STDIN; resolves to the number of rows. */
+    copyFrom(sql: string | Statement, source: CopySource, options?: CallOptions): Promise<number>;
+    /** COPY … TO STDOUT: chunks of whole rows. */
+    copyTo(sql: string | Statement, options?: CallOptions): Source<Buffer>;
+}
+
+export interface TransactionOptions extends CallOptions {
+    isolation?: 'serializable' | 'repeatable read' | 'read committed' | 'read uncommitted';
+    readOnly?: boolean;
+    deferrable?: boolean;
+}
+
+/** Until its function has answered. `signal` and `timeout` of the transaction hold for all that runs in it. */
+export class Transaction {
+    private constructor();
+    /**
+     * `work` in a savepoint: what it did is taken back when it throws, and the transaction may go on. They nest; one ends before
+     * the next one of the same depth begins.
+     */
+    savepoint<T>(work: (transaction: Transaction) => T | Promise<T>): Promise<T>;
+}
+export interface Transaction extends Seated {}
+
+/** Goes back by release(), at the latest when nobody can reach it any more or the client ends. */
+export class Session {
+    private constructor();
+    /** As Pool.transaction(), on this session, and once. */
+    transaction<T>(work: (transaction: Transaction) => T | Promise<T>, options?: TransactionOptions): Promise<T>;
     release(): void;
 }
+export interface Session extends Seated {}
+
+export type Message =
+    | { channel: string; payload: string; pid: number; notice?: undefined }
+    /** It hears from here on; `lost`: messages may have been missed before. */
+    | { channel: string; notice: 'listening'; lost: boolean; payload?: undefined };
+
+export type PoolEvent =
+    | { event: number; missed: number; kind: 'waiting'; pool: string; waiting: number; connections: number; sessions: number;
+        max: number }
+    | { event: number; missed: number; kind: 'leak'; pool: string; heldMs: number; tag?: string; place?: string };
+
+export interface Refusal {
+    refusal: number;
+    reason: 'refused' | 'wanted';
+    missed: number;
+}
+
+export interface StreamOptions extends SeatQueryOptions {
+    /** Rows that are fetched, and kept, at a time: 1,000. */
+    pageSize?: number;
+}
+
+export interface PoolStats {
+    active: number;
+    idle: number;
+    waiting: number;
+    max: number;
+}
+
+export interface Health {
+    status: string;
+    database: string;
+    poolMetrics: Record<string, number>;
+}
+
+export class Pool {
+    private constructor();
+    /** The rows, however many there are, in one transaction that only reads. `signal` and `timeout` are the whole stream's. */
+    stream<Row = Record<string, any>>(sql: string | Statement, values?: unknown[], options?: StreamOptions): Source<Row>;
+    acquire(options?: CallOptions): Promise<Session>;
+    /**
+     * BEGIN, `work`, COMMIT; taken back when it throws. Where the server gave way to another transaction (serialization failure,
+     * deadlock) all of it is made again, as pool.tx_attempts says: `work` must leave no traces elsewhere.
+     */
+    transaction<T>(work: (transaction: Transaction) => T | Promise<T>, options?: TransactionOptions): Promise<T>;
+    /** What is sent to a channel by NOTIFY. Ends with the signal or the client; keeps the process until then. */
+    listen(channel: string, options?: { signal?: AbortSignal }): Source<Message>;
+    /** Callers that wait, sessions that are held for too long. Who waits for one does not keep the process. */
+    events(options?: { signal?: AbortSignal }): Source<PoolEvent>;
+    /** The server refused the password, or wants one: answer by setPassword(). Does not keep the process. */
+    refusals(options?: { signal?: AbortSignal }): Source<Refusal>;
+    /** Of the connections that are made from now on; null: what is configured, again. */
+    setPassword(password: string | Uint8Array | null): void;
+    /** Another pool.max from now on. */
+    resize(max: number): void;
+    health(options?: CallOptions): Promise<Health>;
+    /** How many connections it should have, from what was seen in the last minutes. */
+    advice(options?: CallOptions): Promise<Record<string, any>>;
+    stats(): PoolStats;
+}
+export interface Pool extends Seated {}
 
 export type Settings = Record<string, string | number | boolean | null | undefined>;
 
@@ -248,22 +369,33 @@ export class Client {
     readonly cache: Cache;
     readonly profiler: Profiler;
     readonly closed: boolean;
+    /** A configured pool, or the default one. */
+    pool(name?: string): Pool;
+    /* What pool() has, on the default one or the one that is named. */
     query<Row = Record<string, any>>(
         sql: string | Statement,
         values?: unknown[],
         options?: QueryOptions,
     ): Promise<Rows<Row>>;
-    acquire(options?: CallOptions & { pool?: string }): Promise<Session>;
-    transaction<T>(work: (session: Session) => Promise<T>, options?: CallOptions & { pool?: string }): Promise<T>;
+    batch<Row = Record<string, any>>(sql: string | Statement, sets: unknown[][], options?: QueryOptions): Promise<Sets<Row>>;
+    stream<Row = Record<string, any>>(
+        sql: string | Statement,
+        values?: unknown[],
+        options?: StreamOptions & OnPool,
+    ): Source<Row>;
+    acquire(options?: CallOptions & OnPool): Promise<Session>;
+    transaction<T>(
+        work: (transaction: Transaction) => T | Promise<T>,
+        options?: TransactionOptions & OnPool,
+    ): Promise<T>;
+    copyFrom(sql: string | Statement, source: CopySource, options?: CallOptions & OnPool): Promise<number>;
+    copyTo(sql: string | Statement, options?: CallOptions & OnPool): Source<Buffer>;
+    listen(channel: string, options?: { signal?: AbortSignal } & OnPool): Source<Message>;
     breaker(name: string): Breaker;
     policy(name: string): Policy;
     metrics(format?: 'prometheus' | 'openmetrics'): string;
-    health(options?: CallOptions & { pool?: string }): Promise<{
-        status: string;
-        database: string;
-        poolMetrics: Record<string, number>;
-    }>;
-    poolStats(name?: string): { active: number; idle: number; waiting: number; max: number };
+    health(options?: CallOptions & OnPool): Promise<Health>;
+    poolStats(name?: string): PoolStats;
     /** Resolves when all is freed; with `timeout` (milliseconds) what still runs after it is cancelled. */
     close(options?: { timeout?: number }): Promise<void>;
 }

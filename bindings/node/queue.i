@@ -24,6 +24,16 @@
         $1 = static_cast<sp_watch *>(data);
 }
 
+%typemap(in, numinputs=0) uint32_t *slot (uint32_t slot)
+{
+        slot = 0;
+        $1 = &slot;
+}
+%typemap(argout) uint32_t *slot
+{
+        $result = Napi::Number::New(env, *$1);
+}
+
 %{
 #include "watch.h"
 %}
@@ -32,6 +42,8 @@ napi_value sp_watch_new(napi_env env, sp_client *client, sp_queue *queue, sp_ctx
                         napi_value cells, napi_value bytes, napi_value handles);
 void sp_watch_hold(sp_watch *watch, bool hold);
 napi_value sp_watch_take(napi_env env, sp_watch *watch);
+sp_status sp_watch_keep(sp_watch *watch, sp_listener *listener, uint32_t *slot);
+void sp_watch_release(sp_watch *watch, uint32_t slot);
 void sp_watch_forget(sp_watch *watch, uint32_t slot);
 napi_value sp_watch_end(napi_env env, sp_watch *watch, int64_t timeout_ms);
 void sp_watch_close(sp_watch *watch);
@@ -46,25 +58,29 @@ static const char *sp_built_for(void)
 %}
 
 %wrapper %{
+static swig_type_info *sp_type(enum sp_noun noun)
+{
+        switch (noun) {
+        case SP_NOUN_LEASE:
+                return SWIGTYPE_p_sp_lease;
+        case SP_NOUN_STREAM:
+                return SWIGTYPE_p_sp_stream;
+        case SP_NOUN_COPY:
+                return SWIGTYPE_p_sp_copy;
+        default:
+                return SWIGTYPE_p_sp_session;
+        }
+}
+
 /* Called from C, where no exception may pass: a thread that is being terminated makes no objects any more. */
-template <typename Handle> static napi_value sp_wrapped(napi_env raw, Handle *handle, swig_type_info *type)
+extern "C" napi_value sp__wrap(napi_env raw, enum sp_noun noun, void *handle)
 {
         try {
                 Napi::Env env(raw);
 
-                return SWIG_NewPointerObj(handle, type, 0);
+                return SWIG_NewPointerObj(handle, sp_type(noun), 0);
         } catch (const Napi::Error &) {
                 return nullptr;
         }
-}
-
-extern "C" napi_value sp__wrap_lease(napi_env raw, sp_lease *lease)
-{
-        return sp_wrapped(raw, lease, SWIGTYPE_p_sp_lease);
-}
-
-extern "C" napi_value sp__wrap_session(napi_env raw, sp_session *session)
-{
-        return sp_wrapped(raw, session, SWIGTYPE_p_sp_session);
 }
 %}

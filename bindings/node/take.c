@@ -12,9 +12,11 @@
 struct item {
         sp_completion *completion;
         sp_lookup *lookup;
-        sp_session *session;
+        enum sp_noun noun; /* of `handle` */
+        void *handle;      /* for JavaScript to hold */
+        const sp_result *result;
         const void *data;
-        size_t len;
+        size_t len;       /* of `data`, or of all sets of the result */
         const char *code; /* of an error; its message is `data` */
         int kind;
         double extra;
@@ -36,15 +38,46 @@ static void item_value(struct item *item, const sp_value *value)
         item->extra = sp_value_codec(value);
 }
 
+static bool item_takes(struct item *item, enum sp_noun noun, void *handle)
+{
+        if (handle == NULL)
+                return false;
+        item->kind = SP_KIND_HANDLE;
+        item->noun = noun;
+        item->handle = handle;
+        return true;
+}
+
 /* State in the low byte, the value's codec above. */
 static void item_lookup(struct item *item)
 {
         const sp_value *value = sp_lookup_value(item->lookup);
+        sp_lease *lease = sp_lookup_take_lease(item->lookup);
 
+        if (lease != NULL)
+                item_takes(item, SP_NOUN_LEASE, lease);
         if (value != NULL)
                 item_value(item, value);
         item->extra = item->extra * 256 + sp_lookup_state(item->lookup);
         item->kind = SP_KIND_LOOKUP;
+}
+
+/* The sets one behind the other; `extra` is how many. */
+static void item_result(struct item *item, const sp_result *result)
+{
+        size_t sets = sp_result_sets(result), len;
+
+        item->kind = SP_KIND_RESULT;
+        item->result = result;
+        item->extra = (double)sets;
+        for (size_t i = 0; i < sets; i++) {
+                if (sp_result_pack(sp_result_set(result, i), &len) == NULL) {
+                        item->result = NULL;
+                        item_error(item, NULL, SP_NOMEM);
+                        return;
+                }
+                item->len += len;
+        }
 }
 
 static void item_open(struct item *item, sp_completion *completion)
@@ -53,20 +86,17 @@ static void item_open(struct item *item, sp_completion *completion)
         const sp_value *value = sp_completion_value(completion);
 
         *item = (struct item){.completion = completion};
-        if (sp_completion_status(completion) != SP_OK) {
+        if (sp_completion_status(completion) != SP_OK)
                 item_error(item, sp_completion_error(completion), sp_completion_status(completion));
-        } else if (result != NULL) {
-                item->kind = SP_KIND_RESULT;
-                item->data = sp_result_pack(result, &item->len);
-                if (item->data == NULL)
-                        item_error(item, NULL, SP_NOMEM);
-        } else if (value != NULL) {
+        else if (result != NULL)
+                item_result(item, result);
+        else if (value != NULL)
                 item_value(item, value);
-        } else if ((item->lookup = sp_completion_take_lookup(completion)) != NULL) {
+        else if ((item->lookup = sp_completion_take_lookup(completion)) != NULL)
                 item_lookup(item);
-        } else if ((item->session = sp_completion_take_session(completion)) != NULL) {
-                item->kind = SP_KIND_SESSION;
-        }
+        else if (!item_takes(item, SP_NOUN_SESSION, sp_completion_take_session(completion)) &&
+                 !item_takes(item, SP_NOUN_STREAM, sp_completion_take_stream(completion)))
+                item_takes(item, SP_NOUN_COPY, sp_completion_take_copy(completion));
 }
 
 /* Bytes the item takes: an error is its code, a zero byte, and its message. */
@@ -77,67 +107,42 @@ static size_t item_size(const struct item *item)
 
 static void item_copy(const struct item *item, char *to)
 {
-        size_t code = item->code != NULL ? strlen(item->code) + 1 : 0;
+        size_t code = item->code != NULL ? strlen(item->code) + 1 : 0, sets = sp_result_sets(item->result), len;
 
+        for (size_t i = 0; i < sets; i++) {
+                const void *packed = sp_result_pack(sp_result_set(item->result, i), &len);
+
+                memcpy(to, packed, len);
+                to += len;
+        }
+        if (sets != 0)
+                return;
         if (code != 0)
                 memcpy(to, item->code, code);
         if (item->len != 0)
                 memcpy(to + code, item->data, item->len);
 }
 
-/* A free slot, or UINT32_MAX when out of memory. */
-static uint32_t slot_take(sp_watch *watch)
+/* Hands the item's handle to JavaScript at place `index`; the slot's number, or -1: none, or given back as good as lost. */
+static double item_slot(sp_watch *watch, napi_env env, uint32_t index, const struct item *item)
 {
+        napi_value handles, handle = NULL;
         uint32_t slot;
 
-        if (watch->slot_free == 0) {
-                uint32_t count = watch->slot_count == 0 ? 64 : watch->slot_count * 2;
-                struct sp_slot *slots = realloc(watch->slots, count * sizeof *slots);
-
-                if (slots == NULL)
-                        return UINT32_MAX;
-                memset(slots + watch->slot_count, 0, (count - watch->slot_count) * sizeof *slots);
-                for (uint32_t i = count; i > watch->slot_count; i--) {
-                        slots[i - 1].next = watch->slot_free;
-                        watch->slot_free = i;
-                }
-                watch->slots = slots;
-                watch->slot_count = count;
-        }
-        slot = watch->slot_free - 1;
-        watch->slot_free = watch->slots[slot].next;
-        return slot;
-}
-
-/* Hands a lease or a session to JavaScript at place `index`; the slot's number, or -1: given back, as good as lost. */
-static double item_hand_over(sp_watch *watch, napi_env env, uint32_t index, sp_lease *lease, sp_session *session)
-{
-        uint32_t slot = slot_take(watch);
-        napi_value handles, handle = NULL;
-
-        if (slot != UINT32_MAX && napi_get_reference_value(env, watch->handles, &handles) == napi_ok)
-                handle = lease != NULL ? sp__wrap_lease(env, lease) : sp__wrap_session(env, session);
-        if (handle != NULL && napi_set_element(env, handles, index, handle) == napi_ok) {
-                watch->slots[slot] = (struct sp_slot){.lease = lease, .session = session};
-                return slot;
-        }
-        if (slot != UINT32_MAX)
-                sp_watch_forget(watch, slot);
-        if (lease != NULL)
-                sp_lease_release(lease);
-        else
-                sp_session_release(session);
-        return -1;
-}
-
-/* The slot of what the item hands over, -1 for nothing. */
-static double item_slot(sp_watch *watch, napi_env env, uint32_t index, struct item *item)
-{
-        sp_lease *lease = item->lookup != NULL ? sp_lookup_take_lease(item->lookup) : NULL;
-
-        if (lease == NULL && item->session == NULL)
+        if (item->handle == NULL)
                 return -1;
-        return item_hand_over(watch, env, index, lease, item->session);
+        /* Nobody gives back any more what comes while the client ends. */
+        slot = watch->ending ? UINT32_MAX : sp__watch_keep(watch, item->noun, item->handle);
+        if (slot == UINT32_MAX) {
+                sp__noun_end(item->noun, item->handle);
+                return -1;
+        }
+        if (napi_get_reference_value(env, watch->handles, &handles) == napi_ok)
+                handle = sp__wrap(env, item->noun, item->handle);
+        if (handle != NULL && napi_set_element(env, handles, index, handle) == napi_ok)
+                return slot;
+        sp_watch_release(watch, slot);
+        return -1;
 }
 
 static void item_close(struct item *item)

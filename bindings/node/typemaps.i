@@ -139,7 +139,9 @@ static Napi::Value sp_buffer(Napi::Env env, const void *data, size_t len)
         const void *bytes;
         size_t size;
 
-        if (!sp_bytes($input, held, &bytes, &size))
+        if (($input.IsNull() || $input.IsUndefined()) && sp_optional("$symname", "$1_name"))
+                bytes = nullptr, size = 0;
+        else if (!sp_bytes($input, held, &bytes, &size))
                 SWIG_exception_fail(SWIG_TypeError, sp_misfit("$symname", "$1_name", "a string or a Buffer").c_str());
         $1 = ($1_ltype)bytes;
         $2 = size;

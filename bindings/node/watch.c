@@ -7,21 +7,94 @@
 
 /* Everything below runs on the JavaScript thread unless it says otherwise. */
 
-static void watch_release(struct sp_slot *slot)
+void sp__noun_end(enum sp_noun noun, void *handle)
 {
-        if (slot->lease != NULL)
-                sp_lease_release(slot->lease);
-        if (slot->session != NULL)
-                sp_session_release(slot->session);
-        slot->lease = NULL;
-        slot->session = NULL;
+        switch (noun) {
+        case SP_NOUN_LEASE:
+                sp_lease_release(handle);
+                break;
+        case SP_NOUN_SESSION:
+                sp_session_release(handle);
+                break;
+        case SP_NOUN_STREAM:
+                sp_stream_free(handle);
+                break;
+        case SP_NOUN_COPY:
+                sp_copy_free(handle);
+                break;
+        case SP_NOUN_LISTENER:
+                sp_listener_free(handle);
+                break;
+        default:
+                break;
+        }
 }
 
-/* Gives back what JavaScript still held: a client is freed only after its leases and sessions. */
+/* More slots; false: out of memory. */
+static bool watch_grow(sp_watch *watch)
+{
+        uint32_t count = watch->slot_count == 0 ? 64 : watch->slot_count * 2;
+        struct sp_slot *slots = realloc(watch->slots, count * sizeof *slots);
+
+        if (slots == NULL)
+                return false;
+        memset(slots + watch->slot_count, 0, (count - watch->slot_count) * sizeof *slots);
+        for (uint32_t i = count; i > watch->slot_count; i--) {
+                slots[i - 1].next = watch->slot_free;
+                watch->slot_free = i;
+        }
+        watch->slots = slots;
+        watch->slot_count = count;
+        return true;
+}
+
+uint32_t sp__watch_keep(sp_watch *watch, enum sp_noun noun, void *handle)
+{
+        uint32_t slot;
+
+        if (watch->slot_free == 0 && !watch_grow(watch))
+                return UINT32_MAX;
+        slot = watch->slot_free - 1;
+        watch->slot_free = watch->slots[slot].next;
+        watch->slots[slot] = (struct sp_slot){.noun = noun, .handle = handle};
+        return slot;
+}
+
+sp_status sp_watch_keep(sp_watch *watch, sp_listener *listener, uint32_t *slot)
+{
+        uint32_t kept = sp__watch_keep(watch, SP_NOUN_LISTENER, listener);
+
+        if (kept == UINT32_MAX) {
+                sp_listener_free(listener);
+                return SP_NOMEM;
+        }
+        *slot = kept;
+        return SP_OK;
+}
+
+void sp_watch_forget(sp_watch *watch, uint32_t slot)
+{
+        if (slot >= watch->slot_count)
+                return;
+        watch->slots[slot] = (struct sp_slot){.next = watch->slot_free};
+        watch->slot_free = slot + 1;
+}
+
+void sp_watch_release(sp_watch *watch, uint32_t slot)
+{
+        if (slot >= watch->slot_count)
+                return;
+        sp__noun_end(watch->slots[slot].noun, watch->slots[slot].handle);
+        sp_watch_forget(watch, slot);
+}
+
+/* Gives back what JavaScript still held: a client is freed only after that. Its slots stay taken: they are still known there. */
 static void watch_release_all(sp_watch *watch)
 {
-        for (uint32_t i = 0; i < watch->slot_count; i++)
-                watch_release(&watch->slots[i]);
+        for (uint32_t i = 0; i < watch->slot_count; i++) {
+                sp__noun_end(watch->slots[i].noun, watch->slots[i].handle);
+                watch->slots[i].noun = SP_NOUN_NONE;
+        }
 }
 
 static void watch_free(sp_watch *watch)
@@ -165,14 +238,6 @@ void sp_watch_hold(sp_watch *watch, bool hold)
                 uv_ref((uv_handle_t *)&watch->poll);
         else
                 uv_unref((uv_handle_t *)&watch->poll);
-}
-
-void sp_watch_forget(sp_watch *watch, uint32_t slot)
-{
-        if (slot >= watch->slot_count)
-                return;
-        watch->slots[slot] = (struct sp_slot){.next = watch->slot_free};
-        watch->slot_free = slot + 1;
 }
 
 /* On libuv's pool: waiting for what runs must not hold up the event loop. */

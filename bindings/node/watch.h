@@ -25,8 +25,10 @@ enum {
         SP_KIND_RESULT = 2,
         SP_KIND_VALUE = 3,
         SP_KIND_LOOKUP = 4,
-        SP_KIND_SESSION = 5
+        SP_KIND_HANDLE = 5
 };
+/** What JavaScript may hold of a client: given back by its face, at the latest before the client is freed. */
+enum sp_noun { SP_NOUN_NONE, SP_NOUN_LEASE, SP_NOUN_SESSION, SP_NOUN_STREAM, SP_NOUN_COPY, SP_NOUN_LISTENER };
 
 typedef struct sp_watch sp_watch;
 
@@ -40,8 +42,12 @@ napi_value sp_watch_new(napi_env env, sp_client *client, sp_queue *queue, sp_ctx
 void sp_watch_hold(sp_watch *watch, bool hold);
 /** Takes a batch. Returns a Buffer when the bytes did not fit into `bytes`, else undefined. */
 napi_value sp_watch_take(napi_env env, sp_watch *watch);
-/** The handle in slot `slot` was given back. */
+/** Gives back what is in slot `slot`. */
+void sp_watch_release(sp_watch *watch, uint32_t slot);
+/** The handle in slot `slot` was used up. */
 void sp_watch_forget(sp_watch *watch, uint32_t slot);
+/** Keeps a listener in a slot; freed where that cannot be. */
+sp_status sp_watch_keep(sp_watch *watch, sp_listener *listener, uint32_t *slot);
 /** Drains within `timeout_ms`, then cancels what is left, and frees the client, on libuv's pool. A promise. */
 napi_value sp_watch_end(napi_env env, sp_watch *watch, int64_t timeout_ms);
 /** Stops watching and frees the queue. */
@@ -50,9 +56,8 @@ void sp_watch_close(sp_watch *watch);
 /** The in-process level: null, or a string (text, JSON) or a Buffer, with the codec in cell 1. */
 napi_value sp_watch_peek(napi_env env, sp_watch *watch, sp_cache *cache, napi_value key);
 
-/** Wraps a handle for JavaScript (the generated code knows how). */
-napi_value sp__wrap_lease(napi_env env, sp_lease *lease);
-napi_value sp__wrap_session(napi_env env, sp_session *session);
+/** Wraps a handle for JavaScript (the generated code knows how); NULL where that cannot be. */
+napi_value sp__wrap(napi_env env, enum sp_noun noun, void *handle);
 
 #ifdef __cplusplus
 }

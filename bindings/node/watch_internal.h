@@ -7,10 +7,10 @@
 
 #include <uv.h>
 
-/* A lease or a session that JavaScript holds; a free slot names the next free one (its index + 1, 0: none). */
+/* What JavaScript holds; a free slot names the next free one (its index + 1, 0: none). */
 struct sp_slot {
-        sp_lease *lease;
-        sp_session *session;
+        void *handle;
+        enum sp_noun noun;
         uint32_t next;
 };
 
@@ -45,5 +45,9 @@ struct sp_watch {
         bool dead;      /* the poll handle is closed */
         bool collected; /* JavaScript holds no reference */
 };
+
+/** Keeps a handle until it is released or forgotten; UINT32_MAX when out of memory. */
+uint32_t sp__watch_keep(sp_watch *watch, enum sp_noun noun, void *handle);
+void sp__noun_end(enum sp_noun noun, void *handle);
 
 #endif

@@ -42,19 +42,35 @@ static PyObject *sp_lookup_triple(sp_lookup *lookup)
         return triple;
 }
 
+static PyObject *sp_packed(const sp_result *result)
+{
+        size_t len;
+        const void *data = sp_result_pack(result, &len);
+
+        return data != NULL ? sp_bytes(data, len) : PyErr_NoMemory();
+}
+
+/* Of a batch: the sets, one by one. */
+static PyObject *sp_packed_sets(const sp_result *result)
+{
+        PyObject *list = PyList_New(0);
+
+        for (size_t i = 0; list != NULL && i < sp_result_sets(result); i++)
+                list = sp_append(list, sp_packed(sp_result_set(result, i)));
+        return list;
+}
+
 static PyObject *sp_completion_payload(sp_completion *completion)
 {
         const struct sp_result *result = sp_completion_result(completion);
         const sp_value *value = sp_completion_value(completion);
         struct sp_session *session;
+        struct sp_stream *stream;
         struct sp_lookup *lookup;
-        const void *data;
-        size_t len;
+        struct sp_copy *copy;
 
-        if (result != NULL) {
-                data = sp_result_pack(result, &len);
-                return data != NULL ? sp_bytes(data, len) : PyErr_NoMemory();
-        }
+        if (result != NULL)
+                return sp_result_sets(result) == 1 ? sp_packed(result) : sp_packed_sets(result);
         if (value != NULL)
                 return sp_value_pair(value);
         lookup = sp_completion_take_lookup(completion);
@@ -63,6 +79,12 @@ static PyObject *sp_completion_payload(sp_completion *completion)
         session = sp_completion_take_session(completion);
         if (session != NULL)
                 return SWIG_NewPointerObj(session, SWIGTYPE_p_sp_session, 0);
+        stream = sp_completion_take_stream(completion);
+        if (stream != NULL)
+                return SWIG_NewPointerObj(stream, SWIGTYPE_p_sp_stream, 0);
+        copy = sp_completion_take_copy(completion);
+        if (copy != NULL)
+                return SWIG_NewPointerObj(copy, SWIGTYPE_p_sp_copy, 0);
         Py_RETURN_NONE;
 }
 

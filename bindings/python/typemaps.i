@@ -181,7 +181,10 @@ static PyObject *sp_bytes(const void *data, size_t len)
 
 %typemap(in) (const void *data, size_t len) (Py_buffer view, int viewed = 0)
 {
-        if (PyUnicode_Check($input)) {
+        if ($input == Py_None && sp_optional("$symname", "$1_name")) {
+                $1 = NULL;
+                $2 = 0;
+        } else if (PyUnicode_Check($input)) {
                 Py_ssize_t size;
                 const char *text = PyUnicode_AsUTF8AndSize($input, &size);
 

@@ -126,7 +126,7 @@ class Cache {
     async #fill(lease, kind, data, ttl, limits) {
         const filled = this.#watch.submit('lease_fill_async', (ctx) => [lease.handle, ctx, data, kind, ttl], limits);
 
-        this.#watch.forget(lease);
+        lease.forget();
         try {
             await filled;
         } catch (error) {
@@ -136,10 +136,7 @@ class Cache {
     }
 
     #release(lease) {
-        if (this.#client.closed)
-            return;
-        native.lease_release(lease.handle);
-        this.#watch.forget(lease);
+        lease.release();
     }
 
     /* Runs a statement through the cache, wholly inside the library. `as`: 'rows' (default) or 'cell'. */
@@ -148,7 +145,7 @@ class Cache {
         if (!(as in MODES))
             throw makeError('SP_INVALID', `query(): "as" is ${as}, must be rows or cell`);
         this.#client.check();
-        const pool = this.#client.pool(options.pool);
+        const pool = this.#client.handleOf(options.pool);
         try {
             return await this.#watch.submit('cache_query_async', (ctx) => [this.#handle, pool, ctx, key,
                 statementOf(sql), params.load(values), MODES[as]], options);

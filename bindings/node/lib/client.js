@@ -2,21 +2,17 @@
 'use strict';
 /* A client: pools, cache, breakers, profiler and metrics, wired by the library. */
 const native = require('./native.js');
-const params = require('./params.js');
 const { Breaker } = require('./breaker.js');
 const { Cache } = require('./cache.js');
 const { Policy } = require('./policy.js');
+const { Pool } = require('./pool.js');
 const { Profiler } = require('./profiler.js');
-const { Session } = require('./session.js');
 const { Watch } = require('./watch.js');
 const { call, makeError } = require('./errors.js');
 const { configOf } = require('./config.js');
 const given = require('./given.js');
-const { statementOf } = require('./statement.js');
 
 const CLIENT = ['env', 'types'];
-const QUERY = ['signal', 'timeout', 'types', 'pool'];
-const POOL = ['signal', 'timeout', 'pool'];
 const CLOSE = ['timeout'];
 
 /* A client that nobody closed and nobody can reach any more. */
@@ -56,53 +52,86 @@ class Client {
             throw makeError('SP_CLOSED', 'the client is closed');
     }
 
-    /* The library's handle of a pool, "default" or a configured name. */
+    /* A configured pool, or the default one. */
     pool(name = 'default') {
         this.check();
         let pool = this.#pools.get(name);
 
         if (pool === undefined) {
-            pool = call('client_pool', this.#handle, name === 'default' ? null : name);
-            if (pool === null)
-                throw makeError('SP_NOT_FOUND', name === 'default' ? 'no database is configured: set pool.url (DATABASE_URL)'
-                    : `no pool "${name}" is configured: set pool.${name}.url`);
+            pool = new Pool(this, this.#watch, this.handleOf(name));
             this.#pools.set(name, pool);
         }
         return pool;
     }
 
-    /*
-     * Runs one statement; resolves to the rows, an array of objects that also has `fields`, `affected` and `command`.
-     * Options: signal (an AbortSignal), timeout (milliseconds or "250ms"), types, pool.
-     */
+    /* The library's handle of a pool. */
+    handleOf(name = 'default') {
+        this.check();
+        const handle = call('client_pool', this.#handle, name === 'default' ? null : name);
+
+        if (handle === null)
+            throw makeError('SP_NOT_FOUND', name === 'default' ? 'no database is configured: set pool.url (DATABASE_URL)'
+                : `no pool "${name}" is configured: set pool.${name}.url`);
+        return handle;
+    }
+
+    /* What pool() has, on the default one or with the option `pool` on another. */
     async query(sql, values, options) {
-        const pool = this.pool(given.options(options, QUERY).pool);
-
-        return this.#watch.submit('pool_query_async', (ctx) => [pool, ctx, statementOf(sql), params.load(values)],
-            options);
+        const [pool, rest] = this.#chosen(options);
+        return pool.query(sql, values, rest);
     }
 
-    /* A connection of one's own. */
+    async batch(sql, sets, options) {
+        const [pool, rest] = this.#chosen(options);
+        return pool.batch(sql, sets, rest);
+    }
+
+    stream(sql, values, options) {
+        const [pool, rest] = this.#chosen(options);
+        return pool.stream(sql, values, rest);
+    }
+
     async acquire(options) {
-        const pool = this.pool(given.options(options, POOL).pool);
-        const held = await this.#watch.submit('pool_acquire_async', (ctx) => [pool, ctx], options);
-
-        return new Session(this, this.#watch, held);
+        const [pool, rest] = this.#chosen(options);
+        return pool.acquire(rest);
     }
 
-    /* BEGIN, `work(session)`, COMMIT; ROLLBACK when it throws. */
     async transaction(work, options) {
-        const session = await this.acquire(options);
-        const limits = { signal: options?.signal, timeout: options?.timeout };
+        const [pool, rest] = this.#chosen(options);
+        return pool.transaction(work, rest);
+    }
 
-        try {
-            await session.query('BEGIN', [], limits);
-            const value = await work(session);
-            await session.query('COMMIT', [], limits);
-            return value;
-        } finally {
-            session.release();
-        }
+    async copyFrom(sql, source, options) {
+        const [pool, rest] = this.#chosen(options);
+        return pool.copyFrom(sql, source, rest);
+    }
+
+    copyTo(sql, options) {
+        const [pool, rest] = this.#chosen(options);
+        return pool.copyTo(sql, rest);
+    }
+
+    listen(channel, options) {
+        const [pool, rest] = this.#chosen(options);
+        return pool.listen(channel, rest);
+    }
+
+    async health(options) {
+        const [pool, rest] = this.#chosen(options);
+        return pool.health(rest);
+    }
+
+    poolStats(name) {
+        return this.pool(name).stats();
+    }
+
+    #chosen(options) {
+        if (options === undefined || options === null)
+            return [this.pool(), undefined];
+        if (typeof options !== 'object')
+            throw new TypeError('options must be an object');
+        const { pool, ...rest } = options;
+        return [this.pool(pool), rest];
     }
 
     breaker(name) {
@@ -123,23 +152,6 @@ class Client {
         if (number === undefined)
             throw makeError('SP_INVALID', `metrics(): unknown format ${format}`);
         return native.value_data(call('metrics_text', native.client_metrics(this.#handle), number)).toString();
-    }
-
-    /* The database's health after a SELECT 1 within its own deadline: { status, database, poolMetrics }. */
-    async health(options) {
-        const pool = this.pool(given.options(options, POOL).pool);
-
-        return this.#watch.submit('pool_health_async', (ctx) => [pool, ctx], options);
-    }
-
-    /* Connections by state, and callers that wait: { active, idle, waiting, max }. */
-    poolStats(name) {
-        const pool = this.pool(name);
-
-        return {
-            active: native.pool_active(pool), idle: native.pool_idle(pool), waiting: native.pool_waiting(pool),
-            max: native.pool_max(pool),
-        };
     }
 
     /*

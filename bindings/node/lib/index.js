@@ -6,12 +6,14 @@ const { Breaker, Clock } = require('./breaker.js');
 const { Cache } = require('./cache.js');
 const { Client } = require('./client.js');
 const { Policy } = require('./policy.js');
+const { Pool } = require('./pool.js');
 const { Profiler } = require('./profiler.js');
 const { Session } = require('./session.js');
 const { Statement } = require('./statement.js');
 const { Template } = require('./key.js');
+const { Transaction } = require('./transaction.js');
 
 module.exports = {
-    Breaker, Cache, Client, Clock, Policy, Profiler, Session, Statement, Template, version: native.version(),
-    ...classes,
+    Breaker, Cache, Client, Clock, Policy, Pool, Profiler, Session, Statement, Template, Transaction,
+    version: native.version(), ...classes,
 };

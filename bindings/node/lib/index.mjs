@@ -4,7 +4,7 @@ import sugarperf from './index.js';
 export const {
     AuthError, Breaker, Cache, CancelledError, Client, Clock, ClosedError, ConfigError, ForkedError, FullError,
     InternalError, InvalidError, LeaseLostError, LimitError, LostError, NoMemoryError, NotFoundError, OpenError,
-    Policy, Profiler, ProtocolError, RedisError, Session, SessionError, SqlError, Statement, SugarperfError, Template,
-    TimeoutError, UnavailableError, UnsupportedError, version,
+    Policy, Pool, Profiler, ProtocolError, RedisError, Session, SessionError, SqlError, Statement, SugarperfError, Template,
+    TimeoutError, Transaction, UnavailableError, UnsupportedError, version,
 } = sugarperf;
 export default sugarperf;

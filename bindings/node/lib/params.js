@@ -96,14 +96,18 @@ function put(offset, value) {
     return offset + 5 + length;
 }
 
-/* The values as an sp_params, valid until the next call; null for none. */
-function load(values) {
-    if (values === undefined || values === null || values.length === 0)
-        return null;
+function check(values) {
     if (!Array.isArray(values))
         throw new TypeError('parameters must be an array');
     if (values.length > MAX)
         throw makeError('SP_LIMIT', `there are ${values.length} parameters, at most ${MAX} are allowed`);
+}
+
+/* The values as an sp_params, valid until the next call; null for none. */
+function load(values) {
+    if (values === undefined || values === null || values.length === 0)
+        return null;
+    check(values);
     let end = 4;
     buffer[0] = 1;
     buffer[1] = 0;
@@ -114,4 +118,28 @@ function load(values) {
     return params;
 }
 
-module.exports = { load, textOf };
+/* Several sets of the same number of values: version 2, and how many sets there are. */
+function loadSets(sets) {
+    if (!Array.isArray(sets))
+        throw new TypeError('sets must be an array of arrays of parameters');
+    const count = sets.length === 0 ? 0 : sets[0]?.length;
+    let end = 8;
+
+    sets.forEach((values, i) => {
+        check(values);
+        if (values.length !== count)
+            throw makeError('SP_INVALID', `set ${i} has ${values.length} parameters, set 0 has ${count}`);
+    });
+    buffer[0] = 2;
+    buffer[1] = 0;
+    buffer.writeUInt16LE(count, 2);
+    buffer.writeUInt32LE(sets.length, 4);
+    for (const values of sets) {
+        for (const value of values)
+            end = put(end, value);
+    }
+    call('params_load', params, buffer.subarray(0, end));
+    return params;
+}
+
+module.exports = { load, loadSets, textOf };

@@ -81,7 +81,25 @@ function readFields(buffer, header) {
  * prototype's setter to run into: a column named "__proto__" is a plain property.
  */
 function decode(buffer, offset, types) {
-    const header = readHeader(buffer, offset);
+    return decodeAt(buffer, { at: offset }, types);
+}
+
+/* Of a batch: the rows of each set, with what all of them affected. */
+function decodeSets(buffer, offset, count, types) {
+    const place = { at: offset };
+    const sets = new Array(count);
+    let affected = 0;
+
+    for (let i = 0; i < count; i++) {
+        sets[i] = decodeAt(buffer, place, types);
+        affected += sets[i].affected;
+    }
+    return Object.defineProperty(sets, 'affected', { value: affected });
+}
+
+/* `place.at` is behind it afterwards. */
+function decodeAt(buffer, place, types) {
+    const header = readHeader(buffer, place.at);
     const fields = readFields(buffer, header);
     const names = fields.map((field) => field.name);
     const parsers = fields.map((field) => parserOf(field.type, types));
@@ -103,10 +121,11 @@ function decode(buffer, offset, types) {
         }
         rows[r] = row;
     }
+    place.at = at;
     Object.defineProperties(rows, {
         fields: { value: fields }, affected: { value: header.affected }, command: { value: header.command },
     });
     return rows;
 }
 
-module.exports = { decode };
+module.exports = { decode, decodeSets };

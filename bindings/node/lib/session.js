@@ -1,41 +1,47 @@
 // SPDX-License-Identifier: MIT
 'use strict';
 /* A connection of one's own, for transactions and session state. Give it back: release(), or use client.transaction(). */
-const native = require('./native.js');
-const params = require('./params.js');
-const given = require('./given.js');
-const { makeError } = require('./errors.js');
-const { statementOf } = require('./statement.js');
-
-const QUERY = ['signal', 'timeout', 'types'];
+const { Seat } = require('./seat.js');
+const { onSeat } = require('./transaction.js');
 
 class Session {
-    #client;
-    #watch;
-    #held;
+    #seat;
 
     constructor(client, watch, held) {
-        this.#client = client;
-        this.#watch = watch;
-        this.#held = held;
+        this.#seat = new Seat(client, watch, held.follow(this));
     }
 
-    async query(sql, values, options) {
-        if (this.#held === null || this.#client.closed)
-            throw makeError('SP_CLOSED', 'the session was given back');
-        given.options(options, QUERY);
-        const { handle } = this.#held;
-        return this.#watch.submit('session_query_async', (ctx) => [handle, ctx, statementOf(sql), params.load(values)],
-            options);
+    query(sql, values, options) {
+        return this.#seat.query(sql, values, options);
+    }
+
+    /* The statement once for each set, all of them or none. */
+    batch(sql, sets, options) {
+        return this.#seat.batch(sql, sets, options);
+    }
+
+    /* COPY … FROM STDIN; resolves to the number of rows. `source`: strings or bytes, one or an (async) iterable of them. */
+    copyFrom(sql, source, options) {
+        return this.#seat.copyFrom(sql, source, options);
+    }
+
+    /* COPY … TO STDOUT; an async iterable of Buffers, each of whole rows. */
+    copyTo(sql, options) {
+        return this.#seat.copyTo(sql, options);
+    }
+
+    /* As client.transaction(), on this session, and once. */
+    transaction(work, options) {
+        return onSeat(this.#seat, work, options);
     }
 
     /* An open transaction is rolled back and session state reset. A second time does nothing. */
     release() {
-        if (this.#held !== null && !this.#client.closed) {
-            native.session_release(this.#held.handle);
-            this.#watch.forget(this.#held);
-        }
-        this.#held = null;
+        this.#seat.held.release();
+    }
+
+    [Symbol.dispose ?? Symbol.for('Symbol.dispose')]() {
+        this.release();
     }
 }
 

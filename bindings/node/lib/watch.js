@@ -7,11 +7,12 @@
 const native = require('./native.js');
 const codec = require('./codec.js');
 const rows = require('./rows.js');
-const { adopt, call, errorOfStatus } = require('./errors.js');
+const { adopt, call, errorOfStatus, makeError } = require('./errors.js');
+const { Held } = require('./held.js');
 
 const BATCH = 64;
 const CELLS = 6;
-const KIND = { NONE: 0, ERROR: 1, RESULT: 2, VALUE: 3, LOOKUP: 4, SESSION: 5 };
+const KIND = { NONE: 0, ERROR: 1, RESULT: 2, VALUE: 3, LOOKUP: 4, HANDLE: 5 };
 /* Batches a wake-up: the rest of the loop gets its turn under load; the fd stays readable. */
 const ROUNDS = 16;
 
@@ -50,25 +51,28 @@ class Watch {
         return ctx;
     }
 
-    /* Calls `name` of the addon with args, queue and tag. `options`: signal, timeout or ctx, types, idle (holds nothing). */
-    submit(name, args, options) {
+    /*
+     * Calls `name` of the addon with args, queue and tag. `options`: signal, timeout or ctx, types, sets (of a batch), idle (holds
+     * nothing); `unit`: what it belongs to.
+     */
+    submit(name, args, options, unit) {
         return new Promise((resolve, reject) => {
             const operation = {
-                resolve, reject, types: options?.types ?? this.types, ctx: options?.ctx ?? this.root, forget: null,
-                idle: options?.idle === true,
+                resolve, reject, types: options?.types ?? this.types, ctx: options?.ctx ?? unit?.ctx ?? this.root,
+                forget: null, idle: options?.idle === true, sets: options?.sets === true,
+                signal: options?.signal ?? unit?.signal,
             };
             const tag = ++this.tag;
 
             try {
                 if (options?.signal || options?.timeout !== undefined)
-                    this.limit(operation, options);
+                    this.limit(operation, options, operation.ctx);
                 native[name](...args(operation.ctx), this.queue, tag);
             } catch (thrown) {
                 operation.forget?.();
-                reject(this.explain(adopt(thrown), options?.signal));
+                reject(this.explain(adopt(thrown), operation.signal));
                 return;
             }
-            operation.signal = options?.signal;
             this.pending.set(tag, operation);
             if (!operation.idle && ++this.holding === 1)
                 native.watch_hold(this.native, true);
@@ -91,8 +95,10 @@ class Watch {
     }
 
     /* A context of the operation's own: its deadline, and its cancellation by an AbortSignal. */
-    limit(operation, { signal, timeout, ctx = this.context(timeout) ?? native.ctx_new(this.root) }) {
-        operation.ctx = ctx;
+    limit(operation, { signal, timeout, ctx }, parent) {
+        operation.ctx = ctx ??= native.ctx_new(parent);
+        if (timeout !== undefined)
+            call('ctx_set', ctx, 'timeout', String(timeout));
         if (!signal)
             return;
         const cancel = () => native.ctx_cancel(ctx);
@@ -151,7 +157,8 @@ class Watch {
 
         switch (kind) {
         case KIND.RESULT:
-            operation.resolve(rows.decode(bytes, offset, operation.types));
+            operation.resolve(operation.sets ? rows.decodeSets(bytes, offset, extra, operation.types)
+                : rows.decode(bytes, offset, operation.types));
             break;
         case KIND.ERROR:
             operation.reject(this.explain(errorAt(bytes, cells[base + 1], offset, length, extra !== 0),
@@ -163,21 +170,21 @@ class Watch {
         case KIND.LOOKUP:
             operation.resolve(this.lookup(operation, index, base, bytes));
             break;
-        case KIND.SESSION:
-            operation.resolve(this.handle(index, cells[base + 2]));
+        case KIND.HANDLE:
+            operation.resolve(this.handle(index, cells[base + 2]) ?? Promise.reject(makeError('SP_CLOSED', 'the client is closed')));
             break;
         default:
             operation.resolve(undefined);
         }
     }
 
-    /* A lease or a session, and the slot to forget when it was given back. */
+    /* A handle that is to be given back; null: it was already, for the client ends. */
     handle(index, cell) {
         const slot = Math.floor(cell / 256) - 1;
         const handle = this.handles[index];
 
         this.handles[index] = undefined;
-        return slot < 0 ? null : { handle, slot };
+        return slot < 0 ? null : new Held(this.native, handle, slot);
     }
 
     lookup(operation, index, base, bytes) {
@@ -189,10 +196,6 @@ class Watch {
         if (found.state !== native.SP_LOOKUP_LEASE)
             found.value = codec.decode(Math.floor(extra / 256), bytes, cells[base + 3], cells[base + 4], operation.types);
         return found;
-    }
-
-    forget(held) {
-        native.watch_forget(this.native, held.slot);
     }
 
     /* Nobody can reach the client any more; what it still does may have somebody who waits for it. */

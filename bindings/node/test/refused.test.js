@@ -75,11 +75,11 @@ test('an option that there is not is called by its name', async (t) => {
 
     await cache.get('refused:known', load);
     for (const [call, says] of [
-        [(of) => client.query('SELECT 1', [], of), 'signal, timeout, types, pool'],
-        [(of) => client.acquire(of), 'signal, timeout, pool'],
-        [(of) => client.transaction((session) => session.query('SELECT 1'), of), 'signal, timeout, pool'],
-        [(of) => client.transaction((session) => session.query('SELECT 1', [], of)), 'signal, timeout, types'],
-        [(of) => client.health(of), 'signal, timeout, pool'],
+        [(of) => client.query('SELECT 1', [], of), 'signal, timeout, types'],
+        [(of) => client.acquire(of), 'signal, timeout'],
+        [(of) => client.transaction((tx) => tx.query('SELECT 1'), of), 'isolation, readOnly, deferrable, signal, timeout'],
+        [(of) => client.transaction((tx) => tx.query('SELECT 1', [], of)), 'signal, timeout, types'],
+        [(of) => client.health(of), 'signal, timeout'],
         [(of) => client.close(of), 'timeout'],
         [(of) => cache.get('refused:known', load, of), 'ttl, tags, signal, timeout'],
         [(of) => cache.query('refused:timout', 'SELECT 1', [], of), 'as, signal, timeout, types, pool'],

@@ -31,10 +31,10 @@ function fresh(prefix) {
 }
 
 /* Runs a script of this folder in a process of its own. */
-function script(name, args = [], env = {}) {
+function script(name, args = [], env = {}, timeout = 60000) {
     return new Promise((resolve) => {
-        const options = { env: { ...process.env, ...env }, timeout: 60000 };
-        execFile(process.execPath, [path.join(__dirname, name), ...args], options, (error, stdout, stderr) => {
+        const options = { env: { ...process.env, ...env }, timeout };
+        execFile(process.execPath, ['--expose-gc', path.join(__dirname, name), ...args], options, (error, stdout, stderr) => {
             resolve({ code: error ? error.code : 0, killed: Boolean(error?.killed), stdout, stderr });
         });
     });

@@ -21,7 +21,20 @@ async function use(client: Client, signal: AbortSignal): Promise<string[]> {
     const own: Breaker = Breaker.create({ 'breaker.failures': 3 }, { clock: new Clock() });
     for await (const { state } of client.breaker('db').changes({ signal }))
         own.force(state);
-    await client.transaction(async (session) => session.query('SELECT 1'));
+    const counted: number = await client.transaction(async (tx) => {
+        await tx.savepoint((inner) => inner.batch('INSERT INTO a VALUES ($1)', [[1], [2]]));
+        return (await tx.query<{ n: number }>('SELECT 1 AS n'))[0].n;
+    }, { isolation: 'serializable', readOnly: false, signal });
+    for await (const row of client.stream<Content>('SELECT id, title FROM contents', [], { pageSize: counted, pool: 'a' }))
+        recs.key(row.id);
+    for await (const chunk of client.copyTo('COPY a TO STDOUT'))
+        await client.pool('b').copyFrom('COPY a FROM STDIN', [chunk, 'text']);
+    for await (const message of client.listen('orders', { signal }))
+        recs.key(message.notice === undefined ? message.payload : String(message.lost));
+    for await (const event of client.pool().events())
+        client.pool().resize(event.kind === 'waiting' ? event.max + 1 : event.heldMs);
+    for await (const { reason } of client.pool().refusals())
+        client.pool().setPassword(reason === 'wanted' ? 'secret' : null);
     await client.close({ timeout: 1000 });
     return [rows.command, cached?.title ?? '', String(cell), list.fields[0].name, String(answer), String(policy)];
 }
@@ -36,6 +49,10 @@ function explain(error: unknown): string {
 
 // @ts-expect-error: a query is text or a Statement
 new Client().query(42);
+// @ts-expect-error: no such level
+new Client().transaction(async () => 1, { isolation: 'chaos' });
+// @ts-expect-error: sets are arrays of arrays
+new Client().batch('SELECT $1', [1]);
 // @ts-expect-error: only these two
 new Client().metrics('xml');
 

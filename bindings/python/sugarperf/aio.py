@@ -7,41 +7,18 @@ import asyncio
 import contextlib
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, AsyncContextManager, TypeVar
 
-from . import codec, errors, given, native, params, rows, waits
+from . import codec, errors, given, native, params, rows, steps, waits
+from .aio_pool import AsyncPool, AsyncSession, AsyncTransaction
 from .key import Template
 from .parts import Base, targets_of
 from .queues import LoopQueue, Start
 from .statement import Statement, handle_of
+from .steps import Timeout
 
+T = TypeVar("T")
 Loader = Callable[[], Awaitable[Any] | Any]
-Timeout = float | str | None
-
-
-class AsyncSession:
-    """A connection of one's own, for transactions and session state: `async with client.acquire() as session`."""
-
-    def __init__(self, client: AsyncClient, handle: Any) -> None:
-        self._client = client
-        self._native = handle
-
-    async def query(
-        self, sql: str | Statement, values: Sequence[Any] | None = None, *, timeout: Timeout = None
-    ) -> rows.Rows:
-        client, handle = self._client, self._native
-        if handle is None or client.closed:
-            raise errors.make(native.SP_CLOSED, "the session was given back")
-        ctx, statement = client._ctx(timeout), handle_of(sql)
-        packed = await client._submit(
-            lambda queue, tag: native.session_query_async(handle, ctx, statement, params.load(values), queue, tag), ctx
-        )
-        return rows.decode(packed, client.types)
-
-    def _release(self) -> None:
-        self._client._held.release(self._native)
-        self._native = None
 
 
 class AsyncCache:
@@ -188,6 +165,7 @@ class AsyncClient(Base):
     ) -> None:
         super().__init__(settings, env)
         self.types = types
+        self._named: dict[str, AsyncPool] = {}
         # A loop keeps its queue, by the reader: here both may go.
         self._queues: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, weakref.ref[LoopQueue]] = (
             weakref.WeakKeyDictionary()
@@ -209,6 +187,16 @@ class AsyncClient(Base):
             self._queues[loop] = weakref.ref(queue)
         return await queue.submit(start, ctx)
 
+    def pool(self, name: str | None = None) -> AsyncPool:
+        """A configured pool, or the default one."""
+        name = name or "default"
+        if (pool := self._named.get(name)) is None:
+            pool = self._named[name] = AsyncPool(self, self._pool(name))
+        self._check()
+        return pool
+
+    # What pool() has, on the default one or the one that is named.
+
     async def query(
         self,
         sql: str | Statement,
@@ -217,37 +205,56 @@ class AsyncClient(Base):
         pool: str | None = None,
         timeout: Timeout = None,
     ) -> rows.Rows:
-        """Runs one statement; its rows as dicts. `timeout` in seconds, or text such as "250ms"."""
-        handle, ctx, statement = self._pool(pool), self._ctx(timeout), handle_of(sql)
-        packed = await self._submit(
-            lambda queue, tag: native.pool_query_async(handle, ctx, statement, params.load(values), queue, tag), ctx
-        )
-        return rows.decode(packed, self.types)
+        return await self.pool(pool).query(sql, values, timeout=timeout)
 
-    @asynccontextmanager
-    async def acquire(self, *, pool: str | None = None, timeout: Timeout = None) -> AsyncIterator[AsyncSession]:
-        """A connection of one's own. What is open at the end is rolled back."""
-        handle, ctx = self._pool(pool), self._ctx(timeout)
-        made = await self._submit(lambda queue, tag: native.pool_acquire_async(handle, ctx, queue, tag), ctx)
-        session = AsyncSession(self, self._held.add(made, native.session_release))
-        try:
-            yield session
-        finally:
-            session._release()
+    async def batch(
+        self,
+        sql: str | Statement,
+        sets: Sequence[Sequence[Any]],
+        *,
+        pool: str | None = None,
+        timeout: Timeout = None,
+    ) -> rows.Sets:
+        return await self.pool(pool).batch(sql, sets, timeout=timeout)
 
-    @asynccontextmanager
-    async def transaction(self, *, pool: str | None = None, timeout: Timeout = None) -> AsyncIterator[AsyncSession]:
-        async with self.acquire(pool=pool, timeout=timeout) as session:
-            await session.query("BEGIN")
-            yield session
-            await session.query("COMMIT")
+    def stream(
+        self, sql: str | Statement, values: Sequence[Any] | None = None, *, pool: str | None = None, **options: Any
+    ) -> AsyncIterator[dict[str, Any]]:
+        return self.pool(pool).stream(sql, values, **options)
+
+    def acquire(self, *, pool: str | None = None, timeout: Timeout = None) -> AsyncContextManager[AsyncSession]:
+        return self.pool(pool).acquire(timeout=timeout)
+
+    def transaction(self, *, pool: str | None = None, **options: Any) -> AsyncContextManager[AsyncTransaction]:
+        return self.pool(pool).transaction(**options)
+
+    async def transact(self, work: Callable[[AsyncTransaction], Awaitable[T] | T], *, pool: str | None = None, **options: Any) -> T:
+        return await self.pool(pool).transact(work, **options)
+
+    async def copy_from(self, sql: str | Statement, source: Any, *, pool: str | None = None, timeout: Timeout = None) -> int:
+        return await self.pool(pool).copy_from(sql, source, timeout=timeout)
+
+    def copy_to(self, sql: str | Statement, *, pool: str | None = None, timeout: Timeout = None) -> AsyncIterator[bytes]:
+        return self.pool(pool).copy_to(sql, timeout=timeout)
+
+    def listen(self, channel: str, *, pool: str | None = None) -> AsyncIterator[dict[str, Any]]:
+        return self.pool(pool).listen(channel)
 
     async def health(self, pool: str | None = None) -> dict[str, Any]:
-        """The database's health after a SELECT 1 within its own deadline."""
-        handle, ctx = self._pool(pool), self._ctx(None)
-        return codec.decode(
-            *await self._submit(lambda queue, tag: native.pool_health_async(handle, ctx, queue, tag), ctx)
-        )
+        return await self.pool(pool).health()
+
+    async def _play(self, script: steps.Steps[T]) -> T:
+        try:
+            ctx, start = next(script)
+            while True:
+                try:
+                    payload = await self._submit(start, ctx)
+                except BaseException as error:
+                    ctx, start = script.throw(error)
+                else:
+                    ctx, start = script.send(payload)
+        except StopIteration as done:
+            return done.value
 
     async def close(self, *, timeout: float | None = None) -> None:
         """No new work; what waits ends with ClosedError. With `timeout` (seconds), what still runs then is cancelled."""

@@ -6,40 +6,17 @@ from __future__ import annotations
 import inspect
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Any
+from typing import Any, ContextManager, TypeVar
 
-from . import codec, errors, given, native, params, rows
+from . import codec, errors, given, native, params, rows, steps
 from .key import Template
 from .parts import Base, targets_of
+from .pool import Pool, Session, Transaction
 from .queues import Start, ThreadQueue
 from .statement import Statement, handle_of
+from .steps import Timeout
 
-Timeout = float | str | None
-
-
-class Session:
-    """A connection of one's own, for transactions and session state: `with client.acquire() as session`."""
-
-    def __init__(self, client: Client, handle: Any) -> None:
-        self._client = client
-        self._native = handle
-
-    def query(
-        self, sql: str | Statement, values: Sequence[Any] | None = None, *, timeout: Timeout = None
-    ) -> rows.Rows:
-        client, handle = self._client, self._native
-        if handle is None or client.closed:
-            raise errors.make(native.SP_CLOSED, "the session was given back")
-        ctx, statement = client._ctx(timeout), handle_of(sql)
-        packed = client._call(
-            lambda queue, tag: native.session_query_async(handle, ctx, statement, params.load(values), queue, tag), ctx
-        )
-        return rows.decode(packed, client.types)
-
-    def _release(self) -> None:
-        self._client._held.release(self._native)
-        self._native = None
+T = TypeVar("T")
 
 
 class Cache:
@@ -184,6 +161,7 @@ class Client(Base):
         super().__init__(settings, env)
         self.types = types
         self._local = threading.local()
+        self._pools: dict[str, Pool] = {}
         self.cache = Cache(self)
 
     def _call(self, start: Start, ctx: Any) -> Any:
@@ -191,6 +169,16 @@ class Client(Base):
         if queue is None:
             queue = self._local.queue = ThreadQueue()
         return queue.call(start, ctx)
+
+    def pool(self, name: str | None = None) -> Pool:
+        """A configured pool, or the default one."""
+        name = name or "default"
+        if (pool := self._pools.get(name)) is None:
+            pool = self._pools[name] = Pool(self, self._pool(name))
+        self._check()
+        return pool
+
+    # What pool() has, on the default one or the one that is named.
 
     def query(
         self,
@@ -200,35 +188,56 @@ class Client(Base):
         pool: str | None = None,
         timeout: Timeout = None,
     ) -> rows.Rows:
-        """Runs one statement; its rows as dicts. `timeout` in seconds, or text such as "250ms"."""
-        handle, ctx, statement = self._pool(pool), self._ctx(timeout), handle_of(sql)
-        packed = self._call(
-            lambda queue, tag: native.pool_query_async(handle, ctx, statement, params.load(values), queue, tag), ctx
-        )
-        return rows.decode(packed, self.types)
+        return self.pool(pool).query(sql, values, timeout=timeout)
 
-    @contextmanager
-    def acquire(self, *, pool: str | None = None, timeout: Timeout = None) -> Iterator[Session]:
-        """A connection of one's own. What is open at the end is rolled back."""
-        handle, ctx = self._pool(pool), self._ctx(timeout)
-        made = self._call(lambda queue, tag: native.pool_acquire_async(handle, ctx, queue, tag), ctx)
-        session = Session(self, self._held.add(made, native.session_release))
-        try:
-            yield session
-        finally:
-            session._release()
+    def batch(
+        self,
+        sql: str | Statement,
+        sets: Sequence[Sequence[Any]],
+        *,
+        pool: str | None = None,
+        timeout: Timeout = None,
+    ) -> rows.Sets:
+        return self.pool(pool).batch(sql, sets, timeout=timeout)
 
-    @contextmanager
-    def transaction(self, *, pool: str | None = None, timeout: Timeout = None) -> Iterator[Session]:
-        with self.acquire(pool=pool, timeout=timeout) as session:
-            session.query("BEGIN")
-            yield session
-            session.query("COMMIT")
+    def stream(
+        self, sql: str | Statement, values: Sequence[Any] | None = None, *, pool: str | None = None, **options: Any
+    ) -> Iterator[dict[str, Any]]:
+        return self.pool(pool).stream(sql, values, **options)
+
+    def acquire(self, *, pool: str | None = None, timeout: Timeout = None) -> ContextManager[Session]:
+        return self.pool(pool).acquire(timeout=timeout)
+
+    def transaction(self, *, pool: str | None = None, **options: Any) -> ContextManager[Transaction]:
+        return self.pool(pool).transaction(**options)
+
+    def transact(self, work: Callable[[Transaction], T], *, pool: str | None = None, **options: Any) -> T:
+        return self.pool(pool).transact(work, **options)
+
+    def copy_from(self, sql: str | Statement, source: Any, *, pool: str | None = None, timeout: Timeout = None) -> int:
+        return self.pool(pool).copy_from(sql, source, timeout=timeout)
+
+    def copy_to(self, sql: str | Statement, *, pool: str | None = None, timeout: Timeout = None) -> Iterator[bytes]:
+        return self.pool(pool).copy_to(sql, timeout=timeout)
+
+    def listen(self, channel: str, *, pool: str | None = None) -> Iterator[dict[str, Any]]:
+        return self.pool(pool).listen(channel)
 
     def health(self, pool: str | None = None) -> dict[str, Any]:
-        """The database's health after a SELECT 1 within its own deadline."""
-        handle, ctx = self._pool(pool), self._ctx(None)
-        return codec.decode(*self._call(lambda queue, tag: native.pool_health_async(handle, ctx, queue, tag), ctx))
+        return self.pool(pool).health()
+
+    def _play(self, script: steps.Steps[T]) -> T:
+        try:
+            ctx, start = next(script)
+            while True:
+                try:
+                    payload = self._call(start, ctx)
+                except BaseException as error:
+                    ctx, start = script.throw(error)
+                else:
+                    ctx, start = script.send(payload)
+        except StopIteration as done:
+            return done.value
 
     def close(self, *, timeout: float | None = None) -> None:
         """No new work; what waits ends with ClosedError. With `timeout` (seconds), what still runs then is cancelled."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Leases and sessions that Python holds: each is given back once, at the latest before its client is freed."""
+"""Leases, sessions and what reads that Python holds: each is given back once, at the latest when its client ends."""
 
 from __future__ import annotations
 
@@ -7,16 +7,22 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from . import errors, native
+
 
 class Held:
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._ended = False
         self._ends: dict[int, tuple[Any, Callable[[Any], None]]] = {}
 
     def add(self, handle: Any, end: Callable[[Any], None]) -> Any:
         with self._lock:
-            self._ends[id(handle)] = (handle, end)
-        return handle
+            if not self._ended:
+                self._ends[id(handle)] = (handle, end)
+                return handle
+        end(handle)
+        raise errors.make(native.SP_CLOSED, "the client is closed")
 
     def forget(self, handle: Any) -> bool:
         """Whether the handle was still held: the caller may use it up."""
@@ -32,5 +38,6 @@ class Held:
     def release_all(self) -> None:
         with self._lock:
             ends, self._ends = self._ends, {}
+            self._ended = True
         for handle, end in ends.values():
             end(handle)

@@ -14,6 +14,7 @@ from typing import Any
 from . import errors, native
 
 _HEAD = struct.Struct("<BBH")
+_SETS = struct.Struct("<BBHI")
 _CELL = struct.Struct("<ci")
 _NULL = _CELL.pack(b"t", -1)
 _MAX = 65535
@@ -60,14 +61,34 @@ def _pack(value: Any) -> bytes:
     return _CELL.pack(b"t", len(data)) + data
 
 
+def _check(values: Any) -> None:
+    if isinstance(values, (str, bytes, dict)) or not isinstance(values, Sequence):
+        raise TypeError("parameters must be a list or a tuple")
+    if len(values) > _MAX:
+        raise errors.make(native.SP_LIMIT, f"there are {len(values)} parameters, at most {_MAX} are allowed")
+
+
+def load_sets(sets: Sequence[Sequence[Any]]) -> Any:
+    """Several sets of the same number of values."""
+    if isinstance(sets, (str, bytes, dict)) or not isinstance(sets, Sequence):
+        raise TypeError("sets must be a list of lists of parameters")
+    for i, values in enumerate(sets):
+        _check(values)
+        if len(values) != len(sets[0]):
+            raise errors.make(
+                native.SP_INVALID, f"set {i} has {len(values)} parameters, set 0 has {len(sets[0])}"
+            )
+    params = native.params_new()
+    head = _SETS.pack(2, 0, len(sets[0]) if sets else 0, len(sets))
+    native.params_load(params, head + b"".join(_pack(value) for values in sets for value in values))
+    return params
+
+
 def load(values: Sequence[Any] | None) -> Any:
     """The values as an sp_params; None for none."""
     if not values:
         return None
-    if isinstance(values, (str, bytes, dict)):
-        raise TypeError("parameters must be a list or a tuple")
-    if len(values) > _MAX:
-        raise errors.make(native.SP_LIMIT, f"there are {len(values)} parameters, at most {_MAX} are allowed")
+    _check(values)
     params = native.params_new()
     native.params_load(params, _HEAD.pack(1, 0, len(values)) + b"".join(map(_pack, values)))
     return params

@@ -155,8 +155,7 @@ class Base:
         return json_of(native.cache_report(self._cache))
 
     def pool_stats(self, name: str | None = None) -> dict[str, int]:
-        pool = self._pool(name)
-        return {what: getattr(native, f"pool_{what}")(pool) for what in ("active", "idle", "waiting", "max")}
+        return self.pool(name).stats()
 
     def _end(self, timeout_ms: int | None) -> None:
         """Whoever calls it has set _closed."""

@@ -11,15 +11,23 @@ from . import native
 
 Start = Callable[[Any, int], None]
 
+_ENDS = (
+    (native.session, native.session_release),
+    (native.stream, native.stream_free),
+    (native.copy, native.copy_free),
+)
+
 # A blocking wait comes up for air this often, so that Ctrl-C works.
 _SLICE_MS = 100
 
 
 def dispose(payload: Any) -> None:
     """Gives back what a completion carried when nobody wants it any more."""
-    if isinstance(payload, native.session):
-        native.session_release(payload)
-    elif isinstance(payload, tuple) and len(payload) == 3 and payload[2] is not None:
+    for kind, end in _ENDS:
+        if isinstance(payload, kind):
+            end(payload)
+            return
+    if isinstance(payload, tuple) and len(payload) == 3 and payload[2] is not None:
         native.lease_release(payload[2])
 
 
@@ -43,6 +51,9 @@ class LoopQueue:
             return await future
         except asyncio.CancelledError:
             native.ctx_cancel(ctx)
+            # It may have been answered just before.
+            if future.done() and not future.cancelled() and future.exception() is None:
+                dispose(future.result())
             raise
 
     def drain(self) -> None:

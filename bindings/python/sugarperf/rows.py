@@ -133,6 +133,20 @@ def _fields(data: bytes, at: int, columns: int) -> tuple[list[tuple[str, int]], 
     return fields, at
 
 
+class Sets(list):  # type: ignore[type-arg]
+    """Of a batch: the rows of each set, and what all of them affected."""
+
+    __slots__ = ("affected",)
+    affected: int
+
+
+def decode_sets(packed: bytes | list[bytes], types: Types | None = None) -> Sets:
+    """A single set comes alone."""
+    sets = Sets(decode(data, types) for data in ([packed] if isinstance(packed, bytes) else packed))
+    sets.affected = sum(rows.affected for rows in sets)
+    return sets
+
+
 def decode(data: bytes, types: Types | None = None) -> Rows:
     version, _, columns, count, affected, length = _HEAD.unpack_from(data)
     if version != 1:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable
+from collections.abc import AsyncIterable, AsyncIterator, Callable
 from typing import Any
 
 from . import errors, native
@@ -19,13 +19,23 @@ class Unawaited(TypeError):
     """What the caller did wrong, not what was called."""
 
 
-def plain(value: Any) -> Any:
+def plain(value: Any, says: str = "run() takes plain functions: await run_async() with coroutine functions") -> Any:
     """A blocking call has nobody who would await what it answers."""
     if inspect.isawaitable(value):
         if inspect.iscoroutine(value):
             value.close()
-        raise Unawaited("run() takes plain functions: await run_async() with coroutine functions")
+        raise Unawaited(says)
     return value
+
+
+async def each(source: Any) -> AsyncIterator[Any]:
+    """Of an iterable or an asynchronous one."""
+    if isinstance(source, AsyncIterable):
+        async for item in source:
+            yield item
+    else:
+        for item in source:
+            yield item
 
 
 async def within(remaining_ms: int, work: Callable[[], Any]) -> Any:

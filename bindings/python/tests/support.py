@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import sys
+import unittest
 import uuid
 from typing import Any
 
@@ -28,3 +29,19 @@ def settings(**more: Any) -> dict[str, Any]:
 def fresh(prefix: str) -> str:
     """No two runs share a key."""
     return f"{prefix}:{uuid.uuid4()}"
+
+
+def table(case: unittest.TestCase) -> str:
+    """A table of a test's own with the row (1, 0), as (id, n)."""
+    name = f"python_{uuid.uuid4().hex}"
+
+    def run(sql: str) -> None:
+        import sugarperf
+
+        with sugarperf.Client(settings()) as client:
+            client.query(sql)
+
+    run(f"CREATE TABLE {name} (id int PRIMARY KEY, n int)")
+    run(f"INSERT INTO {name} VALUES (1, 0)")
+    case.addCleanup(run, f"DROP TABLE {name}")
+    return name

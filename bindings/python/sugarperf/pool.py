@@ -1,0 +1,263 @@
+# SPDX-License-Identifier: MIT
+"""A pool of the blocking face."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import count
+from typing import Any, TypeVar
+
+from . import errors, native, rows, steps
+from .statement import Statement
+from .steps import Timeout, Values
+from .waits import plain
+
+T = TypeVar("T")
+
+
+class Seated:
+    """What runs on a session."""
+
+    def __init__(self, seat: steps.Seat) -> None:
+        self._seat = seat
+
+    def query(self, sql: str | Statement, values: Values = None, *, timeout: Timeout = None) -> rows.Rows:
+        return self._play(steps.query(self._seat, sql, values, timeout))
+
+    def batch(
+        self, sql: str | Statement, sets: Sequence[Sequence[Any]], *, timeout: Timeout = None
+    ) -> rows.Sets:
+        """The statement once for each set of parameters, all of them or none; the rows of each set."""
+        return self._play(steps.batch(self._seat, sql, sets, timeout))
+
+    def copy_from(self, sql: str | Statement, source: Any, *, timeout: Timeout = None) -> int:
+        """COPY … FROM STDIN; how many rows there were. `source`: text or bytes, one or an iterable of them."""
+        seat, ctx, chunks = self._seat, steps.context(self._seat.parent, timeout), steps.Chunks()
+        reader = self._play(steps.copy(seat, ctx, sql))
+        try:
+            for piece in steps.pieces(source):
+                if data := chunks.add(piece):
+                    self._play(steps.write(seat, ctx, reader, data))
+            if data := chunks.rest():
+                self._play(steps.write(seat, ctx, reader, data))
+            return self._play(steps.finish(seat, ctx, reader))
+        finally:
+            reader.release()
+
+    def copy_to(self, sql: str | Statement, *, timeout: Timeout = None) -> Iterator[bytes]:
+        """COPY … TO STDOUT: chunks of whole rows."""
+        seat, ctx = self._seat, steps.context(self._seat.parent, timeout)
+        reader = self._play(steps.copy(seat, ctx, sql))
+        try:
+            while (data := self._play(steps.read(seat, ctx, reader))) is not None:
+                yield data
+            self._play(steps.finish(seat, ctx, reader))
+        finally:
+            reader.release()
+
+    def _play(self, script: steps.Steps[T]) -> T:
+        return self._seat.client._play(script)
+
+
+class Transaction(Seated):
+    """`with pool.transaction() as tx`, or what `pool.transact(work)` gives to `work`."""
+
+    def __init__(self, seat: steps.Seat) -> None:
+        super().__init__(seat)
+        self._numbers = count(1)
+
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """What the body did is taken back when it raises, and the transaction may go on. They nest."""
+        name = f"savepoint {next(self._numbers)}"
+        self._play(steps.savepoint(self._seat, name))
+        try:
+            yield
+        except BaseException:
+            self._play(steps.take_back(self._seat, name))
+            raise
+        self._play(steps.keep(self._seat, name))
+
+
+class Session(Seated):
+    """A connection of one's own, for transactions and session state: `with pool.acquire() as session`."""
+
+    @contextmanager
+    def transaction(
+        self,
+        *,
+        isolation: str | None = None,
+        read_only: bool | None = None,
+        deferrable: bool | None = None,
+        timeout: Timeout = None,
+    ) -> Iterator[Transaction]:
+        seat = self._seat.within(steps.context(self._seat.parent, timeout))
+        options = {"isolation": isolation, "read_only": read_only, "deferrable": deferrable}
+        self._play(steps.begin(seat, options))
+        try:
+            yield Transaction(seat)
+            self._play(steps.simple(seat, native.session_commit_async))
+        except BaseException:
+            self._play(steps.roll_back(self._seat))
+            raise
+        finally:
+            seat.end()
+
+
+class Pool:
+    """One pool of a client: statements, transactions, streams, COPY, messages, and how it fares."""
+
+    def __init__(self, client: Any, handle: Any) -> None:
+        self._client = client
+        self._seat = steps.Seat(client, handle, client._root, session=False)
+
+    def _play(self, script: steps.Steps[T]) -> T:
+        return self._client._play(script)
+
+    def query(self, sql: str | Statement, values: Values = None, *, timeout: Timeout = None) -> rows.Rows:
+        """Runs one statement; its rows as dicts. `timeout` in seconds, or text such as "250ms"."""
+        return self._play(steps.query(self._seat, sql, values, timeout))
+
+    def batch(
+        self, sql: str | Statement, sets: Sequence[Sequence[Any]], *, timeout: Timeout = None
+    ) -> rows.Sets:
+        """The statement once for each set, in one round trip, all of them or none; the rows of each set."""
+        return self._play(steps.batch(self._seat, sql, sets, timeout))
+
+    def stream(
+        self, sql: str | Statement, values: Values = None, *, page_size: int = 0, timeout: Timeout = None
+    ) -> Iterator[dict[str, Any]]:
+        """The rows, however many there are; `page_size` of them are in memory at a time. `timeout` is the whole stream's."""
+        seat, ctx = self._seat, steps.context(self._seat.parent, timeout)
+        reader = self._play(steps.stream(seat, ctx, sql, values, page_size))
+        try:
+            while (page := self._play(steps.page(seat, ctx, reader))) is not None:
+                yield from page
+        finally:
+            reader.release()
+
+    @contextmanager
+    def acquire(self, *, timeout: Timeout = None) -> Iterator[Session]:
+        """A connection of one's own. What is open at the end is rolled back."""
+        held = self._play(steps.acquire(self._seat, steps.context(self._seat.parent, timeout)))
+        seat = held.within(self._seat.parent)
+        try:
+            yield Session(seat)
+        finally:
+            seat.end()
+            held.release()
+
+    @contextmanager
+    def transaction(
+        self,
+        *,
+        isolation: str | None = None,
+        read_only: bool | None = None,
+        deferrable: bool | None = None,
+        timeout: Timeout = None,
+    ) -> Iterator[Transaction]:
+        """BEGIN, the body, COMMIT; taken back when it raises. `timeout` holds for the whole."""
+        options = {"isolation": isolation, "read_only": read_only, "deferrable": deferrable}
+        with self._transaction(options, steps.context(self._seat.parent, timeout)) as made:
+            yield made
+
+    @contextmanager
+    def _transaction(self, options: dict[str, Any], ctx: Any) -> Iterator[Transaction]:
+        seat = self._play(steps.acquire(self._seat, ctx))
+        try:
+            self._play(steps.begin(seat, options))
+            yield Transaction(seat)
+            self._play(steps.simple(seat, native.session_commit_async))
+        finally:
+            seat.release()
+
+    def transact(
+        self,
+        work: Callable[[Transaction], T],
+        *,
+        isolation: str | None = None,
+        read_only: bool | None = None,
+        deferrable: bool | None = None,
+        timeout: Timeout = None,
+    ) -> T:
+        """`work(tx)` in a transaction, and again, as `pool.tx_attempts` says, where the server gave way to another one
+
+        (serialization failure, deadlock): it must leave no traces elsewhere.
+        """
+        ctx = steps.context(self._seat.parent, timeout)
+        options = {"isolation": isolation, "read_only": read_only, "deferrable": deferrable}
+        for attempt in count(1):
+            try:
+                with self._transaction(options, ctx) as made:
+                    return plain(work(made), "work must be a plain function: coroutine functions belong to AsyncClient")
+            except errors.Error as error:
+                if not self._play(steps.retry(self._seat, ctx, error, attempt)):
+                    raise
+        raise AssertionError("unreachable")
+
+    def copy_from(self, sql: str | Statement, source: Any, *, timeout: Timeout = None) -> int:
+        """COPY … FROM STDIN; how many rows there were. `source`: text or bytes, one or an iterable of them."""
+        with self._seated(timeout) as seated:
+            return seated.copy_from(sql, source)
+
+    def copy_to(self, sql: str | Statement, *, timeout: Timeout = None) -> Iterator[bytes]:
+        """COPY … TO STDOUT: chunks of whole rows."""
+        with self._seated(timeout) as seated:
+            yield from seated.copy_to(sql)
+
+    @contextmanager
+    def _seated(self, timeout: Timeout) -> Iterator[Seated]:
+        seat = self._play(steps.acquire(self._seat, steps.context(self._seat.parent, timeout)))
+        try:
+            yield Seated(seat)
+        finally:
+            seat.release()
+
+    def listen(self, channel: str) -> Iterator[dict[str, Any]]:
+        """What is sent to a channel by NOTIFY, as {"channel", "payload", "pid"}, until the client is closed.
+
+        In between {"channel", "notice": "listening", "lost"}: first of all, and with "lost" where some may have been missed.
+        """
+        seat, ctx = self._seat, native.ctx_new(self._client._listening)
+        reader = steps.listen(seat, channel)
+        try:
+            while (message := self._play(steps.message(seat, ctx, reader))) is not None:
+                yield message
+        finally:
+            reader.release()
+
+    def events(self) -> Iterator[dict[str, Any]]:
+        """What somebody should hear of: callers that wait ("waiting"), a session held for too long ("leak")."""
+        return self._news(native.pool_watch_async, "event")
+
+    def refusals(self) -> Iterator[dict[str, Any]]:
+        """Each time that the server refuses the password, or wants one: to be answered by set_password()."""
+        return self._news(native.pool_watch_password_async, "refusal")
+
+    def _news(self, call: Callable[..., None], number: str) -> Iterator[dict[str, Any]]:
+        seat, ctx, seen = self._seat, native.ctx_new(self._client._listening), 0
+        while (news := self._play(steps.news(seat, ctx, call, seen))) is not None:
+            seen = news[number]
+            yield news
+
+    def set_password(self, password: str | bytes | None) -> None:
+        """Of the connections that are made from now on; None: what is configured, again."""
+        native.pool_set_password(self._seat.handle, password)
+
+    def resize(self, max: int) -> None:
+        """Another pool.max from now on."""
+        native.pool_resize(self._seat.handle, max)
+
+    def health(self) -> dict[str, Any]:
+        """The database's health after a SELECT 1 within its own deadline."""
+        return self._play(steps.document(self._seat, native.pool_health_async))
+
+    def advice(self) -> dict[str, Any]:
+        """How many connections it should have, from what was seen in the last minutes."""
+        return self._play(steps.document(self._seat, native.pool_advice_async))
+
+    def stats(self) -> dict[str, int]:
+        """Connections by state, and callers that wait."""
+        handle = self._seat.handle
+        return {what: getattr(native, f"pool_{what}")(handle) for what in ("active", "idle", "waiting", "max")}
