@@ -391,6 +391,11 @@ export class Client {
     copyFrom(sql: string | Statement, source: CopySource, options?: CallOptions & OnPool): Promise<number>;
     copyTo(sql: string | Statement, options?: CallOptions & OnPool): Source<Buffer>;
     listen(channel: string, options?: { signal?: AbortSignal } & OnPool): Source<Message>;
+    /**
+     * `work()` as one unit of work: what the options say holds for all calls of this client inside it, however deep. Where there
+     * are replicas, its reads see what it has written. A transaction is such a unit as well.
+     */
+    scope<T>(options: ScopeOptions, work: () => T | Promise<T>): Promise<T>;
     breaker(name: string): Breaker;
     policy(name: string): Policy;
     metrics(format?: 'prometheus' | 'openmetrics'): string;
@@ -398,6 +403,17 @@ export class Client {
     poolStats(name?: string): PoolStats;
     /** Resolves when all is freed; with `timeout` (milliseconds) what still runs after it is cancelled. */
     close(options?: { timeout?: number }): Promise<void>;
+}
+
+export interface ScopeOptions extends CallOptions {
+    /** "GET /orders": the profiler looks its statements over. */
+    name?: string;
+    /** Who calls; a leaked session tells. */
+    tag?: string;
+    /** A W3C traceparent. */
+    trace?: string;
+    reads?: 'primary' | 'replica';
+    cache?: 'use' | 'read' | 'refresh' | 'bypass';
 }
 
 export interface ClientOptions {

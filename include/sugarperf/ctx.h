@@ -32,6 +32,7 @@ SP_API void sp_ctx_unref(sp_ctx *ctx);
  * Names: "timeout" (a duration from now; never later than the parent's), "trace" (a W3C traceparent), "tag" (who calls),
  * "scope" (it begins a unit of work of that name, "GET /orders": what runs under it and its children until it is freed
  * is looked over for statements that should have been one, see profiler.h),
+ * "unit" ("own": it begins a unit of work of its own, as a root does; its writes are those of the outer one as well),
  * "reads" ("primary": reads are not sent to replicas; "replica": they may be, though the parent's are not), "cache" ("read":
  * what a cache has is taken, what it lacks is loaded for this caller alone and not stored; "refresh": loaded anew and
  * stored, whatever it has; "bypass": neither; "use": as usual, though the parent's is not). While a transaction is open

@@ -21,6 +21,7 @@ struct sp_ctx {
         char *scope_name;
         _Atomic(struct sp__scope *) scope; /* made under the lock; only where there is a name */
         enum reads reads;
+        bool unit; /* it begins a unit of work of its own */
         enum sp__cache_use cache;
         _Atomic int64_t wrote;    /* of a root: when a write of the unit of work was last answered */
         atomic_int transactions;  /* of a root: open ones of the unit of work */
@@ -135,6 +136,14 @@ static sp_status set_text(char **to, const char *name, const char *value, sp_err
         return SP_OK;
 }
 
+static sp_status set_unit(sp_ctx *ctx, const char *value, sp_error **error)
+{
+        if (strcmp(value, "own") != 0)
+                return sp__fail(error, SP_INVALID, "unit is \"%.64s\", must be own", value);
+        ctx->unit = true;
+        return SP_OK;
+}
+
 static sp_status set_reads(sp_ctx *ctx, const char *value, sp_error **error)
 {
         bool primary = strcmp(value, "primary") == 0;
@@ -183,11 +192,13 @@ sp_status sp_ctx_set(sp_ctx *ctx, const char *name, const char *value, sp_error 
                 return set_text(&ctx->tag, name, value, error);
         if (strcmp(name, "scope") == 0)
                 return set_text(&ctx->scope_name, name, value, error);
+        if (strcmp(name, "unit") == 0)
+                return set_unit(ctx, value, error);
         if (strcmp(name, "reads") == 0)
                 return set_reads(ctx, value, error);
         if (strcmp(name, "cache") == 0)
                 return set_cache(ctx, value, error);
-        return sp__fail(error, SP_INVALID, "a context has no \"%.64s\": timeout, trace, tag, scope, reads or cache", name);
+        return sp__fail(error, SP_INVALID, "a context has no \"%.64s\": timeout, trace, tag, scope, unit, reads or cache", name);
 }
 
 int64_t sp__ctx_deadline(const sp_ctx *ctx)
@@ -350,16 +361,21 @@ bool sp__ctx_replica(const sp_ctx *ctx)
         return reads_of(ctx) == READS_ANYWHERE;
 }
 
+/* The context with which the unit of work begins. */
 static sp_ctx *root_of(const sp_ctx *ctx)
 {
-        while (ctx->parent)
+        while (ctx->parent && !ctx->unit)
                 ctx = ctx->parent;
         return (sp_ctx *)(uintptr_t)ctx;
 }
 
+/* What an inner unit writes the outer ones have written. */
 void sp__ctx_note_write(const sp_ctx *ctx)
 {
-        atomic_store_explicit(&root_of(ctx)->wrote, sp__now(), memory_order_release);
+        int64_t now = sp__now();
+
+        for (sp_ctx *root = root_of(ctx); root; root = root->parent ? root_of(root->parent) : NULL)
+                atomic_store_explicit(&root->wrote, now, memory_order_release);
 }
 
 int64_t sp__ctx_wrote(const sp_ctx *ctx)

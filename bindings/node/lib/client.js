@@ -11,6 +11,7 @@ const { Watch } = require('./watch.js');
 const { call, makeError } = require('./errors.js');
 const { configOf } = require('./config.js');
 const given = require('./given.js');
+const scope = require('./scope.js');
 
 const CLIENT = ['env', 'types'];
 const CLOSE = ['timeout'];
@@ -132,6 +133,17 @@ class Client {
             throw new TypeError('options must be an object');
         const { pool, ...rest } = options;
         return [this.pool(pool), rest];
+    }
+
+    /*
+     * `work()`, as one unit of work: what options say holds for all calls of this client inside it. Options: name (for the
+     * profiler), signal and timeout (of the whole), tag (who calls), trace (a W3C traceparent), reads ('primary' or 'replica'; where replicas are, reads see
+     * what the unit has written), cache ('read', 'refresh', 'bypass').
+     */
+    async scope(options, work) {
+        this.check();
+        given.function('work', work);
+        return scope.run(this.#watch, given.options(options, scope.OPTIONS), work);
     }
 
     breaker(name) {

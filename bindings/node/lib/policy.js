@@ -45,7 +45,7 @@ class Policy {
         given.function('retry', retry);
         given.signal(signal);
         this.#client.check();
-        const ctx = native.ctx_new(this.#watch.root);
+        const ctx = native.ctx_new(this.#watch.above);
         const made = call('call_new', this.#handle, ctx);
         const cancel = () => native.ctx_cancel(ctx);
 

@@ -96,7 +96,7 @@ class Pool {
     /* COPY … FROM STDIN on a session for it; resolves to the number of rows. */
     async copyFrom(sql, source, named) {
         const options = given.options(named, LIMITS);
-        const unit = new Unit(this.#watch.root, options);
+        const unit = new Unit(this.#watch.above, options);
 
         try {
             const held = await this.#take(unit);

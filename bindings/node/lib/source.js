@@ -29,7 +29,7 @@ class Source {
      * `open(unit)` resolves to { read(), release() }; read() to an array of items, or to nothing at the end. `parent`: a context.
      * `quiet`: an abort, or the client's end, is its end and no error.
      */
-    constructor(watch, open, { parent = watch.root, quiet = false, ...options } = {}) {
+    constructor(watch, open, { parent = watch.above, quiet = false, ...options } = {}) {
         const self = new WeakRef(this);
 
         this.#watch = watch;

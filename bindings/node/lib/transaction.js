@@ -5,6 +5,7 @@ const given = require('./given.js');
 const { because } = require('./errors.js');
 const { Seat } = require('./seat.js');
 const { Unit } = require('./unit.js');
+const scope = require('./scope.js');
 
 const OPTIONS = ['isolation', 'readOnly', 'deferrable', 'signal', 'timeout'];
 
@@ -72,12 +73,20 @@ class Transaction {
     }
 }
 
+/*
+ * A transaction is a unit of work of its own: what a cache may do while it is open concerns nobody else. Other reads inside it
+ * are not sent to replicas, which may lack what was written before.
+ */
+function unitOf(watch, { signal, timeout }) {
+    return new Unit(watch.above, { signal, timeout, unit: 'own', reads: 'primary' });
+}
+
 async function attempt(seat, work, words) {
     const transaction = new Transaction(seat);
 
     try {
         await seat.run('session_begin_async', () => [words]);
-        const value = await work(transaction);
+        const value = await scope.within(seat.watch, seat.unit, () => work(transaction));
         await seat.run('session_commit_async', () => []);
         return value;
     } finally {
@@ -89,7 +98,7 @@ async function attempt(seat, work, words) {
 async function onSeat(outer, work, named) {
     const options = given.options(named, OPTIONS);
     given.function('work', work);
-    const unit = new Unit(outer.watch.root, options);
+    const unit = unitOf(outer.watch, options);
     const seat = outer.within(unit);
 
     try {
@@ -114,11 +123,10 @@ async function again(watch, pool, unit, error, number) {
     }
 }
 
-/* `acquire(unit)` is a held session for each attempt. */
 async function transact(client, watch, pool, work, named) {
     const options = given.options(named, OPTIONS);
     given.function('work', work);
-    const unit = new Unit(watch.root, options);
+    const unit = unitOf(watch, options);
 
     try {
         for (let number = 1; ; number++) {

@@ -11,13 +11,15 @@ const given = require('./given.js');
 class Unit {
     #cancel = null;
 
-    /* Options: signal, timeout. */
-    constructor(parent, { signal, timeout }, cancelled) {
+    /* Options: signal, and what a context may be told. */
+    constructor(parent, { signal, ...said }, cancelled) {
         given.signal(signal);
         this.ctx = native.ctx_new(parent);
         this.signal = signal;
-        if (timeout !== undefined)
-            call('ctx_set', this.ctx, 'timeout', String(timeout));
+        for (const [name, value] of Object.entries(said)) {
+            if (value !== undefined)
+                call('ctx_set', this.ctx, name, String(value));
+        }
         if (!signal)
             return;
         this.#cancel = () => {

@@ -9,6 +9,7 @@ const codec = require('./codec.js');
 const rows = require('./rows.js');
 const { adopt, call, errorOfStatus, makeError } = require('./errors.js');
 const { Held } = require('./held.js');
+const scope = require('./scope.js');
 
 const BATCH = 64;
 const CELLS = 6;
@@ -33,6 +34,7 @@ class Watch {
         this.pending = new Map();
         this.holding = 0; /* of the pending ones */
         this.lost = false;
+        this.scoped = false; /* calls may be inside a scope */
         this.tag = 0;
         this.cells = new Float64Array(1 + BATCH * CELLS);
         this.bytes = Buffer.allocUnsafeSlow(256 * 1024);
@@ -41,11 +43,16 @@ class Watch {
             this.handles);
     }
 
+    /* The context above a call that is made here. */
+    get above() {
+        return (this.scoped && scope.unitOf(this)?.ctx) || this.root;
+    }
+
     /* A context for the calls that share a deadline; undefined: they need none of their own. */
     context(timeout) {
         if (timeout === undefined)
             return undefined;
-        const ctx = native.ctx_new(this.root);
+        const ctx = native.ctx_new(this.above);
 
         call('ctx_set', ctx, 'timeout', String(timeout));
         return ctx;
@@ -55,7 +62,7 @@ class Watch {
      * Calls `name` of the addon with args, queue and tag. `options`: signal, timeout or ctx, types, sets (of a batch), idle (holds
      * nothing); `unit`: what it belongs to.
      */
-    submit(name, args, options, unit) {
+    submit(name, args, options, unit = this.scoped ? scope.unitOf(this) : undefined) {
         return new Promise((resolve, reject) => {
             const operation = {
                 resolve, reject, types: options?.types ?? this.types, ctx: options?.ctx ?? unit?.ctx ?? this.root,

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from itertools import count
 from typing import Any, TypeVar
 
-from . import errors, native, rows, steps
+from . import errors, native, rows, scopes, steps
 from .statement import Statement
 from .steps import Timeout, Values
 from .waits import each, settled
@@ -92,11 +92,13 @@ class AsyncSession(AsyncSeated):
         deferrable: bool | None = None,
         timeout: Timeout = None,
     ) -> AsyncIterator[AsyncTransaction]:
-        seat = self._seat.within(steps.context(self._seat.parent, timeout))
+        ctx = steps.transaction_context(self._seat, timeout)
+        seat = self._seat.within(ctx)
         options = {"isolation": isolation, "read_only": read_only, "deferrable": deferrable}
         await self._play(steps.begin(seat, options))
         try:
-            yield AsyncTransaction(seat)
+            with scopes.within(seat.client, ctx):
+                yield AsyncTransaction(seat)
             await self._play(steps.simple(seat, native.session_commit_async))
         except BaseException:
             await self._play(steps.roll_back(self._seat))
@@ -110,7 +112,7 @@ class AsyncPool:
 
     def __init__(self, client: Any, handle: Any) -> None:
         self._client = client
-        self._seat = steps.Seat(client, handle, client._root, session=False)
+        self._seat = steps.Seat(client, handle, None, session=False)
 
     def _play(self, script: steps.Steps[T]) -> T:
         return self._client._play(script)
@@ -142,7 +144,7 @@ class AsyncPool:
     async def acquire(self, *, timeout: Timeout = None) -> AsyncIterator[AsyncSession]:
         """A connection of one's own. What is open at the end is rolled back."""
         held = await self._play(steps.acquire(self._seat, steps.context(self._seat.parent, timeout)))
-        seat = held.within(self._seat.parent)
+        seat = held.within(None)
         try:
             yield AsyncSession(seat)
         finally:
@@ -160,7 +162,7 @@ class AsyncPool:
     ) -> AsyncIterator[AsyncTransaction]:
         """BEGIN, the body, COMMIT; taken back when it raises. `timeout` holds for the whole."""
         options = {"isolation": isolation, "read_only": read_only, "deferrable": deferrable}
-        async with self._transaction(options, steps.context(self._seat.parent, timeout)) as made:
+        async with self._transaction(options, steps.transaction_context(self._seat, timeout)) as made:
             yield made
 
     @asynccontextmanager
@@ -168,7 +170,8 @@ class AsyncPool:
         seat = await self._play(steps.acquire(self._seat, ctx))
         try:
             await self._play(steps.begin(seat, options))
-            yield AsyncTransaction(seat)
+            with scopes.within(seat.client, ctx):
+                yield AsyncTransaction(seat)
             await self._play(steps.simple(seat, native.session_commit_async))
         finally:
             seat.release()
@@ -186,7 +189,7 @@ class AsyncPool:
 
         (serialization failure, deadlock): it must leave no traces elsewhere.
         """
-        ctx = steps.context(self._seat.parent, timeout)
+        ctx = steps.transaction_context(self._seat, timeout)
         options = {"isolation": isolation, "read_only": read_only, "deferrable": deferrable}
         for attempt in count(1):
             try:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from . import errors, given, native, params
+from . import errors, given, native, params, scopes, steps
 from .guard import Breaker, Policy
 from .held import Held
 from .tables import config_of, json_of
@@ -129,10 +129,35 @@ class Base:
 
     def _ctx(self, timeout: float | str | None) -> Any:
         """A context of the call's own; `timeout` in seconds, or text as in the configuration ("250ms")."""
-        ctx = native.ctx_new(self._root)
+        ctx = native.ctx_new(self._above())
         if timeout is not None:
             native.ctx_set(ctx, "timeout", given.duration("timeout", timeout))
         return ctx
+
+    def _above(self) -> Any:
+        """The context above a call that is made here."""
+        return scopes.above(self) or self._root
+
+    @contextmanager
+    def scope(
+        self,
+        name: str | None = None,
+        *,
+        timeout: float | str | None = None,
+        tag: str | None = None,
+        trace: str | None = None,
+        reads: str | None = None,
+        cache: str | None = None,
+    ) -> Iterator[None]:
+        """The body as one unit of work: what is said here holds for all calls of this client inside it, however deep.
+
+        `name` is for the profiler ("GET /orders"), `timeout` is the whole's, `tag` who calls, `trace` a W3C traceparent, `reads` "primary" or "replica" (where replicas
+        are, reads see what the unit has written), `cache` "read", "refresh" or "bypass". A transaction is such a unit as well.
+        """
+        self._check()
+        said = {"unit": "own", "scope": name, "tag": tag, "trace": trace, "reads": reads, "cache": cache}
+        with scopes.within(self, steps.context(self._above(), timeout, **said)):
+            yield
 
     def breaker(self, name: str) -> Breaker:
         self._check()

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from itertools import count
 from typing import Any, TypeVar
 
-from . import errors, native, rows, steps
+from . import errors, native, rows, scopes, steps
 from .statement import Statement
 from .steps import Timeout, Values
 from .waits import plain
@@ -92,11 +92,13 @@ class Session(Seated):
         deferrable: bool | None = None,
         timeout: Timeout = None,
     ) -> Iterator[Transaction]:
-        seat = self._seat.within(steps.context(self._seat.parent, timeout))
+        ctx = steps.transaction_context(self._seat, timeout)
+        seat = self._seat.within(ctx)
         options = {"isolation": isolation, "read_only": read_only, "deferrable": deferrable}
         self._play(steps.begin(seat, options))
         try:
-            yield Transaction(seat)
+            with scopes.within(seat.client, ctx):
+                yield Transaction(seat)
             self._play(steps.simple(seat, native.session_commit_async))
         except BaseException:
             self._play(steps.roll_back(self._seat))
@@ -110,7 +112,7 @@ class Pool:
 
     def __init__(self, client: Any, handle: Any) -> None:
         self._client = client
-        self._seat = steps.Seat(client, handle, client._root, session=False)
+        self._seat = steps.Seat(client, handle, None, session=False)
 
     def _play(self, script: steps.Steps[T]) -> T:
         return self._client._play(script)
@@ -141,7 +143,7 @@ class Pool:
     def acquire(self, *, timeout: Timeout = None) -> Iterator[Session]:
         """A connection of one's own. What is open at the end is rolled back."""
         held = self._play(steps.acquire(self._seat, steps.context(self._seat.parent, timeout)))
-        seat = held.within(self._seat.parent)
+        seat = held.within(None)
         try:
             yield Session(seat)
         finally:
@@ -159,7 +161,7 @@ class Pool:
     ) -> Iterator[Transaction]:
         """BEGIN, the body, COMMIT; taken back when it raises. `timeout` holds for the whole."""
         options = {"isolation": isolation, "read_only": read_only, "deferrable": deferrable}
-        with self._transaction(options, steps.context(self._seat.parent, timeout)) as made:
+        with self._transaction(options, steps.transaction_context(self._seat, timeout)) as made:
             yield made
 
     @contextmanager
@@ -167,7 +169,8 @@ class Pool:
         seat = self._play(steps.acquire(self._seat, ctx))
         try:
             self._play(steps.begin(seat, options))
-            yield Transaction(seat)
+            with scopes.within(seat.client, ctx):
+                yield Transaction(seat)
             self._play(steps.simple(seat, native.session_commit_async))
         finally:
             seat.release()
@@ -185,7 +188,7 @@ class Pool:
 
         (serialization failure, deadlock): it must leave no traces elsewhere.
         """
-        ctx = steps.context(self._seat.parent, timeout)
+        ctx = steps.transaction_context(self._seat, timeout)
         options = {"isolation": isolation, "read_only": read_only, "deferrable": deferrable}
         for attempt in count(1):
             try:

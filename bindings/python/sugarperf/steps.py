@@ -21,22 +21,37 @@ Values = Sequence[Any] | None
 Timeout = float | str | None
 
 
-def context(parent: Any, timeout: Timeout = None) -> Any:
+def context(parent: Any, timeout: Timeout = None, **said: str | None) -> Any:
     """`timeout` in seconds, or text as in the configuration ("250ms")."""
     ctx = native.ctx_new(parent)
     if timeout is not None:
         native.ctx_set(ctx, "timeout", given.duration("timeout", timeout))
+    for name, value in said.items():
+        if value is not None:
+            native.ctx_set(ctx, name, value)
     return ctx
 
 
+def transaction_context(seat: Seat, timeout: Timeout) -> Any:
+    """A transaction is a unit of work of its own: what a cache may do while it is open concerns nobody else.
+
+    Other reads inside it are not sent to replicas, which may lack what was written before.
+    """
+    return context(seat.parent, timeout, unit="own", reads="primary")
+
+
 class Seat:
-    """A held session, or the pool (`session` False), and the context above the calls on it."""
+    """A held session, or the pool (`session` False), and the context above the calls on it; None: that of whoever calls."""
 
     def __init__(self, client: Any, handle: Any, parent: Any, session: bool = True) -> None:
         self.client = client
-        self.parent = parent
+        self._parent = parent
         self.session = session
         self._native = handle
+
+    @property
+    def parent(self) -> Any:
+        return self._parent or self.client._above()
 
     @property
     def handle(self) -> Any:

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+'use strict';
+/*
+ * What holds for all calls that a function makes, however deep, until it has answered: one context of the library's above them,
+ * carried by AsyncLocalStorage. Without scopes nothing is carried.
+ */
+const { AsyncLocalStorage } = require('node:async_hooks');
+const { Unit } = require('./unit.js');
+
+const OPTIONS = ['name', 'signal', 'timeout', 'tag', 'trace', 'reads', 'cache'];
+
+let storage = null;
+
+/* The innermost unit of this client's around the call; undefined: none. */
+function unitOf(watch) {
+    for (let scope = storage?.getStore(); scope !== undefined; scope = scope.outer) {
+        if (scope.watch === watch)
+            return scope.unit;
+    }
+    return undefined;
+}
+
+/* `work()` with `unit` above its calls. */
+function within(watch, unit, work) {
+    storage ??= new AsyncLocalStorage();
+    watch.scoped = true;
+    return storage.run({ watch, unit, outer: storage.getStore() }, work);
+}
+
+async function run(watch, { name, ...options }, work) {
+    const unit = new Unit(watch.above, { unit: 'own', scope: name, ...options });
+
+    try {
+        return await within(watch, unit, work);
+    } finally {
+        unit.end();
+    }
+}
+
+module.exports = { OPTIONS, run, unitOf, within };
