@@ -75,6 +75,7 @@ static void record(const struct sp__query *query, sp_status status)
             .stmt = query->stmt,
             .fingerprint = query->stmt->sql.fingerprint,
             .pool = pool->name,
+            .place = sp__target_place(&pool->target),
             .status = status,
             .code = unit->error ? sp__fault_code(unit->error) : "",
             .ctx = query->op.ctx,

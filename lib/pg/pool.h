@@ -19,6 +19,7 @@ struct sp__stmt_record {
         const sp_stmt *stmt;  /* NULL where it is not at hand */
         uint64_t fingerprint; /* 0: a statement of the library's own */
         const char *pool;
+        const char *place; /* of the server: host:port */
         int64_t wait_ns;
         int64_t execute_ns;
         int64_t fetch_ns;

@@ -36,7 +36,8 @@ static bool profiler_init(sp_profiler *profiler, const sp_config *config)
         if (!sp__slow_log_init(&profiler->slow, (size_t)setting(profiler, "ring"), setting(profiler, "slow_rate")))
                 goto no_slow;
         profiler->findings = sp__findings_new(setting(profiler, "repeats"));
-        if (!profiler->findings)
+        profiler->spans = sp__spans_new();
+        if (!profiler->findings || !profiler->spans)
                 goto no_findings;
         profiler->plan_every_ns = setting(profiler, "plan_every") * SP__MS;
         sp__mutex_init(&profiler->scrape);
@@ -44,6 +45,8 @@ static bool profiler_init(sp_profiler *profiler, const sp_config *config)
         return true;
 
 no_findings:
+        sp__spans_close(profiler->spans);
+        sp__findings_close(profiler->findings);
         sp__slow_log_destroy(&profiler->slow);
 no_slow:
         sp__names_destroy(&profiler->names);
@@ -77,6 +80,8 @@ void sp_profiler_free(sp_profiler *profiler)
         sp__mutex_destroy(&profiler->scrape);
         sp__mutex_destroy(&profiler->plans);
         sp__findings_close(profiler->findings);
+        if (!sp__forked(&profiler->fork))
+                sp__spans_close(profiler->spans);
         sp__slow_log_destroy(&profiler->slow);
         sp__names_destroy(&profiler->names);
         sp__fork_destroy(&profiler->fork);
@@ -174,6 +179,7 @@ void sp__profiler_record(sp_profiler *profiler, const struct sp__stmt_record *re
         add(&name->bytes, record->bytes);
         if (total >= name->slow_ns)
                 slow_statement(profiler, name, record, total);
+        sp__spans_add(profiler->spans, name, record);
         if (sp__findings_least(profiler->findings))
                 sp__work_record(profiler->findings, record);
 }
@@ -273,4 +279,13 @@ sp_status sp_profiler_watch_async(sp_profiler *profiler, sp_ctx *ctx, uint64_t s
         SP__NEED(queue, NULL);
         SP__NEED_FOR(queue, tag, profiler);
         return sp__findings_watch(profiler->findings, ctx, seen, queue, tag);
+}
+
+sp_status sp_profiler_spans_async(sp_profiler *profiler, sp_ctx *ctx, sp_queue *queue, uint64_t tag)
+{
+        SP__NEED(queue, NULL);
+        SP__NEED_FOR(queue, tag, profiler);
+        if (sp__forked(&profiler->fork))
+                return SP_FORKED;
+        return sp__spans_watch(profiler->spans, ctx, queue, tag);
 }

@@ -8,6 +8,7 @@
 #include "profile/names.h"
 #include "profile/profiler.h"
 #include "profile/slow.h"
+#include "profile/spans.h"
 
 /** What a series, or several as one, amounts to. */
 struct sp__tally {
@@ -27,6 +28,7 @@ struct sp_profiler {
         struct sp__names names;
         struct sp__slow_log slow;
         struct sp__findings *findings;
+        struct sp__spans *spans;
         struct sp__inspector *inspector; /* borrowed; NULL: there is no database to ask */
         int64_t plan_every_ns;           /* a slow statement's plan is looked at so often; 0: never */
         sp__mutex plans;                 /* of every name's plan; a leaf */

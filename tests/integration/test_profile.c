@@ -70,8 +70,8 @@ static char *report_of(sp_client *client)
 
 static void shows(const char *text, const char *what)
 {
-        if (!strstr(text, what))
-                fail_msg("%s does not show %s", text, what);
+        if (!text || !strstr(text, what))
+                fail_msg("%s does not show %s", text ? text : "nothing", what);
 }
 
 static sp_ctx *scope_of(const char *name)
@@ -231,6 +231,68 @@ static void test_a_slow_statement_comes_with_who_asked(void **state)
         sp_queue_free(queue);
 }
 
+/* A sampled trace's statements are spans under its parent; others are none. */
+static void test_statements_of_a_sampled_trace_are_spans(void **state)
+{
+        sp_client *client = client_with((const char *[]){NULL});
+        sp_stmt *one = named("one", "SELECT 'hunter2', $1::text"), *bad = named("bad", "SELECT 1 / $1::int4");
+        sp_ctx *sampled = sp_ctx_new(NULL), *not_sampled = sp_ctx_new(NULL), *child = sp_ctx_new(sampled);
+        sp_completion *done;
+        sp_result *none;
+        sp_queue *queue;
+        const char *text, *behind;
+        sp_params *zero = sp_params_new();
+        size_t len;
+
+        sp_params_add_int(zero, 0);
+        assert_int_equal(sp_ctx_set(sampled, "trace", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", NULL),
+                         SP_OK);
+        assert_int_equal(
+            sp_ctx_set(not_sampled, "trace", "00-5bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00", NULL), SP_OK);
+        assert_int_equal(sp_queue_new(0, &queue), SP_OK);
+        sp_result_free(ask(client, sampled, one, "before anybody watches"));
+        assert_int_equal(sp_profiler_spans_async(sp_client_profiler(client), NULL, queue, 42), SP_OK);
+        sp_result_free(ask(client, not_sampled, one, "x"));
+        sp_result_free(ask(client, NULL, one, "x"));
+        assert_int_equal(sp_queue_take(queue, &done, 1), 0);
+        sp_result_free(ask(client, child, one, "x"));
+        assert_int_equal(sp_queue_wait(queue, &done, 1, -1), 1);
+        text = sp_value_data(sp_completion_value(done), &len);
+        shows(text, "{\"missed\":0,\"spans\":[{\"traceId\":\"4bf92f3577b34da6a3ce929d0e0e4736\",\"spanId\":\"");
+        shows(text, "\"parentSpanId\":\"00f067aa0ba902b7\",\"name\":\"one\",\"kind\":3,\"startTimeUnixNano\":\"1");
+        shows(text, "{\"key\":\"db.query.text\",\"value\":{\"stringValue\":\"SELECT ?, $1::text\"}}");
+        shows(text, "{\"key\":\"server.address\",\"value\":{\"stringValue\":\"127.0.0.1\"}}");
+        behind = strstr(text, "\"status\":{}}");
+        assert_string_equal(behind, "\"status\":{}}]}");
+        sp_completion_free(done);
+        for (int i = 0; i < 1100; i++)
+                assert_int_equal(sp_pool_query(sp_client_pool(client, NULL), sampled, bad, zero, &none, NULL), SP_SQL);
+        assert_int_equal(sp_profiler_spans_async(sp_client_profiler(client), NULL, queue, 42), SP_OK);
+        assert_int_equal(sp_queue_wait(queue, &done, 1, -1), 1);
+        text = sp_value_data(sp_completion_value(done), &len);
+        shows(text, "{\"missed\":76,\"spans\":[");
+        shows(text, "{\"key\":\"error.type\",\"value\":{\"stringValue\":\"22012\"}}");
+        shows(text, "\"status\":{\"code\":2}}");
+        sp_completion_free(done);
+        assert_int_equal(sp_profiler_spans_async(sp_client_profiler(client), not_sampled, queue, 42), SP_OK);
+        assert_int_equal(sp_profiler_spans_async(sp_client_profiler(client), NULL, queue, 43), SP_OK);
+        sp_ctx_cancel(not_sampled);
+        assert_int_equal(sp_queue_take(queue, &done, 1), 1);
+        assert_int_equal(sp_completion_status(done), SP_CANCELLED);
+        sp_completion_free(done);
+        sp_client_free(client);
+        assert_int_equal(sp_queue_take(queue, &done, 1), 1);
+        assert_int_equal(sp_completion_status(done), SP_CLOSED);
+        sp_completion_free(done);
+        sp_ctx_unref(child);
+        sp_ctx_unref(sampled);
+        sp_ctx_unref(not_sampled);
+        sp_params_free(zero);
+        sp_stmt_unref(one);
+        sp_stmt_unref(bad);
+        sp_queue_free(queue);
+}
+
 static char *plan_of(sp_client *client, const char *name)
 {
         sp_value *value = NULL;
@@ -352,6 +414,7 @@ int main(void)
             cmocka_unit_test(test_the_naive_service_is_found_out_and_its_cure_works),
             cmocka_unit_test(test_a_statement_s_record_counts_rows_bytes_and_errors),
             cmocka_unit_test(test_a_slow_statement_comes_with_who_asked),
+            cmocka_unit_test(test_statements_of_a_sampled_trace_are_spans),
             cmocka_unit_test(test_a_plan_is_a_shape_as_of_now),
             cmocka_unit_test(test_only_reads_are_explained),
             cmocka_unit_test(test_plans_of_slow_statements_are_sampled),

@@ -8,6 +8,7 @@
 #include "profile/profiler.h"
 
 #include <setjmp.h>
+#include <stdatomic.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <inttypes.h>
@@ -219,6 +220,69 @@ static void test_more_statements_and_places_than_are_kept_are_borne(void **state
         sp_profiler_free(profiler);
 }
 
+static atomic_long allocations;
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__real_realloc(void *data, size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_realloc(void *data, size_t size);
+
+void *__wrap_malloc(size_t size)
+{
+        atomic_fetch_add(&allocations, 1);
+        return __real_malloc(size);
+}
+
+void *__wrap_calloc(size_t count, size_t size)
+{
+        atomic_fetch_add(&allocations, 1);
+        return __real_calloc(count, size);
+}
+
+void *__wrap_realloc(void *data, size_t size)
+{
+        atomic_fetch_add(&allocations, 1);
+        return __real_realloc(data, size);
+}
+
+static void test_recording_a_known_statement_takes_no_memory(void **state)
+{
+        sp_profiler *profiler = profiler_new();
+        sp_stmt *names = stmt_of("tagsOf", NAMES);
+        sp_ctx *ctx = scope_of("GET /");
+        struct sp__params_print print = {.count = 1};
+        struct sp__stmt_record record = {.name = names->name,
+                                         .text = names->sql.text,
+                                         .stmt = names,
+                                         .fingerprint = names->sql.fingerprint,
+                                         .pool = "default",
+                                         .execute_ns = SP__MS,
+                                         .done_ns = SP__SECOND,
+                                         .code = "",
+                                         .ctx = ctx,
+                                         .params = &print};
+        long before;
+
+        sp__profiler_record(profiler, &record);
+        sp_profiler_finish(profiler, "work", sp_profiler_start(profiler), SP_OK);
+        before = atomic_load(&allocations);
+        for (uint64_t i = 0; i < 1000; i++) {
+                print.all = i;
+                record.status = i % 10 ? SP_OK : SP_SQL;
+                record.code = i % 10 ? "" : "23505";
+                record.done_ns += SP__SECOND;
+                sp__profiler_record(profiler, &record);
+                sp_profiler_finish(profiler, "work", sp_profiler_start(profiler), SP_OK);
+        }
+        assert_int_equal(atomic_load(&allocations), before);
+        assert_true(before > 0);
+        sp_ctx_unref(ctx);
+        sp_stmt_unref(names);
+        sp_profiler_free(profiler);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -227,6 +291,7 @@ int main(void)
             cmocka_unit_test(test_few_runs_pages_and_other_units_are_none),
             cmocka_unit_test(test_a_loop_of_writes_wants_a_batch),
             cmocka_unit_test(test_a_unit_may_end_after_its_profiler),
+            cmocka_unit_test(test_recording_a_known_statement_takes_no_memory),
             cmocka_unit_test(test_more_statements_and_places_than_are_kept_are_borne),
         };
 
