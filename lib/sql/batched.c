@@ -215,11 +215,12 @@ static enum sp__batched choose(const struct sp__words *words, uint32_t varies, s
 }
 
 /* Through the parser: it is a statement, and its literals go. */
-static bool normalise(const struct sp__buf *raw, struct sp__buf *out)
+static bool normalise(struct sp__buf *raw, struct sp__buf *out)
 {
         struct sp__sql sql;
 
-        if (raw->failed || sp__sql_parse(raw->data, raw->len, &sql, NULL) != SP_OK)
+        sp__buf_char(raw, 0);
+        if (raw->failed || sp__sql_parse(raw->data, raw->len - 1, &sql, NULL) != SP_OK)
                 return false;
         sp__buf_text(out, sql.text);
         sp__sql_free(&sql);

@@ -13,8 +13,8 @@
 
 static void clean(const char *where, const char *text)
 {
-        if (strcasestr(text, SECRET))
-                fail_msg("%s shows %s", where, text);
+        if (!text || strcasestr(text, SECRET))
+                fail_msg("%s shows %s", where, text ? text : "nothing");
 }
 
 static void clean_error(const char *where, sp_error *error)
