@@ -84,13 +84,14 @@ SP_API sp_status sp_profiler_watch_async(sp_profiler *profiler, sp_ctx *ctx, uin
 
 /**
  * Spans, for OpenTelemetry. From the first call on, each statement whose context has a sampled "trace" (W3C traceparent, flags
- * 01) is kept as a span under that parent, until it is taken; of those that nobody takes the last 1,024. One completion as
- * soon as there are any; its value is JSON: {"missed","spans":[…]}, all that were kept, as the elements of OTLP's "spans"
- * (kind CLIENT, attributes db.system.name, db.query.summary, db.query.text, db.response.status_code, error.type,
- * server.address, server.port, …). Call again for the next. `ctx` (may be NULL) cancels, its deadline does not. Ends with
- * SP_CLOSED when the profiler is freed.
+ * 01) is kept as a span under that parent, the last 1,024 of them. One completion as soon as there is one of a number above
+ * `seen` (0 at first); its value is JSON: {"event","missed","spans":[…]}, all above it that are kept, as the elements of
+ * OTLP's "spans" (kind CLIENT, attributes db.system.name, db.query.summary, db.query.text, db.response.status_code,
+ * error.type, server.address, server.port, …). Call again with its "event" as `seen`. `ctx` (may be NULL) cancels, its
+ * deadline does not. Ends with SP_CLOSED when the profiler is freed.
  */
-SP_API sp_status sp_profiler_spans_async(sp_profiler *profiler, sp_ctx *ctx, sp_queue *queue, uint64_t tag);
+SP_API sp_status sp_profiler_spans_async(sp_profiler *profiler, sp_ctx *ctx, uint64_t seen, sp_queue *queue,
+                                         uint64_t tag);
 
 /**
  * The plan of a statement that ran, by its name, as JSON: {"name","fingerprint","text","plan","cost","rows"}; "plan" is its

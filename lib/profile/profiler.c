@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "profile/profiler.h"
 
+#include "base/random.h"
 #include "core/config.h"
 #include "core/ctx.h"
 #include "core/error.h"
@@ -36,7 +37,8 @@ static bool profiler_init(sp_profiler *profiler, const sp_config *config)
         if (!sp__slow_log_init(&profiler->slow, (size_t)setting(profiler, "ring"), setting(profiler, "slow_rate")))
                 goto no_slow;
         profiler->findings = sp__findings_new(setting(profiler, "repeats"));
-        profiler->spans = sp__spans_new();
+        profiler->spans = sp__watchers_new(&sp__spans);
+        atomic_init(&profiler->span_id, sp__random_seed());
         if (!profiler->findings || !profiler->spans)
                 goto no_findings;
         profiler->plan_every_ns = setting(profiler, "plan_every") * SP__MS;
@@ -45,7 +47,7 @@ static bool profiler_init(sp_profiler *profiler, const sp_config *config)
         return true;
 
 no_findings:
-        sp__spans_close(profiler->spans);
+        sp__watchers_unref(profiler->spans);
         sp__findings_close(profiler->findings);
         sp__slow_log_destroy(&profiler->slow);
 no_slow:
@@ -80,8 +82,10 @@ void sp_profiler_free(sp_profiler *profiler)
         sp__mutex_destroy(&profiler->scrape);
         sp__mutex_destroy(&profiler->plans);
         sp__findings_close(profiler->findings);
-        if (!sp__forked(&profiler->fork))
-                sp__spans_close(profiler->spans);
+        if (!sp__forked(&profiler->fork)) {
+                sp__watchers_end(profiler->spans);
+                sp__watchers_unref(profiler->spans);
+        }
         sp__slow_log_destroy(&profiler->slow);
         sp__names_destroy(&profiler->names);
         sp__fork_destroy(&profiler->fork);
@@ -160,6 +164,16 @@ static void slow_statement(sp_profiler *profiler, struct sp__name *name, const s
         sp__profiler_sample(profiler, name, record->done_ns);
 }
 
+/* Random enough for ids: a step of SplitMix64 each, from a seed of the system's. */
+static uint64_t span_id(sp_profiler *profiler)
+{
+        struct sp__random random = {
+            atomic_fetch_add_explicit(&profiler->span_id, 0x9e3779b97f4a7c15u, memory_order_relaxed)};
+        uint64_t id = sp__random_next(&random);
+
+        return id ? id : 1;
+}
+
 /* A child process has the parent's locks in whatever state fork() found them: it records nothing. */
 void sp__profiler_record(sp_profiler *profiler, const struct sp__stmt_record *record)
 {
@@ -179,7 +193,8 @@ void sp__profiler_record(sp_profiler *profiler, const struct sp__stmt_record *re
         add(&name->bytes, record->bytes);
         if (total >= name->slow_ns)
                 slow_statement(profiler, name, record, total);
-        sp__spans_add(profiler->spans, name, record);
+        if (atomic_load_explicit(&profiler->traced, memory_order_relaxed) && sp__span_wanted(record))
+                sp__spans_add(profiler->spans, span_id(profiler), name, record);
         if (sp__findings_least(profiler->findings))
                 sp__work_record(profiler->findings, record);
 }
@@ -281,11 +296,12 @@ sp_status sp_profiler_watch_async(sp_profiler *profiler, sp_ctx *ctx, uint64_t s
         return sp__findings_watch(profiler->findings, ctx, seen, queue, tag);
 }
 
-sp_status sp_profiler_spans_async(sp_profiler *profiler, sp_ctx *ctx, sp_queue *queue, uint64_t tag)
+sp_status sp_profiler_spans_async(sp_profiler *profiler, sp_ctx *ctx, uint64_t seen, sp_queue *queue, uint64_t tag)
 {
         SP__NEED(queue, NULL);
         SP__NEED_FOR(queue, tag, profiler);
         if (sp__forked(&profiler->fork))
                 return SP_FORKED;
-        return sp__spans_watch(profiler->spans, ctx, queue, tag);
+        atomic_store_explicit(&profiler->traced, true, memory_order_relaxed);
+        return sp__watchers_add(profiler->spans, ctx, seen, queue, tag);
 }

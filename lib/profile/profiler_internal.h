@@ -28,7 +28,9 @@ struct sp_profiler {
         struct sp__names names;
         struct sp__slow_log slow;
         struct sp__findings *findings;
-        struct sp__spans *spans;
+        struct sp__watchers *spans;
+        atomic_bool traced; /* somebody once asked for spans */
+        _Atomic uint64_t span_id;
         struct sp__inspector *inspector; /* borrowed; NULL: there is no database to ask */
         int64_t plan_every_ns;           /* a slow statement's plan is looked at so often; 0: never */
         sp__mutex plans;                 /* of every name's plan; a leaf */

@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "profile/spans.h"
 
-#include "base/random.h"
 #include "core/ctx.h"
-#include "core/error.h"
-#include "core/queue.h"
-#include "observe/utf8.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* W3C traceparent: version, trace id, parent id and flags, "00-…32…-…16…-01". */
 enum { KEPT = 1024, TRACE_ID = 3, PARENT_ID = 36, FLAGS = 53, TRACE_LEN = 32, SPAN_LEN = 16, CODE = 5 };
@@ -25,49 +22,10 @@ struct span {
         char place[64]; /* host:port */
 };
 
-struct sp__spans {
-        atomic_bool watched; /* somebody once did */
-        sp__mutex lock;      /* what follows, and the links of the watches */
-        size_t refs;         /* the profiler's, and one for each watch that is alive */
-        bool closed;
-        struct sp__random random;
-        struct span *ring; /* KEPT; NULL until somebody watches */
-        size_t first, count;
-        int64_t missed;
-        struct sp__list waiting;
+struct spans {
+        uint64_t last; /* number of the latest */
+        struct span ring[KEPT];
 };
-
-struct watch {
-        sp__op op;
-        struct sp__spans *spans;
-};
-
-struct sp__spans *sp__spans_new(void)
-{
-        struct sp__spans *spans = calloc(1, sizeof *spans);
-
-        if (!spans)
-                return NULL;
-        sp__mutex_init(&spans->lock);
-        sp__list_init(&spans->waiting);
-        spans->random.state = sp__random_seed();
-        spans->refs = 1;
-        return spans;
-}
-
-static void unref(struct sp__spans *spans)
-{
-        bool last;
-
-        sp__lock(&spans->lock);
-        last = --spans->refs == 0;
-        sp__unlock(&spans->lock);
-        if (!last)
-                return;
-        sp__mutex_destroy(&spans->lock);
-        free(spans->ring);
-        free(spans);
-}
 
 static void write_text(struct sp__buf *out, const char *key, const char *text)
 {
@@ -126,159 +84,39 @@ static int64_t clock_offset(void)
         return day.tv_sec * SP__SECOND + day.tv_nsec - sp__now();
 }
 
-/* Under the lock: all that are kept, which are then no longer. */
-static sp_value *take_all(struct sp__spans *spans)
+static uint64_t keep(void *events, void *event)
 {
+        struct spans *spans = events;
+
+        spans->ring[++spans->last % KEPT] = *(const struct span *)event;
+        return spans->last;
+}
+
+/* All that are kept and above `seen`. */
+static sp_value *describe(const void *events, uint64_t seen)
+{
+        const struct spans *spans = events;
+        uint64_t oldest = spans->last > KEPT ? spans->last - KEPT + 1 : 1,
+                 first = seen + 1 > oldest ? seen + 1 : oldest;
         struct sp__buf out = SP__BUF_INIT;
         int64_t offset = clock_offset();
         sp_value *value = NULL;
 
-        sp__buf_format(&out, "{\"missed\":%" PRId64 ",\"spans\":[", spans->missed);
-        for (size_t i = 0; i < spans->count; i++) {
-                if (i)
+        sp__buf_format(&out, "{\"event\":%" PRIu64 ",\"missed\":%" PRIu64 ",\"spans\":[", spans->last,
+                       first - seen - 1);
+        for (uint64_t number = first; number <= spans->last; number++) {
+                if (number > first)
                         sp__buf_char(&out, ',');
-                write_span(&out, &spans->ring[(spans->first + i) % KEPT], offset);
+                write_span(&out, &spans->ring[number % KEPT], offset);
         }
         sp__buf_text(&out, "]}");
-        spans->count = 0;
-        spans->missed = 0;
         if (!out.failed)
                 value = sp_value_new(out.data, out.len, SP_CODEC_JSON);
         sp__buf_free(&out);
         return value;
 }
 
-static struct watch *watch_at(struct sp__list *link)
-{
-        return SP__OF(SP__OF(link, sp__op, link), struct watch, op);
-}
-
-static void value_free(void *value)
-{
-        sp_value_unref(value);
-}
-
-/* Under the lock. */
-static void answer(struct watch *watch, struct sp__batch *done)
-{
-        sp_value *value;
-
-        /* One that is being cancelled must not take them with it. */
-        if (!sp__op_pending(&watch->op))
-                return;
-        value = take_all(watch->spans);
-        if (value)
-                sp__op_yield(&watch->op, SP__YIELD_VALUE, value, value_free, done);
-        else
-                sp__op_fail(&watch->op, SP_NOMEM, NULL, done);
-}
-
-static void watch_cancel(sp__op *op, sp_status why)
-{
-        struct watch *watch = SP__OF(op, struct watch, op);
-        struct sp__batch done;
-        bool listed;
-
-        sp__batch_init(&done);
-        sp__lock(&watch->spans->lock);
-        listed = sp__list_linked(&op->link);
-        if (listed)
-                sp__list_remove(&op->link);
-        sp__op_fail(op, why, sp__error_new(why, NULL, "%s", sp_status_text(why)), &done);
-        sp__unlock(&watch->spans->lock);
-        sp__batch_deliver(&done);
-        if (listed)
-                sp__op_unref(op);
-}
-
-static void watch_destroy(sp__op *op)
-{
-        struct watch *watch = SP__OF(op, struct watch, op);
-
-        unref(watch->spans);
-        free(watch);
-}
-
-static const struct sp__op_kind watch_kind = {.cancel = watch_cancel, .destroy = watch_destroy};
-
-/* Into the list, or answered by what is kept. The list takes a reference. */
-static void place(struct watch *watch)
-{
-        struct sp__spans *spans = watch->spans;
-        struct sp__batch done;
-
-        sp__batch_init(&done);
-        sp__lock(&spans->lock);
-        if (!spans->ring)
-                spans->ring = calloc(KEPT, sizeof *spans->ring);
-        if (spans->closed)
-                sp__op_fail(&watch->op, SP_CLOSED, NULL, &done);
-        else if (!spans->ring)
-                sp__op_fail(&watch->op, SP_NOMEM, NULL, &done);
-        else if (spans->count)
-                answer(watch, &done);
-        else if (sp__op_pending(&watch->op))
-                sp__list_push(&spans->waiting, &sp__op_ref(&watch->op)->link);
-        atomic_store(&spans->watched, spans->ring != NULL);
-        sp__unlock(&spans->lock);
-        sp__batch_deliver(&done);
-}
-
-sp_status sp__spans_watch(struct sp__spans *spans, sp_ctx *ctx, sp_queue *queue, uint64_t tag)
-{
-        struct watch *watch = calloc(1, sizeof *watch);
-        sp_status status;
-
-        if (!watch)
-                return SP_NOMEM;
-        sp__op_init(&watch->op, &watch_kind, ctx, SP__FOREVER);
-        watch->spans = spans;
-        sp__lock(&spans->lock);
-        spans->refs++;
-        sp__unlock(&spans->lock);
-        status = sp__op_to_queue(&watch->op, queue, tag);
-        if (status == SP_OK)
-                status = sp__op_enlist(&watch->op);
-        if (status != SP_OK) {
-                sp__op_abandon(&watch->op);
-                return status;
-        }
-        place(watch);
-        sp__op_unref(&watch->op);
-        return SP_OK;
-}
-
-/* Under the lock: the first that waits, with the list's reference; NULL: none does. */
-static struct watch *next_waiting(struct sp__spans *spans)
-{
-        struct sp__list *link = sp__list_pop(&spans->waiting);
-
-        return link ? watch_at(link) : NULL;
-}
-
-void sp__spans_close(struct sp__spans *spans)
-{
-        struct sp__list ended, *link;
-        struct sp__batch done;
-        struct watch *watch;
-
-        if (!spans)
-                return;
-        sp__batch_init(&done);
-        sp__list_init(&ended);
-        sp__lock(&spans->lock);
-        spans->closed = true;
-        spans->count = 0;
-        while ((watch = next_waiting(spans))) {
-                sp__op_fail(&watch->op, SP_CLOSED, NULL, &done);
-                sp__list_push(&ended, &watch->op.link);
-        }
-        sp__unlock(&spans->lock);
-        sp__batch_deliver(&done);
-        while ((link = sp__list_pop(&ended)))
-                sp__op_unref(&watch_at(link)->op);
-        unref(spans);
-}
+const struct sp__watched sp__spans = {.size = sizeof(struct spans), .keep = keep, .describe = describe};
 
 static bool sampled(const char *trace)
 {
@@ -297,44 +135,16 @@ static struct span span_of(const struct sp__name *name, const struct sp__stmt_re
         return span;
 }
 
-/* Under the lock. */
-static void push(struct sp__spans *spans, const struct span *span)
+bool sp__span_wanted(const struct sp__stmt_record *record)
 {
-        if (spans->count == KEPT) {
-                spans->first = (spans->first + 1) % KEPT;
-                spans->count--;
-                spans->missed++;
-        }
-        spans->ring[(spans->first + spans->count) % KEPT] = *span;
-        do
-                spans->ring[(spans->first + spans->count) % KEPT].id = sp__random_next(&spans->random);
-        while (!spans->ring[(spans->first + spans->count) % KEPT].id);
-        spans->count++;
+        return record->ctx && sampled(sp__ctx_trace(record->ctx));
 }
 
-void sp__spans_add(struct sp__spans *spans, const struct sp__name *name, const struct sp__stmt_record *record)
+void sp__spans_add(struct sp__watchers *spans, uint64_t id, const struct sp__name *name,
+                   const struct sp__stmt_record *record)
 {
-        const char *trace;
-        struct sp__batch done;
-        struct watch *watch = NULL;
-        struct span span;
+        struct span span = span_of(name, record, sp__ctx_trace(record->ctx));
 
-        if (!atomic_load_explicit(&spans->watched, memory_order_acquire) || !record->ctx)
-                return;
-        trace = sp__ctx_trace(record->ctx);
-        if (!sampled(trace))
-                return;
-        span = span_of(name, record, trace);
-        sp__batch_init(&done);
-        sp__lock(&spans->lock);
-        if (!spans->closed) {
-                push(spans, &span);
-                watch = next_waiting(spans);
-        }
-        if (watch)
-                answer(watch, &done);
-        sp__unlock(&spans->lock);
-        sp__batch_deliver(&done);
-        if (watch)
-                sp__op_unref(&watch->op);
+        span.id = id;
+        sp__watchers_tell(spans, &span);
 }

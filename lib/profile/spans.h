@@ -1,26 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * Spans of statements that belong to a sampled trace, kept from the first watch on until one takes them. An object of its own,
- * because a context that is cancelled may reach a watch whose profiler is just being freed.
+ * Spans of statements that belong to a sampled trace, for those who watch (core/watch.h): the last 1,024, as elements of
+ * OTLP's "spans" in its JSON form.
  *
- * Threads: any. Its lock is a leaf; a span is added while no lock is held.
+ * Threads: any. A span is told while no lock is held.
  */
 #ifndef SP_PROFILE_SPANS_H
 #define SP_PROFILE_SPANS_H
 
+#include "core/watch.h"
 #include "profile/names.h"
 
-#include <sugarperf/queue.h>
+/** A watch is answered by all that are kept and whose number is above what it has seen. */
+extern const struct sp__watched sp__spans;
 
-struct sp__spans;
-
-/** NULL when out of memory. */
-struct sp__spans *sp__spans_new(void);
-/** All that wait end with SP_CLOSED; what is kept is dropped. Gives up the profiler's reference. */
-void sp__spans_close(struct sp__spans *spans);
-/** Keeps a span where somebody watches and the record's trace is sampled. `name` lives until the close. */
-void sp__spans_add(struct sp__spans *spans, const struct sp__name *name, const struct sp__stmt_record *record);
-/** Answered by all that are kept, as soon as there is one. */
-sp_status sp__spans_watch(struct sp__spans *spans, sp_ctx *ctx, sp_queue *queue, uint64_t tag);
+/** Whether the record belongs to a sampled trace. */
+bool sp__span_wanted(const struct sp__stmt_record *record);
+/** Keeps one. `id` is its own, not 0; `name` lives until nobody is told any more. */
+void sp__spans_add(struct sp__watchers *spans, uint64_t id, const struct sp__name *name,
+                   const struct sp__stmt_record *record);
 
 #endif

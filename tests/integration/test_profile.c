@@ -251,14 +251,15 @@ static void test_statements_of_a_sampled_trace_are_spans(void **state)
             sp_ctx_set(not_sampled, "trace", "00-5bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00", NULL), SP_OK);
         assert_int_equal(sp_queue_new(0, &queue), SP_OK);
         sp_result_free(ask(client, sampled, one, "before anybody watches"));
-        assert_int_equal(sp_profiler_spans_async(sp_client_profiler(client), NULL, queue, 42), SP_OK);
+        assert_int_equal(sp_profiler_spans_async(sp_client_profiler(client), NULL, 0, queue, 42), SP_OK);
         sp_result_free(ask(client, not_sampled, one, "x"));
         sp_result_free(ask(client, NULL, one, "x"));
         assert_int_equal(sp_queue_take(queue, &done, 1), 0);
         sp_result_free(ask(client, child, one, "x"));
         assert_int_equal(sp_queue_wait(queue, &done, 1, -1), 1);
         text = sp_value_data(sp_completion_value(done), &len);
-        shows(text, "{\"missed\":0,\"spans\":[{\"traceId\":\"4bf92f3577b34da6a3ce929d0e0e4736\",\"spanId\":\"");
+        shows(text,
+              "{\"event\":1,\"missed\":0,\"spans\":[{\"traceId\":\"4bf92f3577b34da6a3ce929d0e0e4736\",\"spanId\":\"");
         shows(text, "\"parentSpanId\":\"00f067aa0ba902b7\",\"name\":\"one\",\"kind\":3,\"startTimeUnixNano\":\"1");
         shows(text, "{\"key\":\"db.query.text\",\"value\":{\"stringValue\":\"SELECT ?, $1::text\"}}");
         shows(text, "{\"key\":\"server.address\",\"value\":{\"stringValue\":\"127.0.0.1\"}}");
@@ -267,15 +268,15 @@ static void test_statements_of_a_sampled_trace_are_spans(void **state)
         sp_completion_free(done);
         for (int i = 0; i < 1100; i++)
                 assert_int_equal(sp_pool_query(sp_client_pool(client, NULL), sampled, bad, zero, &none, NULL), SP_SQL);
-        assert_int_equal(sp_profiler_spans_async(sp_client_profiler(client), NULL, queue, 42), SP_OK);
+        assert_int_equal(sp_profiler_spans_async(sp_client_profiler(client), NULL, 1, queue, 42), SP_OK);
         assert_int_equal(sp_queue_wait(queue, &done, 1, -1), 1);
         text = sp_value_data(sp_completion_value(done), &len);
-        shows(text, "{\"missed\":76,\"spans\":[");
+        shows(text, "{\"event\":1101,\"missed\":76,\"spans\":[");
         shows(text, "{\"key\":\"error.type\",\"value\":{\"stringValue\":\"22012\"}}");
         shows(text, "\"status\":{\"code\":2}}");
         sp_completion_free(done);
-        assert_int_equal(sp_profiler_spans_async(sp_client_profiler(client), not_sampled, queue, 42), SP_OK);
-        assert_int_equal(sp_profiler_spans_async(sp_client_profiler(client), NULL, queue, 43), SP_OK);
+        assert_int_equal(sp_profiler_spans_async(sp_client_profiler(client), not_sampled, 1101, queue, 42), SP_OK);
+        assert_int_equal(sp_profiler_spans_async(sp_client_profiler(client), NULL, 1101, queue, 43), SP_OK);
         sp_ctx_cancel(not_sampled);
         assert_int_equal(sp_queue_take(queue, &done, 1), 1);
         assert_int_equal(sp_completion_status(done), SP_CANCELLED);
