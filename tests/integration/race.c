@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* One process of the races, and what its threads do. */
+#include "../support/child.h"
 #include "race.h"
 
 #include "core/ctx.h"
@@ -15,7 +16,6 @@
 #include <string.h>
 #include <sugarperf/cache.h>
 #include <sugarperf/invalidate.h>
-#include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -290,11 +290,9 @@ pid_t race_spawn(uint64_t seed, int number)
 {
         pid_t pid;
 
-        fflush(NULL);
-        pid = fork();
+        pid = child_fork();
         if (pid != 0)
                 return pid;
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
         race_probe(seed, number);
         live(seed);
         fflush(NULL);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "../support/child.h"
 #include "redis_proxy.h"
 
 #include "base/clock.h"
@@ -15,7 +16,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -162,13 +162,11 @@ pid_t start_proxy(int redis_port, struct proxy_faults *faults, uint64_t seed, in
         assert_true(proxy.listener >= 0);
         assert_int_equal(getsockname(proxy.listener, (struct sockaddr *)&address, &len), 0);
         *port = ntohs(address.sin_port);
-        fflush(NULL);
-        pid = fork();
+        pid = child_fork();
         if (pid != 0) {
                 close(proxy.listener);
                 return pid;
         }
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
         while (getppid() == parent)
                 turn(&proxy);
         _exit(0);

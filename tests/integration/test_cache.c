@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A value is loaded once, found in both levels, and gone everywhere in this process when its invalidation returns. */
+#include "../support/child.h"
 #include "cache_ways.h"
 
 #include "base/clock.h"
@@ -424,8 +425,7 @@ static void test_a_child_is_refused_and_leaves_the_parents_connections(void **st
 
         fresh_key("t:fork", key, sizeof key);
         put_text(way, cache, key, "one");
-        fflush(NULL);
-        pid = fork();
+        pid = child_fork();
         if (pid == 0)
                 _exit(refused_in_a_child(way, cache, key) ? 0 : 1);
         assert_int_equal(waitpid(pid, &status, 0), pid);

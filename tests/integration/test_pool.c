@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Every caller gets exactly one answer, its own, whatever the others do. */
+#include "../support/child.h"
 #include "way.h"
 
 #include "base/buf.h"
@@ -473,7 +474,7 @@ static void test_a_forked_child_is_refused_and_leaves_the_parents_sessions(void 
         pid_t child;
 
         assert_int_equal(sp_queue_new(0, &queue), SP_OK);
-        child = fork();
+        child = child_fork();
         if (child == 0)
                 _exit(in_child(pool, queue, stmt));
         assert_int_equal(waitpid(child, &status, 0), child);

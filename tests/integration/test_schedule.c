@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Turns come to one of a fleet, at their time; warming loads what a list names. */
+#include "../support/child.h"
 #include "cache_ways.h"
 
 #include "base/clock.h"
@@ -213,8 +214,7 @@ static void test_who_dies_with_a_turn_loses_it(void **state)
                 return;
         fresh_name(name, sizeof name);
         assert_int_equal(pipe(ends), 0);
-        fflush(NULL);
-        pid = fork();
+        pid = child_fork();
         if (pid == 0)
                 die_with_turn(way, name, ends[1]);
         assert_int_equal(read(ends[0], &due, sizeof due), sizeof due);
@@ -313,7 +313,8 @@ static void warmth_free(struct warmth *warmth)
         sp_pool_free(warmth->pool);
 }
 
-static void expect(const struct cache_way *way, sp_cache *cache, const struct warmth *warmth, int id, const char *expected)
+static void expect(const struct cache_way *way, sp_cache *cache, const struct warmth *warmth, int id,
+                   const char *expected)
 {
         char key[96], *text;
 
@@ -388,7 +389,8 @@ static void test_warming_can_be_cancelled_and_runs_once_at_a_time(void **state)
         struct warmth warmth;
 
         assert_int_equal(sp_queue_new(0, &queue), SP_OK);
-        warmth_make(&warmth, cache, "SELECT i FROM generate_series(1, 1000) AS i", "SELECT $1::text FROM pg_sleep(0.02)");
+        warmth_make(&warmth, cache, "SELECT i FROM generate_series(1, 1000) AS i",
+                    "SELECT $1::text FROM pg_sleep(0.02)");
         assert_int_equal(sp_warm_run_async(warmth.warm, ctx, 2, queue, 7), SP_OK);
         assert_int_equal(sp_warm_run(warmth.warm, NULL, 2, NULL), SP_FULL);
         while (sp_warm_loaded(warmth.warm) < 3)

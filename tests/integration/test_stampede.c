@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What many processes want at once is loaded once, and never more at a time than is allowed. */
+#include "../support/child.h"
 #include "cache_ways.h"
 
 #include "base/clock.h"
@@ -59,9 +60,8 @@ static void everywhere(void (*body)(const struct cache_way *way), const struct c
 {
         pid_t pids[PROCESSES];
 
-        fflush(NULL);
         for (int i = 0; i < PROCESSES; i++) {
-                pids[i] = fork();
+                pids[i] = child_fork();
                 if (pids[i] == 0) {
                         body(way);
                         fflush(NULL);
@@ -189,7 +189,8 @@ static void query_all(const struct cache_way *way)
 {
         sp_cache *cache = cache_with(way, NULL);
         sp_pool *pool = pool_with(NULL);
-        sp_stmt *stmt = stmt_of("WITH run AS (UPDATE stampede SET n = n + 1 RETURNING n) SELECT n FROM run, pg_sleep(0.1)");
+        sp_stmt *stmt =
+            stmt_of("WITH run AS (UPDATE stampede SET n = n + 1 RETURNING n) SELECT n FROM run, pg_sleep(0.1)");
         sp_queue *queue = NULL;
         sp_completion *done;
         size_t len;
@@ -332,7 +333,7 @@ static void test_10000_keys_that_expire_together_are_loaded_once_and_few_at_a_ti
 
 #define CASE(test, i)                                                                                                  \
         {                                                                                                              \
-                #test ", way " #i, test, NULL, NULL, (void *)(uintptr_t)&cache_ways[i]                                 \
+#test ", way " #i, test, NULL, NULL, (void *)(uintptr_t)&cache_ways[i]                                 \
         }
 
 int main(void)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The traps of libpq and of pools, by name, each as a real case. */
+#include "../support/child.h"
 #include "way.h"
 
 #include "broken_pg.h"
@@ -384,7 +385,7 @@ static void nothing_crosses_a_fork(void **state)
         sp_stmt *stmt = stmt_of("SELECT 1");
         sp_session *session = session_of(way_of(state), pool);
         int64_t backend = session_number(way_of(state), session, "SELECT pg_backend_pid()");
-        pid_t child = fork();
+        pid_t child = child_fork();
         int status;
 
         if (child == 0)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The breaker opens after failures in a row, lets one probe decide, is never wedged, and is moved by no late result. */
+#include "../support/child.h"
 #include "base/buf.h"
 #include "base/random.h"
 #include "breaker_play.h"
@@ -554,7 +555,7 @@ static void test_a_child_of_a_fork_is_refused(void **state)
 
         play(&rig, "faf");
         play(&rig, "sf");
-        child = fork();
+        child = child_fork();
         assert_true(child >= 0);
         if (child == 0)
                 _exit(child_checks(&rig));

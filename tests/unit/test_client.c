@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A client is what was configured, ends in any order of close, drain and free, and leaves nothing behind. */
+#include "../support/child.h"
+
 #include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -171,7 +173,7 @@ static void test_a_forked_child_makes_one_of_its_own(void **state)
         assert_int_equal(sp_stmt_new(NULL, "SELECT 1", 8, 0, &stmt, NULL), SP_OK);
         /* So that its threads run. */
         assert_int_equal(sp_pool_query(sp_client_pool(client, NULL), NULL, stmt, NULL, &result, NULL), SP_UNAVAILABLE);
-        child = fork();
+        child = child_fork();
         if (child == 0)
                 _exit(in_child(client, stmt));
         assert_int_equal(waitpid(child, &status, 0), child);

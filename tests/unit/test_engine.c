@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A task runs once, a timer fires once or was stopped, in order; the end runs what was posted. */
+#include "../support/child.h"
 #include "base/random.h"
 #include "loop/engine.h"
 
@@ -256,7 +257,7 @@ static void test_a_child_of_fork_leaves_the_parents_engine_alone(void **state)
         mark.count = &count;
         sp__engine_post(engine, &mark.task);
         until(&count, 1);
-        child = fork();
+        child = child_fork();
         if (child == 0) {
                 bool forked = sp__engine_forked(engine);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A page of metrics is what a scraper accepts, whatever names contain and whoever adds to a family. */
+#include "../support/child.h"
 #include "observe/registry.h"
 
 #include "base/clock.h"
@@ -195,7 +196,7 @@ static void test_an_unknown_format_is_refused(void **state)
 static void test_a_child_process_is_told_so(void **state)
 {
         sp_metrics *metrics = sp__metrics_new();
-        pid_t child = fork();
+        pid_t child = child_fork();
         int status;
 
         if (child == 0) {

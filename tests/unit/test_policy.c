@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A policy: who may call, when, how often again, and that every place, permit and completion comes back exactly once. */
+#include "../support/child.h"
 #include "policy_play.h"
 
 #include "base/random.h"
@@ -457,7 +458,7 @@ static void test_a_child_of_a_fork_is_refused(void **state)
         pid_t child;
 
         assert_int_equal(sp_call_enter(call, NULL), SP_OK);
-        child = fork();
+        child = child_fork();
         assert_true(child >= 0);
         if (child == 0)
                 _exit(child_checks(policy, call));

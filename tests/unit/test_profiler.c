@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A profiler loses no run, keeps names and slow log within their limits, and shows a scraper few series. */
+#include "../support/child.h"
 #include "profile/profiler.h"
 
 #include "base/clock.h"
@@ -549,7 +550,7 @@ static void test_a_child_process_records_nothing(void **state)
         int status;
 
         statement(profiler, "name", 10);
-        child = fork();
+        child = child_fork();
         if (child == 0) {
                 statement(profiler, "name", 10);
                 statement(profiler, "new", 10);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A completion comes out once, and the descriptor is readable as long as there is one. */
+#include "../support/child.h"
 #include "core/queue.h"
 #include "work.h"
 
@@ -178,7 +179,7 @@ static void test_a_child_of_fork_takes_nothing(void **state)
 
         assert_int_equal(sp_queue_new(0, &queue), SP_OK);
         assert_int_equal(put(queue, &counts, 7), SP_OK);
-        child = fork();
+        child = child_fork();
         if (child == 0)
                 _exit(in_child(queue, &counts));
         assert_int_equal(waitpid(child, &status, 0), child);
