@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The recommendation service: what it is configured with, which paths it serves, how it starts and ends. */
+#include "jobs.h"
 #include "options.h"
 #include "work.h"
 
@@ -56,11 +57,14 @@ static sp_status service_start(struct service *service, sp_error **error)
         service->metrics = sp_client_metrics(service->client);
         service->breaker = sp_client_breaker(service->client, "database");
         status = sp_queue_new(0, &service->queue);
-        return status == SP_OK ? catalog_new(service, error) : status;
+        if (status == SP_OK)
+                status = catalog_new(service, error);
+        return status == SP_OK ? jobs_start(service, error) : status;
 }
 
 static void service_stop(struct service *service)
 {
+        jobs_stop(service);
         if (service->client) {
                 sp_client_close(service->client);
                 if (sp_client_drain(service->client, DRAIN_MS) != SP_OK)

@@ -28,6 +28,7 @@ struct service {
         sp_profiler *profiler;
         sp_metrics *metrics;
         sp_breaker *breaker; /* around everything that asks the database */
+        struct jobs *jobs;   /* NULL: none run here */
         sp_queue *queue;     /* where all that the library finishes comes back */
         struct reading recommendations, content, interests;
         sp_stmt *record_interaction, *create_content, *update_scores;

@@ -75,6 +75,25 @@ class Answers(Case):
     def source(self, path):
         return self.service.request('GET', path)[1]['X-Cache']
 
+    def test_jobs_fill_the_cache_at_their_time(self):
+        self.assertEqual(self.source('/content/content-1'), 'miss')
+        service = self.service = self.start(JOBS='every 2s')
+        deadline = time.monotonic() + 60
+        while not {'warm-contents', 'refresh-scores', 'rebuild-interests'} <= {
+                line.split(':')[0] for line in service.messages()}:
+            self.assertLess(time.monotonic(), deadline, service.messages())
+            time.sleep(.1)
+        done = [line for line in service.messages() if 'rows loaded' in line]
+        self.assertTrue(any('100 of 100 rows loaded, 0 failed' in line for line in done), done)
+        active = self.database.query('SELECT count(*) FROM users WHERE is_active')
+        self.assertTrue(any(f'{active} of {active} rows loaded, 0 failed' in line for line in done), done)
+        best = self.database.query('SELECT id FROM contents ORDER BY engagement_score DESC, id LIMIT 1')
+        self.assertEqual(self.source(f'/content/{best}'), 'hit')
+        user = self.database.query('SELECT max(id) FROM users WHERE is_active')
+        before = service.json('GET', '/metrics/cache')['cache_misses_total']
+        service.json('GET', f'/user/{user}/interests')
+        self.assertEqual(service.json('GET', '/metrics/cache')['cache_misses_total'], before)
+
     def test_lists_are_those_of_plain_sql_whatever_the_limit(self):
         for limit in (1, 10, 100):
             self.same(['content-7'], limit)
