@@ -180,6 +180,22 @@ bool sp__flight_fail(struct sp__flight *flight, struct sp__list *waiters)
         return false;
 }
 
+void sp__flight_hold(struct sp__flight *flight, const struct sp__item *item, int64_t granted_at)
+{
+        int64_t until = granted_at + flight->cache->log.mirror.bound;
+
+        if (until > item->kept_until)
+                until = item->kept_until;
+        sp__flight_forget(flight);
+        flight->found = *item;
+        sp_value_ref(item->value);
+        flight->held_until = until;
+        flight->lease = NULL;
+        flight->state = SP__FLIGHT_RESTING;
+        give_slot(flight);
+        sp__flight_set_timer(flight, until);
+}
+
 /* Whether the lease is past its time, and somebody waits for it. The cache's lock is held. */
 static bool take_over(struct sp__flight *flight)
 {

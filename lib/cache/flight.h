@@ -12,7 +12,8 @@
  *                 └── who waited longest loads ───────────────────┘
  *
  * Where a load failed and there is something stale to serve, it is RESTING: for a while everybody gets that, and nobody
- * loads. A lone flight is one holder's alone: it stands in no table, and what is loaded under it is not stored.
+ * loads. So it is, too, with what was loaded while Redis is away: that is as good as the bound allows for so long after its
+ * lease, whatever other processes invalidate. A lone flight is one holder's alone: it stands in no table, and what is loaded under it is not stored.
  *
  * Steps are written once: each is a trip whose answer goes on to the next. Of the waiters one that is blocked drives it.
  *
@@ -42,7 +43,7 @@ struct sp__flight {
         sp_cache *cache;
         enum sp__flight_state state;
         bool lone;
-        bool anew;               /* what there is does not do */
+        atomic_bool anew;        /* what there is does not do */
         struct sp__list waiters; /* seekers, oldest first */
         sp_lease *lease;         /* LEASED: whose it is */
         int64_t lease_until;
@@ -61,6 +62,7 @@ struct sp__flight {
         struct sp__mark mark;
         struct sp__item found; /* what Redis has, to be verified; or a value past its time that may be served */
         bool found_stale;
+        int64_t held_until; /* RESTING with a value that was loaded just now; 0: with a stale one */
         bool found_verified; /* by the log in Redis, as of the mark */
         uint64_t bad_e;      /* what Redis has and does not hold */
         int64_t bad_v0;
@@ -181,6 +183,11 @@ bool sp__flight_pass(struct sp__flight *flight);
  * passed on. false: it neither rests nor goes on. The cache's lock is held, and a reference.
  */
 bool sp__flight_fail(struct sp__flight *flight, struct sp__list *waiters);
+/**
+ * What was loaded without Redis is kept for those who come within the bound. The value is the caller's. The cache's lock is
+ * held, and a reference.
+ */
+void sp__flight_hold(struct sp__flight *flight, const struct sp__item *item, int64_t granted_at);
 /** That key was invalidated here: who loads it now shall not store it, and who waits gets a load that begins now. */
 void sp__flight_kill(sp_cache *cache, const void *key, size_t len);
 /** Gives the lease in Redis back, without waiting. */

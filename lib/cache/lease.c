@@ -19,6 +19,8 @@ struct fill {
         struct sp__flight *flight; /* a reference */
         bool with_text;
         bool kept;     /* it has time to live */
+        bool held;     /* Redis has it not, and this process keeps it for as long as the bound allows */
+        int64_t granted_at;
         bool unstored; /* it was read inside an open transaction: others load for themselves */
         struct sp__entry entry; /* for Redis */
         struct sp__item item;   /* for this process; its value is a reference */
@@ -187,6 +189,7 @@ static struct fill *fill_new(sp_lease *lease, sp_ctx *ctx, sp_value *value, int6
         fill->entry.data = sp_value_data(value, &fill->entry.len);
         fill->entry.codec = sp_value_codec(value);
         fill->unstored = sp__ctx_in_transaction(ctx) && !sp__bugged(SP__BUG_TRANSACTION);
+        fill->granted_at = lease->granted_at;
         sp__cache_work(fill->cache);
         set_tags(fill, lease);
         set_times(fill, lease, ttl_ms);
@@ -219,7 +222,10 @@ static bool hand_out(struct fill *fill, bool holds, bool keep, struct sp__list *
                 sp__store_put(fill->cache->store, flight->key, flight->len, &fill->item);
         if (flight->state == SP__FLIGHT_FILLING && holds) {
                 sp__seekers_take(flight, waiters);
-                sp__flight_over(flight);
+                if (fill->held)
+                        sp__flight_hold(flight, &fill->item, fill->granted_at);
+                else
+                        sp__flight_over(flight);
         } else if (flight->state == SP__FLIGHT_FILLING) {
                 sp__flight_pass(flight);
         }
@@ -291,6 +297,7 @@ static void finish_unstored(struct fill *fill, sp_status status, sp_error *error
                 status = SP_OK;
                 error = NULL;
         }
+        fill->held = status == SP_OK && !fill->flight->mark.known;
         finish(fill, status, error, judge(fill) != SP__GONE, fill->flight->mark.known);
 }
 
@@ -423,6 +430,7 @@ static void start(struct fill *fill, sp_lease *lease)
                         sp__flight_release(flight, flight->token);
                 finish_lost(fill);
         } else if (flight->local) {
+                fill->held = !flight->mark.known && fill->cache->log.link;
                 finish(fill, SP_OK, NULL, true, flight->mark.known);
         } else {
                 send(fill);

@@ -319,6 +319,19 @@ static void begin_for(struct sp__seeker *seeker, const void *key, size_t len, co
         sp_value_ref(stale->value);
 }
 
+/* A flight that rests with what was loaded just now: true, if that does. */
+static bool gives_held(struct sp__seeker *seeker, struct seat *seat)
+{
+        struct sp__flight *flight = seat->flight;
+        const struct sp__item *held = &flight->found;
+
+        if (seeker->anew || sp__now() >= flight->held_until ||
+            !sp__mirror_holds(&flight->cache->log.mirror, &flight->mark, held->tags, held->tag_count))
+                return false;
+        seat->lookup = sp__lookup_new(SP_LOOKUP_HIT, sp_value_ref(held->value), NULL);
+        return seat->lookup != NULL;
+}
+
 /* A flight that rests gives what it has, unless that does not hold any more or does not do. */
 static void rouse(struct sp__seeker *seeker, struct seat *seat)
 {
@@ -371,7 +384,8 @@ static void sit_down(struct sp__seeker *seeker, const struct sp__item *stale, st
         if (stale)
                 seeker->stale = sp_value_ref(stale->value);
         watch_time(seeker);
-        flight->anew = flight->anew || seeker->anew;
+        if (seeker->anew)
+                atomic_store(&flight->anew, true);
         if (flight->state == SP__FLIGHT_LEASED && sp__list_empty(&flight->waiters))
                 sp__flight_set_timer(flight, flight->lease_until);
         sp__list_push(&flight->waiters, &sp__op_ref(&seeker->op)->link);
@@ -389,6 +403,12 @@ static void take_seat(struct sp__seeker *seeker, const void *key, size_t len, co
                 return;
         }
         seat->flight = sp__flight_find(cache, key, len);
+        if (seat->flight && seat->flight->held_until && !gives_held(seeker, seat)) {
+                sp__flight_drop(seat->flight);
+                seat->flight = NULL;
+        }
+        if (seat->lookup)
+                return;
         if (seat->flight)
                 answer_at_once(seeker, stale, seat);
         else

@@ -111,8 +111,7 @@ static void without_redis(struct sp__flight *flight, sp_status status, const sp_
         }
         flight->local = true;
         flight->acquired = false;
-        sp__flight_mark(flight);
-        sp__flight_grant(flight);
+        sp__flight_acquire(flight);
 }
 
 static void refused_by(struct sp__flight *flight, const redisReply *reply)
@@ -211,8 +210,8 @@ static void give(struct sp__flight *flight)
         struct sp__batch done;
         enum sp__fresh fresh;
 
-        if (flight->anew || (flight->found.fresh_until <= sp__now() && !renew(flight))) {
-                flight->found_stale = !flight->anew;
+        if (atomic_load(&flight->anew) || (flight->found.fresh_until <= sp__now() && !renew(flight))) {
+                flight->found_stale = !atomic_load(&flight->anew);
                 go_without_value(flight);
                 return;
         }
