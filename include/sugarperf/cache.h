@@ -194,6 +194,8 @@ SP_API sp_status sp_cache_touch_async(sp_cache *cache, sp_ctx *ctx, const void *
 SP_API int64_t sp_cache_hits(const sp_cache *cache);
 SP_API int64_t sp_cache_misses(const sp_cache *cache);
 SP_API double sp_cache_hit_rate(const sp_cache *cache);
+/** The same of the last `window_ms`, up to 15 minutes; as finely as the cache looks at itself, each 10 s while there are misses. */
+SP_API double sp_cache_hit_rate_since(sp_cache *cache, int64_t window_ms);
 /** The document's JSON: {"cache_hits_total":…,"cache_misses_total":…,"cache_hit_rate":…}; the rate in percent. */
 SP_API sp_status sp_cache_report(const sp_cache *cache, sp_value **out);
 

@@ -43,17 +43,19 @@ static bool make_parts(sp_cache *cache, const sp_config *config)
 
         cache->keys = sp__keys_new();
         cache->loads = sp__histogram_new();
+        cache->seeks = sp__histogram_new();
         if (memory > 0)
                 cache->store = sp__store_new(memory, &cache->log.mirror);
         if (cache->store)
                 cache->near_hits = sp__store_hits(cache->store);
-        return cache->keys && cache->loads && (cache->store || memory == 0) && make_events(cache, config);
+        return cache->keys && cache->loads && cache->seeks && (cache->store || memory == 0) && make_events(cache, config);
 }
 
 void sp__cache_unref(sp_cache *cache)
 {
         if (atomic_fetch_sub_explicit(&cache->refs, 1, memory_order_acq_rel) != 1)
                 return;
+        sp__usages_destroy(&cache->usages);
         sp__cond_destroy(&cache->idle);
         sp__mutex_destroy(&cache->lock);
         free(cache);
@@ -64,6 +66,7 @@ static void free_parts(sp_cache *cache)
         atomic_store(&cache->gone, true);
         sp__store_free(cache->store);
         sp__histogram_free(cache->loads);
+        sp__histogram_free(cache->seeks);
         sp__keys_free(cache->keys);
         sp__cache_unref(cache);
 }
@@ -79,6 +82,7 @@ static sp_cache *blank(struct sp__engine *engine)
         cache->random.state = sp__random_seed();
         cache->seed = sp__random_seed();
         sp__mutex_init(&cache->lock);
+        sp__usages_init(&cache->usages);
         sp__cond_init(&cache->idle);
         for (int i = 0; i < SP__FLIGHT_BUCKETS; i++)
                 sp__list_init(&cache->flights[i]);

@@ -8,6 +8,7 @@
 #include "cache/log.h"
 #include "cache/slots.h"
 #include "cache/store.h"
+#include "cache/usage.h"
 #include "core/ctx.h"
 #include "key/registry.h"
 #include "observe/exposition.h"
@@ -60,7 +61,9 @@ struct sp_cache {
         _Atomic int64_t stales;
         _Atomic int64_t misses;
         _Atomic int64_t errors;
+        struct sp__usages usages;
         struct sp__histogram *loads;
+        struct sp__histogram *seeks; /* what a look-up took that the in-process level did not answer */
 };
 
 /** As sp_cache_new(), on an engine that outlives it (NULL: one of its own). */
@@ -82,6 +85,8 @@ void sp__cache_unref(sp_cache *cache);
 
 struct sp__times;
 
+/** Every ten seconds hits and misses are noted down; from where a look-up is slow anyway. */
+void sp__cache_see(sp_cache *cache);
 /**
  * What this caller may do with the cache: the least of what configuration, context and an open transaction allow. `apart`: it
  * reads in none of the context's transactions.

@@ -67,6 +67,7 @@ struct sp__flight *sp__flight_begin(sp_cache *cache, const void *key, size_t len
         flight->declared = atomic_load(&cache->declared);
         flight->tag_count = sp__cache_tags(cache, key, len, flight->tags, &tmpl);
         sp__cache_times(cache, tmpl, &flight->times);
+        flight->usage = sp__usages_of(&cache->usages, tmpl);
         flight->local = cache->log.link == NULL;
         new_token(flight);
         sp__list_push(bucket_of(cache, key, len), &flight->link);

@@ -72,6 +72,7 @@ struct sp__flight {
         /* Of the key. */
         uint64_t declared;
         struct sp__times times;
+        struct sp__usage *usage; /* NULL: a lone one's */
         size_t tag_count;
         uint64_t tags[SP__FLIGHT_TAGS];
         size_t len;
@@ -98,9 +99,12 @@ struct sp__seeker {
         bool anew; /* whatever there is */
         struct sp__timer timer;
         bool timed;
+        int64_t since;            /* when it sat down; 0: it did not */
+        struct sp__usage *usage; /* its key's, once it sat down */
         int64_t soft_at; /* it takes what is stale then */
         int64_t hard_at; /* it gives up then */
         sp_value *stale; /* what it may take: a reference. The cache's lock */
+        bool shared;     /* another caller of this process loaded it */
         bool counted;    /* in the statistics */
         bool rests;      /* its work for the cache is done */
 };
@@ -139,6 +143,8 @@ void sp__seeker_step(struct sp__seeker *seeker, const void *key, size_t len, con
 /** Answers claimed ones: each gets `state` and a reference to the value, or the error. No lock held. */
 void sp__seekers_answer(struct sp__list *waiters, int state, sp_value *value, sp_status status, const sp_error *error,
                         struct sp__batch *done);
+/** The same with what another caller of this process loaded. */
+void sp__seekers_share(struct sp__list *waiters, sp_value *value, struct sp__batch *done);
 /** A lease of its own for each; a value where there is a stale one. No lock held. */
 void sp__seekers_leave_alone(struct sp__list *waiters, sp_cache *cache, struct sp__batch *done);
 /**

@@ -102,6 +102,8 @@ static void give_back(struct sp__flight *flight, sp_lease *lease)
         mine = flight->state == SP__FLIGHT_LEASED && flight->lease == lease;
         memcpy(token, flight->token, sizeof token);
         if (mine)
+                sp__usage_count(flight->usage, SP__USED_FAILED);
+        if (mine)
                 passed = sp__flight_fail(flight, &waiters);
         if (!sp__list_empty(&waiters))
                 stale = sp_value_ref(flight->found.value);
@@ -269,7 +271,7 @@ static void finish(struct fill *fill, sp_status status, sp_error *error, bool ho
                 error = lost();
         }
         settle(fill, status, error, &done);
-        sp__seekers_answer(&waiters, SP_LOOKUP_HIT, fill->item.value, SP_OK, NULL, &done);
+        sp__seekers_share(&waiters, fill->item.value, &done);
         sp__batch_deliver(&done);
         end(fill);
 }
@@ -390,6 +392,7 @@ static bool claim(struct fill *fill, sp_lease *lease)
 {
         struct sp__flight *flight = fill->flight;
         bool mine, late;
+        int64_t took;
 
         sp__probe_step();
         sp__lock(&fill->cache->lock);
@@ -402,7 +405,11 @@ static bool claim(struct fill *fill, sp_lease *lease)
                 flight->lease = NULL;
         }
         sp__unlock(&fill->cache->lock);
-        sp__histogram_record(fill->cache->loads, sp__now() - lease->granted_at);
+        took = sp__now() - lease->granted_at;
+        sp__histogram_record(fill->cache->loads, took);
+        sp__usage_count(flight->usage, SP__USED_LOAD);
+        if (flight->usage)
+                atomic_fetch_add_explicit(&flight->usage->load_ns, took, memory_order_relaxed);
         return mine && !late;
 }
 

@@ -32,6 +32,22 @@ double sp_cache_hit_rate(const sp_cache *cache)
         return all ? (double)hits / (double)all : 0;
 }
 
+double sp_cache_hit_rate_since(sp_cache *cache, int64_t window_ms)
+{
+        int64_t now = sp__now();
+
+        return sp__usages_rate(&cache->usages, now, window_ms > 0 ? sp__after_ms(0, window_ms) : 0, sp_cache_hits(cache),
+                                sp_cache_misses(cache));
+}
+
+void sp__cache_see(sp_cache *cache)
+{
+        int64_t now = sp__now_coarse();
+
+        if (sp__usages_due(&cache->usages, now))
+                sp__usages_see(&cache->usages, now, sp_cache_hits(cache), sp_cache_misses(cache));
+}
+
 sp_status sp_cache_report(const sp_cache *cache, sp_value **out)
 {
         struct sp__buf text = SP__BUF_INIT;
@@ -102,6 +118,76 @@ static void collect_store(sp_cache *cache, const char *const labels[], struct sp
         sp__expo_sample(expo, "_total", labels, (double)stats.evictions);
 }
 
+static void collect_windows(sp_cache *cache, struct sp__expo *expo)
+{
+        static const struct {
+                const char *name;
+                int64_t ms;
+        } windows[] = {{"1m", 60000}, {"5m", 300000}, {"15m", 900000}};
+
+        sp__expo_family(expo, "sugarperf_cache_hit_ratio", "gauge", "Share of look-ups of the last time that found a value, 0-1.");
+        for (size_t i = 0; i < sizeof windows / sizeof *windows; i++)
+                sp__expo_sample(expo, NULL, (const char *[]){"cache", "default", "window", windows[i].name, NULL},
+                                sp_cache_hit_rate_since(cache, windows[i].ms));
+        sp__cache_see(cache);
+}
+
+static const char *template_of(const struct sp__usage *usage)
+{
+        const sp_template *tmpl = atomic_load(&((struct sp__usage *)(uintptr_t)usage)->tmpl);
+
+        return tmpl ? sp_template_text(tmpl) : "";
+}
+
+static void collect_templates(sp_cache *cache, struct sp__expo *expo)
+{
+        static const struct {
+                enum sp__used kind;
+                const char *result;
+        } results[] = {{SP__USED_HIT, "hit"}, {SP__USED_SHARED, "shared"}, {SP__USED_STALE, "stale"}, {SP__USED_MISS, "miss"}};
+        size_t used = atomic_load(&cache->usages.used);
+
+        sp__expo_family(expo, "sugarperf_cache_template_requests", "counter",
+                        "Look-ups that memory did not answer, by the key's template and what they found; shared: another "
+                        "caller of the process loaded it.");
+        for (size_t i = 0; i < used; i++) {
+                for (size_t k = 0; k < sizeof results / sizeof *results; k++)
+                        sp__expo_sample(expo, "_total",
+                                        (const char *[]){"template", template_of(&cache->usages.all[i]), "result",
+                                                         results[k].result, NULL},
+                                        (double)read_counter(&cache->usages.all[i].counts[results[k].kind]));
+        }
+        sp__expo_family(expo, "sugarperf_cache_template_loads", "counter",
+                        "Loads by the key's template: with a value (filled), or given up.");
+        for (size_t i = 0; i < used; i++) {
+                const struct sp__usage *usage = &cache->usages.all[i];
+
+                sp__expo_sample(expo, "_total", (const char *[]){"template", template_of(usage), "result", "filled", NULL},
+                                (double)read_counter(&usage->counts[SP__USED_LOAD]));
+                sp__expo_sample(expo, "_total", (const char *[]){"template", template_of(usage), "result", "failed", NULL},
+                                (double)read_counter(&usage->counts[SP__USED_FAILED]));
+        }
+        sp__expo_family(expo, "sugarperf_cache_template_load_seconds", "counter", "Time that these loads took.");
+        for (size_t i = 0; i < used; i++)
+                sp__expo_sample(expo, "_total", (const char *[]){"template", template_of(&cache->usages.all[i]), NULL},
+                                (double)read_counter(&cache->usages.all[i].load_ns) / 1e9);
+}
+
+static void collect_loading(sp_cache *cache, const char *const labels[], struct sp__expo *expo)
+{
+        int64_t loading, waiting = 0;
+
+        sp__lock(&cache->lock);
+        loading = cache->slots.used;
+        SP__EACH(&cache->slots.line, at, after)
+        waiting++;
+        sp__unlock(&cache->lock);
+        sp__expo_family(expo, "sugarperf_cache_loading", "gauge", "Loads under way in this process.");
+        sp__expo_sample(expo, NULL, labels, (double)loading);
+        sp__expo_family(expo, "sugarperf_cache_loads_waiting", "gauge", "Loads that wait for their turn (cache.loads).");
+        sp__expo_sample(expo, NULL, labels, (double)waiting);
+}
+
 /* The names of the document that the product was written to. */
 static void collect_aliases(sp_cache *cache, struct sp__expo *expo)
 {
@@ -122,6 +208,12 @@ void sp__cache_collect(void *arg, struct sp__expo *expo)
         sp__expo_family(expo, "sugarperf_cache_load_duration_seconds", "histogram",
                         "From granting a lease until it was filled.");
         sp__expo_histogram(expo, labels, cache->loads);
+        sp__expo_family(expo, "sugarperf_cache_lookup_duration_seconds", "histogram",
+                        "What a look-up took that memory did not answer: trips, and waiting for loads of others.");
+        sp__expo_histogram(expo, labels, cache->seeks);
+        collect_loading(cache, labels, expo);
+        collect_windows(cache, expo);
+        collect_templates(cache, expo);
         collect_store(cache, labels, expo);
         sp__expo_family(expo, "sugarperf_cache_live", "gauge",
                         "1 while the in-process level is proven to be coherent, else 0.");

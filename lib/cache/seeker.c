@@ -6,6 +6,7 @@
 #include "cache/flight.h"
 
 #include "core/error.h"
+#include "observe/histogram.h"
 
 #include <stdlib.h>
 
@@ -74,14 +75,20 @@ static void cancel(sp__op *op, sp_status why)
                 sp__op_unref(op);
 }
 
-static void count(sp_cache *cache, int state)
+static void count(struct sp__seeker *seeker, int state)
 {
-        if (state == SP_LOOKUP_HIT)
+        sp_cache *cache = seeker->cache;
+
+        if (state == SP_LOOKUP_HIT) {
                 sp__count(&cache->hits);
-        else if (state == SP_LOOKUP_STALE)
+                sp__usage_count(seeker->usage, seeker->shared ? SP__USED_SHARED : SP__USED_HIT);
+        } else if (state == SP_LOOKUP_STALE) {
                 sp__count(&cache->stales);
-        else if (state == SP_LOOKUP_LEASE)
+                sp__usage_count(seeker->usage, SP__USED_STALE);
+        } else if (state == SP_LOOKUP_LEASE) {
                 sp__count(&cache->misses);
+                sp__usage_count(seeker->usage, SP__USED_MISS);
+        }
 }
 
 static void settled(sp__op *op)
@@ -93,7 +100,10 @@ static void settled(sp__op *op)
         if (op->status != SP_OK)
                 sp__count(&cache->errors);
         else if (!seeker->counted)
-                count(cache, lookup->state);
+                count(seeker, lookup->state);
+        if (seeker->since)
+                sp__histogram_record(cache->seeks, sp__now() - seeker->since);
+        sp__cache_see(cache);
         if (seeker->timed && sp__timer_stop(cache->engine, &seeker->timer))
                 sp__op_unref(op);
         /* From here on it is only an answer, which may lie in a queue for long. */
@@ -201,6 +211,13 @@ void sp__seekers_answer(struct sp__list *waiters, int state, sp_value *value, sp
                      status == SP_OK ? SP_NOMEM : status, error, done);
                 sp__op_unref(op);
         }
+}
+
+void sp__seekers_share(struct sp__list *waiters, sp_value *value, struct sp__batch *done)
+{
+        SP__EACH(waiters, at, after)
+        seeker_of(SP__OF(at, sp__op, link))->shared = true;
+        sp__seekers_answer(waiters, SP_LOOKUP_HIT, value, SP_OK, NULL, done);
 }
 
 void sp__seekers_leave_alone(struct sp__list *waiters, sp_cache *cache, struct sp__batch *done)
@@ -375,8 +392,10 @@ static void answer_at_once(struct sp__seeker *seeker, const struct sp__item *sta
 static void sit_down(struct sp__seeker *seeker, const struct sp__item *stale, struct sp__flight *flight)
 {
         const struct sp__times *times = &flight->times;
-        int64_t now = times->soft > 0 || times->hard > 0 ? sp__now() : 0;
+        int64_t now = sp__now();
 
+        seeker->since = now;
+        seeker->usage = flight->usage;
         if (times->soft > 0)
                 seeker->soft_at = sp__after_ms(now, times->soft);
         if (times->hard > 0)
