@@ -444,6 +444,40 @@ static void test_a_copy_that_nobody_took_is_given_up(void **state)
         done_with(pool);
 }
 
+/* Where large bytes are wanted as they are: half of what their text takes. */
+static void test_bytes_are_copied_in_binary_form(void **state)
+{
+        static const char text[] = "COPY (SELECT decode(repeat('00ff', 100), 'hex')) TO STDOUT (FORMAT binary)";
+        const struct way *way = way_of(state);
+        sp_pool *pool = pool_with(NULL);
+        sp_session *session = session_of(way, pool);
+        sp_copy *copy = copy_of(way, session, text);
+        char all[1024];
+        int64_t rows = 0;
+        sp_value *value = NULL;
+        size_t len = 0, n;
+
+        while (copy_read(way, copy, NULL, &value, NULL) == SP_OK && value) {
+                const char *data = sp_value_data(value, &n);
+
+                assert_true(len + n <= sizeof all);
+                memcpy(all + len, data, n);
+                len += n;
+                sp_value_unref(value);
+                value = NULL;
+        }
+        /* A header of 19 bytes; a row of one field, its length and bytes; the end. */
+        assert_int_equal(len, 19 + 2 + 4 + 200 + 2);
+        assert_memory_equal(all, "PGCOPY\n\377\r\n\0", 11);
+        for (size_t i = 0; i < 200; i++)
+                assert_int_equal((unsigned char)all[25 + i], i % 2 ? 0xff : 0);
+        assert_int_equal(copy_end(way, copy, &rows, NULL), SP_OK);
+        assert_int_equal(rows, 1);
+        sp_copy_free(copy);
+        sp_session_release(session);
+        sp_pool_free(pool);
+}
+
 /* Waits on the server for longer than the pool's statements may take. */
 static void dawdle(void)
 {
@@ -492,6 +526,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
             BOTH_WAYS(test_a_copy_takes_as_long_as_its_data),
+            BOTH_WAYS(test_bytes_are_copied_in_binary_form),
             BOTH_WAYS(test_data_goes_in_and_out),
             BOTH_WAYS(test_a_copy_is_part_of_its_transaction),
             BOTH_WAYS(test_what_is_wrong_with_the_data_is_told_at_the_end),
