@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Everything at once: 64 callers, blocking and through queues, of which statements succeed, fail, come too late and are
- * cancelled, while backends are terminated and the server is restarted and killed. Each caller gets one answer, its own; each
- * write is there as often as its caller was told; no connection is left over, and the pool fills again.
+ * cancelled, while connections are cut, backends terminated and the server restarted and killed. Each caller gets one answer,
+ * its own; each write is there as often as its caller was told; no connection is left over, and the pool fills again.
  *
  *     test-storm [seed]
  */
+#include "../integration/pg_proxy.h"
 #include "../integration/way.h"
 #include "../support/ctl.h"
 
@@ -28,6 +29,7 @@ enum fate { NEVER, ONCE, PERHAPS };
 struct storm {
         uint64_t seed;
         sp_pool *pool;
+        struct pg_proxy *proxy; /* between the pool and the server, which goes on where it cuts */
         atomic_int next, wrong, answers, successes;
         atomic_bool stop;
         unsigned char fates[CALLERS][TOKENS];
@@ -279,7 +281,7 @@ static void *caller_body(void *arg)
                                 .echo = stmt_of("SELECT $1::int8"),
                                 .divide = stmt_of("SELECT $1::int8 / 0"),
                                 .slow = stmt_of("SELECT $1::int8 FROM pg_sleep(0.005)"),
-                                .insert = stmt_of("INSERT INTO storm_log VALUES ($1::int8)"),
+                                .insert = stmt_of("INSERT INTO storm_log SELECT $1::int8 FROM pg_sleep(0.002)"),
                                 .queue = queue_of()};
 
         while (!atomic_load(&storm->stop) && caller.used < TOKENS - BURST)
@@ -350,8 +352,10 @@ static void blow(struct storm *storm, sp_pool *chief, struct sp__random *random,
                 control("kill", "pg");
                 control("start", "pg");
         } else {
-                for (uint64_t n = 1 + sp__random_next(random) % 8; n > 0; n--)
+                for (uint64_t n = 1 + sp__random_next(random) % 8; n > 0; n--) {
+                        pg_proxy_cut(storm->proxy);
                         terminate(chief, 1 + (int64_t)(sp__random_next(random) % 3));
+                }
         }
 }
 
@@ -427,8 +431,10 @@ static void test_everything_at_once(void **state)
         run(&ways[0], chief, "ALTER DATABASE test SET synchronous_commit = on");
         snprintf(most, sizeof most, "pool.max=%d", MOST);
         snprintf(least, sizeof least, "pool.min=%d", LEAST);
-        storm->pool = pool_with((const char *[]){most, least, "pool.application_name=storm", "pool.acquire_timeout=20s",
-                                                 "pool.query_timeout=30s", "pool.statement_timeout=20s", NULL});
+        storm->proxy = pg_proxy_start();
+        storm->pool = pool_with((const char *[]){pg_proxy_url(storm->proxy), most, least, "pool.application_name=storm",
+                                                 "pool.acquire_timeout=20s", "pool.query_timeout=30s",
+                                                 "pool.statement_timeout=20s", NULL});
         for (size_t i = 0; i < CALLERS; i++)
                 pthread_create(&threads[i], NULL, caller_body, storm);
         for (int i = 0; i < BLOWS; i++) {
@@ -443,6 +449,7 @@ static void test_everything_at_once(void **state)
         check_rest(storm, chief);
         check_fates(storm, chief);
         sp_pool_free(storm->pool);
+        pg_proxy_stop(storm->proxy);
         while (connections(chief) > 0)
                 sched_yield();
         assert_int_equal(atomic_load(&storm->wrong), 0);
