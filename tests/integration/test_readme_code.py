@@ -66,6 +66,11 @@ class Programs(unittest.TestCase):
     def test_in_python(self):
         self.assertEqual(self.python(program('python')), ['42', '100 loaded once, whoever asks'])
 
+    def test_the_pool_in_node_and_in_python(self):
+        wanted = ['23505', '10', '5000']
+        self.assertEqual(self.node(program('js', os.path.join('docs', 'node.md'))), wanted)
+        self.assertEqual(self.python(program('python', os.path.join('docs', 'python.md'))), wanted)
+
     def test_the_guide_of_the_guard(self):
         page = os.path.join('docs', 'guard.md')
         self.assertEqual(self.run_lines(self.compiled(program('c', page))), ['error'] * 5 + ['fallback'])
