@@ -77,9 +77,13 @@ class Client {
     }
 
     /* What pool() has, on the default one or with the option `pool` on another. */
-    async query(sql, values, options) {
-        const [pool, rest] = this.#chosen(options);
-        return pool.query(sql, values, rest);
+    query(sql, values, options) {
+        try {
+            const [pool, rest] = this.#chosen(options);
+            return pool.query(sql, values, rest);
+        } catch (error) {
+            return Promise.reject(error);
+        }
     }
 
     async batch(sql, sets, options) {

@@ -42,9 +42,13 @@ class Pool {
      * Runs one statement; resolves to the rows, an array of objects that also has `fields`, `affected` and `command`.
      * Options: signal (an AbortSignal), timeout (milliseconds or "250ms"), types.
      */
-    async query(sql, values, options) {
-        given.options(options, QUERY);
-        return this.#run('pool_query_async', () => [statementOf(sql), params.load(values)], options);
+    query(sql, values, options) {
+        try {
+            this.#client.check();
+            return this.#watch.query(this.#handle, statementOf(sql), values, given.options(options, QUERY));
+        } catch (error) {
+            return Promise.reject(error);
+        }
     }
 
     /* The statement once for each set of parameters, in one round trip, all of them or none; the rows of each set. */

@@ -54,32 +54,158 @@ function parserOf(oid, types) {
     return identity;
 }
 
-function readHeader(buffer, offset) {
-    if (buffer[offset] !== 1)
-        throw new Error('sugarperf: a result of an unknown format');
-    const columns = buffer.readUInt16LE(offset + 2);
-    const rows = buffer.readUInt32LE(offset + 4);
-    const affected = Number(buffer.readBigInt64LE(offset + 8));
-    const length = buffer.readUInt16LE(offset + 16);
-    return { columns, rows, affected, command: buffer.latin1Slice(offset + 18, offset + 18 + length),
-        at: offset + 18 + length };
+/* A short integer without a string in between: most cells are keys and counts. */
+function readInteger(buffer, at, end) {
+    const negative = buffer[at] === 0x2d;
+    let number = 0;
+
+    for (let i = negative ? at + 1 : at; i < end; i++)
+        number = number * 10 + buffer[i] - 0x30;
+    return negative ? -number : number;
 }
 
-function readFields(buffer, header) {
-    const fields = new Array(header.columns);
-    for (let i = 0; i < header.columns; i++) {
-        const type = buffer.readUInt32LE(header.at);
-        const length = buffer.readUInt16LE(header.at + 4);
-        fields[i] = { name: buffer.utf8Slice(header.at + 6, header.at + 6 + length), type };
-        header.at += 6 + length;
+const readText = (buffer, at, end) => buffer.utf8Slice(at, end);
+
+/* From bytes to the value. */
+function readerOf(oid, types) {
+    const parse = parserOf(oid, types);
+
+    if (parse === Number && (oid === 21 || oid === 23 || oid === 26) && types?.[oid] === undefined)
+        return readInteger;
+    return parse === identity ? readText : (buffer, at, end) => parse(buffer.utf8Slice(at, end));
+}
+
+/* Buffer's own methods check their arguments each time. */
+const u16 = (buffer, at) => buffer[at] | buffer[at + 1] << 8;
+const i32 = (buffer, at) => buffer[at] | buffer[at + 1] << 8 | buffer[at + 2] << 16 | buffer[at + 3] << 24;
+const u32 = (buffer, at) => i32(buffer, at) >>> 0;
+
+/* What a statement's results have in common: read once, known again by the bytes of its head. */
+class Shape {
+    constructor(buffer, at, columns, types) {
+        const length = u16(buffer, at);
+
+        this.command = buffer.latin1Slice(at + 2, at + 2 + length);
+        this.fields = fieldsOf(buffer, at + 2 + length, columns);
+        this.names = this.fields.map((field) => field.name);
+        this.readers = this.fields.map((field) => readerOf(field.type, types));
+        /* No setter to run into: a column named "__proto__" is a plain property. */
+        this.blank = this.names.includes('__proto__') ? null
+            : Object.fromEntries(this.names.map((name) => [name, null]));
     }
-    return fields;
+
+    row() {
+        return this.blank === null ? Object.create(null) : { ...this.blank };
+    }
 }
 
-/*
- * The rows as an array of objects, with `fields`, `affected` and `command` beside them (not enumerable). A row has no
- * prototype's setter to run into: a column named "__proto__" is a plain property.
- */
+function fieldsOf(buffer, at, columns) {
+    const fields = new Array(columns);
+
+    for (let i = 0; i < columns; i++) {
+        const type = u32(buffer, at);
+        const length = u16(buffer, at + 4);
+        fields[i] = Object.freeze({ name: buffer.utf8Slice(at + 6, at + 6 + length), type });
+        at += 6 + length;
+    }
+    return Object.freeze(fields);
+}
+
+/* Heads that are kept, for each table of parsers. */
+const KEPT = 1024;
+const none = new Map();
+const byTypes = new WeakMap();
+
+function keptFor(types) {
+    if (types === undefined || types === null)
+        return none;
+    let kept = byTypes.get(types);
+    if (kept === undefined)
+        byTypes.set(types, kept = new Map());
+    return kept;
+}
+
+function shapeAt(buffer, at, end, columns, types) {
+    const kept = keptFor(types);
+    const head = buffer.latin1Slice(at, end);
+    let shape = kept.get(head);
+
+    if (shape === undefined) {
+        shape = new Shape(buffer, at, columns, types);
+        if (kept.size >= KEPT)
+            kept.clear();
+        kept.set(head, shape);
+    }
+    return shape;
+}
+
+/* The rows, with `fields`, `affected` and `command` beside them. What is made of them (map, filter) is a plain array. */
+class Rows extends Array {
+    #shape;
+    #affected;
+
+    static get [Symbol.species]() {
+        return Array;
+    }
+
+    static made(count, shape, affected) {
+        const rows = new Rows(count);
+
+        rows.#shape = shape;
+        rows.#affected = affected;
+        return rows;
+    }
+
+    get fields() {
+        return this.#shape.fields;
+    }
+
+    get affected() {
+        return this.#affected;
+    }
+
+    get command() {
+        return this.#shape.command;
+    }
+}
+
+function readRow(buffer, place, shape) {
+    const row = shape.row();
+    const { names, readers } = shape;
+    let { at } = place;
+
+    for (let c = 0; c < names.length; c++) {
+        const length = i32(buffer, at);
+        at += 4;
+        if (length < 0) {
+            row[names[c]] = null;
+        } else {
+            row[names[c]] = readers[c](buffer, at, at + length);
+            at += length;
+        }
+    }
+    place.at = at;
+    return row;
+}
+
+/* `place.at` is behind it afterwards. */
+function decodeAt(buffer, place, types) {
+    const start = place.at;
+    const columns = u16(buffer, start + 2);
+    const count = u32(buffer, start + 4);
+
+    if (buffer[start] !== 1)
+        throw new Error('sugarperf: a result of an unknown format');
+    place.at = start + 18 + u16(buffer, start + 16);
+    for (let i = 0; i < columns; i++)
+        place.at += 6 + u16(buffer, place.at + 4);
+    const shape = shapeAt(buffer, start + 16, place.at, columns, types);
+    const rows = Rows.made(count, shape, u32(buffer, start + 8) + i32(buffer, start + 12) * 4294967296);
+    for (let r = 0; r < count; r++)
+        rows[r] = readRow(buffer, place, shape);
+    return rows;
+}
+
 function decode(buffer, offset, types) {
     return decodeAt(buffer, { at: offset }, types);
 }
@@ -95,37 +221,6 @@ function decodeSets(buffer, offset, count, types) {
         affected += sets[i].affected;
     }
     return Object.defineProperty(sets, 'affected', { value: affected });
-}
-
-/* `place.at` is behind it afterwards. */
-function decodeAt(buffer, place, types) {
-    const header = readHeader(buffer, place.at);
-    const fields = readFields(buffer, header);
-    const names = fields.map((field) => field.name);
-    const parsers = fields.map((field) => parserOf(field.type, types));
-    const special = names.includes('__proto__');
-    const rows = new Array(header.rows);
-    let at = header.at;
-
-    for (let r = 0; r < rows.length; r++) {
-        const row = special ? Object.create(null) : {};
-        for (let c = 0; c < names.length; c++) {
-            const length = buffer.readInt32LE(at);
-            at += 4;
-            if (length < 0) {
-                row[names[c]] = null;
-            } else {
-                row[names[c]] = parsers[c](buffer.utf8Slice(at, at + length));
-                at += length;
-            }
-        }
-        rows[r] = row;
-    }
-    place.at = at;
-    Object.defineProperties(rows, {
-        fields: { value: fields }, affected: { value: header.affected }, command: { value: header.command },
-    });
-    return rows;
 }
 
 module.exports = { decode, decodeSets };

@@ -6,6 +6,7 @@
  */
 const native = require('./native.js');
 const codec = require('./codec.js');
+const params = require('./params.js');
 const rows = require('./rows.js');
 const { adopt, call, errorOfStatus, makeError } = require('./errors.js');
 const { Held } = require('./held.js');
@@ -82,6 +83,28 @@ class Watch {
             }
             this.pending.set(tag, operation);
             if (!operation.idle && ++this.holding === 1)
+                native.watch_hold(this.native, true);
+        });
+    }
+
+    /* submit() of a pool's statement: what is most often called has no closure and no list of arguments. */
+    query(pool, statement, values, options) {
+        if (this.scoped || options.signal || options.timeout !== undefined)
+            return this.submit('pool_query_async', (ctx) => [pool, ctx, statement, params.load(values)], options);
+        return new Promise((resolve, reject) => {
+            const tag = ++this.tag;
+
+            try {
+                native.pool_query_async(pool, this.root, statement, params.load(values), this.queue, tag);
+            } catch (thrown) {
+                reject(adopt(thrown));
+                return;
+            }
+            this.pending.set(tag, {
+                resolve, reject, types: options.types ?? this.types, ctx: null, forget: null, idle: false, sets: false,
+                signal: undefined,
+            });
+            if (++this.holding === 1)
                 native.watch_hold(this.native, true);
         });
     }
