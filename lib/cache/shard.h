@@ -50,6 +50,8 @@ void sp__shard_destroy(struct sp__shard *shard);
 
 /** All that counts against the bound. */
 int64_t sp__shard_bytes(const struct sp__shard *shard);
+/** Of that, what stands beside the entries. */
+int64_t sp__shard_beside(const struct sp__shard *shard);
 /** Its key is not there. Then shrinks to the bound; so it may be gone at once. */
 void sp__shard_add(struct sp__shard *shard, uint64_t hash, struct sp__kept *kept);
 /** `kept` takes the place of `former`, also in its queue. */

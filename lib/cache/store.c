@@ -247,7 +247,7 @@ static struct sp__kept *make(const struct sp__shard *shard, const void *key, siz
         sp_value_data(item->value, &whole);
         outer = whole > COPIED;
         len = outer ? sizeof(sp_value *) : whole;
-        bytes = sizeof *kept + len + 1 + tags * sizeof(uint64_t) + key_len;
+        bytes = SP__KEPT_HEAD + len + 1 + tags * sizeof(uint64_t) + key_len;
         if ((int64_t)(bytes + (outer ? whole : 0)) > shard->max || !(kept = malloc(bytes)))
                 return NULL;
         kept->flags = own ? SP__KEPT_OWN_TAG : 0;
@@ -355,6 +355,7 @@ void sp__store_stats(struct sp__store *store, struct sp__store_stats *out)
                 sp__lock(&shard->lock);
                 out->entries += (int64_t)shard->table.count;
                 out->bytes += sp__shard_bytes(shard);
+                out->beside += sp__shard_beside(shard);
                 out->evictions += shard->evictions;
                 sp__unlock(&shard->lock);
         }

@@ -41,6 +41,7 @@ enum sp__found { SP__FOUND_NOTHING, SP__FOUND_FRESH, SP__FOUND_STALE };
 struct sp__store_stats {
         int64_t entries;
         int64_t bytes;
+        int64_t beside; /* of them: not in the entries' own memory */
         int64_t hits;
         int64_t evictions;
 };

@@ -21,7 +21,7 @@ static struct line {
 
 sp_value *sp__value_blank(size_t len, uint32_t codec, char **bytes)
 {
-        sp_value *value = malloc(sizeof *value + len + 1);
+        sp_value *value = len <= UINT32_MAX ? malloc(sizeof *value + len + 1) : NULL;
 
         if (!value)
                 return NULL;
@@ -36,7 +36,7 @@ void sp__value_init(sp_value *value, size_t lead, size_t len, uint32_t codec)
         value->codec = (uint8_t)codec;
         value->lead = (uint8_t)lead;
         value->outer = false;
-        value->len = len;
+        value->len = (uint32_t)len;
         value->bytes[len] = 0;
 }
 

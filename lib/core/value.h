@@ -20,7 +20,7 @@ struct sp_value {
         uint8_t codec;
         uint8_t lead; /* words of 8 bytes before it, of the same allocation */
         bool outer;   /* its bytes are a reference to another value */
-        size_t len;
+        uint32_t len;
         char bytes[];
 };
 

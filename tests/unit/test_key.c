@@ -115,6 +115,9 @@ static const struct {
     {"rec:{1a}", NULL, "{1a}"},
     {"rec:{a b}", NULL, "{a b}"},
     {"rec:{{a}}", NULL, "{{a}}"},
+    {"rec:{#}", NULL, "{#}"},
+    {"rec:{a#!}", NULL, "{a#!}"},
+    {"rec:{a#}:{b#}", NULL, "decides the slot"},
     {"rec:{a}{b}", NULL, "one parameter a segment"},
     {"rec:{a}x", NULL, "one parameter a segment"},
     {"rec:{a}:{a}", NULL, "like another"},
@@ -276,6 +279,39 @@ static void test_format_then_parse_is_identity_for_any_bytes(void **state)
         sp_template_unref(secret);
 }
 
+static void test_the_parameter_of_the_slot_is_in_braces_and_comes_back(void **state)
+{
+        static const char *const foreign[] = {"cart:user-3:items", "cart:{}:items", "cart:{user-3:items", "cart:user-3}:items",
+                                              "cart:{{a}}:items",  "cart:{:items",  "cart:{a}b:items",    "cart:{~abc}:items"};
+        sp_template *tmpl = template("cart:{userId#}:items"), *secret = template("cart:{token!#}:{part}");
+        sp_params *params = sp_params_new(), *back = sp_params_new();
+        char key[SP_KEY_MAX];
+        size_t len = 0, part_len = 0;
+
+        sp_params_add_text(params, "a}b", 3);
+        assert_int_equal(sp_key_format(tmpl, params, key, sizeof key, &len), SP_OK);
+        assert_int_equal(len, 18);
+        assert_memory_equal(key, "cart:{a%7Db}:items", len);
+        assert_int_equal(sp_key_parse(tmpl, key, len, back), SP_OK);
+        assert_memory_equal(sp__params_get(back, 0, &part_len), "a}b", 3);
+        assert_int_equal(part_len, 3);
+        for (size_t cap = 0; cap < 18; cap++)
+                assert_int_equal(sp_key_format(tmpl, params, key, cap, &len), SP_LIMIT);
+        for (size_t i = 0; i < sizeof foreign / sizeof *foreign; i++) {
+                if (sp__template_matches(tmpl, foreign[i], strlen(foreign[i])))
+                        fail_msg("\"%s\" matches", foreign[i]);
+        }
+        sp_params_add_text(params, "x", 1);
+        assert_int_equal(sp_key_format(secret, params, key, sizeof key, &len), SP_OK);
+        assert_int_equal(len, 5 + 67 + 2);
+        assert_true(sp__template_matches(secret, key, len));
+        assert_int_equal(sp_key_parse(secret, key, len, back), SP_NOT_FOUND);
+        sp_params_free(params);
+        sp_params_free(back);
+        sp_template_unref(tmpl);
+        sp_template_unref(secret);
+}
+
 static void test_only_the_template_s_own_keys_match(void **state)
 {
         static const char *const foreign[] = {
@@ -363,6 +399,7 @@ int main(void)
             cmocka_unit_test(test_a_template_that_cannot_be_one_names_what_is_wrong),
             cmocka_unit_test(test_options_and_parameters_are_told),
             cmocka_unit_test(test_format_then_parse_is_identity_for_any_bytes),
+            cmocka_unit_test(test_the_parameter_of_the_slot_is_in_braces_and_comes_back),
             cmocka_unit_test(test_only_the_template_s_own_keys_match),
             cmocka_unit_test(test_a_key_that_does_not_fit_is_refused_and_nothing_is_overrun),
         };

@@ -318,6 +318,49 @@ static void test_keys_are_found_while_templates_are_declared(void **state)
         sp__keys_free(race.keys);
 }
 
+static void test_a_pattern_names_the_slot_as_the_key_does(void **state)
+{
+        static const char *const patterns[] = {"cart:{userId}:*", NULL};
+        struct sp__keys *keys = declared((sp_template *const[]){template("cart:{userId#}:{part}", patterns), NULL});
+        static const char key[] = "cart:{user-3}:items";
+        const sp_template *tmpl;
+        static struct sp__tags tags;
+        sp_params *params = sp_params_new();
+        char text[SP_KEY_MAX];
+        size_t len;
+
+        sp_params_add_text(params, "user-3", 6);
+        tmpl = sp__keys_tags(keys, key, sizeof key - 1, &tags);
+        assert_non_null(tmpl);
+        assert_int_equal(sp__pattern_format(tmpl, patterns[0], params, text, sizeof text, &len, NULL), SP_OK);
+        assert_true(tagged(&tags, text, len));
+        assert_null(sp__keys_find(keys, "cart:user-3:items", 17));
+        sp_params_free(params);
+        sp__keys_free(keys);
+}
+
+static void test_what_was_declared_is_listed(void **state)
+{
+        static const char *const patterns[] = {"b:*", NULL};
+        struct sp__keys *keys = declared((sp_template *const[]){template("b:{id}", patterns), template("a:x", NULL), NULL});
+        struct sp__keys *none = sp__keys_new();
+        struct sp__buf text = SP__BUF_INIT;
+
+        sp__keys_list(none, &text);
+        assert_int_equal(text.len, 2);
+        assert_memory_equal(text.data, "[]", 2);
+        sp__buf_clear(&text);
+        sp__keys_list(keys, &text);
+        sp__buf_char(&text, 0);
+        assert_non_null(strstr(text.data, "{\"template\":\"a:x\",\"ttl_ms\":3600000,\"size\":0,\"negative_ms\":30000,"));
+        assert_non_null(strstr(text.data, "{\"template\":\"b:{id}\",\"ttl_ms\":3600000,"));
+        assert_non_null(strstr(text.data, "\"patterns\":[\"b:*\"]}]"));
+        assert_true(strstr(text.data, "a:x") < strstr(text.data, "b:{id}"));
+        sp__buf_free(&text);
+        sp__keys_free(keys);
+        sp__keys_free(none);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -327,6 +370,8 @@ int main(void)
             cmocka_unit_test(test_patterns_that_match_nothing_are_refused),
             cmocka_unit_test(test_declarations_that_contradict_are_refused),
             cmocka_unit_test(test_keys_are_found_while_templates_are_declared),
+            cmocka_unit_test(test_a_pattern_names_the_slot_as_the_key_does),
+            cmocka_unit_test(test_what_was_declared_is_listed),
         };
 
         return cmocka_run_group_tests_name("pattern", tests, NULL, NULL);

@@ -139,8 +139,8 @@ static void test_what_is_asked_for_survives_a_scan(void **state)
                 assert_true(has(&shelf, i % HOT));
         for (uint64_t i = 0; i < SCAN; i++) {
                 put(&shelf, HOT + i, "scan", 4);
-                if (i % 20 == 0)
-                        (void)has(&shelf, i / 20 % HOT);
+                if (i % 5 == 0)
+                        (void)has(&shelf, i / 5 % HOT);
         }
         for (uint64_t i = 0; i < HOT; i++)
                 left += has(&shelf, i);
@@ -238,6 +238,79 @@ static void test_more_templates_than_an_entry_knew_hide_it(void **state)
         close_shelf(&shelf);
 }
 
+static void test_a_large_value_is_referred_to_and_a_small_one_copied(void **state)
+{
+        static const char large[5000] = "large";
+        struct sp__item item = {.fresh_until = SP__FOREVER, .kept_until = SP__FOREVER};
+        struct shelf shelf;
+        struct sp__mark mark;
+        sp_value *value = sp_value_new(large, sizeof large, SP_CODEC_JSON), *found = NULL;
+        size_t len;
+
+        open_shelf(&shelf, 1 << 20);
+        sp__mirror_mark(&shelf.mirror, &mark);
+        item.e = mark.e;
+        item.v0 = mark.v0;
+        item.value = value;
+        sp__store_put(shelf.store, "large", 5, &item);
+        for (int i = 0; i < 3; i++) {
+                assert_int_equal(sp__store_get(shelf.store, "large", 5, 0, &found, NULL), SP__FOUND_FRESH);
+                assert_ptr_equal(found, value);
+                sp_value_unref(found);
+        }
+        sp_value_unref(value);
+        assert_int_equal(sp__store_get(shelf.store, "large", 5, 0, &found, NULL), SP__FOUND_FRESH);
+        close_shelf(&shelf);
+        assert_string_equal(sp_value_data(found, &len), "large");
+        assert_int_equal(len, sizeof large);
+        assert_int_equal(sp_value_codec(found), SP_CODEC_JSON);
+        sp_value_unref(found);
+}
+
+static void test_more_references_are_held_than_a_thread_has_pins(void **state)
+{
+        enum { HELD = 100 };
+        sp_value *held[HELD];
+        struct shelf shelf;
+        size_t len;
+
+        open_shelf(&shelf, 1 << 20);
+        put(&shelf, 1, "one", 3);
+        put(&shelf, 2, "two", 3);
+        for (int i = 0; i < HELD; i++)
+                assert_int_equal(get(&shelf, 1 + (uint64_t)i % 2, &held[i]), SP__FOUND_FRESH);
+        sp__store_drop(shelf.store, "key:1", 5);
+        assert_false(has(&shelf, 1));
+        for (int i = 0; i < HELD; i++) {
+                assert_string_equal(sp_value_data(held[i], &len), i % 2 ? "two" : "one");
+                sp_value_unref(held[i]);
+        }
+        assert_true(has(&shelf, 2));
+        close_shelf(&shelf);
+}
+
+static void test_an_entry_gets_other_times(void **state)
+{
+        struct sp__item item;
+        struct shelf shelf;
+        sp_value *value;
+        char name[32];
+        int64_t now = sp__now();
+
+        open_shelf(&shelf, 1 << 20);
+        put(&shelf, 1, "one", 3);
+        assert_true(sp__store_extend(shelf.store, name, name_of(1, name), now - SP__MS, now + 3600 * SP__SECOND));
+        assert_int_equal(sp__store_get(shelf.store, name, name_of(1, name), 0, &value, &item), SP__FOUND_STALE);
+        /* To within a thousandth. */
+        assert_true(item.kept_until <= now + 3600 * SP__SECOND && item.kept_until > now + 3596 * SP__SECOND);
+        assert_int_equal(item.fresh_until >> 10, (now - SP__MS) >> 10);
+        sp_value_unref(value);
+        assert_true(sp__store_extend(shelf.store, name, name_of(1, name), now + SP__SECOND * 3600, now + SP__SECOND * 3600));
+        assert_true(has(&shelf, 1));
+        assert_false(sp__store_extend(shelf.store, name, name_of(2, name), now, now));
+        close_shelf(&shelf);
+}
+
 struct user {
         struct shelf *shelf;
         uint64_t seed;
@@ -296,6 +369,9 @@ int main(void)
             cmocka_unit_test(test_what_is_expired_is_stale_and_then_nothing),
             cmocka_unit_test(test_an_older_load_does_not_replace_a_newer_one),
             cmocka_unit_test(test_more_templates_than_an_entry_knew_hide_it),
+            cmocka_unit_test(test_a_large_value_is_referred_to_and_a_small_one_copied),
+            cmocka_unit_test(test_more_references_are_held_than_a_thread_has_pins),
+            cmocka_unit_test(test_an_entry_gets_other_times),
             cmocka_unit_test(test_threads_get_their_own_keys_values),
         };
 
