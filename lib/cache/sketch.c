@@ -22,8 +22,10 @@ unsigned sp__sketch_get(const struct sp__sketch *sketch, uint64_t hash)
         if (sketch->count == 0)
                 return 0;
         for (unsigned row = 0; row < ROWS; row++) {
-                unsigned shift, count = (unsigned)(*place(sketch, hash, row, &shift) >> shift & 15);
+                unsigned shift, count;
+                const uint64_t *word = place(sketch, hash, row, &shift);
 
+                count = (unsigned)(*word >> shift & 15);
                 least = count < least ? count : least;
         }
         return least;

@@ -97,9 +97,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
         const uint8_t *at = data, *end = data + len;
         struct part text = next(&at, end), key = next(&at, end), value = next(&at, end);
-        char *copy = strndup(text.data, text.len);
+        char *copy = calloc(1, text.len + 1);
         sp_template *tmpl = NULL;
 
+        memcpy(copy, text.data, text.len);
         if (sp_template_new(copy, NULL, &tmpl, NULL) == SP_OK) {
                 (void)sp_template_pattern(tmpl, "rec:*", NULL);
                 read_key(tmpl, key);
