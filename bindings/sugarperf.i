@@ -47,6 +47,8 @@
 /* All sets of a batch cross at once. */
 %ignore sp_result_set;
 %ignore sp_result_find;
+/* Raw commands are for C. */
+%ignore sp_client_redis;
 /* The faces wait for its asynchronous twin, which yields the rows. */
 %ignore sp_copy_end;
 /* Completions are taken in batches by the hand-written calls. */

@@ -30,6 +30,7 @@
 #include <sugarperf/policy.h>
 #include <sugarperf/pool.h>
 #include <sugarperf/profiler.h>
+#include <sugarperf/redis.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -47,6 +48,8 @@ SP_API void sp_client_free(sp_client *client);
 /** All borrowed: they live as long as the client. `name` NULL is the default pool; NULL for a name that was not configured. */
 SP_API sp_pool *sp_client_pool(sp_client *client, const char *name);
 SP_API sp_cache *sp_client_cache(sp_client *client);
+/** NULL where `redis.url` is not set. */
+SP_API sp_redis *sp_client_redis(sp_client *client);
 SP_API sp_profiler *sp_client_profiler(sp_client *client);
 SP_API sp_metrics *sp_client_metrics(sp_client *client);
 /**

@@ -22,6 +22,7 @@
 #include <sugarperf/pool.h>
 #include <sugarperf/profiler.h>
 #include <sugarperf/queue.h>
+#include <sugarperf/redis.h>
 #include <sugarperf/result.h>
 #include <sugarperf/schedule.h>
 #include <sugarperf/session.h>

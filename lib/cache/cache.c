@@ -32,7 +32,7 @@ static bool make_events(sp_cache *cache, const sp_config *config)
 {
         bool told = cache->log.link && sp__config_int(config, "cache", NULL, "events");
 
-        return sp__events_init(&cache->events, cache->engine, told ? &cache->log.address : NULL,
+        return sp__events_init(&cache->events, cache->engine, told ? cache->log.link : NULL,
                                sp__config_text(config, "cache", NULL, "namespace"),
                                sp__config_int(config, "redis", NULL, "connect_timeout") * SP__MS, cache->log.period);
 }
@@ -413,9 +413,9 @@ void sp_cache_free(sp_cache *cache)
         end_events(cache);
         sp__log_close(&cache->log);
         if (cache->log.link) {
-                sp__link_free(cache->log.link);
                 sp__subscriber_free(cache->log.subscriber, subscriber_ended);
                 wait_until(cache, &cache->unsubscribed);
+                sp__link_free(cache->log.link);
         }
         sp__log_destroy(&cache->log);
         engine = cache->own_engine ? cache->engine : NULL;

@@ -70,6 +70,8 @@ struct sp_cache {
 sp_status sp__cache_new(const sp_config *config, struct sp__engine *engine, sp_cache **out, sp_error **error);
 /** Writes the cache's metrics. Any thread. */
 void sp__cache_collect(void *cache, struct sp__expo *expo);
+/** Its link to Redis; NULL: none. Borrowed. */
+struct sp__link *sp__cache_link(sp_cache *cache);
 /** The breaker of its Redis; NULL unless `redis.breaker`. Borrowed. */
 sp_breaker *sp__cache_breaker(sp_cache *cache);
 

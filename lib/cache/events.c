@@ -47,7 +47,7 @@ static void heard(void *arg, const void *data, size_t len)
         sp__watchers_tell(events->news, &body);
 }
 
-bool sp__events_init(struct sp__events *events, struct sp__engine *engine, const struct sp__address *address,
+bool sp__events_init(struct sp__events *events, struct sp__engine *engine, struct sp__link *link,
                      const char *name, int64_t connect_ns, int64_t ping_ns)
 {
         struct sp__subscriber_options options = {
@@ -57,9 +57,9 @@ bool sp__events_init(struct sp__events *events, struct sp__engine *engine, const
         snprintf(events->token, sizeof events->token, "%016" PRIx64, sp__random_seed());
         atomic_init(&events->watched, false);
         events->news = sp__watchers_new(&sp__news);
-        if (events->news && address)
-                events->subscriber = sp__subscriber_new(engine, address, events->channel, &options);
-        return events->news && (events->subscriber || !address);
+        if (events->news && link)
+                events->subscriber = sp__subscriber_new(engine, link, events->channel, &options);
+        return events->news && (events->subscriber || !link);
 }
 
 void sp__events_end(struct sp__events *events, void (*ended)(void *arg), void *arg)

@@ -10,7 +10,7 @@
 
 #include "base/buf.h"
 #include "loop/engine.h"
-#include "redis/address.h"
+#include "redis/link.h"
 
 #include <stdatomic.h>
 #include <sugarperf/ctx.h>
@@ -26,8 +26,8 @@ struct sp__events {
         atomic_bool watched;
 };
 
-/** `address` NULL: of this process alone. false: out of memory or descriptors. */
-bool sp__events_init(struct sp__events *events, struct sp__engine *engine, const struct sp__address *address,
+/** `link` NULL: of this process alone. false: out of memory or descriptors. */
+bool sp__events_init(struct sp__events *events, struct sp__engine *engine, struct sp__link *link,
                      const char *name, int64_t connect_ns, int64_t ping_ns);
 /** All that wait end with SP_CLOSED; `ended(arg)` is called, on the engine's thread, once nothing comes any more. */
 void sp__events_end(struct sp__events *events, void (*ended)(void *arg), void *arg);

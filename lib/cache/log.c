@@ -5,7 +5,6 @@
 #include "base/random.h"
 #include "core/config.h"
 #include "core/error.h"
-#include "guard/breaker.h"
 #include "redis/wire.h"
 
 #include <ctype.h>
@@ -16,7 +15,7 @@
 #define RETRY_FIRST (50 * SP__MS)
 #define RETRY_MOST  SP__SECOND
 
-enum { RETRY_TAGS = 1024, EPOCH_LEN = 17, HEARD_MAX = 4096, SETTING_MAX = 160 };
+enum { RETRY_TAGS = 1024, EPOCH_LEN = 17, HEARD_MAX = 4096 };
 
 static uint64_t epoch_of(const char *text, size_t len)
 {
@@ -121,7 +120,7 @@ bool sp__log_holds(const redisReply *reply, uint64_t e, int64_t v0, size_t count
 
 /* The first command that a new connection is allowed: if the server is another one than before, or lives anew, what it
  * has of the log may be old, and the epoch ends. The link's lock is held. */
-static void greet(void *arg, const char *run_id, struct sp__buf *out)
+static bool greet(void *arg, const char *run_id, struct sp__buf *out)
 {
         struct sp__log *log = arg;
         char epoch[EPOCH_LEN];
@@ -135,6 +134,7 @@ static void greet(void *arg, const char *run_id, struct sp__buf *out)
         sp__resp_head(out, sizeof words / sizeof *words);
         for (size_t i = 0; i < sizeof words / sizeof *words; i++)
                 sp__resp_bulk(out, words[i], strlen(words[i]));
+        return true;
 }
 
 static void settle(struct sp__log *log)
@@ -469,56 +469,27 @@ static sp_status check_namespace(const char *name, sp_error **error)
         return SP_OK;
 }
 
-/* `breaker.redis.…`. */
-static sp_status breaker_new(const struct sp__log *log, const sp_config *config, sp_breaker **out, sp_error **error)
-{
-        struct sp__buf name = SP__BUF_INIT;
-        sp_status status;
-
-        if (!sp__config_int(config, "redis", NULL, "breaker"))
-                return SP_OK;
-        sp__buf_format(&name, "redis@%s/primary", log->address.where);
-        sp__buf_char(&name, 0);
-        status = name.failed ? sp__fail(error, SP_NOMEM, "out of memory")
-                             : sp__breaker_new(config, "redis", name.data, NULL, out, error);
-        sp__buf_free(&name);
-        return status;
-}
-
 static sp_status connect_parts(struct sp__log *log, const sp_config *config, sp_error **error)
 {
-        int64_t connect = sp__config_int(config, "redis", NULL, "connect_timeout") * SP__MS;
-        struct sp__link_options link = {.connect_timeout = connect,
-                                        .timeout = sp__config_int(config, "redis", NULL, "timeout") * SP__MS,
-                                        .greet = greet,
-                                        .arg = log};
-        struct sp__subscriber_options stream = {.connect_timeout = connect,
-                                                .ping = log->period,
-                                                .up = stream_up,
-                                                .message = stream_heard,
-                                                .down = stream_down,
-                                                .arg = log};
+        struct sp__link_options link = {.greet = greet, .arg = log, .home = log->hash};
+        struct sp__subscriber_options stream = {
+            .connect_timeout = sp__config_int(config, "redis", NULL, "connect_timeout") * SP__MS,
+            .ping = log->period,
+            .up = stream_up,
+            .message = stream_heard,
+            .down = stream_down,
+            .arg = log};
+        sp_status status = sp__link_open(config, log->engine, &link, &log->link, error);
 
-        if (breaker_new(log, config, &link.breaker, error) != SP_OK)
-                return SP_NOMEM;
-        log->link = sp__link_new(log->engine, &log->address, &link);
-        if (!log->link)
-                sp_breaker_unref(link.breaker);
-        log->subscriber = sp__subscriber_new(log->engine, &log->address, log->channel, &stream);
-        if (log->link && log->subscriber)
+        if (status != SP_OK)
+                return status;
+        log->subscriber = sp__subscriber_new(log->engine, log->link, log->channel, &stream);
+        if (log->subscriber && sp__address_copy(&log->address, sp__link_address(log->link)))
                 return SP_OK;
-        sp__link_free(log->link);
         sp__subscriber_free(log->subscriber, NULL);
+        sp__link_close(log->link);
+        sp__link_free(log->link);
         return sp__fail(error, SP_NOMEM, "no memory or descriptors left for a connection to Redis");
-}
-
-static sp_status take_address(const sp_config *config, const char *url, struct sp__address *out, sp_error **error)
-{
-        const char *source = sp__config_source(config, "redis", NULL, "url");
-        char setting[SETTING_MAX];
-
-        snprintf(setting, sizeof setting, "redis.url%s%s%s", *source ? " (" : "", source, *source ? ")" : "");
-        return sp__address_parse(url, setting, out, error);
 }
 
 sp_status sp__log_init(struct sp__log *log, const sp_config *config, struct sp__engine *engine, sp_error **error)
@@ -528,8 +499,6 @@ sp_status sp__log_init(struct sp__log *log, const sp_config *config, struct sp__
         int64_t bound = sp__config_int(config, "cache", NULL, "bound") * SP__MS;
         sp_status status = check_namespace(name, error);
 
-        if (status == SP_OK && *url)
-                status = take_address(config, url, &log->address, error);
         if (status != SP_OK)
                 return status;
         log->engine = engine;

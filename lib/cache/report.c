@@ -218,10 +218,17 @@ void sp__cache_collect(void *arg, struct sp__expo *expo)
         sp__expo_family(expo, "sugarperf_cache_live", "gauge",
                         "1 while the in-process level is proven to be coherent, else 0.");
         sp__expo_sample(expo, NULL, labels, sp__mirror_live(&cache->log.mirror));
+        if (cache->log.link)
+                sp__link_collect(cache->log.link, expo);
         collect_aliases(cache, expo);
 }
 
 sp_breaker *sp__cache_breaker(sp_cache *cache)
 {
         return cache->log.link ? sp__link_breaker(cache->log.link) : NULL;
+}
+
+struct sp__link *sp__cache_link(sp_cache *cache)
+{
+        return cache->log.link;
 }

@@ -8,6 +8,7 @@
 #include "observe/registry.h"
 #include "pg/pool_internal.h"
 #include "profile/profiler.h"
+#include "redis/redis.h"
 
 #include <stdlib.h>
 
@@ -59,6 +60,9 @@ static sp_status parts_new(sp_client *client, const sp_config *config, sp_error 
                 status = sp__client_pools(client, error);
         if (status == SP_OK)
                 status = sp__cache_new(client->config, client->engine, &client->cache, error);
+        if (status == SP_OK && sp__cache_link(client->cache) &&
+            !(client->redis = sp__redis_over(client->engine, sp__cache_link(client->cache))))
+                status = sp__fail(error, SP_NOMEM, "out of memory");
         if (status == SP_OK && !sp__metrics_add(client->metrics, sp__cache_collect, client->cache))
                 status = sp__fail(error, SP_NOMEM, "out of memory");
         if (status == SP_OK)
@@ -92,6 +96,7 @@ void sp_client_close(sp_client *client)
         if (!client || !client->engine || sp__engine_forked(client->engine))
                 return;
         sp__client_shut_policies(client);
+        sp_redis_close(client->redis);
         sp_cache_close(client->cache);
         sp__client_close_sides(client);
         for (size_t i = 0; i < client->pool_count; i++)
@@ -137,6 +142,7 @@ static void destroy(sp_client *client)
         sp__client_drop_policies(client);
         sp__client_drop_breakers(client);
         sp_profiler_free(client->profiler);
+        sp__redis_drop(client->redis);
         sp_config_free(client->config);
         sp__mutex_destroy(&client->lock);
         free(client);
@@ -165,6 +171,11 @@ void sp_client_free(sp_client *client)
 sp_cache *sp_client_cache(sp_client *client)
 {
         return client ? client->cache : NULL;
+}
+
+sp_redis *sp_client_redis(sp_client *client)
+{
+        return client ? client->redis : NULL;
 }
 
 sp_profiler *sp_client_profiler(sp_client *client)

@@ -22,6 +22,7 @@ struct sp_client {
         sp_metrics *metrics;
         sp_profiler *profiler;
         sp_cache *cache;
+        sp_redis *redis; /* over the cache's link; NULL: none */
         struct sp__named_pool *pools;
         size_t pool_count;
         struct sp__inspector *inspector;

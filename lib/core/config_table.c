@@ -93,10 +93,22 @@ const struct sp__config_row sp__config_table[] = {
     ROW_WORD("pool.application_name", SP__CONFIG_TEXT, true, "sugarperf", NULL, "", NULL,
              "what pg_stat_activity calls the connections"),
 
-    /* rediss:// passes here, to be told below that it is TLS which is missing. */
-    ROW_WORD("redis.url", SP__CONFIG_URL, false, "", "redis:// rediss:// unix://", "redis://…, unix://…", "REDIS_URL",
-             "where Redis is: redis://user:password@host:port/database or unix:///path?db=0; unset: the cache lives in "
-             "process"),
+    ROW_WORD("redis.url", SP__CONFIG_URL, false, "",
+             "redis:// rediss:// unix:// redis+sentinel:// rediss+sentinel:// redis+cluster:// rediss+cluster://",
+             "redis://…, unix://…, redis+sentinel://…, redis+cluster://…, rediss… for TLS", "REDIS_URL",
+             "where Redis is: redis://user:password@host:port/database, unix:///path?db=0, "
+             "redis+sentinel://host:port,host:port/name/database, redis+cluster://host:port,host:port; rediss… speaks TLS; "
+             "unset: the cache lives in process"),
+    ROW_WORD("redis.sentinel_user", SP__CONFIG_TEXT, false, "", NULL, "", NULL, "who we are to sentinels, if they ask"),
+    ROW_WORD("redis.sentinel_password", SP__CONFIG_SECRET, false, "", NULL, "", NULL, "and the password there"),
+    ROW_WORD("redis.tls_verify", SP__CONFIG_CHOICE, false, "full", "full ca none", "full, ca, none", NULL,
+             "full: the certificate is trusted and for that host; ca: trusted; none: any will do"),
+    ROW_WORD("redis.tls_ca", SP__CONFIG_TEXT, false, "", NULL, "", NULL,
+             "a file of trusted authorities (PEM), where not the system's"),
+    ROW_WORD("redis.tls_cert", SP__CONFIG_TEXT, false, "", NULL, "", NULL,
+             "a file with our own certificate (PEM), if the server asks for one"),
+    ROW_WORD("redis.tls_key", SP__CONFIG_TEXT, false, "", NULL, "", NULL,
+             "a file with its key (PEM); unset: it stands in redis.tls_cert"),
     ROW_BOOL("redis.breaker", false, "false", "a circuit breaker of the server's, breaker.redis.…, before every trip"),
     ROW_TIME("redis.connect_timeout", false, "1s", 1, DAY_MS, "1ms–1d", "how long connecting may take"),
     ROW_TIME("redis.timeout", false, "500ms", 1, DAY_MS, "1ms–1d", "how long a command may take"),

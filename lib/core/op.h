@@ -27,7 +27,18 @@ struct sp__port;
 /** What is known of a caller that waits, and where its thread is. */
 enum { SP__WAIT_DONE = 1, SP__WAIT_POKED = 2, SP__WAIT_POLLS = 4, SP__WAIT_SLEEPS = 8 };
 
-enum sp__yield { SP__YIELD_NONE, SP__YIELD_RESULT, SP__YIELD_VALUE, SP__YIELD_SESSION, SP__YIELD_LOOKUP, SP__YIELD_LOOKUPS, SP__YIELD_TURN, SP__YIELD_STREAM, SP__YIELD_COPY };
+enum sp__yield {
+        SP__YIELD_NONE,
+        SP__YIELD_RESULT,
+        SP__YIELD_VALUE,
+        SP__YIELD_SESSION,
+        SP__YIELD_LOOKUP,
+        SP__YIELD_LOOKUPS,
+        SP__YIELD_TURN,
+        SP__YIELD_STREAM,
+        SP__YIELD_COPY,
+        SP__YIELD_REPLY
+};
 
 /** What the rooms say of their kind of operation. */
 struct sp__op_kind {

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DEFAULT_PORT = 6379, DB_MAX = 1 << 20 };
+enum { DEFAULT_PORT = 6379, SENTINEL_PORT = 26379, DB_MAX = 1 << 20 };
 
 static int hex(char c)
 {
@@ -79,12 +79,11 @@ static bool parse_db(struct sp__address *out, const char *text)
 }
 
 /* "host", "host:port", "[::1]:port" up to `to`. */
-static bool parse_host(struct sp__address *out, const char *from, const char *to)
+static bool parse_place(struct sp__place *out, const char *from, const char *to, long port)
 {
         const char *end = from < to && *from == '[' ? memchr(from, ']', (size_t)(to - from)) : NULL;
         const char *colon = end ? end + 1 : memchr(from, ':', (size_t)(to - from));
         char *number;
-        long port = DEFAULT_PORT;
         bool good = true;
 
         if (end) {
@@ -98,7 +97,45 @@ static bool parse_host(struct sp__address *out, const char *from, const char *to
         }
         out->port = (uint16_t)port;
         out->host = decode(from, end ? end : colon ? colon : to);
-        return good && out->host && *out->host;
+        return good && out->host && *out->host && !strchr(out->host, ',');
+}
+
+static bool add_place(struct sp__address *out, const char *from, const char *to, long port)
+{
+        struct sp__place *more = realloc(out->places, (out->place_count + 1) * sizeof *more);
+
+        if (!more)
+                return false;
+        out->places = more;
+        more[out->place_count] = (struct sp__place){.host = NULL};
+        return parse_place(&more[out->place_count++], from, to, port);
+}
+
+/* One, or several with commas between them. */
+static bool parse_places(struct sp__address *out, const char *from, const char *to)
+{
+        long port = out->kind == SP__ADDRESS_SENTINEL ? SENTINEL_PORT : DEFAULT_PORT;
+        const char *comma;
+
+        while ((comma = memchr(from, ',', (size_t)(to - from))) && out->kind != SP__ADDRESS_ONE) {
+                if (!add_place(out, from, comma, port))
+                        return false;
+                from = comma + 1;
+        }
+        return add_place(out, from, to, port);
+}
+
+/* "/name" and "/name/db". */
+static const char *parse_service(struct sp__address *out, const char *rest)
+{
+        const char *end;
+
+        if (*rest != '/')
+                return NULL;
+        rest++;
+        end = rest + strcspn(rest, "/?");
+        out->service = decode(rest, end);
+        return out->service && *out->service ? end : NULL;
 }
 
 static bool parse_tcp(struct sp__address *out, const char *text)
@@ -108,13 +145,16 @@ static bool parse_tcp(struct sp__address *out, const char *text)
 
         if (at && !parse_user(out, text, at))
                 return false;
-        if (!parse_host(out, at ? at + 1 : text, rest))
+        if (!parse_places(out, at ? at + 1 : text, rest) || !(out->host = strdup(out->places[0].host)))
+                return false;
+        out->port = out->places[0].port;
+        if (out->kind == SP__ADDRESS_SENTINEL && !(rest = parse_service(out, rest)))
                 return false;
         if (*rest == '/')
                 rest++;
         if (strncmp(rest, "?db=", 4) == 0)
                 rest += 4;
-        return parse_db(out, rest);
+        return parse_db(out, rest) && (out->kind != SP__ADDRESS_CLUSTER || out->db == 0);
 }
 
 static bool parse_local(struct sp__address *out, const char *text)
@@ -136,31 +176,68 @@ static bool parse_local(struct sp__address *out, const char *text)
 static char *describe(const struct sp__address *address)
 {
         bool six = strchr(address->host, ':') != NULL;
+        const char *before = address->kind == SP__ADDRESS_CLUSTER    ? "cluster "
+                             : address->kind == SP__ADDRESS_SENTINEL ? " by sentinel "
+                                                                     : "";
         char *text = NULL;
 
         if (address->local)
                 return strdup(address->host);
-        return asprintf(&text, six ? "[%s]:%u" : "%s:%u", address->host, address->port) < 0 ? NULL : text;
+        return asprintf(&text, six ? "%s%s[%s]:%u" : "%s%s%s:%u", address->service ? address->service : "", before,
+                        address->host, address->port) < 0
+                   ? NULL
+                   : text;
+}
+
+static void drop_places(struct sp__address *address)
+{
+        for (size_t i = 0; i < address->place_count; i++)
+                free(address->places[i].host);
+        free(address->places);
+        address->places = NULL;
+        address->place_count = 0;
+}
+
+static bool parse(struct sp__address *made, const char *url)
+{
+        static const struct {
+                const char *scheme;
+                enum sp__address_kind kind;
+                bool tls;
+        } schemes[] = {{"redis://", SP__ADDRESS_ONE, false},
+                       {"rediss://", SP__ADDRESS_ONE, true},
+                       {"redis+sentinel://", SP__ADDRESS_SENTINEL, false},
+                       {"rediss+sentinel://", SP__ADDRESS_SENTINEL, true},
+                       {"redis+cluster://", SP__ADDRESS_CLUSTER, false},
+                       {"rediss+cluster://", SP__ADDRESS_CLUSTER, true}};
+
+        for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++) {
+                size_t len = strlen(schemes[i].scheme);
+
+                if (strncmp(url, schemes[i].scheme, len) != 0)
+                        continue;
+                made->kind = schemes[i].kind;
+                made->tls = schemes[i].tls;
+                return parse_tcp(made, url + len);
+        }
+        return strncmp(url, "unix://", 7) == 0 && parse_local(made, url + 7);
 }
 
 sp_status sp__address_parse(const char *url, const char *setting, struct sp__address *out, sp_error **error)
 {
         struct sp__address made = {.port = DEFAULT_PORT};
-        bool good = false;
+        bool good = parse(&made, url);
 
-        if (strncmp(url, "rediss://", 9) == 0)
-                return sp__fail(error, SP_UNSUPPORTED,
-                                "%s asks for TLS (rediss://), which this build of hiredis has not", setting);
-        if (strncmp(url, "redis://", 8) == 0)
-                good = parse_tcp(&made, url + 8);
-        else if (strncmp(url, "unix://", 7) == 0)
-                good = parse_local(&made, url + 7);
+        if (good && made.kind == SP__ADDRESS_ONE)
+                drop_places(&made);
         if (good)
                 good = (made.where = describe(&made)) != NULL;
         if (!good) {
                 sp__address_free(&made);
                 return sp__fail(error, SP_INVALID,
-                                "%s is malformed: must be redis://user:password@host:port/database or "
+                                "%s is malformed: must be redis://user:password@host:port/database, "
+                                "redis+sentinel://user:password@host:port,host:port/name/database, "
+                                "redis+cluster://user:password@host:port,host:port (rediss… for TLS) or "
                                 "unix:///path?db=0, with special characters written %%XX",
                                 setting);
         }
@@ -168,15 +245,52 @@ sp_status sp__address_parse(const char *url, const char *setting, struct sp__add
         return SP_OK;
 }
 
+static bool copy_text(char **to, const char *from)
+{
+        *to = from ? strdup(from) : NULL;
+        return *to || !from;
+}
+
+static bool copy_identity(struct sp__address *to, const struct sp__address *from)
+{
+        to->tls = from->tls;
+        to->db = from->db;
+        return copy_text(&to->user, from->user) && copy_text(&to->password, from->password);
+}
+
+static bool copy_places(struct sp__address *to, const struct sp__address *from)
+{
+        if (from->place_count == 0)
+                return true;
+        to->places = calloc(from->place_count, sizeof *to->places);
+        for (size_t i = 0; to->places && i < from->place_count; i++) {
+                to->places[i].port = from->places[i].port;
+                to->place_count++;
+                if (!copy_text(&to->places[i].host, from->places[i].host))
+                        return false;
+        }
+        return to->places != NULL;
+}
+
 bool sp__address_copy(struct sp__address *to, const struct sp__address *from)
 {
-        struct sp__address made = {.local = from->local, .port = from->port, .db = from->db};
+        struct sp__address made = {.kind = from->kind, .local = from->local, .port = from->port};
 
-        made.host = strdup(from->host);
-        made.where = strdup(from->where);
-        made.user = from->user ? strdup(from->user) : NULL;
-        made.password = from->password ? strdup(from->password) : NULL;
-        if (!made.host || !made.where || (from->user && !made.user) || (from->password && !made.password)) {
+        if (!copy_identity(&made, from) || !copy_text(&made.host, from->host) ||
+            !copy_text(&made.where, from->where) || !copy_text(&made.service, from->service) ||
+            !copy_places(&made, from)) {
+                sp__address_free(&made);
+                return false;
+        }
+        *to = made;
+        return true;
+}
+
+bool sp__address_at(struct sp__address *to, const struct sp__address *from, const char *host, uint16_t port)
+{
+        struct sp__address made = {.port = port};
+
+        if (!copy_identity(&made, from) || !copy_text(&made.host, host) || !(made.where = describe(&made))) {
                 sp__address_free(&made);
                 return false;
         }
@@ -190,13 +304,19 @@ void sp__address_free(struct sp__address *address)
         free(address->user);
         free(address->password);
         free(address->where);
+        free(address->service);
+        drop_places(address);
         *address = (struct sp__address){.port = 0};
+}
+
+bool sp__address_is_number(const char *host)
+{
+        unsigned char number[16];
+
+        return inet_pton(AF_INET, host, number) == 1 || inet_pton(AF_INET6, host, number) == 1;
 }
 
 bool sp__address_named(const struct sp__address *address)
 {
-        unsigned char number[16];
-
-        return !address->local && inet_pton(AF_INET, address->host, number) != 1 &&
-               inet_pton(AF_INET6, address->host, number) != 1;
+        return !address->local && !sp__address_is_number(address->host);
 }

@@ -19,29 +19,43 @@ static void cancel(sp__op *op, sp_status why)
 }
 
 /* The answer is the server's, whatever it says; an error in it that speaks of the server's state counts against it. */
-static void settled(sp__op *op)
+static int outcome_of(const sp__op *op, const redisReply *refused)
 {
-        struct sp__command *command = sp__command_of(op);
-        const redisReply *refused = op->status == SP_OK ? sp__command_refused(command) : NULL;
-        char prefix[32] = "";
+        bool answered = op->status == SP_OK || op->status == SP_REDIS;
+        char code[SP__CODE_MAX] = "";
+        sp_status status = op->status;
         int outcome;
 
-        if (!command->breaker)
-                return;
         if (refused)
-                snprintf(prefix, sizeof prefix, "%.*s", (int)strcspn(refused->str, " "), refused->str);
-        outcome = sp_breaker_classify(refused ? SP_REDIS : op->status, prefix);
-        sp_breaker_record(command->breaker, command->permit,
-                          refused && outcome == SP_OUTCOME_IGNORED ? SP_OUTCOME_SUCCESS : outcome,
-                          sp__now() - command->since);
+                status = sp__redis_status(refused, code);
+        else if (op->error)
+                snprintf(code, sizeof code, "%s", sp_error_code(op->error));
+        outcome = sp_breaker_classify(status, code);
+        return answered && outcome == SP_OUTCOME_IGNORED ? SP_OUTCOME_SUCCESS : outcome;
+}
+
+static void settled(sp__op *op)
+{
+        struct sp__command *command = SP__OF(op, struct sp__command, op);
+
+        if (command->kind && command->kind->settled)
+                command->kind->settled(command);
+        if (command->breaker)
+                sp_breaker_record(command->breaker, command->permit,
+                                  outcome_of(op, op->status == SP_OK ? sp__command_refused(command) : NULL),
+                                  sp__now() - command->since);
 }
 
 static void destroy(sp__op *op)
 {
         struct sp__command *command = sp__command_of(op);
 
-        for (unsigned i = 0; i < command->got; i++)
-                freeReplyObject(command->replies[i]);
+        for (unsigned i = 0; i < command->got; i++) {
+                if (command->replies[i])
+                        freeReplyObject(command->replies[i]);
+        }
+        if (command->replies != command->few)
+                free(command->replies);
         sp__buf_free(&command->request);
         sp_breaker_unref(command->breaker);
         free(command);
@@ -54,8 +68,46 @@ struct sp__command *sp__command_new(void)
         struct sp__command *command = calloc(1, sizeof *command);
 
         if (command)
-                sp__op_init(&command->op, &command_kind, NULL, SP__FOREVER);
+                sp__command_init(command, NULL, NULL);
         return command;
+}
+
+void sp__command_init(struct sp__command *command, const struct sp__command_kind *kind, sp_ctx *ctx)
+{
+        sp__op_init(&command->op, &command_kind, ctx, SP__FOREVER);
+        command->kind = kind;
+        command->replies = command->few;
+        command->room = SP__TRIP_FEW;
+}
+
+bool sp__command_make_room(struct sp__command *command, unsigned replies)
+{
+        unsigned room = command->room;
+        redisReply **more;
+
+        if (replies <= room)
+                return true;
+        while (room < replies)
+                room *= 2;
+        more = calloc(room, sizeof *more);
+        if (!more) {
+                command->request.failed = true;
+                return false;
+        }
+        memcpy(more, command->replies, command->due * sizeof *more);
+        if (command->replies != command->few)
+                free(command->replies);
+        command->replies = more;
+        command->room = room;
+        return true;
+}
+
+void sp__command_answer(struct sp__command *command, const char *where, struct sp__batch *done)
+{
+        if (command->kind && command->kind->answer)
+                command->kind->answer(command, where, done);
+        else
+                sp__op_yield(&command->op, SP__YIELD_NONE, NULL, NULL, done);
 }
 
 void sp__command_free(struct sp__command *command)
@@ -67,7 +119,8 @@ void sp__command_free(struct sp__command *command)
 void sp__command_begin(struct sp__command *command, size_t words)
 {
         sp__resp_head(&command->request, words);
-        command->due++;
+        if (sp__command_make_room(command, command->due + 1))
+                command->due++;
 }
 
 void sp__command_arg(struct sp__command *command, const void *data, size_t len)
@@ -93,7 +146,7 @@ bool sp__command_noscript(const struct sp__command *command)
         for (unsigned i = 0; i < command->got; i++) {
                 const redisReply *reply = command->replies[i];
 
-                if (reply->type == REDIS_REPLY_ERROR && strncmp(reply->str, "NOSCRIPT", 8) == 0)
+                if (reply && reply->type == REDIS_REPLY_ERROR && strncmp(reply->str, "NOSCRIPT", 8) == 0)
                         return true;
         }
         return false;
@@ -102,7 +155,7 @@ bool sp__command_noscript(const struct sp__command *command)
 const redisReply *sp__command_refused(const struct sp__command *command)
 {
         for (unsigned i = 0; i < command->got; i++) {
-                if (command->replies[i]->type == REDIS_REPLY_ERROR)
+                if (command->replies[i] && command->replies[i]->type == REDIS_REPLY_ERROR)
                         return command->replies[i];
         }
         return NULL;

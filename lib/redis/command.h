@@ -6,9 +6,10 @@
  *     sp__command_begin(cmd, 2);
  *     sp__command_text(cmd, "GET");
  *     sp__command_arg(cmd, key, len);
- *     sp__link_run(link, cmd, caller, deadline, then, owner);
+ *     sp__link_run(link, cmd, caller, then, owner);
  *
- * An error reply is a reply: a trip fails only when it could not be made. One thread at a time until it runs.
+ * An error reply is a reply: a trip fails only when it could not be made. One thread at a time until it runs. In a cluster
+ * the commands of a trip that go to different nodes run beside each other.
  */
 #ifndef SP_REDIS_COMMAND_H
 #define SP_REDIS_COMMAND_H
@@ -19,22 +20,44 @@
 #include <hiredis/hiredis.h>
 #include <sugarperf/breaker.h>
 
-enum { SP__TRIP_MAX = 4 };
+enum { SP__TRIP_FEW = 4 };
+
+struct sp__command;
+
+/** What is more than a trip begins with one. */
+struct sp__command_kind {
+        /** All replies are there: settles it, instead of with success. May be NULL. Locks may be held. */
+        void (*answer)(struct sp__command *command, const char *where, struct sp__batch *done);
+        /** As sp__op_kind.settled. May be NULL. */
+        void (*settled)(struct sp__command *command);
+};
 
 struct sp__command {
         sp__op op;
+        const struct sp__command_kind *kind; /* NULL: a trip, no more */
         struct sp__buf request;
         unsigned due; /* replies */
         unsigned got;
+        bool strict; /* lost on the way it may have taken effect, and says so by SP_LOST */
+        bool sent;   /* it failed, and may have been sent */
+        bool closes; /* it was the last one of a send */
         sp_breaker *breaker; /* that let it through: a reference, or NULL */
         uint64_t permit;
         int64_t since;
-        int64_t overdue_at; /* when its connection is given up */
-        redisReply *replies[SP__TRIP_MAX];
+        int64_t overdue_at;   /* when its connection is given up */
+        redisReply **replies; /* `due` of them, in the order of the commands */
+        unsigned room;
+        redisReply *few[SP__TRIP_FEW];
 };
 
 /** NULL when out of memory. */
 struct sp__command *sp__command_new(void);
+/** For what begins with one, all of it zero; malloc()ed, as it is freed by free(). */
+void sp__command_init(struct sp__command *command, const struct sp__command_kind *kind, sp_ctx *ctx);
+/** Room for so many replies. false (and request.failed) when out of memory. */
+bool sp__command_make_room(struct sp__command *command, unsigned replies);
+/** All replies are there. */
+void sp__command_answer(struct sp__command *command, const char *where, struct sp__batch *done);
 /** One more command, of that many words. */
 void sp__command_begin(struct sp__command *command, size_t words);
 void sp__command_arg(struct sp__command *command, const void *data, size_t len);

@@ -15,13 +15,15 @@
 #define PAUSE_FIRST (10 * SP__MS)
 #define PAUSE_MOST  SP__SECOND
 
-enum state { OFF, RESOLVING, CONNECTING, GREETING, LISTENING };
+enum state { OFF, LOCATING, RESOLVING, CONNECTING, GREETING, LISTENING };
 
 /* Engine's thread alone, but what the port's lock guards: its fd, and the wire while it is read. */
 struct sp__subscriber {
         struct sp__port port;
         struct sp__engine *engine;
-        struct sp__address address;
+        struct sp__link *link;
+        SSL_CTX *tls;               /* a reference, or NULL */
+        struct sp__address address; /* where it is connected to, or tries to be */
         char *channel;
         struct sp__subscriber_options options;
         enum state state;
@@ -32,7 +34,9 @@ struct sp__subscriber {
         unsigned failures;
         struct sp__random random;
         struct sp__timer timer;
+        struct sp__locate locate;
         struct sp__resolving resolve;
+        size_t number; /* of the host's: another one at each attempt */
         struct sp__task task;
         bool ending;
         void (*ended)(void *arg);
@@ -76,7 +80,12 @@ static void lose(struct sp__subscriber *subscriber, sp_error *why)
 
 static void lose_for(struct sp__subscriber *subscriber, const char *reason)
 {
-        lose(subscriber, sp__error_new(SP_UNAVAILABLE, NULL, "Redis at %s: %s", subscriber->address.where, reason));
+        const char *where =
+            subscriber->address.where ? subscriber->address.where : sp__link_address(subscriber->link)->where;
+
+        subscriber->number++;
+        lose(subscriber, sp__error_new(subscriber->wire.distrusted ? SP_CONFIG : SP_UNAVAILABLE, NULL,
+                                       "Redis at %s: %s", where, reason));
 }
 
 /* Whoever writes is the engine's thread, but the fd is the port's. */
@@ -99,7 +108,7 @@ static void attach(struct sp__subscriber *subscriber, const char *number)
         int fd;
 
         sp__lock(&subscriber->port.lock);
-        fd = sp__wire_open(&subscriber->wire, &subscriber->address, number);
+        fd = sp__wire_open(&subscriber->wire, &subscriber->address, number, subscriber->tls);
         if (fd >= 0) {
                 subscriber->state = CONNECTING;
                 subscriber->open = true;
@@ -115,10 +124,11 @@ static void attach(struct sp__subscriber *subscriber, const char *number)
 
 static void end(struct sp__subscriber *subscriber);
 
-/* The engine's thread, after the helper found the host's number. */
+/* The engine's thread, after the helper found the host's numbers. */
 static void attach_resolved(struct sp__task *task)
 {
         struct sp__subscriber *subscriber = SP__OF(task, struct sp__subscriber, task);
+        const struct sp__numbers *numbers = &subscriber->resolve.numbers;
 
         subscriber->state = OFF;
         if (subscriber->ending)
@@ -126,7 +136,7 @@ static void attach_resolved(struct sp__task *task)
         else if (subscriber->resolve.reason)
                 lose_for(subscriber, subscriber->resolve.reason);
         else
-                attach(subscriber, subscriber->resolve.numbers.text[0]);
+                attach(subscriber, numbers->text[subscriber->number % numbers->count]);
 }
 
 static void resolved(struct sp__resolving *resolve)
@@ -137,7 +147,7 @@ static void resolved(struct sp__resolving *resolve)
         sp__engine_post(subscriber->engine, &subscriber->task);
 }
 
-static void connect_now(struct sp__subscriber *subscriber)
+static void resolve(struct sp__subscriber *subscriber)
 {
         if (!sp__address_named(&subscriber->address)) {
                 attach(subscriber, NULL);
@@ -147,6 +157,48 @@ static void connect_now(struct sp__subscriber *subscriber)
         subscriber->resolve.host = subscriber->address.host;
         subscriber->resolve.then = resolved;
         sp__resolve_start(&subscriber->resolve, subscriber->engine);
+}
+
+/* The engine's thread, after it was found where to listen. */
+static void take_address(struct sp__task *task)
+{
+        struct sp__subscriber *subscriber = SP__OF(task, struct sp__subscriber, task);
+        sp_error *error = subscriber->locate.error;
+
+        subscriber->locate.error = NULL;
+        subscriber->state = OFF;
+        if (subscriber->ending) {
+                sp_error_free(error);
+                end(subscriber);
+        } else if (error) {
+                lose(subscriber, error);
+        } else {
+                sp__address_free(&subscriber->address);
+                subscriber->address = subscriber->locate.address;
+                subscriber->locate.address = (struct sp__address){.port = 0};
+                resolve(subscriber);
+        }
+}
+
+static void located(struct sp__locate *locate)
+{
+        struct sp__subscriber *subscriber = SP__OF(locate, struct sp__subscriber, locate);
+
+        subscriber->task.run = take_address;
+        sp__engine_post(subscriber->engine, &subscriber->task);
+}
+
+static void connect_now(struct sp__subscriber *subscriber)
+{
+        subscriber->state = LOCATING;
+        subscriber->locate.then = located;
+        sp__link_find(subscriber->link, subscriber->failures, &subscriber->locate);
+}
+
+/* Its place or its number is being asked for: the answer comes, whatever happens. */
+static bool asks(const struct sp__subscriber *subscriber)
+{
+        return subscriber->state == LOCATING || subscriber->state == RESOLVING;
 }
 
 static void greet(struct sp__subscriber *subscriber)
@@ -281,26 +333,28 @@ static void fire(struct sp__timer *timer)
                 connect_now(subscriber);
         else if (subscriber->state == LISTENING)
                 ping(subscriber);
-        else if (subscriber->state != RESOLVING)
+        else if (!asks(subscriber))
                 lose_for(subscriber, "no connection in time (redis.connect_timeout)");
 }
 
-struct sp__subscriber *sp__subscriber_new(struct sp__engine *engine, const struct sp__address *address,
-                                          const char *channel, const struct sp__subscriber_options *options)
+struct sp__subscriber *sp__subscriber_new(struct sp__engine *engine, struct sp__link *link, const char *channel,
+                                          const struct sp__subscriber_options *options)
 {
         struct sp__subscriber *subscriber = calloc(1, sizeof *subscriber);
 
         if (!subscriber)
                 return NULL;
         subscriber->channel = strdup(channel);
-        if (!subscriber->channel || !sp__address_copy(&subscriber->address, address) ||
-            !sp__port_init(&subscriber->port, &subscriber_kind, engine)) {
-                sp__address_free(&subscriber->address);
+        if (!subscriber->channel || !sp__port_init(&subscriber->port, &subscriber_kind, engine)) {
                 free(subscriber->channel);
                 free(subscriber);
                 return NULL;
         }
         subscriber->engine = engine;
+        subscriber->link = link;
+        subscriber->tls = sp__link_tls(link);
+        if (subscriber->tls)
+                SSL_CTX_up_ref(subscriber->tls);
         subscriber->options = *options;
         subscriber->random.state = sp__random_seed();
         subscriber->timer.fire = fire;
@@ -323,6 +377,8 @@ static void end(struct sp__subscriber *subscriber)
         shut(subscriber);
         sp__port_destroy(&subscriber->port);
         sp__address_free(&subscriber->address);
+        sp__address_free(&subscriber->locate.address);
+        SSL_CTX_free(subscriber->tls);
         free(subscriber->channel);
         free(subscriber);
         if (ended)
@@ -334,7 +390,7 @@ static void begin_end(struct sp__task *task)
         struct sp__subscriber *subscriber = SP__OF(task, struct sp__subscriber, end);
 
         subscriber->ending = true;
-        if (subscriber->state != RESOLVING)
+        if (!asks(subscriber))
                 end(subscriber);
 }
 

@@ -9,7 +9,7 @@
 #define SP_REDIS_SUBSCRIBER_H
 
 #include "loop/engine.h"
-#include "redis/address.h"
+#include "redis/link.h"
 
 struct sp__subscriber;
 
@@ -24,9 +24,9 @@ struct sp__subscriber_options {
         void *arg;
 };
 
-/** NULL: out of memory or descriptors. */
-struct sp__subscriber *sp__subscriber_new(struct sp__engine *engine, const struct sp__address *address,
-                                          const char *channel, const struct sp__subscriber_options *options);
+/** Listens where the link's trips go; it must outlive the subscriber. NULL: out of memory or descriptors. */
+struct sp__subscriber *sp__subscriber_new(struct sp__engine *engine, struct sp__link *link, const char *channel,
+                                          const struct sp__subscriber_options *options);
 /** Begins to connect. Once. */
 void sp__subscriber_start(struct sp__subscriber *subscriber);
 /** Its end comes on the engine's thread, after which `ended(arg)` is called there: no other call comes any more. */

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-enum { CHUNK = 16384, CHUNKS = 16, KEEP = 1 << 20, ELEMENTS_MAX = 1 << 16 };
+enum { CHUNK = 16384, CHUNKS = 16, KEEP = 1 << 20, ELEMENTS_MAX = 1 << 20 };
 
 static bool broken(struct sp__wire *wire, const char *reason)
 {
@@ -41,10 +41,11 @@ static void bound_replies(struct sp__wire *wire)
         reader->privdata = wire;
 }
 
-int sp__wire_open(struct sp__wire *wire, const struct sp__address *address, const char *number)
+int sp__wire_open(struct sp__wire *wire, const struct sp__address *address, const char *number, SSL_CTX *tls)
 {
         const char *host = number ? number : address->host;
 
+        wire->distrusted = false;
         wire->context = address->local ? redisConnectUnixNonBlock(host) : redisConnectNonBlock(host, address->port);
         if (!wire->context || wire->context->err) {
                 broken(wire, wire->context ? wire->context->errstr : "out of memory");
@@ -52,6 +53,11 @@ int sp__wire_open(struct sp__wire *wire, const struct sp__address *address, cons
                 return -1;
         }
         bound_replies(wire);
+        if (address->tls && !sp__tls_open(&wire->tls, tls, address->host)) {
+                broken(wire, "out of memory for TLS");
+                sp__wire_close(wire);
+                return -1;
+        }
         return wire->context->fd;
 }
 
@@ -71,6 +77,8 @@ void sp__wire_close(struct sp__wire *wire)
                 redisFree(wire->context);
         wire->context = NULL;
         wire->sent = 0;
+        sp__tls_close(&wire->tls);
+        sp__buf_free(&wire->sealed);
         sp__buf_free(&wire->out);
 }
 
@@ -80,16 +88,46 @@ void sp__wire_break(struct sp__wire *wire)
                 shutdown(wire->context->fd, SHUT_RDWR);
 }
 
+enum { LINE = 24 };
+
+/* "*3\r\n": the end of what was written. */
+static char *write_line(char *at, char mark, size_t number)
+{
+        char digits[LINE];
+        int count = 0;
+
+        do {
+                digits[count++] = (char)('0' + number % 10);
+        } while ((number /= 10) > 0);
+        *at++ = mark;
+        while (count > 0)
+                *at++ = digits[--count];
+        *at++ = '\r';
+        *at++ = '\n';
+        return at;
+}
+
 void sp__resp_head(struct sp__buf *out, size_t count)
 {
-        sp__buf_format(out, "*%zu\r\n", count);
+        char *room = sp__buf_room(out, LINE);
+
+        if (room)
+                out->len += (size_t)(write_line(room, '*', count) - room);
 }
 
 void sp__resp_bulk(struct sp__buf *out, const void *data, size_t len)
 {
-        sp__buf_format(out, "$%zu\r\n", len);
-        sp__buf_add(out, data, len);
-        sp__buf_add(out, "\r\n", 2);
+        char *room = sp__buf_room(out, LINE + len + 2), *at;
+
+        if (!room)
+                return;
+        at = write_line(room, '$', len);
+        if (len > 0)
+                memcpy(at, data, len);
+        at += len;
+        *at++ = '\r';
+        *at++ = '\n';
+        out->len += (size_t)(at - room);
 }
 
 void sp__wire_put(struct sp__wire *wire, const char *const words[], size_t count)
@@ -101,14 +139,15 @@ void sp__wire_put(struct sp__wire *wire, const char *const words[], size_t count
 
 unsigned sp__wire_greet(struct sp__wire *wire, const struct sp__address *address)
 {
+        const char *password = address->password ? address->password : "";
         unsigned due = 0;
         char db[16];
 
-        if (address->user && address->password) {
-                sp__wire_put(wire, (const char *[]){"AUTH", address->user, address->password}, 3);
+        if (address->user) {
+                sp__wire_put(wire, (const char *[]){"AUTH", address->user, password}, 3);
                 due++;
         } else if (address->password) {
-                sp__wire_put(wire, (const char *[]){"AUTH", address->password}, 2);
+                sp__wire_put(wire, (const char *[]){"AUTH", password}, 2);
                 due++;
         }
         if (address->db) {
@@ -119,22 +158,19 @@ unsigned sp__wire_greet(struct sp__wire *wire, const struct sp__address *address
         return due;
 }
 
-static void all_sent(struct sp__wire *wire)
+static void all_sent(struct sp__wire *wire, struct sp__buf *out)
 {
         wire->sent = 0;
-        if (wire->out.cap > KEEP)
-                sp__buf_free(&wire->out);
+        if (out->cap > KEEP)
+                sp__buf_free(out);
         else
-                sp__buf_clear(&wire->out);
+                sp__buf_clear(out);
 }
 
-bool sp__wire_flush(struct sp__wire *wire)
+static bool send_all(struct sp__wire *wire, struct sp__buf *out)
 {
-        if (wire->out.failed)
-                return broken(wire, "out of memory");
-        while (sp__wire_pending(wire)) {
-                ssize_t n =
-                    send(wire->context->fd, wire->out.data + wire->sent, wire->out.len - wire->sent, MSG_NOSIGNAL);
+        while (wire->sent < out->len) {
+                ssize_t n = send(wire->context->fd, out->data + wire->sent, out->len - wire->sent, MSG_NOSIGNAL);
 
                 if (n >= 0)
                         wire->sent += (size_t)n;
@@ -143,12 +179,64 @@ bool sp__wire_flush(struct sp__wire *wire)
                 else if (errno != EINTR)
                         return broken(wire, strerror(errno));
         }
-        all_sent(wire);
+        all_sent(wire, out);
         return true;
+}
+
+/* What could not be sealed goes out all the same: it may say why. */
+static bool seal(struct sp__wire *wire)
+{
+        bool good = sp__tls_seal(&wire->tls, &wire->out, &wire->sealed, wire->reason, sizeof wire->reason);
+
+        if (good)
+                return true;
+        wire->distrusted = sp__tls_distrusts(&wire->tls);
+        if (send(wire->context->fd, wire->sealed.data, wire->sealed.len, MSG_NOSIGNAL) < 0) {
+                /* The server is gone: it need not know. */
+        }
+        return false;
+}
+
+bool sp__wire_flush(struct sp__wire *wire)
+{
+        bool tls = sp__tls_is_open(&wire->tls);
+
+        if (wire->out.failed || wire->sealed.failed)
+                return broken(wire, "out of memory");
+        if (tls && !seal(wire))
+                return false;
+        return send_all(wire, tls ? &wire->sealed : &wire->out);
+}
+
+bool sp__wire_unsealed(const struct sp__wire *wire)
+{
+        return sp__tls_is_open(&wire->tls) && !SSL_is_init_finished(wire->tls.ssl);
+}
+
+static bool feed(struct sp__wire *wire, const char *data, size_t len)
+{
+        return redisReaderFeed(wire->context->reader, data, len) == REDIS_OK ||
+               broken(wire, wire->context->reader->errstr);
+}
+
+static bool feed_sealed(struct sp__wire *wire, const char *data, size_t len)
+{
+        char clear[CHUNK];
+        int n;
+
+        if (!sp__tls_feed(&wire->tls, data, len))
+                return broken(wire, "out of memory");
+        while ((n = sp__tls_open_up(&wire->tls, clear, CHUNK, wire->reason, sizeof wire->reason)) > 0) {
+                if (!feed(wire, clear, (size_t)n))
+                        return false;
+        }
+        wire->distrusted = n < 0 && sp__tls_distrusts(&wire->tls);
+        return n == 0;
 }
 
 bool sp__wire_read(struct sp__wire *wire)
 {
+        bool tls = sp__tls_is_open(&wire->tls);
         char chunk[CHUNK];
 
         for (int i = 0; i < CHUNKS; i++) {
@@ -160,8 +248,8 @@ bool sp__wire_read(struct sp__wire *wire)
                         return true;
                 if (n < 0 && errno != EINTR)
                         return broken(wire, strerror(errno));
-                if (n > 0 && redisReaderFeed(wire->context->reader, chunk, (size_t)n) != REDIS_OK)
-                        return broken(wire, wire->context->reader->errstr);
+                if (n > 0 && !(tls ? feed_sealed : feed)(wire, chunk, (size_t)n))
+                        return false;
                 if (n > 0 && n < CHUNK)
                         return true;
         }
@@ -193,17 +281,24 @@ static bool is_one_of(const char *word, const char *const words[])
         return *words != NULL;
 }
 
-sp_error *sp__redis_error(const redisReply *reply, const char *where)
+sp_status sp__redis_status(const redisReply *reply, char code[SP__CODE_MAX])
 {
         static const char *const auth[] = {"WRONGPASS", "NOAUTH", NULL};
         static const char *const away[] = {"LOADING", "MASTERDOWN", "CLUSTERDOWN", "BUSY", "TRYAGAIN", NULL};
-        const char *args = strstr(reply->str, ", with args");
-        int shown = args ? (int)(args - reply->str) : (int)strlen(reply->str);
-        char code[32] = "";
-        sp_status status;
 
         if (sscanf(reply->str, "%31[A-Z]", code) != 1)
                 code[0] = 0;
-        status = is_one_of(code, auth) ? SP_AUTH : is_one_of(code, away) ? SP_UNAVAILABLE : SP_REDIS;
-        return sp__error_new(status, code, "Redis at %s answered: %.*s", where, shown, reply->str);
+        return is_one_of(code, auth) ? SP_AUTH : is_one_of(code, away) ? SP_UNAVAILABLE : SP_REDIS;
+}
+
+sp_error *sp__redis_error(const redisReply *reply, const char *where)
+{
+        const char *args = strstr(reply->str, ", with args");
+        int shown = args ? (int)(args - reply->str) : (int)strlen(reply->str);
+        char code[SP__CODE_MAX];
+        sp_status status = sp__redis_status(reply, code);
+        bool moved = strcmp(code, "MOVED") == 0 || strcmp(code, "ASK") == 0;
+
+        return sp__error_new(status, code, "Redis at %s answered: %.*s%s", where, shown, reply->str,
+                             moved ? " (a cluster is redis+cluster:// in redis.url)" : "");
 }

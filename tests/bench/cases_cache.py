@@ -1,13 +1,38 @@
 # SPDX-License-Identifier: MIT
 """Cache: hits in Redis and in process, and the keys."""
-from context import KEYS, VALUE_BYTES
+import os
+import sys
+
+from context import HERE, KEYS, VALUE_BYTES, Missing
 from harness import Budget, Case
+from servers import Failure, find_program
+
+CALLERS = 64
+
+
+def redis_benchmark(context, clients):
+    """As its manual pipelines: 50 commands at a time."""
+    def make():
+        try:
+            program = find_program('redis-benchmark')
+        except Failure as reason:
+            raise Missing('redis-benchmark is missing: apt-get install redis-tools') from reason
+        return ((sys.executable, os.path.join(HERE, 'redis_benchmark.py'), '--program', program, '--url', context.redis,
+                 '--clients', str(clients), '--seconds', str(context.seconds)),)
+    return context.side(f'redis-benchmark -P 50 -c {clients}', make)
+
+
+def rueidis(context, callers):
+    return context.side(f'rueidis, {callers} goroutines', lambda: (
+        (context.made('rueidis', 'go'), *context.span(), '--url', context.redis, '--items', str(KEYS), '--callers',
+         str(callers)),))
 
 
 def cases(context):
     remote = ('--url', context.redis, '--items', KEYS)
     near = ('--items', 1000, '--size', VALUE_BYTES)
     lookup = context.driver('sp_cache_lookup', 'bench-redis-ours', *remote)
+    command = context.driver('sp_redis_command, GET', 'bench-redis-ours', *remote, '--mode', 'command')
     raw = context.driver('hiredis, GET', 'bench-redis-raw', *remote)
     alone = context.driver('sp_cache_peek, no Redis', 'bench-l1-ours', *near)
     both = context.driver('sp_cache_peek, Redis behind', 'bench-l1-ours', *near, '--url', context.redis)
@@ -17,14 +42,32 @@ def cases(context):
     key = context.driver('sp_key_format', 'bench-key-ours')
     params = context.driver('sp_params_add_text twice, sp_key_format', 'bench-key-ours', '--mode', 'params')
 
-    def lone(name, cpus):
-        return Case('cache', name, lookup, raw, 0.95, measure='p50', data=('keys',), cpus=cpus)
+    def many(name, mode, callers=CALLERS):
+        return context.driver(f'{name}, {callers}', 'bench-redis-ours', *remote, '--mode', mode, '--callers', callers)
+
+    def lone(name, ours, cpus):
+        return Case('cache', f'1 blocking caller, {name}', ours, raw, 0.95, measure='p50', data=('keys',), cpus=cpus)
+
+    def crowd(name, ours, peer, goal):
+        return Case('cache', name, ours, peer, goal, data=('keys',))
 
     def near_hit(name, ours, data=()):
         return Case('cache', name, ours, Budget(60), 1.0, measure='p50_ns', floor=floor, data=data)
+
+    commands = many('sp_redis_command_async', 'command-async')
+    lookups = many('sp_cache_lookup_async', 'lookup-async')
     return [
-        lone('1 blocking caller, Redis hit, a CPU each', 2),
-        lone('1 blocking caller, Redis hit, one CPU', 1),
+        lone('Redis hit, a CPU each', lookup, 2),
+        lone('Redis hit, one CPU', lookup, 1),
+        lone('raw command, one CPU', command, 1),
+        crowd('64 asynchronous callers, raw command, beside rueidis', commands, rueidis(context, CALLERS), 1.0),
+        crowd('64 asynchronous callers, Redis hit, beside rueidis', lookups, rueidis(context, CALLERS), 1.0),
+        crowd('64 threads, raw command, beside rueidis', many('sp_redis_command', 'command'), rueidis(context, CALLERS), 1.0),
+        crowd('64 threads, Redis hit, beside hiredis', many('sp_cache_lookup', 'lookup'),
+              context.driver('hiredis, a connection each, 64', 'bench-redis-raw', *remote, '--callers', CALLERS), 1.0),
+        crowd('64 asynchronous callers, raw command, beside redis-benchmark', commands, redis_benchmark(context, 1), 0.5),
+        crowd('64 asynchronous callers, raw command, beside redis-benchmark, 50 connections', commands,
+              redis_benchmark(context, 50), 0.5),
         near_hit('in-process hit', alone),
         near_hit('in-process hit, two levels', both, ('keys',)),
         Case('cache', 'in-process hits, two threads against one', two, alone, 1.8, floor=two_floor),

@@ -55,6 +55,40 @@ static void test_what_a_url_says(void **state)
         }
 }
 
+static void test_several_places(void **state)
+{
+        static const char url[] = "rediss+sentinel://app:s%2Cs@one,[::1]:7,three:8/my%2Fmaster/4";
+        struct sp__address address, copy, one;
+
+        assert_int_equal(sp__address_parse(url, "redis.url", &address, NULL), SP_OK);
+        assert_true(sp__address_copy(&copy, &address));
+        sp__address_free(&address);
+        assert_int_equal(copy.kind, SP__ADDRESS_SENTINEL);
+        assert_true(copy.tls);
+        assert_int_equal(copy.place_count, 3);
+        assert_string_equal(copy.places[0].host, "one");
+        assert_int_equal(copy.places[0].port, 26379);
+        assert_string_equal(copy.places[1].host, "::1");
+        assert_int_equal(copy.places[2].port, 8);
+        assert_string_equal(copy.service, "my/master");
+        assert_string_equal(copy.where, "my/master by sentinel one:26379");
+        assert_true(sp__address_at(&one, &copy, "::2", 99));
+        assert_int_equal(one.kind, SP__ADDRESS_ONE);
+        assert_string_equal(one.where, "[::2]:99");
+        assert_string_equal(one.user, "app");
+        assert_string_equal(one.password, "s,s");
+        assert_int_equal(one.db, 4);
+        assert_true(one.tls);
+        sp__address_free(&one);
+        sp__address_free(&copy);
+        assert_int_equal(sp__address_parse("redis+cluster://a,b:7000", "redis.url", &address, NULL), SP_OK);
+        assert_int_equal(address.kind, SP__ADDRESS_CLUSTER);
+        assert_int_equal(address.place_count, 2);
+        assert_int_equal(address.places[0].port, 6379);
+        assert_string_equal(address.where, "cluster a:6379");
+        sp__address_free(&address);
+}
+
 static void refused(const char *url, sp_status status)
 {
         struct sp__address address = {.port = 1};
@@ -87,17 +121,24 @@ static void test_what_is_malformed_is_refused(void **state)
                                           "unix:///",
                                           "unix://hunter2/run",
                                           "unix:///run?name=x",
+                                          "redis://h,g",
+                                          "redis+sentinel://h",
+                                          "redis+sentinel://h/",
+                                          "redis+sentinel://u:hunter2@h,/name",
+                                          "redis+sentinel://h/name/one",
+                                          "redis+cluster://u:hunter2@h/1",
+                                          "redis+cluster://,h",
                                           "http://h"};
 
         for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
                 refused(bad[i], SP_INVALID);
-        refused("rediss://u:hunter2@h", SP_UNSUPPORTED);
 }
 
 int main(void)
 {
         static const struct CMUnitTest tests[] = {
             cmocka_unit_test(test_what_a_url_says),
+            cmocka_unit_test(test_several_places),
             cmocka_unit_test(test_what_is_malformed_is_refused),
         };
 

@@ -3,9 +3,11 @@
 #include "base/random.h"
 #include "base/thread.h"
 #include "core/error.h"
+#include "guard/breaker.h"
 #include "redis/link.h"
 
 #include <arpa/inet.h>
+#include <netdb.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -156,14 +158,15 @@ struct rig {
         struct counter counter;
 };
 
-static void set_up(struct rig *rig)
+static void set_up_at(struct rig *rig, const char *host, sp_breaker *breaker)
 {
-        struct sp__link_options options = {.connect_timeout = 2 * SP__SECOND, .timeout = 60 * SP__MS};
+        struct sp__link_options options = {
+            .connect_timeout = 2 * SP__SECOND, .timeout = 60 * SP__MS, .breaker = breaker};
         struct sp__address address;
         char url[64];
 
         start_server(&rig->server);
-        snprintf(url, sizeof url, "redis://127.0.0.1:%d", rig->server.port);
+        snprintf(url, sizeof url, "redis://%s:%d", host, rig->server.port);
         assert_int_equal(sp__address_parse(url, "redis.url", &address, NULL), SP_OK);
         assert_int_equal(sp__engine_new(&rig->engine, NULL), SP_OK);
         rig->link = sp__link_new(rig->engine, &address, &options);
@@ -172,6 +175,11 @@ static void set_up(struct rig *rig)
         rig->counter = (struct counter){.good = 0};
         sp__mutex_init(&rig->counter.lock);
         sp__cond_init(&rig->counter.cond);
+}
+
+static void set_up(struct rig *rig)
+{
+        set_up_at(rig, "127.0.0.1", NULL);
 }
 
 static void tear_down(struct rig *rig)
@@ -266,12 +274,124 @@ static void test_closing_answers_what_is_under_way(void **state)
         tear_down(&rig);
 }
 
+/* What the server says of itself counts against it, what it says of the command does not. */
+static void test_what_an_error_says_of_the_server_reaches_the_breaker(void **state)
+{
+        static const struct {
+                const char *text;
+                int outcome;
+        } cases[] = {{"+OK\r\n", SP_OUTCOME_SUCCESS},
+                     {"-WRONGTYPE Operation\r\n", SP_OUTCOME_SUCCESS},
+                     {"-ERR unknown command\r\n", SP_OUTCOME_SUCCESS},
+                     {"-NOSCRIPT No matching\r\n", SP_OUTCOME_SUCCESS},
+                     {"-OOM command not allowed\r\n", SP_OUTCOME_FAILURE},
+                     {"-READONLY You can't write\r\n", SP_OUTCOME_FAILURE},
+                     {"-LOADING Redis is loading\r\n", SP_OUTCOME_FAILURE},
+                     {"-MISCONF Errors writing\r\n", SP_OUTCOME_FAILURE},
+                     {"-MASTERDOWN Link\r\n", SP_OUTCOME_FAILURE},
+                     {"-CLUSTERDOWN Hash slot\r\n", SP_OUTCOME_FAILURE},
+                     {"-BUSY Redis is busy\r\n", SP_OUTCOME_FAILURE},
+                     {"-NOREPLICAS Not enough\r\n", SP_OUTCOME_FAILURE},
+                     {"-NOAUTH Authentication required.\r\n", SP_OUTCOME_FAILURE},
+                     {"hello\r\n", SP_OUTCOME_FAILURE},
+                     {"", SP_OUTCOME_FAILURE}};
+        sp_breaker *breaker = NULL;
+        sp_config *config = sp_config_new();
+        struct rig rig;
+
+        assert_int_equal(sp_config_set(config, "breaker.failures", "0", NULL), SP_OK);
+        assert_int_equal(sp__breaker_new(config, "redis", "redis", NULL, &breaker, NULL), SP_OK);
+        sp_config_free(config);
+        set_up_at(&rig, "127.0.0.1", sp_breaker_ref(breaker));
+        for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+                int64_t before = sp_breaker_calls(breaker, cases[i].outcome);
+                int asked = rig.counter.good + rig.counter.bad;
+
+                say(&rig.server, cases[i].text, strlen(cases[i].text));
+                ping(rig.link, &rig.counter);
+                await(&rig.counter, asked + 1);
+                if (sp_breaker_calls(breaker, cases[i].outcome) != before + 1)
+                        fail_msg("%s", cases[i].text);
+                find_back(&rig);
+        }
+        tear_down(&rig);
+        sp_breaker_unref(breaker);
+}
+
+/* A name server that knows two numbers, of which the first leads nowhere; or that takes its time. */
+static atomic_int name_delay_ms;
+static atomic_int name_asked, name_at_once, name_most_at_once;
+
+int __real_getaddrinfo(const char *host, const char *service, const struct addrinfo *hints, struct addrinfo **out);
+int __wrap_getaddrinfo(const char *host, const char *service, const struct addrinfo *hints, struct addrinfo **out);
+
+int __wrap_getaddrinfo(const char *host, const char *service, const struct addrinfo *hints, struct addrinfo **out)
+{
+        struct addrinfo *first = NULL, *second = NULL;
+        int delay = atomic_load(&name_delay_ms), now;
+
+        if (strcmp(host, "two.test") != 0)
+                return __real_getaddrinfo(host, service, hints, out);
+        now = atomic_fetch_add(&name_at_once, 1) + 1;
+        if (now > atomic_load(&name_most_at_once))
+                atomic_store(&name_most_at_once, now);
+        poll(NULL, 0, delay);
+        atomic_fetch_add(&name_asked, 1);
+        atomic_fetch_sub(&name_at_once, 1);
+        if (__real_getaddrinfo("127.255.255.254", service, hints, &first) != 0 ||
+            __real_getaddrinfo("127.0.0.1", service, hints, &second) != 0)
+                return EAI_FAIL;
+        first->ai_next = second;
+        *out = first;
+        return 0;
+}
+
+static void test_a_host_of_which_one_number_answers_is_found(void **state)
+{
+        struct rig rig;
+
+        atomic_store(&name_delay_ms, 0);
+        set_up_at(&rig, "two.test", NULL);
+        atomic_store(&rig.server.honest, true);
+        ping(rig.link, &rig.counter);
+        await(&rig.counter, 1);
+        assert_int_equal(rig.counter.last, SP_OK);
+        tear_down(&rig);
+}
+
+static void test_a_slow_name_server_is_asked_once_at_a_time(void **state)
+{
+        struct sp__link_options options = {.connect_timeout = 10 * SP__MS, .timeout = 10 * SP__MS};
+        struct sp__address address;
+        struct rig rig;
+        int asked = 0;
+
+        atomic_store(&name_delay_ms, 300);
+        atomic_store(&name_most_at_once, 0);
+        set_up_at(&rig, "two.test", NULL);
+        sp__link_close(rig.link);
+        sp__link_free(rig.link);
+        assert_int_equal(sp__address_parse("redis://two.test:1", "redis.url", &address, NULL), SP_OK);
+        rig.link = sp__link_new(rig.engine, &address, &options);
+        sp__address_free(&address);
+        /* Attempts are given up and begun anew while the first question is still out. */
+        for (int64_t until = sp__now() + 700 * SP__MS; sp__now() < until; poll(NULL, 0, 5)) {
+                ping(rig.link, &rig.counter);
+                await(&rig.counter, ++asked);
+        }
+        assert_int_equal(atomic_load(&name_most_at_once), 1);
+        tear_down(&rig);
+}
+
 int main(void)
 {
         static const struct CMUnitTest tests[] = {
             cmocka_unit_test(test_answers_that_make_no_sense),
             cmocka_unit_test(test_answers_of_random_bytes),
             cmocka_unit_test(test_closing_answers_what_is_under_way),
+            cmocka_unit_test(test_what_an_error_says_of_the_server_reaches_the_breaker),
+            cmocka_unit_test(test_a_host_of_which_one_number_answers_is_found),
+            cmocka_unit_test(test_a_slow_name_server_is_asked_once_at_a_time),
         };
 
         return cmocka_run_group_tests_name("link", tests, NULL, NULL);
