@@ -38,10 +38,10 @@ async function cacheable(port) {
     };
 }
 
-/* SUGARPERF_NODE: where the binding lies; without it it is left out. */
+/* SUGARPERF_NODE: where the binding lies. */
 async function sugarperf(port) {
     const { Client } = createRequire(import.meta.url)(process.env.SUGARPERF_NODE);
-    const client = new Client({ redis: { url: `redis://127.0.0.1:${port}` } });
+    const client = new Client({ 'redis.url': `redis://127.0.0.1:${port}` });
 
     return {
         get: (key, tags, loader) => client.cache.get(key, loader, { tags, ttl: HOUR }),

@@ -5,6 +5,8 @@
  * stale shows by itself. Prints what each peer did; judges nobody.
  *
  *     tests/support/servers.py exec --redis -- node race.mjs [seconds [peer…]]        (npm ci first)
+ *
+ * SUGARPERF_NODE is the folder of this library's binding, and SUGARPERF_BUILD its build; without them it is left out.
  */
 import { Redis } from 'ioredis';
 import { Worker, isMainThread, parentPort, workerData } from 'node:worker_threads';
@@ -202,7 +204,11 @@ async function race(peer, port, seconds) {
     const workers = Array.from({ length: WORKERS }, (_, number) =>
         start({ peer, port, until, number, shared: world.shared }));
     const kills = await harm(redis, until);
-    const [first] = await Promise.all(workers);
+    const [first, ...others] = await Promise.all(workers);
+    const failed = [first, ...others].find((found) => found.error);
+
+    if (failed)
+        throw new Error(failed.error);
     const count = (what) => world.counts[COUNTS[what]];
 
     redis.disconnect();
@@ -239,5 +245,7 @@ if (isMainThread) {
     await main(process.argv.slice(2));
 } else {
     process.on('uncaughtException', () => {});
-    parentPort.postMessage(await new Process(workerData).run());
+    /* What a killed connection throws on the side is the peer's own affair; what ends the run is told. */
+    await new Process(workerData).run().then((found) => parentPort.postMessage(found),
+                                             (error) => parentPort.postMessage({ error: error.stack }));
 }
