@@ -26,6 +26,7 @@
 #include <sugarperf/breaker.h>
 #include <sugarperf/cache.h>
 #include <sugarperf/config.h>
+#include <sugarperf/feed.h>
 #include <sugarperf/metrics.h>
 #include <sugarperf/policy.h>
 #include <sugarperf/pool.h>
@@ -52,6 +53,11 @@ SP_API sp_cache *sp_client_cache(sp_client *client);
 SP_API sp_redis *sp_client_redis(sp_client *client);
 SP_API sp_profiler *sp_client_profiler(sp_client *client);
 SP_API sp_metrics *sp_client_metrics(sp_client *client);
+/**
+ * A change feed (feed.h) from where that pool connects (NULL: the default one), with its metrics among the client's. Borrowed: it ends with
+ * sp_client_close(), and the rules' cache should be the client's. SP_NOT_FOUND: no such pool.
+ */
+SP_API sp_status sp_client_feed(sp_client *client, const char *pool, sp_rules *rules, sp_feed **out, sp_error **error);
 /**
  * The breaker of that name (NULL: "default"), made on first use with `breaker.<name>.…`. NULL when out of memory, and for what is
  * no name: one is 1 to 128 bytes of printable text in UTF-8.

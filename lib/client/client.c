@@ -80,6 +80,7 @@ sp_status sp_client_new(const sp_config *config, sp_client **out, sp_error **err
         if (!client)
                 return sp__fail(error, SP_NOMEM, "out of memory");
         sp__mutex_init(&client->lock);
+        sp__list_init(&client->feeds);
         sp__roster_init(&client->breakers);
         sp__roster_init(&client->policies);
         status = parts_new(client, config, error);
@@ -95,6 +96,7 @@ void sp_client_close(sp_client *client)
 {
         if (!client || !client->engine || sp__engine_forked(client->engine))
                 return;
+        sp__client_end_feeds(client);
         sp__client_shut_policies(client);
         sp_redis_close(client->redis);
         sp_cache_close(client->cache);

@@ -30,12 +30,16 @@ struct sp_client {
         size_t side_count;
         sp__mutex lock; /* guards what follows; taken before a breaker's or a policy's */
         bool closed;
+        struct sp__list feeds;
         struct sp__roster breakers;
         struct sp__roster policies; /* as they are once it is closed */
 };
 
 /** pools.c: the default pool where it is configured, and those that have a name. */
 sp_status sp__client_pools(sp_client *client, sp_error **error);
+
+/** feeds.c: before the cache and the pools end. */
+void sp__client_end_feeds(sp_client *client);
 
 /** sides.c: the connections that the profiler asks on. */
 sp_pool *sp__client_side(void *client, const char *pool, sp_error **error);
