@@ -156,3 +156,25 @@ class Context:
                 '--size', str(VALUE_BYTES)]
         subprocess.run(fill, check=True, stdout=subprocess.DEVNULL)
         self.done.add('keys')
+
+    def keys_1000(self):
+        self.populate(1_000)
+
+    def keys_100000(self):
+        self.populate(100_000)
+
+    def keys_1000000(self):
+        self.populate(1_000_000)
+
+    def populate(self, count):
+        """So many keys under one pattern, and no others, made by the server itself."""
+        if f'populated {count}' in self.done:
+            return
+        self.done -= {name for name in self.done if name.startswith('populated ') or name == 'keys'}
+        client = [find_program('redis-cli'), '-u', self.redis]
+        script = "for i = 1, ARGV[1] do redis.call('set', KEYS[1] .. i + ARGV[2], ARGV[3]) end"
+        subprocess.run([*client, 'FLUSHALL'], check=True, stdout=subprocess.DEVNULL)
+        for start in range(0, count, 100_000):
+            subprocess.run([*client, 'EVAL', script, '1', 'sp:rec:recommendations:user', str(min(count, 100_000)), str(start),
+                            'v' * VALUE_BYTES], check=True, stdout=subprocess.DEVNULL)
+        self.done.add(f'populated {count}')

@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: MIT
+"""Invalidation: what a pattern or a tag costs, whatever is under it, and how fast and how much the change feed carries."""
+from context import ITEMS
+from harness import Budget, Case
+
+SIZES = (1_000, 100_000, 1_000_000)
+
+
+def cases(context):
+    remote = ('--url', context.redis)
+    # Both servers: the drivers take one URL, and the other as a setting. The private server does not wait for its log, of which
+    # the feed sees what is written: that would be every 200 ms (wal_writer_delay).
+    feed = ('--url', f'{context.pg}?options=-c%20synchronous_commit%3Don', '--set', f'redis.url={context.redis}')
+    scan = context.driver('SCAN + DEL', 'bench-scan-raw', *remote)
+
+    def one(mode, size):
+        ours = context.driver(f'sp_cache_invalidate, {mode}', 'bench-invalidate-ours', *remote, '--mode', mode)
+        return Case('invalidate', f'a {mode}, {size:,} keys', ours, scan, 10, measure='p50', data=(f'keys_{size}',))
+
+    def bounded(mode, size):
+        ours = context.driver(f'sp_cache_invalidate, {mode}', 'bench-invalidate-ours', *remote, '--mode', mode)
+        return Case('invalidate', f'a {mode}, {size:,} keys, in ms', ours, Budget(1000), 1.0, measure='p50',
+                    data=(f'keys_{size}',))
+    latency = context.driver('commit to gone elsewhere, 1,000 writes/s', 'bench-feed-ours', *feed, '--mode', 'latency',
+                             '--callers', 8, '--items', 4000)
+    rows = context.driver('rows of one transaction', 'bench-feed-ours', *feed, '--mode', 'rows', '--items', 5000)
+    batch = context.driver('100,000 rows in one', 'bench-feed-ours', *feed, '--mode', 'rows', '--items', ITEMS)
+    return [
+        *(one(mode, size) for size in SIZES for mode in ('pattern', 'tag')),
+        bounded('pattern', SIZES[-1]),
+        Case('invalidate', 'feed: commit to gone from another memory', latency, Budget(50_000), 1.0, measure='p99'),
+        Case('invalidate', 'feed: changes of rows', rows, Budget(5_000), 1.0),
+        Case('invalidate', 'feed: a batch of 100,000 rows', batch, Budget(5_000), 1.0),
+    ]

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The change feed. `--mode latency`: from an UPDATE's answer until the row's key is gone from another process's memory (a cache of
+ * its own), while all callers together make some 1,000 writes a second. `--mode rows`: rows of transactions of `--items` each that
+ * it takes through.
+ */
+#include "driver_client.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { ROWS = 4096, PACE_US = 1000 };
+
+struct bench {
+        sp_client *reader, *other;
+        sp_rules *rules;
+        sp_feed *feed;
+        sp_stmt *update, *update_all;
+        uint32_t callers;
+};
+
+static void sleep_us(long us)
+{
+        nanosleep(&(struct timespec){.tv_nsec = us * 1000}, NULL);
+}
+
+static void declare(sp_client *client)
+{
+        sp_error *error = NULL;
+        sp_template *tmpl;
+
+        driver_check("sp_template_new", sp_template_new("bench:row:{id}:full", NULL, &tmpl, &error), error);
+        driver_check("sp_cache_declare", sp_cache_declare(sp_client_cache(client), tmpl, &error), error);
+        sp_template_unref(tmpl);
+}
+
+static void run(sp_client *client, const sp_stmt *stmt, const sp_params *params)
+{
+        sp_error *error = NULL;
+        sp_result *result = NULL;
+
+        driver_check("sp_pool_query", sp_pool_query(sp_client_pool(client, NULL), NULL, stmt, params, &result, &error),
+                     error);
+        sp_result_free(result);
+}
+
+static sp_stmt *stmt_of(const char *text)
+{
+        sp_error *error = NULL;
+        sp_stmt *stmt = NULL;
+
+        driver_check("sp_stmt_new", sp_stmt_new(NULL, text, strlen(text), 0, &stmt, &error), error);
+        return stmt;
+}
+
+static void run_text(sp_client *client, const char *text)
+{
+        sp_stmt *stmt = stmt_of(text);
+
+        run(client, stmt, NULL);
+        sp_stmt_unref(stmt);
+}
+
+/* A number of the feed's report. */
+static int64_t reported(const struct bench *bench, const char *member)
+{
+        sp_value *value = NULL;
+        size_t len;
+        const char *at;
+        int64_t number;
+
+        driver_check("sp_feed_report", sp_feed_report(bench->feed, &value), NULL);
+        at = strstr(sp_value_data(value, &len), member);
+        number = at ? strtoll(at + strlen(member) + 1, NULL, 10) : -1;
+        sp_value_unref(value);
+        return number;
+}
+
+static void fill(sp_cache *cache, const char *key, size_t len)
+{
+        sp_error *error = NULL;
+        sp_lookup *lookup = NULL;
+        sp_lease *lease;
+
+        driver_check("sp_cache_lookup", sp_cache_lookup(cache, NULL, key, len, &lookup, &error), error);
+        lease = sp_lookup_take_lease(lookup);
+        sp_lookup_free(lookup);
+        if (lease)
+                sp_lease_fill(lease, NULL, "v", 1, SP_CODEC_TEXT, 0, NULL);
+}
+
+static int in_process(sp_cache *cache, const char *key, size_t len)
+{
+        sp_value *value = NULL;
+        int there = sp_cache_peek(cache, key, len, &value);
+
+        if (there)
+                sp_value_unref(value);
+        return there;
+}
+
+static void latency(struct driver_caller *caller, void *arg)
+{
+        struct bench *bench = arg;
+        sp_cache *cache = sp_client_cache(bench->other);
+        sp_params *params = sp_params_new();
+        char key[64];
+
+        driver_ready(caller);
+        while (driver_going(caller)) {
+                uint32_t row = driver_item(caller);
+                int64_t begun = driver_now(), committed;
+                int len = snprintf(key, sizeof key, "bench:row:%u:full", row);
+
+                fill(cache, key, (size_t)len);
+                sp_params_clear(params);
+                sp_params_add_int(params, row);
+                run(bench->reader, bench->update, params);
+                committed = driver_now();
+                while (in_process(cache, key, (size_t)len) && driver_going(caller))
+                        sleep_us(100);
+                driver_record(caller, committed, driver_now(), 1);
+                if (driver_now() - begun < (int64_t)PACE_US * 1000 * bench->callers)
+                        sleep_us((long)(PACE_US * bench->callers - (driver_now() - begun) / 1000));
+        }
+        sp_params_free(params);
+}
+
+static void rows(struct driver_caller *caller, void *arg)
+{
+        struct bench *bench = arg;
+        uint32_t each = driver_options_of(caller)->items;
+
+        driver_ready(caller);
+        while (driver_going(caller)) {
+                int64_t begun = driver_now(), before = reported(bench, "\"changes\"");
+
+                run(bench->reader, bench->update_all, NULL);
+                while (reported(bench, "\"changes\"") < before + each)
+                        sleep_us(500);
+                driver_record(caller, begun, driver_now(), each);
+        }
+}
+
+static void set_up(struct bench *bench, const struct driver_options *options)
+{
+        static const char rule[] = "bench_feed(id) -> bench:row:{id}:full";
+        sp_error *error = NULL;
+        char text[256];
+
+        run_text(bench->reader, "DROP TABLE IF EXISTS bench_feed");
+        run_text(bench->reader, "CREATE TABLE bench_feed (id int PRIMARY KEY, n int NOT NULL DEFAULT 0)");
+        snprintf(text, sizeof text, "INSERT INTO bench_feed SELECT i FROM generate_series(1, %u) i", options->items);
+        run_text(bench->reader, text);
+        bench->update = stmt_of("UPDATE bench_feed SET n = n + 1 WHERE id = $1");
+        bench->update_all = stmt_of("UPDATE bench_feed SET n = n + 1");
+        declare(bench->reader);
+        declare(bench->other);
+        driver_check("sp_rules_new", sp_rules_new(sp_client_cache(bench->reader), &bench->rules, &error), error);
+        driver_check("sp_rules_add", sp_rules_add(bench->rules, NULL, rule, sizeof rule - 1, &error), error);
+        driver_check("sp_client_feed", sp_client_feed(bench->reader, NULL, bench->rules, &bench->feed, &error), error);
+        for (int i = 0; i < 5000; i++) {
+                sp_value *value = NULL;
+                bool leads = sp_feed_report(bench->feed, &value) == SP_OK &&
+                             strstr(sp_value_data(value, &(size_t){0}), "\"leading\"");
+
+                sp_value_unref(value);
+                if (leads)
+                        return;
+                sleep_us(5000);
+        }
+        driver_die("the feed does not lead");
+}
+
+int main(int argc, char **argv)
+{
+        struct driver_options options;
+        struct bench bench = {0};
+        bool all;
+
+        driver_parse(argc, argv, &options);
+        all = options.mode && strcmp(options.mode, "rows") == 0;
+        bench.callers = options.callers;
+        bench.reader = driver_client(&options, "pool.url",
+                                     (const char *const[]){"pool.statement_timeout=0", "pool.query_timeout=1m", NULL});
+        bench.other = driver_client(&options, "pool.url", (const char *const[]){NULL});
+        set_up(&bench, &options);
+        driver_run(&options, all ? 1 : options.callers, all ? rows : latency, &bench);
+        sp_stmt_unref(bench.update);
+        sp_stmt_unref(bench.update_all);
+        sp_client_close(bench.reader);
+        sp_rules_unref(bench.rules);
+        sp_client_free(bench.other);
+        sp_client_free(bench.reader);
+        return 0;
+}
