@@ -80,7 +80,7 @@ sp_status sp__breaker_new(const sp_config *config, const char *instance, const c
         atomic_init(&breaker->refs, 1);
         breaker->clock = clock;
         breaker->random.state = sp__random_seed();
-        breaker->permits.next = 1;
+        sp__permits_init(&breaker->permits);
         breaker->used = sp__breaker_now(breaker);
         become(breaker, breaker->rules.initial);
         breaker->change = (struct sp__latest){0};
@@ -145,6 +145,13 @@ static void forget(sp_breaker *breaker)
         sp__window_clear(&breaker->window);
 }
 
+/* Where nothing is counted before a call, calls pass without the lock. */
+static bool passes(const sp_breaker *breaker)
+{
+        return breaker->state == SP_BREAKER_DISABLED || breaker->state == SP_BREAKER_METRICS_ONLY ||
+               (breaker->state == SP_BREAKER_CLOSED && !breaker->rules.in_flight);
+}
+
 static void become(sp_breaker *breaker, int state)
 {
         int64_t shut = 0;
@@ -152,8 +159,8 @@ static void become(sp_breaker *breaker, int state)
         if (state != breaker->state)
                 breaker->change = (struct sp__latest){breaker->change.number + 1, breaker->state, state};
         breaker->state = state;
-        breaker->generation = breaker->permits.next;
-        breaker->flying = breaker->good = breaker->bad = 0;
+        breaker->generation = sp__permits_door(&breaker->permits, passes(breaker));
+        breaker->answered = breaker->good = breaker->bad = 0;
         memset(breaker->probes, 0, (size_t)breaker->rules.probes * sizeof *breaker->probes);
         if (state == SP_BREAKER_OPEN) {
                 open_until(breaker);
@@ -211,16 +218,6 @@ int64_t sp__breaker_probe_wait(sp_breaker *breaker, int64_t now)
         return first - now;
 }
 
-/* One that was given up for it is no longer in flight. */
-static uint64_t issue(sp_breaker *breaker)
-{
-        uint64_t lost = breaker->permits.lost, permit = sp__permit_issue(&breaker->permits);
-
-        if (breaker->permits.lost == lost || breaker->permits.lost < breaker->generation)
-                breaker->flying++;
-        return permit;
-}
-
 static sp_status admit_probe(sp_breaker *breaker, uint64_t *permit)
 {
         int64_t now = sp__breaker_now(breaker);
@@ -228,7 +225,7 @@ static sp_status admit_probe(sp_breaker *breaker, uint64_t *permit)
 
         if (!place)
                 return reject(breaker);
-        *permit = place->permit = issue(breaker);
+        *permit = place->permit = sp__permit_issue(&breaker->permits);
         place->until = sp__after_ms(now, breaker->rules.probe_ms);
         return SP_OK;
 }
@@ -241,11 +238,11 @@ static sp_status admit(sp_breaker *breaker, uint64_t *permit)
                 return admit_probe(breaker, permit);
         if (breaker->state == SP_BREAKER_OPEN || breaker->state == SP_BREAKER_FORCED_OPEN)
                 return reject(breaker);
-        if (most && breaker->flying >= most && breaker->state == SP_BREAKER_CLOSED) {
+        if (most && breaker->state == SP_BREAKER_CLOSED && sp__breaker_flying(breaker) >= most) {
                 become(breaker, SP_BREAKER_OPEN);
                 return reject(breaker);
         }
-        *permit = issue(breaker);
+        *permit = sp__permit_issue(&breaker->permits);
         return SP_OK;
 }
 
@@ -285,6 +282,8 @@ sp_status sp_breaker_acquire(sp_breaker *breaker, uint64_t *permit)
         SP__NEED(permit, NULL);
         if (sp__forked(&breaker->fork))
                 return SP_FORKED;
+        if (sp__permit_pass(&breaker->permits, permit))
+                return SP_OK;
         if (shut(breaker))
                 return reject(breaker);
         sp__lock(&breaker->lock);
@@ -364,7 +363,7 @@ static void result(sp_breaker *breaker, uint64_t permit, int outcome, int64_t el
         tick(breaker);
         if (permit < breaker->generation)
                 return;
-        breaker->flying--;
+        breaker->answered++;
         if (breaker->state == SP_BREAKER_CLOSED || breaker->state == SP_BREAKER_METRICS_ONLY)
                 judge(breaker, outcome, elapsed_ns);
         else if (breaker->state == SP_BREAKER_HALF_OPEN)
@@ -381,6 +380,7 @@ void sp_breaker_record(sp_breaker *breaker, uint64_t permit, int outcome, int64_
                 outcome = SP_OUTCOME_IGNORED;
         sp__lock(&breaker->lock);
         before = breaker->change.number;
+        breaker->answered += sp__permits_sweep(&breaker->permits, breaker->generation);
         if (sp__permit_take(&breaker->permits, permit))
                 result(breaker, permit, outcome, elapsed_ns);
         leave(breaker, before);

@@ -37,16 +37,16 @@ struct sp_breaker {
         _Atomic int64_t shut;     /* no call passes before it; 0: look under the lock. Written under the lock */
         _Atomic int64_t rejected; /* written by any thread */
 
-        /* All that follows. What every call touches comes first, in few cache lines: threads hand them to one another. */
+        /* All that follows, but the permits' word. What every call touches comes first: threads hand it to one another. */
         _Alignas(64) sp__mutex lock;
         int state;
-        int64_t flying;      /* permits of this state without a result */
         uint64_t generation; /* the first permit of this state */
-        int64_t failures;    /* in a row */
-        struct sp__latest change;
-        struct sp__window window; /* there where a rate is judged */
-        int64_t calls[SP_OUTCOME_IGNORED + 1];
+        int64_t answered;    /* permits of this state that have a result, or were given up */
         struct sp__permits permits;
+        struct sp__latest change;
+        int64_t failures; /* in a row */
+        int64_t calls[SP_OUTCOME_IGNORED + 1];
+        struct sp__window window; /* there where a rate is judged */
 
         int64_t until;     /* OPEN: when a probe may go */
         int64_t opened;    /* times in a row that it opened without closing between */
@@ -71,6 +71,13 @@ static inline void sp__breaker_leave(sp_breaker *breaker)
 {
         if (!sp__forked(&breaker->fork))
                 sp__unlock(&breaker->lock);
+}
+
+/** With the lock held: permits of this state without a result. */
+static inline int64_t sp__breaker_flying(sp_breaker *breaker)
+{
+        breaker->answered += sp__permits_sweep(&breaker->permits, breaker->generation);
+        return (int64_t)(sp__permits_next(&breaker->permits) - breaker->generation) - breaker->answered;
 }
 
 /** With the lock held. */

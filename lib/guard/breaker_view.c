@@ -40,7 +40,7 @@ void sp__breaker_look(const sp_breaker *shared, struct sp__breaker_view *view)
         breaker = sp__breaker_enter(shared);
         *view = (struct sp__breaker_view){.state = breaker->state,
                                           .failures = breaker->failures,
-                                          .flying = breaker->flying,
+                                          .flying = sp__breaker_flying(breaker),
                                           .changes = breaker->change.number,
                                           .rejected = atomic_load_explicit(&breaker->rejected, memory_order_relaxed)};
         memcpy(view->calls, breaker->calls, sizeof view->calls);
@@ -214,7 +214,8 @@ static bool forgettable(const sp_breaker *breaker, int64_t now)
 bool sp__breaker_idle(const sp_breaker *shared)
 {
         sp_breaker *breaker = sp__breaker_enter(shared);
-        int64_t now = sp__breaker_now(breaker), calls = (int64_t)breaker->permits.next + sp_breaker_rejected(shared);
+        int64_t now = sp__breaker_now(breaker),
+                calls = (int64_t)sp__permits_next(&breaker->permits) + sp_breaker_rejected(shared);
         bool rests;
 
         for (int i = SP_OUTCOME_SUCCESS; i <= SP_OUTCOME_IGNORED; i++)
