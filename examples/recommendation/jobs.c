@@ -102,8 +102,8 @@ static sp_status job_start(struct job *job, const char *when, const sp_stmt *lis
         sp_status status = sp_schedule_new(service->cache, job->name, when, &job->schedule, error);
 
         if (status == SP_OK)
-                status = sp_warm_new(service->cache, service->pool, list, NULL, reading->key, reading->stmt, SP_QUERY_CELL,
-                                     &job->warm, error);
+                status = sp_warm_new(service->cache, service->pool, list, NULL, reading->key, reading->stmt,
+                                     SP_QUERY_CELL, &job->warm, error);
         if (status == SP_OK)
                 job->runs = pthread_create(&job->thread, NULL, work, job) == 0;
         return status;
@@ -127,7 +127,8 @@ sp_status jobs_start(struct service *service, sp_error **error)
         jobs->all[2] = (struct job){.service = service, .name = "rebuild-interests"};
         status = sp_stmt_new("listTopContents", top_text, strlen(top_text), SP_STMT_READ, &jobs->top, error);
         if (status == SP_OK)
-                status = sp_stmt_new("listActiveUsers", active_text, strlen(active_text), SP_STMT_READ, &jobs->active, error);
+                status = sp_stmt_new("listActiveUsers", active_text, strlen(active_text), SP_STMT_READ, &jobs->active,
+                                     error);
         if (status == SP_OK)
                 status = job_start(&jobs->all[0], "start", jobs->top, &service->content, error);
         if (status == SP_OK)

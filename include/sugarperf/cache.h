@@ -40,8 +40,8 @@ typedef struct sp_lookup sp_lookup;
 typedef struct sp_lease sp_lease;
 typedef struct sp_lookups sp_lookups;
 
-#define SP_TAG_MAX  256 /**< bytes of a tag */
-#define SP_TAGS_MAX 16  /**< tags that a loader may give to one entry */
+#define SP_TAG_MAX  256   /**< bytes of a tag */
+#define SP_TAGS_MAX 16    /**< tags that a loader may give to one entry */
 #define SP_KEYS_MAX 10000 /**< keys of one call */
 
 enum { SP_LOOKUP_HIT = 1, SP_LOOKUP_STALE = 2, SP_LOOKUP_LEASE = 3, SP_LOOKUP_BUSY = 4 };
@@ -98,8 +98,8 @@ SP_API int64_t sp_lease_remaining(const sp_lease *lease);
  * key was invalidated since, or the lease expired; the value is right for the caller but was not stored. The asynchronous
  * form ends the lease too, also where the submission is refused.
  */
-SP_API sp_status sp_lease_fill(sp_lease *lease, sp_ctx *ctx, const void *data, size_t len, uint32_t codec, int64_t ttl_ms,
-                               sp_error **error);
+SP_API sp_status sp_lease_fill(sp_lease *lease, sp_ctx *ctx, const void *data, size_t len, uint32_t codec,
+                               int64_t ttl_ms, sp_error **error);
 SP_API sp_status sp_lease_fill_async(sp_lease *lease, sp_ctx *ctx, const void *data, size_t len, uint32_t codec,
                                      int64_t ttl_ms, sp_queue *queue, uint64_t tag);
 /** Gives the lease back unfilled, without waiting: the oldest waiter becomes the loader. */
@@ -159,13 +159,13 @@ typedef sp_status (*sp_many_loader)(void *arg, sp_lookups *lookups, sp_error **e
  * All of that, with your loader on your own thread: called once for all keys that nobody has, and once more for each that
  * another one was to load and did not. On SP_OK all keys have values (SP_CODEC_ABSENT: nothing).
  */
-SP_API sp_status sp_cache_get_many(sp_cache *cache, sp_ctx *ctx, const sp_params *keys, sp_many_loader loader, void *arg,
-                                   sp_lookups **out, sp_error **error);
+SP_API sp_status sp_cache_get_many(sp_cache *cache, sp_ctx *ctx, const sp_params *keys, sp_many_loader loader,
+                                   void *arg, sp_lookups **out, sp_error **error);
 
 /** How sp_cache_query() makes a value of a result. */
 enum {
         SP_QUERY_RESULT = 0, /**< the packed result, SP_CODEC_RESULT */
-        SP_QUERY_CELL = 1    /**< the first cell, SP_CODEC_JSON for json types, else SP_CODEC_TEXT; no row: SP_NOT_FOUND */
+        SP_QUERY_CELL = 1 /**< the first cell, SP_CODEC_JSON for json types, else SP_CODEC_TEXT; no row: SP_NOT_FOUND */
 };
 
 /** Query through the cache: looks the key up, runs the statement on a lease, fills. The value is the caller's. */
@@ -181,12 +181,13 @@ SP_API sp_status sp_cache_query_async(sp_cache *cache, sp_pool *pool, sp_ctx *ct
  * is not stored. For values whose home is the cache, or that were just written to it; of two that are set at once one
  * remains. It stands under the key's own tags alone. `ttl_ms` 0: the template's. In Redis, or not at all: SP_UNAVAILABLE.
  */
-SP_API sp_status sp_cache_set(sp_cache *cache, sp_ctx *ctx, const void *key, size_t key_len, const void *data, size_t len,
-                              uint32_t codec, int64_t ttl_ms, sp_error **error);
+SP_API sp_status sp_cache_set(sp_cache *cache, sp_ctx *ctx, const void *key, size_t key_len, const void *data,
+                              size_t len, uint32_t codec, int64_t ttl_ms, sp_error **error);
 SP_API sp_status sp_cache_set_async(sp_cache *cache, sp_ctx *ctx, const void *key, size_t key_len, const void *data,
                                     size_t len, uint32_t codec, int64_t ttl_ms, sp_queue *queue, uint64_t tag);
 /** What is under the key is fresh for `ttl_ms` from now (0: the template's). SP_NOT_FOUND: there is nothing. */
-SP_API sp_status sp_cache_touch(sp_cache *cache, sp_ctx *ctx, const void *key, size_t len, int64_t ttl_ms, sp_error **error);
+SP_API sp_status sp_cache_touch(sp_cache *cache, sp_ctx *ctx, const void *key, size_t len, int64_t ttl_ms,
+                                sp_error **error);
 SP_API sp_status sp_cache_touch_async(sp_cache *cache, sp_ctx *ctx, const void *key, size_t len, int64_t ttl_ms,
                                       sp_queue *queue, uint64_t tag);
 

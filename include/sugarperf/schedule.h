@@ -71,7 +71,8 @@ SP_API void sp_turn_end(sp_turn *turn, bool done);
  * parameters of `load`, whose result becomes the value as in sp_cache_query(). Statements and template are kept by reference.
  */
 SP_API sp_status sp_warm_new(sp_cache *cache, sp_pool *pool, const sp_stmt *list, const sp_params *list_params,
-                             const sp_template *tmpl, const sp_stmt *load, uint32_t mode, sp_warm **out, sp_error **error);
+                             const sp_template *tmpl, const sp_stmt *load, uint32_t mode, sp_warm **out,
+                             sp_error **error);
 /** A run that is under way goes on to its end. */
 SP_API void sp_warm_free(sp_warm *warm);
 /**

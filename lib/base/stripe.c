@@ -26,7 +26,7 @@ int64_t sp__striped_read(const struct sp__striped *tally)
         int64_t sum = 0;
 
         for (unsigned i = 0; i < SP__STRIPES; i++)
-                sum += atomic_load_explicit((_Atomic int64_t *)(uintptr_t)&tally->stripes[i].count,
-                                            memory_order_relaxed);
+                sum +=
+                    atomic_load_explicit((_Atomic int64_t *)(uintptr_t)&tally->stripes[i].count, memory_order_relaxed);
         return sum;
 }

@@ -48,7 +48,8 @@ static bool make_parts(sp_cache *cache, const sp_config *config)
                 cache->store = sp__store_new(memory, &cache->log.mirror);
         if (cache->store)
                 cache->near_hits = sp__store_hits(cache->store);
-        return cache->keys && cache->loads && cache->seeks && (cache->store || memory == 0) && make_events(cache, config);
+        return cache->keys && cache->loads && cache->seeks && (cache->store || memory == 0) &&
+               make_events(cache, config);
 }
 
 void sp__cache_unref(sp_cache *cache)

@@ -31,13 +31,13 @@ struct sp_cache {
         int64_t pack_from;
         int64_t jitter; /* percent */
         bool outage_fails;
-        enum sp__cache_use use; /* the most that callers may */
+        enum sp__cache_use use;             /* the most that callers may */
         char prefix[SP__NAMESPACE_MAX + 2]; /* "namespace:" */
         size_t prefix_len;
 
         struct sp__keys *keys;
         _Atomic int
-            unsure; /* above 0: entries were from before what the mirror knows, so tags are asked with the key */
+            unsure;        /* above 0: entries were from before what the mirror knows, so tags are asked with the key */
         atomic_bool early; /* some template wants attention before its end */
         _Atomic uint64_t declared; /* counts templates: what was made of fewer has not all its tags */
         struct sp__log log;
@@ -51,9 +51,9 @@ struct sp_cache {
         size_t
             working; /* calls and steps under way; a lease in its holder's hands is none, nor an untaken completion */
         bool unsubscribed, unheard; /* at the end */
-        bool over;         /* it is being freed: no work is begun any more */
-        uint64_t seed;     /* of the flights' table */
-        struct sp__slots slots; /* of loads */
+        bool over;                  /* it is being freed: no work is begun any more */
+        uint64_t seed;              /* of the flights' table */
+        struct sp__slots slots;     /* of loads */
         struct sp__list flights[SP__FLIGHT_BUCKETS];
         struct sp__random random;
 

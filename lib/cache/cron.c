@@ -13,7 +13,8 @@
 
 enum { FIELDS = 5, MINUTE_MS = 60000, DAY_MINUTES = 1440, YEARS = 9, TEXT_MAX = 128 };
 
-static const char *const month_names[] = {"jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec", NULL};
+static const char *const month_names[] = {"jan", "feb", "mar", "apr", "may", "jun", "jul",
+                                          "aug", "sep", "oct", "nov", "dec", NULL};
 static const char *const day_names[] = {"sun", "mon", "tue", "wed", "thu", "fri", "sat", NULL};
 
 static const struct field {
@@ -97,8 +98,8 @@ static sp_status take_field(const struct field *field, const char **at, uint64_t
         *any = **at == '*' && ((*at)[1] == ' ' || (*at)[1] == '\t' || (*at)[1] == 0);
         for (;;) {
                 if (!item(field, at, bits))
-                        return sp__fail(error, SP_INVALID, "\"%.32s\" is no %s: %d–%d, *, a-b, a,b or */n", begin, field->name,
-                                        field->min, field->max);
+                        return sp__fail(error, SP_INVALID, "\"%.32s\" is no %s: %d–%d, *, a-b, a,b or */n", begin,
+                                        field->name, field->min, field->max);
                 if (**at != ',')
                         break;
                 (*at)++;
@@ -149,8 +150,8 @@ static sp_status take_time(const char *text, struct sp__cron *out, sp_error **er
 {
         int hour, minute, used = 0;
 
-        if (sscanf(text, "%2d:%2d%n", &hour, &minute, &used) != 2 || text[used] || hour < 0 || hour > 23 || minute < 0 ||
-            minute > 59)
+        if (sscanf(text, "%2d:%2d%n", &hour, &minute, &used) != 2 || text[used] || hour < 0 || hour > 23 ||
+            minute < 0 || minute > 59)
                 return sp__fail(error, SP_INVALID, "daily \"%.32s\": a time such as 03:30, in UTC", text);
         *out = (struct sp__cron){.minutes = UINT64_C(1) << minute,
                                  .hours = 1u << hour,

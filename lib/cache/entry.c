@@ -12,8 +12,14 @@ enum { HEAD = 48, TAG = 8, WHOLE = 4, RATIO_MOST = 255 };
 static void put_head(const struct sp__entry *entry, unsigned packing, struct sp__buf *out)
 {
         const char format = packing == SP__PACKING_NONE ? 1 : 2;
-        const char head[] = {'S', 'P', format, (char)entry->codec, (char)entry->tag_count, (char)packing,
-                             (char)entry->load_ms, (char)(entry->load_ms >> 8)};
+        const char head[] = {'S',
+                             'P',
+                             format,
+                             (char)entry->codec,
+                             (char)entry->tag_count,
+                             (char)packing,
+                             (char)entry->load_ms,
+                             (char)(entry->load_ms >> 8)};
 
         sp__buf_add(out, head, sizeof head);
         sp__buf_u64(out, entry->e);

@@ -47,8 +47,8 @@ static void heard(void *arg, const void *data, size_t len)
         sp__watchers_tell(events->news, &body);
 }
 
-bool sp__events_init(struct sp__events *events, struct sp__engine *engine, struct sp__link *link,
-                     const char *name, int64_t connect_ns, int64_t ping_ns)
+bool sp__events_init(struct sp__events *events, struct sp__engine *engine, struct sp__link *link, const char *name,
+                     int64_t connect_ns, int64_t ping_ns)
 {
         struct sp__subscriber_options options = {
             .connect_timeout = connect_ns, .ping = ping_ns, .up = up, .message = heard, .down = down, .arg = events};

@@ -27,8 +27,8 @@ struct sp__events {
 };
 
 /** `link` NULL: of this process alone. false: out of memory or descriptors. */
-bool sp__events_init(struct sp__events *events, struct sp__engine *engine, struct sp__link *link,
-                     const char *name, int64_t connect_ns, int64_t ping_ns);
+bool sp__events_init(struct sp__events *events, struct sp__engine *engine, struct sp__link *link, const char *name,
+                     int64_t connect_ns, int64_t ping_ns);
 /** All that wait end with SP_CLOSED; `ended(arg)` is called, on the engine's thread, once nothing comes any more. */
 void sp__events_end(struct sp__events *events, void (*ended)(void *arg), void *arg);
 /** After that, or where sp__events_init() failed. In a child of fork(): closes descriptors. */

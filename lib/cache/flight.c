@@ -348,7 +348,8 @@ void sp__flight_grant(struct sp__flight *flight)
         sp__lock(&flight->cache->lock);
         deal(flight, &grant);
         sp__unlock(&flight->cache->lock);
-        sp__seekers_answer(&grant.takers, grant.state, flight->found.value, grant.lookup ? SP_OK : SP_NOMEM, NULL, &done);
+        sp__seekers_answer(&grant.takers, grant.state, flight->found.value, grant.lookup ? SP_OK : SP_NOMEM, NULL,
+                           &done);
         sp__seekers_answer(&grant.busy, SP_LOOKUP_BUSY, NULL, SP_OK, NULL, &done);
         if (grant.op) {
                 sp__seeker_grant(grant.op, grant.lookup, &done);

@@ -62,7 +62,7 @@ struct sp__flight {
         struct sp__mark mark;
         struct sp__item found; /* what Redis has, to be verified; or a value past its time that may be served */
         bool found_stale;
-        int64_t held_until; /* RESTING with a value that was loaded just now; 0: with a stale one */
+        int64_t held_until;  /* RESTING with a value that was loaded just now; 0: with a stale one */
         bool found_verified; /* by the log in Redis, as of the mark */
         uint64_t bad_e;      /* what Redis has and does not hold */
         int64_t bad_v0;
@@ -99,14 +99,14 @@ struct sp__seeker {
         bool anew; /* whatever there is */
         struct sp__timer timer;
         bool timed;
-        int64_t since;            /* when it sat down; 0: it did not */
+        int64_t since;           /* when it sat down; 0: it did not */
         struct sp__usage *usage; /* its key's, once it sat down */
-        int64_t soft_at; /* it takes what is stale then */
-        int64_t hard_at; /* it gives up then */
-        sp_value *stale; /* what it may take: a reference. The cache's lock */
-        bool shared;     /* another caller of this process loaded it */
-        bool counted;    /* in the statistics */
-        bool rests;      /* its work for the cache is done */
+        int64_t soft_at;         /* it takes what is stale then */
+        int64_t hard_at;         /* it gives up then */
+        sp_value *stale;         /* what it may take: a reference. The cache's lock */
+        bool shared;             /* another caller of this process loaded it */
+        bool counted;            /* in the statistics */
+        bool rests;              /* its work for the cache is done */
 };
 
 struct sp_lookup {

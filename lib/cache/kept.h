@@ -35,7 +35,8 @@ _Static_assert(SP_KEY_MAX <= 1 << 10, "bits of a key's length");
 
 static inline size_t sp__kept_key_len(const struct sp__kept *kept)
 {
-        return (atomic_load_explicit(&((struct sp__kept *)(uintptr_t)kept)->until, memory_order_relaxed) >> 6 & 1023) + 1;
+        return (atomic_load_explicit(&((struct sp__kept *)(uintptr_t)kept)->until, memory_order_relaxed) >> 6 & 1023) +
+               1;
 }
 
 /* Those that it stores: its own may be made of its key. */

@@ -18,10 +18,10 @@ struct fill {
         sp_cache *cache;
         struct sp__flight *flight; /* a reference */
         bool with_text;
-        bool kept;     /* it has time to live */
-        bool held;     /* Redis has it not, and this process keeps it for as long as the bound allows */
+        bool kept; /* it has time to live */
+        bool held; /* Redis has it not, and this process keeps it for as long as the bound allows */
         int64_t granted_at;
-        bool unstored; /* it was read inside an open transaction: others load for themselves */
+        bool unstored;          /* it was read inside an open transaction: others load for themselves */
         struct sp__entry entry; /* for Redis */
         struct sp__item item;   /* for this process; its value is a reference */
 };

@@ -56,7 +56,8 @@ static sp_status load_missing(sp_lookups *lookups, sp_ctx *ctx, sp_many_loader l
 }
 
 /* Another one loads it: it is waited for while nothing else is held. */
-static sp_status await(sp_lookups *lookups, size_t index, sp_ctx *ctx, sp_many_loader loader, void *arg, sp_error **error)
+static sp_status await(sp_lookups *lookups, size_t index, sp_ctx *ctx, sp_many_loader loader, void *arg,
+                       sp_error **error)
 {
         sp_lookup *lookup;
         size_t len = 0;

@@ -472,13 +472,13 @@ static sp_status check_namespace(const char *name, sp_error **error)
 static sp_status connect_parts(struct sp__log *log, const sp_config *config, sp_error **error)
 {
         struct sp__link_options link = {.greet = greet, .arg = log, .home = log->hash};
-        struct sp__subscriber_options stream = {
-            .connect_timeout = sp__config_int(config, "redis", NULL, "connect_timeout") * SP__MS,
-            .ping = log->period,
-            .up = stream_up,
-            .message = stream_heard,
-            .down = stream_down,
-            .arg = log};
+        struct sp__subscriber_options stream = {.connect_timeout =
+                                                    sp__config_int(config, "redis", NULL, "connect_timeout") * SP__MS,
+                                                .ping = log->period,
+                                                .up = stream_up,
+                                                .message = stream_heard,
+                                                .down = stream_down,
+                                                .arg = log};
         sp_status status = sp__link_open(config, log->engine, &link, &log->link, error);
 
         if (status != SP_OK)

@@ -125,8 +125,8 @@ static void seek(struct many *many, struct part *part)
         }
         seeker->want = many->use == SP__CACHE_READ ? SP__WANT_LONE : SP__WANT_SOON;
         seeker->anew = many->use == SP__CACHE_REFRESH;
-        sp__seeker_step(seeker, many->lookups->keys.data + item->at, item->len,
-                        part->stale.value ? &part->stale : NULL, found, part);
+        sp__seeker_step(seeker, many->lookups->keys.data + item->at, item->len, part->stale.value ? &part->stale : NULL,
+                        found, part);
 }
 
 /* Right for its caller also where it was not stored. */

@@ -179,8 +179,8 @@ static void load(struct query *query)
         int64_t deadline = query->refreshing ? SP__FOREVER : query->op.deadline;
         int64_t hard = query->lease->flight->times.hard, last = hard ? sp__after_ms(sp__now(), hard) : SP__FOREVER;
         sp_error *error = NULL;
-        sp_status status = sp__pool_step(query->pool, ctx, last < deadline ? last : deadline, query->stmt, query->params, caller_of(query),
-                                         loaded, query, &error);
+        sp_status status = sp__pool_step(query->pool, ctx, last < deadline ? last : deadline, query->stmt,
+                                         query->params, caller_of(query), loaded, query, &error);
 
         if (status == SP_OK)
                 return;
@@ -296,8 +296,8 @@ static bool find(sp_cache *cache, enum sp__cache_use use, const void *data, size
         return fresh;
 }
 
-bool sp__cache_query_step(sp_cache *cache, sp_pool *pool, sp_ctx *ctx, const struct sp__cache_query_of *of, void (*then)(sp__op *op),
-                    void *owner)
+bool sp__cache_query_step(sp_cache *cache, sp_pool *pool, sp_ctx *ctx, const struct sp__cache_query_of *of,
+                          void (*then)(sp__op *op), void *owner)
 {
         struct query *query = query_new(cache, pool, ctx, of->key, of->len, of->stmt, of->params, of->mode);
         struct sp__item none = {.value = NULL};

@@ -14,7 +14,7 @@ struct sp__cache_query_of {
 };
 
 /** Loads it anew, whatever there is. `then` is called once, op->owner is `owner`. false: out of memory. */
-bool sp__cache_query_step(sp_cache *cache, sp_pool *pool, sp_ctx *ctx, const struct sp__cache_query_of *of, void (*then)(sp__op *op),
-                    void *owner);
+bool sp__cache_query_step(sp_cache *cache, sp_pool *pool, sp_ctx *ctx, const struct sp__cache_query_of *of,
+                          void (*then)(sp__op *op), void *owner);
 
 #endif

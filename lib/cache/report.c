@@ -36,8 +36,8 @@ double sp_cache_hit_rate_since(sp_cache *cache, int64_t window_ms)
 {
         int64_t now = sp__now();
 
-        return sp__usages_rate(&cache->usages, now, window_ms > 0 ? sp__after_ms(0, window_ms) : 0, sp_cache_hits(cache),
-                                sp_cache_misses(cache));
+        return sp__usages_rate(&cache->usages, now, window_ms > 0 ? sp__after_ms(0, window_ms) : 0,
+                               sp_cache_hits(cache), sp_cache_misses(cache));
 }
 
 void sp__cache_see(sp_cache *cache)
@@ -95,8 +95,9 @@ static void collect_requests(const sp_cache *cache, struct sp__expo *expo)
         for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
                 sp__expo_sample(expo, "_total", (const char *[]){"cache", "default", "result", rows[i].result, NULL},
                                 (double)rows[i].count);
-        sp__expo_family(expo, "sugarperf_cache_level_hits", "counter",
-                        "Fresh hits by where they were found: memory, or beyond it (Redis, or the load of another caller).");
+        sp__expo_family(
+            expo, "sugarperf_cache_level_hits", "counter",
+            "Fresh hits by where they were found: memory, or beyond it (Redis, or the load of another caller).");
         sp__expo_sample(expo, "_total", (const char *[]){"cache", "default", "level", "memory", NULL},
                         (double)near_hits(cache));
         sp__expo_sample(expo, "_total", (const char *[]){"cache", "default", "level", "beyond", NULL},
@@ -125,7 +126,8 @@ static void collect_windows(sp_cache *cache, struct sp__expo *expo)
                 int64_t ms;
         } windows[] = {{"1m", 60000}, {"5m", 300000}, {"15m", 900000}};
 
-        sp__expo_family(expo, "sugarperf_cache_hit_ratio", "gauge", "Share of look-ups of the last time that found a value, 0-1.");
+        sp__expo_family(expo, "sugarperf_cache_hit_ratio", "gauge",
+                        "Share of look-ups of the last time that found a value, 0-1.");
         for (size_t i = 0; i < sizeof windows / sizeof *windows; i++)
                 sp__expo_sample(expo, NULL, (const char *[]){"cache", "default", "window", windows[i].name, NULL},
                                 sp_cache_hit_rate_since(cache, windows[i].ms));
@@ -144,12 +146,14 @@ static void collect_templates(sp_cache *cache, struct sp__expo *expo)
         static const struct {
                 enum sp__used kind;
                 const char *result;
-        } results[] = {{SP__USED_HIT, "hit"}, {SP__USED_SHARED, "shared"}, {SP__USED_STALE, "stale"}, {SP__USED_MISS, "miss"}};
+        } results[] = {
+            {SP__USED_HIT, "hit"}, {SP__USED_SHARED, "shared"}, {SP__USED_STALE, "stale"}, {SP__USED_MISS, "miss"}};
         size_t used = atomic_load(&cache->usages.used);
 
-        sp__expo_family(expo, "sugarperf_cache_template_requests", "counter",
-                        "Look-ups that memory did not answer, by the key's template and what they found; shared: another "
-                        "caller of the process loaded it.");
+        sp__expo_family(
+            expo, "sugarperf_cache_template_requests", "counter",
+            "Look-ups that memory did not answer, by the key's template and what they found; shared: another "
+            "caller of the process loaded it.");
         for (size_t i = 0; i < used; i++) {
                 for (size_t k = 0; k < sizeof results / sizeof *results; k++)
                         sp__expo_sample(expo, "_total",
@@ -162,9 +166,11 @@ static void collect_templates(sp_cache *cache, struct sp__expo *expo)
         for (size_t i = 0; i < used; i++) {
                 const struct sp__usage *usage = &cache->usages.all[i];
 
-                sp__expo_sample(expo, "_total", (const char *[]){"template", template_of(usage), "result", "filled", NULL},
+                sp__expo_sample(expo, "_total",
+                                (const char *[]){"template", template_of(usage), "result", "filled", NULL},
                                 (double)read_counter(&usage->counts[SP__USED_LOAD]));
-                sp__expo_sample(expo, "_total", (const char *[]){"template", template_of(usage), "result", "failed", NULL},
+                sp__expo_sample(expo, "_total",
+                                (const char *[]){"template", template_of(usage), "result", "failed", NULL},
                                 (double)read_counter(&usage->counts[SP__USED_FAILED]));
         }
         sp__expo_family(expo, "sugarperf_cache_template_load_seconds", "counter", "Time that these loads took.");
@@ -184,7 +190,8 @@ static void collect_loading(sp_cache *cache, const char *const labels[], struct 
         sp__unlock(&cache->lock);
         sp__expo_family(expo, "sugarperf_cache_loading", "gauge", "Loads under way in this process.");
         sp__expo_sample(expo, NULL, labels, (double)loading);
-        sp__expo_family(expo, "sugarperf_cache_loads_waiting", "gauge", "Loads that wait for their turn (cache.loads).");
+        sp__expo_family(expo, "sugarperf_cache_loads_waiting", "gauge",
+                        "Loads that wait for their turn (cache.loads).");
         sp__expo_sample(expo, NULL, labels, (double)waiting);
 }
 

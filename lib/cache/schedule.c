@@ -21,7 +21,11 @@
 #define LOOK_AGAIN (30 * SP__SECOND)
 #define ASK_AGAIN  SP__SECOND
 
-enum { START_WINDOW_MS = 60000, REMEMBER_MS = 7 * 24 * 3600 * 1000, NAME_MAX_BYTES = SP__NAMESPACE_MAX + SP_SCHEDULE_NAME_MAX + 16 };
+enum {
+        START_WINDOW_MS = 60000,
+        REMEMBER_MS = 7 * 24 * 3600 * 1000,
+        NAME_MAX_BYTES = SP__NAMESPACE_MAX + SP_SCHEDULE_NAME_MAX + 16
+};
 
 struct sp_schedule {
         atomic_uint refs; /* the owner's, a trip's, the timer's, turns' */
@@ -321,8 +325,8 @@ static void new_token(sp_schedule *schedule)
 {
         struct sp__random random = {sp__random_seed()};
 
-        snprintf(schedule->token, sizeof schedule->token, "%016llx%016llx", (unsigned long long)sp__random_next(&random),
-                 (unsigned long long)sp__random_next(&random));
+        snprintf(schedule->token, sizeof schedule->token, "%016llx%016llx",
+                 (unsigned long long)sp__random_next(&random), (unsigned long long)sp__random_next(&random));
 }
 
 static void look(struct sp__timer *timer)

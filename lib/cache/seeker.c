@@ -150,7 +150,8 @@ static int64_t least(int64_t a, int64_t b)
 /* Until the next of its times; of its deadline a blocked caller minds itself. The cache's lock is held. */
 static void watch_time(struct sp__seeker *seeker)
 {
-        int64_t at = least(least(seeker->soft_at, seeker->hard_at), seeker->op.waits ? SP__FOREVER : seeker->op.deadline);
+        int64_t at =
+            least(least(seeker->soft_at, seeker->hard_at), seeker->op.waits ? SP__FOREVER : seeker->op.deadline);
 
         seeker->timed = at != SP__FOREVER;
         if (!seeker->timed)
@@ -169,7 +170,8 @@ static void give(sp__op *op, sp_lookup *lookup, sp_status status, const sp_error
                 sp__op_end_with(op, SP__YIELD_LOOKUP, lookup, sp__lookup_drop, done);
         else
                 sp__op_end(op, status,
-                           error ? sp__error_copy(error) : sp__error_new(status, NULL, "%s", sp_status_text(status)), done);
+                           error ? sp__error_copy(error) : sp__error_new(status, NULL, "%s", sp_status_text(status)),
+                           done);
 }
 
 /* What is stale stands in for what did not come in time; before the hard limit there may be none, and it waits on. */
@@ -189,7 +191,8 @@ static void on_time(struct sp__timer *timer)
         sp__unlock(&seeker->cache->lock);
         sp__batch_init(&done);
         if (mine)
-                give(&seeker->op, sp__lookup_new(SP_LOOKUP_STALE, sp_value_ref(seeker->stale), NULL), SP_NOMEM, NULL, &done);
+                give(&seeker->op, sp__lookup_new(SP_LOOKUP_STALE, sp_value_ref(seeker->stale), NULL), SP_NOMEM, NULL,
+                     &done);
         sp__batch_deliver(&done);
         if (!mine && now >= last)
                 cancel(&seeker->op, SP_TIMEOUT);
@@ -229,7 +232,8 @@ void sp__seekers_leave_alone(struct sp__list *waiters, sp_cache *cache, struct s
                 sp_value *stale = seeker_of(op)->stale;
                 sp_lease *lease = sp__lease_alone(cache);
                 sp_lookup *lookup =
-                    lease ? sp__lookup_new(stale ? SP_LOOKUP_STALE : SP_LOOKUP_LEASE, sp_value_ref(stale), lease) : NULL;
+                    lease ? sp__lookup_new(stale ? SP_LOOKUP_STALE : SP_LOOKUP_LEASE, sp_value_ref(stale), lease)
+                          : NULL;
 
                 give(op, lookup, SP_NOMEM, NULL, done);
                 if (!lookup)
@@ -354,8 +358,7 @@ static void rouse(struct sp__seeker *seeker, struct seat *seat)
 {
         struct sp__flight *flight = seat->flight;
 
-        if (!seeker->anew && sp__flight_usable(flight) == SP__FRESH &&
-            sp__now() < flight->found.kept_until) {
+        if (!seeker->anew && sp__flight_usable(flight) == SP__FRESH && sp__now() < flight->found.kept_until) {
                 seat->lookup = sp__lookup_new(SP_LOOKUP_STALE, sp_value_ref(flight->found.value), NULL);
                 return;
         }
@@ -376,8 +379,7 @@ static void answer_at_once(struct sp__seeker *seeker, const struct sp__item *sta
         struct sp__flight *flight = seat->flight;
 
         if (stale && !seeker->anew &&
-            (flight->times.soft == 0 ||
-             sp__times_attend(&flight->times, stale, sp__now()) == SP__ATTENTION_REFRESH)) {
+            (flight->times.soft == 0 || sp__times_attend(&flight->times, stale, sp__now()) == SP__ATTENTION_REFRESH)) {
                 bool early = sp__times_attend(&flight->times, stale, sp__now()) == SP__ATTENTION_REFRESH;
 
                 seat->lookup =

@@ -115,8 +115,8 @@ static void evict(struct sp__shard *shard, struct sp__kept *kept)
 static struct sp__kept *oldest(struct sp__shard *shard, struct sp__marks *queue, uint32_t *mark)
 {
         while (sp__marks_first(queue, mark)) {
-                struct sp__kept *kept = sp__table_find_mark(&shard->table, *mark,
-                                                        queue == &shard->main ? SP__KEPT_MAIN : 0);
+                struct sp__kept *kept =
+                    sp__table_find_mark(&shard->table, *mark, queue == &shard->main ? SP__KEPT_MAIN : 0);
 
                 if (kept)
                         return kept;
@@ -197,7 +197,7 @@ static void shrink(struct sp__shard *shard)
                 if (bytes <= shard->max || entries == 0)
                         return;
                 kept = shard->window_bytes > window || shard->main_bytes == 0 ? oldest(shard, &shard->newest, &mark)
-                                                                             : NULL;
+                                                                              : NULL;
                 if (kept)
                         leave_window(shard, kept, mark, room - window);
                 else if ((kept = victim(shard)) != NULL)

@@ -12,8 +12,8 @@
 
 struct sp__shard {
         _Alignas(64) struct sp__table table;
-        _Atomic unsigned era;       /* of heat.h */
-        _Atomic uint64_t declared;  /* how many templates were known to all that is here */
+        _Atomic unsigned era;      /* of heat.h */
+        _Atomic uint64_t declared; /* how many templates were known to all that is here */
 
         _Alignas(64) sp__mutex lock; /* guards what follows, and changes of the table */
         uint64_t e;                  /* of the log: all that is here is of it */
@@ -30,11 +30,11 @@ struct sp__shard {
 
         const struct sp__striped *hits; /* of all shards */
         unsigned shards;
-        int64_t adds;          /* since it was last seen whether it is time for something */
-        int64_t hits_seen;     /* up to then */
-        int64_t window_asked;  /* hits and adds since the window was judged */
+        int64_t adds;         /* since it was last seen whether it is time for something */
+        int64_t hits_seen;    /* up to then */
+        int64_t window_asked; /* hits and adds since the window was judged */
         int64_t window_hits;
-        int64_t era_asked;     /* since the era began */
+        int64_t era_asked; /* since the era began */
 };
 
 static inline unsigned sp__shard_era(const struct sp__shard *shard)

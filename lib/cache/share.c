@@ -73,7 +73,7 @@ void sp__share_judge(struct sp__share *window, int64_t hits, size_t in_window, s
                 window->share = window->share * GROW + GROW_BY;
         else if (near < main * WORTH_LESS)
                 window->share *= SHRINK;
-        window->share = window->share < SHARE_LEAST ? SHARE_LEAST
+        window->share = window->share < SHARE_LEAST  ? SHARE_LEAST
                         : window->share > SHARE_MOST ? SHARE_MOST
                                                      : window->share;
         window->hits *= FORGET;

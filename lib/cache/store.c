@@ -148,7 +148,8 @@ static enum sp__fresh prove(struct sp__store *store, struct sp__shard *shard, st
 
         if (sp__mirror_same(store->mirror, atomic_load_explicit(&kept->version, memory_order_relaxed), now))
                 return SP__FRESH;
-        fresh = sp__mirror_check(store->mirror, shard->e, shard->base + kept->since, tags, tags_of(kept, tags), &version);
+        fresh =
+            sp__mirror_check(store->mirror, shard->e, shard->base + kept->since, tags, tags_of(kept, tags), &version);
         if (fresh == SP__FRESH)
                 atomic_store_explicit(&kept->version, version, memory_order_relaxed);
         return fresh;
@@ -235,8 +236,8 @@ static void put_times(struct sp__kept *kept, int64_t fresh_until, int64_t kept_u
         kept->grace = sp__short_ms(beyond / SP__MS);
 }
 
-static struct sp__kept *make(const struct sp__shard *shard, const void *key, size_t key_len, const struct sp__item *item,
-                         uint64_t version)
+static struct sp__kept *make(const struct sp__shard *shard, const void *key, size_t key_len,
+                             const struct sp__item *item, uint64_t version)
 {
         bool own = item->tag_count > 0 && item->tags[0] == sp__tag_of_key(key, key_len);
         size_t tags = item->tag_count - own, whole, len, bytes;

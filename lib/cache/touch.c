@@ -166,8 +166,9 @@ static void bumped(sp__op *op)
         if (!went(touch, command, bump))
                 return;
         if (!sp__log_read(command->replies[0], &touch->entry.e, &touch->entry.v0)) {
-                finish_unset(touch, SP_PROTOCOL,
-                             sp__error_new(SP_PROTOCOL, NULL, "Redis at %s: an answer that makes no sense", log->address.where));
+                finish_unset(
+                    touch, SP_PROTOCOL,
+                    sp__error_new(SP_PROTOCOL, NULL, "Redis at %s: an answer that makes no sense", log->address.where));
                 return;
         }
         touch->item.e = touch->entry.e;
@@ -313,7 +314,8 @@ static sp_status prepare(sp_cache *cache, sp_ctx *ctx, const void *key, size_t l
         sp__op_init(&touch->op, &touch_kind, ctx, SP__FOREVER);
         touch->cache = cache;
         touch->value = value;
-        touch->unstored = sp__cache_use(cache, ctx, !value) >= SP__CACHE_BYPASS || sp__cache_use(cache, ctx, !value) == SP__CACHE_READ;
+        touch->unstored = sp__cache_use(cache, ctx, !value) >= SP__CACHE_BYPASS ||
+                          sp__cache_use(cache, ctx, !value) == SP__CACHE_READ;
         touch->len = len;
         memcpy(touch->key, key, len);
         describe(touch, ttl_ms);
@@ -360,8 +362,8 @@ static sp_status submit(struct touch *touch, sp_queue *queue, uint64_t tag)
         return SP_OK;
 }
 
-static sp_status prepare_set(sp_cache *cache, sp_ctx *ctx, const void *key, size_t key_len, const void *data, size_t len,
-                             uint32_t codec, int64_t ttl_ms, struct touch **out, sp_error **error)
+static sp_status prepare_set(sp_cache *cache, sp_ctx *ctx, const void *key, size_t key_len, const void *data,
+                             size_t len, uint32_t codec, int64_t ttl_ms, struct touch **out, sp_error **error)
 {
         sp_value *value;
 
@@ -385,8 +387,8 @@ sp_status sp_cache_set(sp_cache *cache, sp_ctx *ctx, const void *key, size_t key
         return status == SP_OK ? run(touch, error) : status;
 }
 
-sp_status sp_cache_set_async(sp_cache *cache, sp_ctx *ctx, const void *key, size_t key_len, const void *data, size_t len,
-                             uint32_t codec, int64_t ttl_ms, sp_queue *queue, uint64_t tag)
+sp_status sp_cache_set_async(sp_cache *cache, sp_ctx *ctx, const void *key, size_t key_len, const void *data,
+                             size_t len, uint32_t codec, int64_t ttl_ms, sp_queue *queue, uint64_t tag)
 {
         struct touch *touch = NULL;
         sp_error *error = NULL;
@@ -403,8 +405,8 @@ sp_status sp_cache_touch(sp_cache *cache, sp_ctx *ctx, const void *key, size_t l
         return status == SP_OK ? run(touch, error) : status;
 }
 
-sp_status sp_cache_touch_async(sp_cache *cache, sp_ctx *ctx, const void *key, size_t len, int64_t ttl_ms, sp_queue *queue,
-                               uint64_t tag)
+sp_status sp_cache_touch_async(sp_cache *cache, sp_ctx *ctx, const void *key, size_t len, int64_t ttl_ms,
+                               sp_queue *queue, uint64_t tag)
 {
         struct touch *touch = NULL;
         sp_error *error = NULL;

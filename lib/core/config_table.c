@@ -93,12 +93,13 @@ const struct sp__config_row sp__config_table[] = {
     ROW_WORD("pool.application_name", SP__CONFIG_TEXT, true, "sugarperf", NULL, "", NULL,
              "what pg_stat_activity calls the connections"),
 
-    ROW_WORD("redis.url", SP__CONFIG_URL, false, "",
-             "redis:// rediss:// unix:// redis+sentinel:// rediss+sentinel:// redis+cluster:// rediss+cluster://",
-             "redis://…, unix://…, redis+sentinel://…, redis+cluster://…, rediss… for TLS", "REDIS_URL",
-             "where Redis is: redis://user:password@host:port/database, unix:///path?db=0, "
-             "redis+sentinel://host:port,host:port/name/database, redis+cluster://host:port,host:port; rediss… speaks TLS; "
-             "unset: the cache lives in process"),
+    ROW_WORD(
+        "redis.url", SP__CONFIG_URL, false, "",
+        "redis:// rediss:// unix:// redis+sentinel:// rediss+sentinel:// redis+cluster:// rediss+cluster://",
+        "redis://…, unix://…, redis+sentinel://…, redis+cluster://…, rediss… for TLS", "REDIS_URL",
+        "where Redis is: redis://user:password@host:port/database, unix:///path?db=0, "
+        "redis+sentinel://host:port,host:port/name/database, redis+cluster://host:port,host:port; rediss… speaks TLS; "
+        "unset: the cache lives in process"),
     ROW_WORD("redis.sentinel_user", SP__CONFIG_TEXT, false, "", NULL, "", NULL, "who we are to sentinels, if they ask"),
     ROW_WORD("redis.sentinel_password", SP__CONFIG_SECRET, false, "", NULL, "", NULL, "and the password there"),
     ROW_WORD("redis.tls_verify", SP__CONFIG_CHOICE, false, "full", "full ca none", "full, ca, none", NULL,

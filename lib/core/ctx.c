@@ -156,8 +156,10 @@ static sp_status set_reads(sp_ctx *ctx, const char *value, sp_error **error)
 
 enum sp__cache_use sp__cache_use_of(const char *word)
 {
-        static const char *const words[] = {
-            [SP__CACHE_USE] = "use", [SP__CACHE_READ] = "read", [SP__CACHE_REFRESH] = "refresh", [SP__CACHE_BYPASS] = "bypass"};
+        static const char *const words[] = {[SP__CACHE_USE] = "use",
+                                            [SP__CACHE_READ] = "read",
+                                            [SP__CACHE_REFRESH] = "refresh",
+                                            [SP__CACHE_BYPASS] = "bypass"};
 
         for (int i = SP__CACHE_USE; i <= SP__CACHE_BYPASS; i++) {
                 if (strcmp(word, words[i]) == 0)
@@ -198,7 +200,8 @@ sp_status sp_ctx_set(sp_ctx *ctx, const char *name, const char *value, sp_error 
                 return set_reads(ctx, value, error);
         if (strcmp(name, "cache") == 0)
                 return set_cache(ctx, value, error);
-        return sp__fail(error, SP_INVALID, "a context has no \"%.64s\": timeout, trace, tag, scope, unit, reads or cache", name);
+        return sp__fail(error, SP_INVALID,
+                        "a context has no \"%.64s\": timeout, trace, tag, scope, unit, reads or cache", name);
 }
 
 int64_t sp__ctx_deadline(const sp_ctx *ctx)

@@ -373,7 +373,8 @@ sp_status sp_cache_delete(sp_cache *cache, sp_ctx *ctx, const void *key, size_t 
         return status;
 }
 
-sp_status sp_cache_delete_async(sp_cache *cache, sp_ctx *ctx, const void *key, size_t len, sp_queue *queue, uint64_t tag)
+sp_status sp_cache_delete_async(sp_cache *cache, sp_ctx *ctx, const void *key, size_t len, sp_queue *queue,
+                                uint64_t tag)
 {
         sp_error *error = NULL;
         sp_status status;

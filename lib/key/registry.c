@@ -134,7 +134,8 @@ static bool same(const sp_template *a, const sp_template *b)
 {
         return strcmp(a->shape.text, b->shape.text) == 0 && a->ttl_ms == b->ttl_ms && a->size == b->size &&
                a->negative_ms == b->negative_ms && a->stale_ms == b->stale_ms && a->soft_ms == b->soft_ms &&
-               a->hard_ms == b->hard_ms && a->refresh == b->refresh && a->sliding_ms == b->sliding_ms && same_patterns(a, b);
+               a->hard_ms == b->hard_ms && a->refresh == b->refresh && a->sliding_ms == b->sliding_ms &&
+               same_patterns(a, b);
 }
 
 /* A pattern that both declare must give one text, hence hash the same parameters. */
@@ -172,7 +173,8 @@ static sp_status check_pair(const sp_template *known, const sp_template *tmpl, s
         }
         if (pattern)
                 return sp__fail(error, SP_INVALID,
-                                "pattern \"%.128s\": a parameter is secret, or decides the slot, in one of \"%.128s\" and \"%.128s\"",
+                                "pattern \"%.128s\": a parameter is secret, or decides the slot, in one of \"%.128s\" "
+                                "and \"%.128s\"",
                                 pattern, known->shape.text, tmpl->shape.text);
         return SP_OK;
 }

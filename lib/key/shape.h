@@ -17,7 +17,7 @@ enum sp__segment_kind {
 struct sp__segment {
         enum sp__segment_kind kind;
         bool secret;
-        bool slot; /* in braces: it alone decides the slot of a Cluster */
+        bool slot;      /* in braces: it alone decides the slot of a Cluster */
         uint16_t param; /* which one of the shape's own */
         uint16_t at;    /* fixed text */
         uint16_t len;

@@ -57,10 +57,11 @@ static sp_status option_take(sp_template *tmpl, char *word, unsigned *seen, sp_e
         *value++ = 0;
         option = option_find(word);
         if (!option)
-                return sp__fail(error, SP_INVALID,
-                                "template \"%.128s\": there is no option \"%s\": ttl, size, negative, stale, soft, hard, "
-                                "refresh, sliding",
-                                tmpl->shape.text, word);
+                return sp__fail(
+                    error, SP_INVALID,
+                    "template \"%.128s\": there is no option \"%s\": ttl, size, negative, stale, soft, hard, "
+                    "refresh, sliding",
+                    tmpl->shape.text, word);
         if (strcmp(word, "stale") == 0 && strcmp(value, "never") == 0)
                 value = zero;
         if (*seen & 1u << (option - options_known))

@@ -148,8 +148,8 @@ struct sp__conn {
         bool asked_for;    /* … a caller waits for it */
         bool pinged;       /* it answered: what comes to rest was not used */
         int64_t uses;
-        int end;        /* enum sp__conn_end: why it is or will be closed */
-        int64_t die_at; /* its lifetime */
+        int end;                            /* enum sp__conn_end: why it is or will be closed */
+        int64_t die_at;                     /* its lifetime */
         struct sp_session *session, *spare; /* who has it; the next one's, not in use */
 };
 

@@ -28,7 +28,7 @@ struct sp__dial {
         /** The engine's thread, no lock held: it knows where to go. It may have been dropped. */
         void (*then)(struct sp__dial *dial);
         atomic_bool dropped;
-        bool asked; /* it is on its way through the helper, and frees itself if it is dropped */
+        bool asked;      /* it is on its way through the helper, and frees itself if it is dropped */
         bool replicates; /* a connection that takes replication commands */
         int64_t since;
         char *password; /* NULL: what the target says */

@@ -55,5 +55,4 @@ static void forget(void *events)
                 sp__buf_free(&news->bodies[i]);
 }
 
-const struct sp__watched sp__news = {
-    .size = sizeof(struct news), .keep = keep, .describe = describe, .forget = forget};
+const struct sp__watched sp__news = {.size = sizeof(struct news), .keep = keep, .describe = describe, .forget = forget};

@@ -191,7 +191,8 @@ static void pool_closed(struct sp__conn *conn, sp_error *error, sp_status status
                 sp__pool_dispatch(pool);
 }
 
-const struct sp__conn_owner sp__pool_owner = {.ended = sp__query_ended, .opened = pool_opened, .closed = pool_closed, .heard = sp__ear_heard};
+const struct sp__conn_owner sp__pool_owner = {
+    .ended = sp__query_ended, .opened = pool_opened, .closed = pool_closed, .heard = sp__ear_heard};
 
 static bool parts_new(sp_pool *pool)
 {

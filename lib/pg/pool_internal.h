@@ -147,9 +147,9 @@ struct sp_session {
         sp_pool *pool;
         struct sp__conn *conn;
         int64_t since_ns;
-        sp_ctx *ctx; /* under which it was taken: a reference, or NULL */
-        void *place; /* an address behind the call that took it */
-        bool dirty;  /* something ran that leaves session state */
+        sp_ctx *ctx;                 /* under which it was taken: a reference, or NULL */
+        void *place;                 /* an address behind the call that took it */
+        bool dirty;                  /* something ran that leaves session state */
         struct sp__sequels *sequels; /* what follows its transaction, or NULL: none ever did */
 
         /* The pool's lock. */

@@ -46,7 +46,7 @@ struct sp__replicas {
         struct sample samples[SAMPLES];
         size_t next;
         uint64_t timeline; /* the primary's, 0: not known yet */
-        int64_t asked_at; /* of the primary; 0: it is not asked */
+        int64_t asked_at;  /* of the primary; 0: it is not asked */
         bool watching, closed;
 };
 

@@ -276,9 +276,8 @@ bool sp__address_copy(struct sp__address *to, const struct sp__address *from)
 {
         struct sp__address made = {.kind = from->kind, .local = from->local, .port = from->port};
 
-        if (!copy_identity(&made, from) || !copy_text(&made.host, from->host) ||
-            !copy_text(&made.where, from->where) || !copy_text(&made.service, from->service) ||
-            !copy_places(&made, from)) {
+        if (!copy_identity(&made, from) || !copy_text(&made.host, from->host) || !copy_text(&made.where, from->where) ||
+            !copy_text(&made.service, from->service) || !copy_places(&made, from)) {
                 sp__address_free(&made);
                 return false;
         }

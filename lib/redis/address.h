@@ -23,10 +23,10 @@ struct sp__address {
         bool local; /* a unix socket */
         uint16_t port;
         int db;
-        char *user;     /* NULL: none */
-        char *password; /* NULL: none */
-        char *where;    /* "host:port", the path, or what else it is called in messages */
-        char *service;  /* SENTINEL: the primary's name */
+        char *user;               /* NULL: none */
+        char *password;           /* NULL: none */
+        char *where;              /* "host:port", the path, or what else it is called in messages */
+        char *service;            /* SENTINEL: the primary's name */
         struct sp__place *places; /* SENTINEL and CLUSTER: whom to ask */
         size_t place_count;
 };

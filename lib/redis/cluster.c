@@ -178,8 +178,9 @@ static void await_map(struct sp__piece *piece, sp_error *why)
 
 static void unserved(struct sp__piece *piece)
 {
-        await_map(piece, sp__error_new(SP_UNAVAILABLE, "CLUSTERDOWN", "Redis at %s: no node is known to serve that slot",
-                                       piece->trip->cluster->address.where));
+        await_map(piece,
+                  sp__error_new(SP_UNAVAILABLE, "CLUSTERDOWN", "Redis at %s: no node is known to serve that slot",
+                                piece->trip->cluster->address.where));
 }
 
 /* Each to its node; those of one node together. */
@@ -226,10 +227,10 @@ void sp__cluster_go_on(struct sp__cluster *cluster, struct sp__list *waiting, co
                 if (owner)
                         dispatch(piece->trip, piece->orders, NULL);
                 else
-                        fail(piece->trip, error ? sp__error_copy(error)
-                                                : sp__error_new(SP_UNAVAILABLE, "CLUSTERDOWN",
-                                                                "Redis at %s: no node serves that slot",
-                                                                cluster->address.where));
+                        fail(piece->trip,
+                             error ? sp__error_copy(error)
+                                   : sp__error_new(SP_UNAVAILABLE, "CLUSTERDOWN",
+                                                   "Redis at %s: no node serves that slot", cluster->address.where));
                 piece_end(piece);
         }
 }
@@ -279,7 +280,8 @@ static struct sp__piece *piece_of(struct trip *trip, struct sp__order *order)
 }
 
 /* "MOVED 3999 10.0.0.1:7001": NULL where it is nothing of the kind. No host: the one that says so. */
-static struct sp__node *named_by(struct sp__cluster *cluster, const struct sp__node *by, const redisReply *reply, int *slot)
+static struct sp__node *named_by(struct sp__cluster *cluster, const struct sp__node *by, const redisReply *reply,
+                                 int *slot)
 {
         const char *number = strchr(reply->str, ' '), *place = number ? strchr(number + 1, ' ') : NULL;
         const char *colon = place ? strrchr(place, ':') : NULL;

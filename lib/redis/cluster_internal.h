@@ -14,9 +14,9 @@ struct sp__node {
         struct sp__cluster *cluster;
         struct sp__address address;
         struct sp__pipe *pipe;
-        unsigned number;      /* among the nodes, from 1 */
-        atomic_bool greeted;  /* its connection, by the owner's greeting */
-        bool listed;          /* in the map, or it was never asked for one; under the cluster's lock */
+        unsigned number;         /* among the nodes, from 1 */
+        atomic_bool greeted;     /* its connection, by the owner's greeting */
+        bool listed;             /* in the map, or it was never asked for one; under the cluster's lock */
         char run_id[SP__RUN_ID]; /* of its connection, "": it never had one; under the cluster's lock */
 };
 
@@ -25,17 +25,17 @@ struct sp__cluster {
         struct sp__engine *engine;
         struct sp__address address;
         struct sp__pipe_options options;
-        int home;                             /* slot */
-        _Atomic uint16_t owners[SP__SLOTS];   /* number of the node, 0: unknown */
-        atomic_uint count;                    /* of nodes */
+        int home;                              /* slot */
+        _Atomic uint16_t owners[SP__SLOTS];    /* number of the node, 0: unknown */
+        atomic_uint count;                     /* of nodes */
         struct sp__node *nodes[SP__NODES_MAX]; /* they stay; those below `count` */
-        atomic_uint turn;                     /* for what any node will do for */
+        atomic_uint turn;                      /* for what any node will do for */
 
         sp__mutex lock; /* a leaf; guards what follows */
         bool closed;
-        bool asking;           /* for the map */
-        int64_t asked_at;      /* when the last answer came */
-        atomic_uint version;   /* of the map: how often it was asked for */
+        bool asking;             /* for the map */
+        int64_t asked_at;        /* when the last answer came */
+        atomic_uint version;     /* of the map: how often it was asked for */
         struct sp__list waiting; /* for the map */
         struct sp__list pausing;
 };

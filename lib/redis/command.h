@@ -38,9 +38,9 @@ struct sp__command {
         struct sp__buf request;
         unsigned due; /* replies */
         unsigned got;
-        bool strict; /* lost on the way it may have taken effect, and says so by SP_LOST */
-        bool sent;   /* it failed, and may have been sent */
-        bool closes; /* it was the last one of a send */
+        bool strict;         /* lost on the way it may have taken effect, and says so by SP_LOST */
+        bool sent;           /* it failed, and may have been sent */
+        bool closes;         /* it was the last one of a send */
         sp_breaker *breaker; /* that let it through: a reference, or NULL */
         uint64_t permit;
         int64_t since;

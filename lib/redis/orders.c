@@ -76,7 +76,8 @@ static redisReply *blank_array(size_t count)
 }
 
 /* "UNLINK a b": UNLINK a, UNLINK b, whose answers add up; those of MGET stand beside each other. */
-static bool split(struct sp__orders *plan, struct sp__command *command, struct sp__request_view view, unsigned reply, struct sp__order *orders)
+static bool split(struct sp__orders *plan, struct sp__command *command, struct sp__request_view view, unsigned reply,
+                  struct sp__order *orders)
 {
         struct sp__word name, key;
         size_t count = view.words - 1;
@@ -124,8 +125,8 @@ static bool make(struct sp__orders *plan, struct sp__command *command)
                 struct sp__keys_view keys = sp__request_keys(&view);
 
                 if (!keys.splits) {
-                        plan->orders[made++] = (struct sp__order){
-                            .data = view.data, .len = view.len, .slot = keys.slot, .reply = reply++};
+                        plan->orders[made++] =
+                            (struct sp__order){.data = view.data, .len = view.len, .slot = keys.slot, .reply = reply++};
                         continue;
                 }
                 if (!split(plan, command, view, reply++, plan->orders + made))

@@ -192,10 +192,9 @@ static bool answered(struct sp__pipe *pipe, redisReply *reply, struct sp__batch 
 
 static void nonsense(struct sp__pipe *pipe, struct sp__batch *done)
 {
-        sp__pipe_break(pipe,
-                       sp__error_new(SP_PROTOCOL, NULL, "Redis at %s: an answer that makes no sense",
-                                     pipe->address.where),
-                       true, done);
+        sp__pipe_break(
+            pipe, sp__error_new(SP_PROTOCOL, NULL, "Redis at %s: an answer that makes no sense", pipe->address.where),
+            true, done);
 }
 
 /* All that is there. false: it broke. */

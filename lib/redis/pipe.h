@@ -34,9 +34,9 @@ struct sp__locate {
 };
 
 struct sp__pipe_options {
-        int64_t connect_timeout; /* ns */
-        int64_t timeout;         /* ns: an answer that is later means that the connection is broken */
-        SSL_CTX *tls;            /* for addresses that ask for it; a reference is taken */
+        int64_t connect_timeout;       /* ns */
+        int64_t timeout;               /* ns: an answer that is later means that the connection is broken */
+        SSL_CTX *tls;                  /* for addresses that ask for it; a reference is taken */
         struct sp__redis_stats *stats; /* a reference is taken */
         bool primary;                  /* it must be no replica */
         /** NULL: the server is where the address says; else asked before each attempt. */

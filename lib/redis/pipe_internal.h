@@ -29,9 +29,9 @@ struct sp__pipe {
         struct sp__address address;
         enum sp__pipe_state state;
         struct sp__wire wire;
-        struct sp__list flying;  /* commands that were sent, oldest first */
-        struct sp__list waiting; /* for the connection */
-        unsigned groups;         /* sends with an answer due */
+        struct sp__list flying;   /* commands that were sent, oldest first */
+        struct sp__list waiting;  /* for the connection */
+        unsigned groups;          /* sends with an answer due */
         struct sp__command *last; /* of what is in the buffer; NULL: all was sent */
         struct {
                 unsigned due;   /* replies, before it is up */

@@ -231,7 +231,8 @@ static sp_error *unwelcome(const struct sp__pipe *pipe, const redisReply *reply,
         if (!error || sp_error_status(error) != SP_REDIS)
                 return error;
         sp_error_free(error);
-        return sp__error_new(status, NULL, "Redis at %s refused %s of redis.url: %s", pipe->address.where, what, reply->str);
+        return sp__error_new(status, NULL, "Redis at %s refused %s of redis.url: %s", pipe->address.where, what,
+                             reply->str);
 }
 
 static bool authenticated(struct sp__pipe *pipe, const redisReply *reply, struct sp__batch *done)

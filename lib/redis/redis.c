@@ -112,13 +112,12 @@ static bool has_word(const struct sp__params_view *view, const char *text)
 /* Why everybody else on the connection would suffer; NULL: they would not. */
 static const char *harm(const struct sp__params_view *view)
 {
-        static const char *const blocking[] = {"BLPOP",   "BRPOP",  "BRPOPLPUSH", "BLMOVE", "BZPOPMIN", "BZPOPMAX",
-                                               "BLMPOP",  "BZMPOP", "WAIT",       "WAITAOF", NULL};
+        static const char *const blocking[] = {"BLPOP",  "BRPOP",  "BRPOPLPUSH", "BLMOVE",  "BZPOPMIN", "BZPOPMAX",
+                                               "BLMPOP", "BZMPOP", "WAIT",       "WAITAOF", NULL};
         static const char *const changing[] = {
-            "SUBSCRIBE", "PSUBSCRIBE", "SSUBSCRIBE", "UNSUBSCRIBE", "PUNSUBSCRIBE", "SUNSUBSCRIBE", "MONITOR",
-            "MULTI",     "EXEC",       "DISCARD",    "WATCH",       "UNWATCH",      "AUTH",         "HELLO",
-            "SELECT",    "QUIT",       "RESET",      "ASKING",      "READONLY",     "READWRITE",    "SYNC",
-            "PSYNC",     "REPLCONF",   NULL};
+            "SUBSCRIBE", "PSUBSCRIBE", "SSUBSCRIBE", "UNSUBSCRIBE", "PUNSUBSCRIBE", "SUNSUBSCRIBE", "MONITOR",  "MULTI",
+            "EXEC",      "DISCARD",    "WATCH",      "UNWATCH",     "AUTH",         "HELLO",        "SELECT",   "QUIT",
+            "RESET",     "ASKING",     "READONLY",   "READWRITE",   "SYNC",         "PSYNC",        "REPLCONF", NULL};
         struct sp__word name = word_at(view, 0), second;
 
         if (is_one_of(&name, blocking))
@@ -144,7 +143,8 @@ static sp_status check_words(const struct sp__params_view *view, sp_error **erro
                 return sp__fail(error, SP_INVALID, "a command has a word at least");
         for (int i = 0; i < view->count; i++) {
                 if (!view->values[i])
-                        return sp__fail(error, SP_INVALID, "word %d of the command is NULL, which Redis has not", i + 1);
+                        return sp__fail(error, SP_INVALID, "word %d of the command is NULL, which Redis has not",
+                                        i + 1);
                 all += (size_t)view->lengths[i];
         }
         if (all > SP_REDIS_COMMAND_MAX)

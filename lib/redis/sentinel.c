@@ -34,8 +34,8 @@ static void unref(struct sp__sentinel *sentinel)
         free(sentinel);
 }
 
-static bool add_pipe(struct sp__sentinel *sentinel, const struct sp__place *place,
-                     const struct sp__address *who, const struct sp__pipe_options *options)
+static bool add_pipe(struct sp__sentinel *sentinel, const struct sp__place *place, const struct sp__address *who,
+                     const struct sp__pipe_options *options)
 {
         struct sp__address address;
         struct sp__pipe *pipe;
@@ -70,8 +70,7 @@ static bool add_pipes(struct sp__sentinel *sentinel, const char *user, const cha
 struct sp__sentinel *sp__sentinel_new(struct sp__engine *engine, const struct sp__address *address, const char *user,
                                       const char *password, const struct sp__pipe_options *options)
 {
-        struct sp__sentinel *sentinel =
-            calloc(1, sizeof *sentinel + address->place_count * sizeof sentinel->pipes[0]);
+        struct sp__sentinel *sentinel = calloc(1, sizeof *sentinel + address->place_count * sizeof sentinel->pipes[0]);
 
         if (!sentinel)
                 return NULL;
@@ -135,9 +134,9 @@ static void take_place(struct question *question, const redisReply *reply)
         uint16_t port = port_of(sp__reply_at(reply, 1));
 
         if (!host || !port) {
-                ask_next(question, sp__error_new(SP_UNAVAILABLE, NULL,
-                                                 "Redis at %s: the sentinel knows no primary of that name",
-                                                 address->where));
+                ask_next(question,
+                         sp__error_new(SP_UNAVAILABLE, NULL, "Redis at %s: the sentinel knows no primary of that name",
+                                       address->where));
         } else if (!sp__address_at(&question->locate->address, address, host, port)) {
                 answer(question, sp__error_new(SP_NOMEM, NULL, "out of memory"));
         } else {

@@ -87,14 +87,14 @@ static bool is_one_of(const struct sp__word *word, const char *const list[])
 /* How many words stand before the first key; 0: there is none. `count` words before it, where not 0, says how many keys there are. */
 static size_t first_key(const struct sp__word *name, bool *counted)
 {
-        static const char *const none[] = {"PING",    "ECHO",   "INFO",     "TIME",   "DBSIZE",  "SCRIPT", "COMMAND",
-                                           "CONFIG",  "CLIENT", "CLUSTER",  "KEYS",   "SCAN",    "PUBLISH", "PUBSUB",
-                                           "FLUSHDB", "ACL",    "FLUSHALL", "LATENCY", "SLOWLOG", "MODULE", "FUNCTION",
-                                           "LASTSAVE", "ROLE",  "RANDOMKEY", "SWAPDB", NULL};
+        static const char *const none[] = {
+            "PING",    "ECHO",   "INFO",     "TIME",     "DBSIZE", "SCRIPT",    "COMMAND", "CONFIG",   "CLIENT",
+            "CLUSTER", "KEYS",   "SCAN",     "PUBLISH",  "PUBSUB", "FLUSHDB",   "ACL",     "FLUSHALL", "LATENCY",
+            "SLOWLOG", "MODULE", "FUNCTION", "LASTSAVE", "ROLE",   "RANDOMKEY", "SWAPDB",  NULL};
         static const char *const second[] = {"OBJECT", "XGROUP", "XINFO", "MEMORY", "BITOP", NULL};
         static const char *const scripts[] = {"EVAL", "EVALSHA", "EVAL_RO", "EVALSHA_RO", "FCALL", "FCALL_RO", NULL};
-        static const char *const numbered[] = {"ZUNION", "ZINTER", "ZDIFF", "SINTERCARD", "ZINTERCARD", "LMPOP", "ZMPOP",
-                                               NULL};
+        static const char *const numbered[] = {"ZUNION",     "ZINTER", "ZDIFF", "SINTERCARD",
+                                               "ZINTERCARD", "LMPOP",  "ZMPOP", NULL};
 
         *counted = true;
         if (is_one_of(name, scripts))

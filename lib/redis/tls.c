@@ -120,7 +120,8 @@ void sp__tls_close(struct sp__tls *tls)
 
 bool sp__tls_distrusts(const struct sp__tls *tls)
 {
-        return tls->ssl && SSL_get_verify_result(tls->ssl) != X509_V_OK && SSL_get_verify_mode(tls->ssl) != SSL_VERIFY_NONE;
+        return tls->ssl && SSL_get_verify_result(tls->ssl) != X509_V_OK &&
+               SSL_get_verify_mode(tls->ssl) != SSL_VERIFY_NONE;
 }
 
 static void explain(const struct sp__tls *tls, char *reason, size_t cap)

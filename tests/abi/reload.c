@@ -85,8 +85,8 @@ static void test_reload_leaves_no_memory(void **state)
 int main(int argc, char **argv)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_reload_leaves_no_thread_and_no_fd),
-                cmocka_unit_test(test_reload_leaves_no_memory),
+            cmocka_unit_test(test_reload_leaves_no_thread_and_no_fd),
+            cmocka_unit_test(test_reload_leaves_no_memory),
         };
 
         if (argc != 2)

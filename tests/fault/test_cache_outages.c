@@ -151,8 +151,8 @@ static void judge(struct crowd *crowd, long long loads, int64_t lasted, int64_t 
         assert_int_equal(atomic_load(&crowd->failed), 0);
 }
 
-static const char *const settings[] = {"redis.timeout=100ms", "redis.connect_timeout=100ms", "cache.loads=3", "redis.breaker=true",
-                                       NULL};
+static const char *const settings[] = {"redis.timeout=100ms", "redis.connect_timeout=100ms", "cache.loads=3",
+                                       "redis.breaker=true", NULL};
 
 static void live_through(const struct cache_way *way, void (*begin)(void), void (*end)(void), int64_t ms)
 {
@@ -266,8 +266,9 @@ static void test_loading(void **state)
 static void test_calls_fail_where_that_is_wished_and_the_breaker_recovers(void **state)
 {
         const struct cache_way *way = way_of(state);
-        sp_cache *cache = cache_with(way, (const char *[]){"cache.outage=fail", "redis.breaker=true", "breaker.redis.failures=3",
-                                                           "breaker.redis.open_time=200ms", "redis.timeout=100ms", NULL});
+        sp_cache *cache =
+            cache_with(way, (const char *[]){"cache.outage=fail", "redis.breaker=true", "breaker.redis.failures=3",
+                                             "breaker.redis.open_time=200ms", "redis.timeout=100ms", NULL});
         sp_breaker *breaker = sp__cache_breaker(cache);
         sp_lookup *lookup = NULL;
         sp_status status = SP_OK;

@@ -29,9 +29,19 @@ static char *id_of(int node)
 
 static void start_nodes(void)
 {
-        static const char *const args[] = {"--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--save", "",
-                                           "--cluster-require-full-coverage", "no", "--repl-diskless-sync-delay", "0",
-                                           "--cluster-allow-replica-migration", "no", NULL};
+        static const char *const args[] = {"--cluster-enabled",
+                                           "yes",
+                                           "--cluster-node-timeout",
+                                           "2000",
+                                           "--save",
+                                           "",
+                                           "--cluster-require-full-coverage",
+                                           "no",
+                                           "--repl-diskless-sync-delay",
+                                           "0",
+                                           "--cluster-allow-replica-migration",
+                                           "no",
+                                           NULL};
         char *first;
 
         for (int i = 0; i < NODES; i++) {

@@ -79,7 +79,8 @@ static const struct redis_server *primary_of(const struct set *set)
 {
         for (int i = 0; i < SERVERS; i++) {
                 redisReply *reply = redis_ask(&set->servers[i], "ROLE");
-                bool primary = reply && reply->type == REDIS_REPLY_ARRAY && strcmp(reply->element[0]->str, "master") == 0;
+                bool primary =
+                    reply && reply->type == REDIS_REPLY_ARRAY && strcmp(reply->element[0]->str, "master") == 0;
 
                 if (reply)
                         freeReplyObject(reply);

@@ -54,9 +54,17 @@ static void make_certificates(void)
 
 static void start_tls(struct redis_server *out, const char *asks_clients)
 {
-        const char *const args[] = {"--tls-cert-file", file_of("localhost.crt"), "--tls-key-file", file_of("localhost.key"),
-                                    "--tls-ca-cert-file", file_of("ca.crt"), "--tls-auth-clients", asks_clients, "--save",
-                                    "", NULL};
+        const char *const args[] = {"--tls-cert-file",
+                                    file_of("localhost.crt"),
+                                    "--tls-key-file",
+                                    file_of("localhost.key"),
+                                    "--tls-ca-cert-file",
+                                    file_of("ca.crt"),
+                                    "--tls-auth-clients",
+                                    asks_clients,
+                                    "--save",
+                                    "",
+                                    NULL};
 
         out->tls = true;
         redis_start(out, 0, args);

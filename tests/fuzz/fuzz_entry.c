@@ -10,7 +10,8 @@
 #define HEAD "\1\2\3\4\5\6\7\10\11\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1\0\0\0\0\0\0\0\2\0\0\0\0\0\0"
 static const char plain[] = "SP\1\3\0\0\0\0" HEAD "{\"a\":1}";
 static const char tagged[] = "SP\1\2\2\0\0\0" HEAD "TAG-ONE.TAG-TWO.value";
-static const char packed[] = "SP\2\2\0\1\0\0" HEAD "\70\0\0\0\x1f" "a\1\0\40PPaaaaa";
+static const char packed[] = "SP\2\2\0\1\0\0" HEAD "\70\0\0\0\x1f"
+                             "a\1\0\40PPaaaaa";
 static const char newer[] = "SP\3 whatever";
 static const char json[] = "{\"another\":\"program's\"}";
 

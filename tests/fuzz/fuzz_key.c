@@ -12,11 +12,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define EXAMPLE(text) {text, sizeof text - 1}
+#define EXAMPLE(text)                                                                                                  \
+        {                                                                                                              \
+                text, sizeof text - 1                                                                                  \
+        }
 const char fuzz_name[] = "key";
 const struct fuzz_seed fuzz_seeds[] = {
     EXAMPLE("rec:recommendations:{userId}:{limit}\nrec:recommendations:user-3:10\nuser-3"),
-    EXAMPLE("auth:token:{token!}:valid\nauth:token:~0ec9eb33e74510bcdd1f2ea55206e82f21649c5c2becbf2b433eb475b34c01bd:valid\n*"),
+    EXAMPLE("auth:token:{token!}:valid\nauth:token:~0ec9eb33e74510bcdd1f2ea55206e82f21649c5c2becbf2b433eb475b34c01bd:"
+            "valid\n*"),
     EXAMPLE("cart:{userId#}:items\ncart:{user-3}:items\n}:{"),
     EXAMPLE("s:{a!#}:x={b}\ns:{~0ec9eb33e74510bcdd1f2ea55206e82f21649c5c2becbf2b433eb475b34c01bd}:x=%3A%2A\n\0"),
     EXAMPLE("rec:recommendations:{userId}:*\nrec:recommendations:a%3Ab:*\n%25"),

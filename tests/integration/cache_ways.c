@@ -107,7 +107,8 @@ static sp_status set_async(sp_cache *cache, sp_ctx *ctx, const void *key, size_t
         return status;
 }
 
-static sp_status touch_async(sp_cache *cache, sp_ctx *ctx, const void *key, size_t len, int64_t ttl_ms, sp_error **error)
+static sp_status touch_async(sp_cache *cache, sp_ctx *ctx, const void *key, size_t len, int64_t ttl_ms,
+                             sp_error **error)
 {
         sp_queue *queue = new_queue();
         sp_status status = sp_cache_touch_async(cache, ctx, key, len, ttl_ms, queue, 7);
@@ -118,7 +119,8 @@ static sp_status touch_async(sp_cache *cache, sp_ctx *ctx, const void *key, size
         return status;
 }
 
-static sp_status lookup_many_async(sp_cache *cache, sp_ctx *ctx, const sp_params *keys, sp_lookups **out, sp_error **error)
+static sp_status lookup_many_async(sp_cache *cache, sp_ctx *ctx, const sp_params *keys, sp_lookups **out,
+                                   sp_error **error)
 {
         sp_queue *queue = new_queue();
         sp_status status = sp_cache_lookup_many_async(cache, ctx, keys, queue, 7);
@@ -146,10 +148,10 @@ static sp_status fill_many_async(sp_lookups *lookups, sp_ctx *ctx, sp_error **er
 }
 
 #define BLOCKING                                                                                                       \
-        sp_cache_lookup, sp_lease_fill, sp_cache_query, sp_cache_invalidate, sp_cache_set, sp_cache_touch,              \
+        sp_cache_lookup, sp_lease_fill, sp_cache_query, sp_cache_invalidate, sp_cache_set, sp_cache_touch,             \
             sp_cache_lookup_many, sp_lookups_fill
 #define ASYNC                                                                                                          \
-        lookup_async, fill_async, query_async, invalidate_async, set_async, touch_async, lookup_many_async,             \
+        lookup_async, fill_async, query_async, invalidate_async, set_async, touch_async, lookup_many_async,            \
             fill_many_async
 
 const struct cache_way cache_ways[CACHE_WAYS] = {

@@ -16,7 +16,8 @@ struct cache_way {
         sp_status (*query)(sp_cache *, sp_pool *, sp_ctx *, const void *, size_t, const sp_stmt *, const sp_params *,
                            uint32_t, sp_value **, sp_error **);
         sp_status (*invalidate)(sp_cache *, sp_ctx *, const sp_targets *, sp_error **);
-        sp_status (*set)(sp_cache *, sp_ctx *, const void *, size_t, const void *, size_t, uint32_t, int64_t, sp_error **);
+        sp_status (*set)(sp_cache *, sp_ctx *, const void *, size_t, const void *, size_t, uint32_t, int64_t,
+                         sp_error **);
         sp_status (*touch)(sp_cache *, sp_ctx *, const void *, size_t, int64_t, sp_error **);
         sp_status (*lookup_many)(sp_cache *, sp_ctx *, const sp_params *, sp_lookups **, sp_error **);
         sp_status (*fill_many)(sp_lookups *, sp_ctx *, sp_error **);

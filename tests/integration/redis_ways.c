@@ -117,7 +117,8 @@ sp_error *refuses(const struct redis_way *way, sp_redis *redis, const char *text
         sp_status got = tell(way, redis, text, &reply, &error);
 
         if (got != status)
-                fail_msg("%s: %s, not %s: %s", text, sp_status_name(got), sp_status_name(status), sp_error_message(error));
+                fail_msg("%s: %s, not %s: %s", text, sp_status_name(got), sp_status_name(status),
+                         sp_error_message(error));
         assert_null(reply);
         return error;
 }

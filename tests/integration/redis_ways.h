@@ -17,7 +17,7 @@ extern const struct redis_way redis_ways[2];
 #define BOTH_REDIS_WAYS(test)                                                                                          \
         {#test " (blocking)", test, NULL, NULL, (void *)(uintptr_t)&redis_ways[0]},                                    \
         {                                                                                                              \
-                #test " (queue)", test, NULL, NULL, (void *)(uintptr_t)&redis_ways[1]                                  \
+#test " (queue)", test, NULL, NULL, (void *)(uintptr_t)&redis_ways[1]                                  \
         }
 
 /** To that URL, with "name=value" settings (NULL at the end; may be NULL). Fails the test where it cannot be made. */

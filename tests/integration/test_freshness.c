@@ -147,7 +147,8 @@ static void test_the_loader_says_how_long(void **state)
 
         for (int i = 0; i < 2; i++) {
                 fresh_key("t:loader", key, sizeof key);
-                assert_int_equal(sp_cache_get_or_load(cache, NULL, key, strlen(key), load_for, &ttls[i], &value, NULL), SP_OK);
+                assert_int_equal(sp_cache_get_or_load(cache, NULL, key, strlen(key), load_for, &ttls[i], &value, NULL),
+                                 SP_OK);
                 sp_value_unref(value);
                 wait_ms(5);
                 assert_int_equal(state_of(way, cache, key), i == 0 ? SP_LOOKUP_HIT : SP_LOOKUP_LEASE);
@@ -169,7 +170,8 @@ static void *call(void *arg)
 {
         struct caller *caller = arg;
 
-        caller->status = caller->way->lookup(caller->cache, NULL, caller->key, strlen(caller->key), &caller->lookup, NULL);
+        caller->status =
+            caller->way->lookup(caller->cache, NULL, caller->key, strlen(caller->key), &caller->lookup, NULL);
         return NULL;
 }
 
@@ -398,8 +400,8 @@ static void test_what_a_transaction_read_is_not_stored(void **state)
         sp_pool_free(pool);
 }
 
-static sp_status query_text(const struct cache_way *way, sp_cache *cache, sp_pool *pool, const char *key, const char *text,
-                            char *out, size_t cap)
+static sp_status query_text(const struct cache_way *way, sp_cache *cache, sp_pool *pool, const char *key,
+                            const char *text, char *out, size_t cap)
 {
         sp_stmt *stmt = stmt_of(text);
         sp_value *value = NULL;
@@ -428,7 +430,8 @@ static void test_a_query_that_fails_or_is_late_leaves_what_is_stale(void **state
         wait_ms(5);
         assert_int_equal(query_text(way, cache, pool, key, "SELECT 1/0", text, sizeof text), SP_OK);
         assert_string_equal(text, "old");
-        assert_int_equal(query_text(way, cache, pool, key, "SELECT 'late' FROM pg_sleep(10)", text, sizeof text), SP_OK);
+        assert_int_equal(query_text(way, cache, pool, key, "SELECT 'late' FROM pg_sleep(10)", text, sizeof text),
+                         SP_OK);
         assert_string_equal(text, "old");
         wait_ms(1800);
         assert_int_equal(query_text(way, cache, pool, key, "SELECT 'new'", text, sizeof text), SP_OK);

@@ -205,7 +205,8 @@ static sp_status load_missing(void *arg, sp_lookups *lookups, sp_error **error)
         loading->calls++;
         if (loading->status != SP_OK)
                 return loading->status;
-        for (size_t i = sp_lookups_next(lookups, 0); i < sp_lookups_count(lookups); i = sp_lookups_next(lookups, i + 1)) {
+        for (size_t i = sp_lookups_next(lookups, 0); i < sp_lookups_count(lookups);
+             i = sp_lookups_next(lookups, i + 1)) {
                 size_t len;
                 const void *key = sp_lookups_key(lookups, i, &len);
 
@@ -251,7 +252,8 @@ static void test_get_many_calls_its_loader_once(void **state)
         assert_int_equal(loading.calls, 1);
         assert_int_equal(loading.keys, KEYS - 1);
         for (size_t i = 0; i < KEYS; i++)
-                assert_string_equal(sp_value_data(sp_lookups_value(lookups, i), &len), i == 3 ? "theirs" : keys.text[i]);
+                assert_string_equal(sp_value_data(sp_lookups_value(lookups, i), &len),
+                                    i == 3 ? "theirs" : keys.text[i]);
         sp_lookups_free(lookups);
         /* The other one gives up: it is loaded here then. */
         assert_int_equal(drop_key(way, cache, keys.text[3], NULL), SP_OK);

@@ -196,7 +196,8 @@ static void begin(int64_t run_ns, enum sp__bug bug, int skip)
 
 static void report(const struct field *field)
 {
-        printf("# %lld reads (%lld in transactions), %lld hits, %lld loads, %lld failed reads, %lld writes, %lld unacknowledged\n",
+        printf("# %lld reads (%lld in transactions), %lld hits, %lld loads, %lld failed reads, %lld writes, %lld "
+               "unacknowledged\n",
                (long long)world->reads, (long long)world->transactions, (long long)world->hits, (long long)world->loads,
                (long long)world->refused, (long long)world->writes, (long long)world->lost);
         printf("# %d deaths, %d stops, %d clock jumps, %d returns from an old snapshot\n", field->deaths, field->stops,
@@ -299,7 +300,10 @@ static void test_a_mistake_would_be_seen(void **state)
 
 #define MISTAKE(name, bug)                                                                                             \
         {                                                                                                              \
-                "seen: " name, test_a_mistake_would_be_seen, NULL, NULL, (enum sp__bug[]){bug}                         \
+                "seen: " name, test_a_mistake_would_be_seen, NULL, NULL, (enum sp__bug[])                              \
+                {                                                                                                      \
+                        bug                                                                                            \
+                }                                                                                                      \
         }
 
 int main(int argc, char **argv)

@@ -64,7 +64,8 @@ static void test_replies_are_read_by_kind(void **state)
         assert_int_equal(sp_reply_kind(reply), SP_REPLY_NIL);
         assert_int_equal(sp_reply_int(reply, &number), SP_INVALID);
         sp_reply_free(reply);
-        assert_int_equal(tell(way, redis, "EVAL return{1,false,{'a','b'},redis.error_reply('X_y')} 0", &reply, NULL), SP_OK);
+        assert_int_equal(tell(way, redis, "EVAL return{1,false,{'a','b'},redis.error_reply('X_y')} 0", &reply, NULL),
+                         SP_OK);
         assert_int_equal(sp_reply_count(reply), 4);
         assert_int_equal(sp_reply_kind(sp_reply_at(reply, 1)), SP_REPLY_NIL);
         third = sp_reply_at(reply, 2);
@@ -114,8 +115,8 @@ static void test_an_array_of_many_elements_comes_whole(void **state)
         sp_redis *redis = here();
         sp_reply *reply = NULL;
 
-        assert_int_equal(tell(way, redis, "EVAL local\tt={}\tfor\ti=1,200000\tdo\tt[i]=i\tend\treturn\tt 0", &reply, NULL),
-                         SP_OK);
+        assert_int_equal(
+            tell(way, redis, "EVAL local\tt={}\tfor\ti=1,200000\tdo\tt[i]=i\tend\treturn\tt 0", &reply, NULL), SP_OK);
         assert_int_equal(sp_reply_count(reply), 200000);
         sp_reply_free(reply);
         sp_redis_free(redis);
@@ -139,8 +140,9 @@ static void test_an_error_is_the_outcome(void **state)
 
 static void test_what_harms_others_is_refused(void **state)
 {
-        static const char *const bad[] = {"blpop a 0",    "SUBSCRIBE a", "MULTI",       "SELECT 1",
-                                          "XREAD BLOCK 0 STREAMS s $", "CLIENT REPLY OFF", "HELLO 3",     "AUTH hunter2"};
+        static const char *const bad[] = {
+            "blpop a 0",        "SUBSCRIBE a", "MULTI",       "SELECT 1", "XREAD BLOCK 0 STREAMS s $",
+            "CLIENT REPLY OFF", "HELLO 3",     "AUTH hunter2"};
         const struct redis_way *way = way_of(state);
         sp_redis *redis = here();
         sp_params *words = sp_params_new();
@@ -275,8 +277,8 @@ static void test_a_client_has_one_over_its_own_connection(void **state)
         assert_int_equal(sp_client_new(config, &client, NULL), SP_OK);
         answers(way, sp_client_redis(client), "PING", "PONG");
         assert_int_equal(sp_metrics_text(sp_client_metrics(client), SP_METRICS_PROMETHEUS, &page), SP_OK);
-        assert_non_null(strstr(sp_value_data(page, &len),
-                               "db_client_operation_duration_seconds_count{db_system_name=\"redis\"}"));
+        assert_non_null(
+            strstr(sp_value_data(page, &len), "db_client_operation_duration_seconds_count{db_system_name=\"redis\"}"));
         assert_non_null(strstr(sp_value_data(page, &len), "sugarperf_redis_connections 1"));
         sp_value_unref(page);
         sp_client_free(client);

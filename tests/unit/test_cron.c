@@ -77,12 +77,24 @@ static void test_what_is_no_time_is_refused_with_a_reason(void **state)
                 const char *when;
                 const char *says;
         } rows[] = {
-            {"", "minute"},           {"60 * * * *", "minute"},       {"* 24 * * *", "hour"},
-            {"* * 0 * *", "day of the month"}, {"* * * 13 *", "month"},      {"* * * foo *", "month"},
-            {"* * * * 8", "day of the week"}, {"* * * *", "day of the week"}, {"* * * * * *", "five fields"},
-            {"5-1 * * * *", "minute"}, {"*/0 * * * *", "minute"},     {"1x * * * *", "minute"},
-            {"0 0 30 2 *", "no such day"}, {"every 1", "duration"},     {"every day", "duration"},
-            {"daily 25:00", "03:30"}, {"daily 3:30pm", "03:30"},      {"soon", "minute"},
+            {"", "minute"},
+            {"60 * * * *", "minute"},
+            {"* 24 * * *", "hour"},
+            {"* * 0 * *", "day of the month"},
+            {"* * * 13 *", "month"},
+            {"* * * foo *", "month"},
+            {"* * * * 8", "day of the week"},
+            {"* * * *", "day of the week"},
+            {"* * * * * *", "five fields"},
+            {"5-1 * * * *", "minute"},
+            {"*/0 * * * *", "minute"},
+            {"1x * * * *", "minute"},
+            {"0 0 30 2 *", "no such day"},
+            {"every 1", "duration"},
+            {"every day", "duration"},
+            {"daily 25:00", "03:30"},
+            {"daily 3:30pm", "03:30"},
+            {"soon", "minute"},
         };
 
         for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {

@@ -207,8 +207,16 @@ static void test_what_is_packed_and_damaged_is_no_value(void **state)
 
 static void test_an_entry_can_be_looked_at(void **state)
 {
-        struct sp__entry entry = {.codec = SP_CODEC_JSON, .e = 255, .v0 = 3, .made = 1000, .fresh_until = 2000,
-                                  .kept_until = 3000, .tag_count = 2, .tags = {1, 0xabc}, .data = "[1]", .len = 3};
+        struct sp__entry entry = {.codec = SP_CODEC_JSON,
+                                  .e = 255,
+                                  .v0 = 3,
+                                  .made = 1000,
+                                  .fresh_until = 2000,
+                                  .kept_until = 3000,
+                                  .tag_count = 2,
+                                  .tags = {1, 0xabc},
+                                  .data = "[1]",
+                                  .len = 3};
         struct sp__buf packed = SP__BUF_INIT;
         sp_value *text = NULL;
         size_t len;

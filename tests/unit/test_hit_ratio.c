@@ -73,7 +73,8 @@ static uint32_t zipf_next(const struct zipf *zipf, struct sp__random *random)
         return low;
 }
 
-static void add_zipf(struct trace *trace, struct sp__random *random, uint32_t first, uint32_t keys, double skew, int asks)
+static void add_zipf(struct trace *trace, struct sp__random *random, uint32_t first, uint32_t keys, double skew,
+                     int asks)
 {
         struct zipf zipf = zipf_new(keys, skew);
 

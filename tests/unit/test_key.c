@@ -193,7 +193,8 @@ static void test_options_and_parameters_are_told(void **state)
         assert_int_equal(sp__template_refresh(tmpl), 0);
         assert_int_equal(sp__template_sliding_ms(tmpl), 0);
         sp_template_unref(tmpl);
-        assert_int_equal(sp_template_new("rec:x", "stale=never soft=100ms hard=2s refresh=3 sliding=30m", &tmpl, NULL), SP_OK);
+        assert_int_equal(sp_template_new("rec:x", "stale=never soft=100ms hard=2s refresh=3 sliding=30m", &tmpl, NULL),
+                         SP_OK);
         assert_int_equal(sp__template_stale_ms(tmpl), 0);
         assert_int_equal(sp__template_soft_ms(tmpl), 100);
         assert_int_equal(sp__template_hard_ms(tmpl), 2000);
@@ -281,8 +282,9 @@ static void test_format_then_parse_is_identity_for_any_bytes(void **state)
 
 static void test_the_parameter_of_the_slot_is_in_braces_and_comes_back(void **state)
 {
-        static const char *const foreign[] = {"cart:user-3:items", "cart:{}:items", "cart:{user-3:items", "cart:user-3}:items",
-                                              "cart:{{a}}:items",  "cart:{:items",  "cart:{a}b:items",    "cart:{~abc}:items"};
+        static const char *const foreign[] = {"cart:user-3:items",  "cart:{}:items",    "cart:{user-3:items",
+                                              "cart:user-3}:items", "cart:{{a}}:items", "cart:{:items",
+                                              "cart:{a}b:items",    "cart:{~abc}:items"};
         sp_template *tmpl = template("cart:{userId#}:items"), *secret = template("cart:{token!#}:{part}");
         sp_params *params = sp_params_new(), *back = sp_params_new();
         char key[SP_KEY_MAX];

@@ -342,7 +342,8 @@ static void test_a_pattern_names_the_slot_as_the_key_does(void **state)
 static void test_what_was_declared_is_listed(void **state)
 {
         static const char *const patterns[] = {"b:*", NULL};
-        struct sp__keys *keys = declared((sp_template *const[]){template("b:{id}", patterns), template("a:x", NULL), NULL});
+        struct sp__keys *keys =
+            declared((sp_template *const[]){template("b:{id}", patterns), template("a:x", NULL), NULL});
         struct sp__keys *none = sp__keys_new();
         struct sp__buf text = SP__BUF_INIT;
 
@@ -352,7 +353,8 @@ static void test_what_was_declared_is_listed(void **state)
         sp__buf_clear(&text);
         sp__keys_list(keys, &text);
         sp__buf_char(&text, 0);
-        assert_non_null(strstr(text.data, "{\"template\":\"a:x\",\"ttl_ms\":3600000,\"size\":0,\"negative_ms\":30000,"));
+        assert_non_null(
+            strstr(text.data, "{\"template\":\"a:x\",\"ttl_ms\":3600000,\"size\":0,\"negative_ms\":30000,"));
         assert_non_null(strstr(text.data, "{\"template\":\"b:{id}\",\"ttl_ms\":3600000,"));
         assert_non_null(strstr(text.data, "\"patterns\":[\"b:*\"]}]"));
         assert_true(strstr(text.data, "a:x") < strstr(text.data, "b:{id}"));

@@ -305,7 +305,8 @@ static void test_an_entry_gets_other_times(void **state)
         assert_true(item.kept_until <= now + 3600 * SP__SECOND && item.kept_until > now + 3596 * SP__SECOND);
         assert_int_equal(item.fresh_until >> 10, (now - SP__MS) >> 10);
         sp_value_unref(value);
-        assert_true(sp__store_extend(shelf.store, name, name_of(1, name), now + SP__SECOND * 3600, now + SP__SECOND * 3600));
+        assert_true(
+            sp__store_extend(shelf.store, name, name_of(1, name), now + SP__SECOND * 3600, now + SP__SECOND * 3600));
         assert_true(has(&shelf, 1));
         assert_false(sp__store_extend(shelf.store, name, name_of(2, name), now, now));
         close_shelf(&shelf);

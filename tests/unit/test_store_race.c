@@ -59,7 +59,8 @@ static size_t size_of(uint64_t key)
 
 static void load(struct scene *scene, uint64_t key)
 {
-        struct sp__item item = {.fresh_until = SP__FOREVER, .kept_until = SP__FOREVER, .tag_count = 1, .tags = {key + 1}};
+        struct sp__item item = {
+            .fresh_until = SP__FOREVER, .kept_until = SP__FOREVER, .tag_count = 1, .tags = {key + 1}};
         struct content content = {.key = key};
         char bytes[6000] = "", name[32];
         struct sp__mark mark;
