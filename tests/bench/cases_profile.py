@@ -16,13 +16,15 @@ def cases(context):
 
     prom = context.node('prom-client, 1,007 series', 'prom_peer.js', '--mode', 'scrape', needs=('prom-client',))
     observe = context.node('prom-client, observe', 'prom_peer.js', '--mode', 'observe', needs=('prom-client',))
+    counters = record('count')
     return [
-        budget('a statement, known name and fingerprint', 'statement', 100),
-        budget('a statement in a unit of work', 'scope', 150),
-        budget('a histogram record on a held handle', 'histogram', 20),
+        budget('a statement, known name and fingerprint', 'statement', 100, counters),
+        budget('a statement in a unit of work', 'scope', 150, counters),
+        budget('a histogram record on a held handle', 'histogram', 20, counters),
         budget('named work, with its clock reads', 'work', 200, record('clock')),
         Case('profile', 'a histogram record beside prom-client', record('histogram'), observe, 1.0, measure='p50_ns'),
-        Case('profile', 'scrape of 1,007 series', record('scrape'), Budget(1e6), 1.0, measure='p50_ns'),
+        Case('profile', 'scrape of 1,007 series', record('scrape'), Budget(1e6), 1.0, measure='p50_ns',
+             floor=record('print')),
         Case('profile', 'scrape of 1,007 series beside prom-client', record('scrape'), prom, 1.0, measure='p50_ns'),
         Case('profile', '64 callers, blocking, with the profiler beside without',
              pool('profiler.enabled true'), pool('profiler.enabled false', '--set', 'profiler.enabled=false'), 0.99,

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* A key of a template with two parameters into the caller's buffer; `--mode params`: filling the parameters counts too. */
+/*
+ * A key of a template with two parameters into the caller's buffer; `--mode params`: filling the parameters counts too;
+ * `--mode floor`: the same bytes, copied and looked at one by one.
+ */
 #include "driver_client.h"
 
 #include <stdio.h>
@@ -36,6 +39,30 @@ static void fill_and_build(void *state, uint32_t item)
         build(state, item);
 }
 
+static void copy(void *state, uint32_t item)
+{
+        static const char prefix[] = "rec:recommendations:", end[] = ":10";
+        const struct building *building = state;
+        size_t len = sizeof prefix - 1;
+        char key[SP_KEY_MAX];
+
+        memcpy(key, prefix, len);
+        for (const char *at = building->id; *at; at++, len++) {
+                if (*at == ':' || *at == '%')
+                        driver_die("to be escaped");
+                key[len] = *at;
+        }
+        memcpy(key + len, end, sizeof end - 1);
+        __asm__ volatile("" : : "r"(key) : "memory");
+}
+
+static driver_step step_of(const char *mode)
+{
+        if (strcmp(mode, "floor") == 0)
+                return copy;
+        return strcmp(mode, "params") == 0 ? fill_and_build : build;
+}
+
 static void body(struct driver_caller *caller, void *arg)
 {
         struct building building = {.params = sp_params_new(), .id = "user-0000000"};
@@ -46,8 +73,7 @@ static void body(struct driver_caller *caller, void *arg)
                      error);
         sp_params_add_text(building.params, building.id, 12);
         sp_params_add_text(building.params, "10", 2);
-        driver_loop(caller, strcmp(driver_options_of(caller)->mode, "params") == 0 ? fill_and_build : build, &building,
-                    BATCH);
+        driver_loop(caller, step_of(driver_options_of(caller)->mode), &building, BATCH);
         sp_params_free(building.params);
         sp_template_unref(building.tmpl);
 }

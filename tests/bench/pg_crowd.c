@@ -30,8 +30,9 @@ static double waiting(const struct driver_options *options)
 static double spike(const struct driver_options *options)
 {
         struct pg_proxy *proxy = pg_proxy_start();
-        const char *const settings[] = {pg_proxy_url(proxy), "pool.min=5", "pool.max=50", "pool.acquire_timeout=60s",
-                                        "pool.query_timeout=60s", NULL};
+        const char *const settings[] = {
+            pg_proxy_url(proxy),      "pool.min=5", "pool.max=50", "pool.acquire_timeout=60s",
+            "pool.query_timeout=60s", NULL};
         sp_client *client = driver_client(options, "pool.url", settings);
         int came;
 

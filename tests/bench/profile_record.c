@@ -2,7 +2,8 @@
 /*
  * What recording costs. `--mode statement`: a statement under a known name and fingerprint, without the clock reads that the
  * pool makes anyhow; `scope`: the same within a unit of work; `histogram`: one value on a held handle; `work`: start and
- * finish, with their two clock reads; `clock`: these alone; `scrape`: a page of 1,007 series (53 histograms of 19 lines).
+ * finish, with their two clock reads; `clock`: these alone; `count`: two counters; `scrape`: a page
+ * of 1,007 series (53 histograms of 19 lines); `print`: as many lines.
  */
 #include "driver.h"
 
@@ -11,11 +12,12 @@
 #include "pg/stmt.h"
 #include "profile/profiler.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sugarperf/sugarperf.h>
 
-enum { BATCH = 1024, SERIES = 53 };
+enum { BATCH = 1024, SERIES = 53, LINES = 1007 };
 
 struct bench {
         sp_profiler *profiler;
@@ -24,6 +26,7 @@ struct bench {
         struct sp__stmt_record record;
         struct sp__histogram *histograms[SERIES];
         sp_metrics *metrics;
+        _Atomic uint64_t counted, summed;
 };
 
 static const char text[] = "SELECT id, title FROM contents WHERE id = $1";
@@ -55,6 +58,28 @@ static void clocks(void *state, uint32_t item)
         ((struct bench *)state)->record.wait_ns = sp__now() - sp__now();
 }
 
+/* Two shared counters: less tells neither how many nor how long. */
+static void count(void *state, uint32_t item)
+{
+        struct bench *bench = state;
+
+        atomic_fetch_add_explicit(&bench->counted, 1, memory_order_relaxed);
+        atomic_fetch_add_explicit(&bench->summed, 100000 + item, memory_order_relaxed);
+}
+
+/* As many lines as the scrape has. */
+static void print(void *state, uint32_t item)
+{
+        char page[64 * LINES];
+        size_t len = 0;
+
+        (void)state;
+        for (int i = 0; i < LINES; i++)
+                len += (size_t)snprintf(page + len, sizeof page - len, "bench_duration_seconds{route=\"/%d\"} %u\n", i,
+                                        item);
+        __asm__ volatile("" : : "r"(page) : "memory");
+}
+
 static void scrape(void *state, uint32_t item)
 {
         sp_value *page = NULL;
@@ -83,7 +108,8 @@ static const struct {
         driver_step step;
         uint32_t batch;
 } modes[] = {{"statement", statement, BATCH}, {"scope", statement, BATCH}, {"histogram", histogram, BATCH},
-             {"work", work, BATCH},           {"clock", clocks, BATCH},    {"scrape", scrape, 1}};
+             {"work", work, BATCH},           {"clock", clocks, BATCH},    {"scrape", scrape, 1},
+             {"count", count, BATCH},         {"print", print, 1}};
 
 static void body(struct driver_caller *caller, void *bench)
 {

@@ -73,7 +73,8 @@ static void command(void *state, uint32_t item)
         sp_error *error = NULL;
 
         put_words(caller->words, item);
-        driver_check("sp_redis_command", sp_redis_command(caller->target->redis, NULL, caller->words, &reply, &error), error);
+        driver_check("sp_redis_command", sp_redis_command(caller->target->redis, NULL, caller->words, &reply, &error),
+                     error);
         check_reply(reply);
 }
 
