@@ -286,26 +286,28 @@ static void test_waiting_ends_with_the_callers_deadline(void **state)
         server_stop(&server);
 }
 
-static void test_a_statement_ends_with_the_query_timeout(void **state)
+/* One through a queue and one that blocks, both sent. */
+static void statements_say(const char *const settings[], const char *deadline, const char *text)
 {
         struct server server;
         sp_stmt *stmt = stmt_of("SELECT 1");
-        sp_ctx *ctx = ctx_of("8s");
         sp_error *error = NULL;
         sp_completion *done;
         sp_result *result;
         sp_queue *queue;
         sp_pool *pool;
+        sp_ctx *ctx;
 
         server_start(&server, true);
-        pool = pool_at(&server, (const char *[]){"pool.query_timeout=900ms", "pool.acquire_timeout=8s", NULL});
+        pool = pool_at(&server, settings);
         assert_int_equal(sp_queue_new(0, &queue), SP_OK);
+        ctx = deadline ? ctx_of(deadline) : NULL;
         assert_int_equal(sp_pool_query_async(pool, ctx, stmt, NULL, queue, 1), SP_OK);
         assert_int_equal(sp_pool_query(pool, ctx, stmt, NULL, &result, &error), SP_TIMEOUT);
-        says(error, (const char *[]){"was not answered within 900 ms (pool.query_timeout)", NULL});
+        says(error, (const char *[]){"was not answered within ", text, NULL});
         assert_int_equal(sp_queue_wait(queue, &done, 1, -1), 1);
         assert_int_equal(sp_completion_status(done), SP_TIMEOUT);
-        says(sp_completion_error(done), (const char *[]){"within 900 ms (pool.query_timeout)", NULL});
+        says(sp_completion_error(done), (const char *[]){text, NULL});
         sp_completion_free(done);
         sp_error_free(error);
         sp_queue_free(queue);
@@ -313,6 +315,19 @@ static void test_a_statement_ends_with_the_query_timeout(void **state)
         sp_ctx_unref(ctx);
         sp_pool_free(pool);
         server_stop(&server);
+}
+
+static void test_a_statement_ends_with_the_query_timeout(void **state)
+{
+        statements_say((const char *[]){"pool.query_timeout=900ms", "pool.acquire_timeout=8s", NULL}, NULL,
+                       "900 ms (pool.query_timeout)");
+}
+
+/* Also where the pool's own is shorter: who sets a deadline means it. */
+static void test_a_statement_ends_with_its_callers_deadline_instead(void **state)
+{
+        statements_say((const char *[]){"pool.query_timeout=100ms", "pool.acquire_timeout=8s", NULL}, "900ms",
+                       " ms (the caller's deadline)");
 }
 
 static void test_health_of_a_mute_server_is_told_within_its_time(void **state)
@@ -394,6 +409,7 @@ int main(void)
             cmocka_unit_test(test_waiting_ends_with_the_acquire_timeout),
             cmocka_unit_test(test_waiting_ends_with_the_callers_deadline),
             cmocka_unit_test(test_a_statement_ends_with_the_query_timeout),
+            cmocka_unit_test(test_a_statement_ends_with_its_callers_deadline_instead),
             cmocka_unit_test(test_health_of_a_mute_server_is_told_within_its_time),
             cmocka_unit_test(test_a_cancel_request_that_nobody_hears_does_not_keep_the_pool),
             cmocka_unit_test(test_a_server_that_stops_reading_costs_only_time),
