@@ -160,7 +160,8 @@ static void become(sp_breaker *breaker, int state)
                 breaker->change = (struct sp__latest){breaker->change.number + 1, breaker->state, state};
         breaker->state = state;
         breaker->generation = sp__permits_door(&breaker->permits, passes(breaker));
-        breaker->answered = breaker->good = breaker->bad = 0;
+        breaker->former = sp__breaker_recorded(breaker);
+        breaker->good = breaker->bad = 0;
         memset(breaker->probes, 0, (size_t)breaker->rules.probes * sizeof *breaker->probes);
         if (state == SP_BREAKER_OPEN) {
                 open_until(breaker);
@@ -263,20 +264,24 @@ bool sp__breaker_shut(sp_breaker *breaker)
         return refuses;
 }
 
-/* Changes are told when the lock is gone. */
-static void leave(sp_breaker *breaker, uint64_t before)
+/* A change is told when the lock is gone. One call makes one at most, so the state of before shows it. */
+static void leave(sp_breaker *breaker, int before)
 {
-        struct sp__latest change = breaker->change;
+        struct sp__latest change;
 
+        if (__builtin_expect(breaker->state == before, 1)) {
+                sp__unlock(&breaker->lock);
+                return;
+        }
+        change = breaker->change;
         sp__unlock(&breaker->lock);
-        if (__builtin_expect(change.number != before, 0))
-                sp__watchers_tell(breaker->watchers, &change);
+        sp__watchers_tell(breaker->watchers, &change);
 }
 
 sp_status sp_breaker_acquire(sp_breaker *breaker, uint64_t *permit)
 {
         sp_status status;
-        uint64_t before;
+        int before;
 
         SP__NEED(breaker, NULL);
         SP__NEED(permit, NULL);
@@ -287,7 +292,7 @@ sp_status sp_breaker_acquire(sp_breaker *breaker, uint64_t *permit)
         if (shut(breaker))
                 return reject(breaker);
         sp__lock(&breaker->lock);
-        before = breaker->change.number;
+        before = breaker->state;
         tick(breaker);
         status = admit(breaker, permit);
         leave(breaker, before);
@@ -310,6 +315,12 @@ static bool slow(const sp_breaker *breaker, int64_t elapsed_ns)
         return breaker->rules.slow_rate && breaker->rules.slow_ns && elapsed_ns >= breaker->rules.slow_ns;
 }
 
+static void failed_again(sp_breaker *breaker)
+{
+        if (breaker->failures < UINT32_MAX)
+                breaker->failures++;
+}
+
 /* CLOSED, or METRICS_ONLY. */
 static void judge(sp_breaker *breaker, int outcome, int64_t elapsed_ns)
 {
@@ -318,7 +329,10 @@ static void judge(sp_breaker *breaker, int outcome, int64_t elapsed_ns)
 
         if (outcome == SP_OUTCOME_IGNORED)
                 return;
-        breaker->failures = failed ? breaker->failures + 1 : 0;
+        if (failed)
+                failed_again(breaker);
+        else
+                breaker->failures = 0;
         if (rated)
                 sp__window_add(&breaker->window, rules->timed ? sp__clock_coarse(breaker->clock) : 0, failed,
                                slow(breaker, elapsed_ns));
@@ -346,7 +360,7 @@ static void probe_result(sp_breaker *breaker, uint64_t permit, int outcome, int6
         if (outcome == SP_OUTCOME_IGNORED)
                 return;
         if (outcome == SP_OUTCOME_FAILURE)
-                breaker->failures++;
+                failed_again(breaker);
         if (outcome == SP_OUTCOME_SUCCESS && !slow(breaker, elapsed_ns))
                 breaker->good++;
         else
@@ -359,11 +373,12 @@ static void probe_result(sp_breaker *breaker, uint64_t permit, int outcome, int6
 
 static void result(sp_breaker *breaker, uint64_t permit, int outcome, int64_t elapsed_ns)
 {
-        breaker->calls[outcome]++;
         tick(breaker);
-        if (permit < breaker->generation)
+        breaker->calls[outcome]++;
+        if (permit < breaker->generation) {
+                breaker->former++;
                 return;
-        breaker->answered++;
+        }
         if (breaker->state == SP_BREAKER_CLOSED || breaker->state == SP_BREAKER_METRICS_ONLY)
                 judge(breaker, outcome, elapsed_ns);
         else if (breaker->state == SP_BREAKER_HALF_OPEN)
@@ -372,15 +387,16 @@ static void result(sp_breaker *breaker, uint64_t permit, int outcome, int64_t el
 
 void sp_breaker_record(sp_breaker *breaker, uint64_t permit, int outcome, int64_t elapsed_ns)
 {
-        uint64_t before;
+        int before;
 
         if (!breaker || sp__forked(&breaker->fork))
                 return;
         if (outcome != SP_OUTCOME_SUCCESS && outcome != SP_OUTCOME_FAILURE)
                 outcome = SP_OUTCOME_IGNORED;
         sp__lock(&breaker->lock);
-        before = breaker->change.number;
-        breaker->answered += sp__permits_sweep(&breaker->permits, breaker->generation);
+        before = breaker->state;
+        if (sp__permits_due(&breaker->permits, permit))
+                sp__breaker_sweep(breaker);
         if (sp__permit_take(&breaker->permits, permit))
                 result(breaker, permit, outcome, elapsed_ns);
         leave(breaker, before);
@@ -393,7 +409,7 @@ void sp_breaker_release(sp_breaker *breaker, uint64_t permit)
 
 sp_status sp_breaker_force(sp_breaker *breaker, int state)
 {
-        uint64_t before;
+        int before;
 
         SP__NEED(breaker, NULL);
         if (state < SP_BREAKER_CLOSED || state > SP_BREAKER_METRICS_ONLY)
@@ -401,7 +417,7 @@ sp_status sp_breaker_force(sp_breaker *breaker, int state)
         if (sp__forked(&breaker->fork))
                 return SP_FORKED;
         sp__lock(&breaker->lock);
-        before = breaker->change.number;
+        before = breaker->state;
         become(breaker, state);
         leave(breaker, before);
         return SP_OK;

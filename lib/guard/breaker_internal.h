@@ -40,12 +40,12 @@ struct sp_breaker {
         /* All that follows, but the permits' word. What every call touches comes first: threads hand it to one another. */
         _Alignas(64) sp__mutex lock;
         int state;
+        uint32_t failures;   /* in a row */
         uint64_t generation; /* the first permit of this state */
-        int64_t answered;    /* permits of this state that have a result, or were given up */
-        struct sp__permits permits;
-        struct sp__latest change;
-        int64_t failures; /* in a row */
         int64_t calls[SP_OUTCOME_IGNORED + 1];
+        int64_t former; /* of these calls, those of older states, less the permits of this one that were given up */
+        struct sp__latest change;
+        struct sp__permits permits;
         struct sp__window window; /* there where a rate is judged */
 
         int64_t until;     /* OPEN: when a probe may go */
@@ -73,11 +73,24 @@ static inline void sp__breaker_leave(sp_breaker *breaker)
                 sp__unlock(&breaker->lock);
 }
 
+/** With the lock held. */
+static inline void sp__breaker_sweep(sp_breaker *breaker)
+{
+        breaker->former -= sp__permits_sweep(&breaker->permits, breaker->generation);
+}
+
+static inline int64_t sp__breaker_recorded(const sp_breaker *breaker)
+{
+        return breaker->calls[SP_OUTCOME_SUCCESS] + breaker->calls[SP_OUTCOME_FAILURE] +
+               breaker->calls[SP_OUTCOME_IGNORED];
+}
+
 /** With the lock held: permits of this state without a result. */
 static inline int64_t sp__breaker_flying(sp_breaker *breaker)
 {
-        breaker->answered += sp__permits_sweep(&breaker->permits, breaker->generation);
-        return (int64_t)(sp__permits_next(&breaker->permits) - breaker->generation) - breaker->answered;
+        sp__breaker_sweep(breaker);
+        return (int64_t)(sp__permits_next(&breaker->permits) - breaker->generation) -
+               (sp__breaker_recorded(breaker) - breaker->former);
 }
 
 /** With the lock held. */

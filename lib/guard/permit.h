@@ -6,7 +6,7 @@
  * A bit for each of the last SP__PERMITS serials tells whether its result came; its meaning changes each time round, so that
  * giving one out need not touch it. What is older and still without a result is remembered by its number, SP__PERMITS_OLD of
  * them at most; beyond that the oldest is given up as lost. So no permit's result ever counts twice, however late the second
- * one comes.
+ * one comes. There are more bits, so that a sweep, which makes room for the next ones, is due once in many calls.
  */
 #ifndef SP_GUARD_PERMIT_H
 #define SP_GUARD_PERMIT_H
@@ -16,13 +16,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { SP__PERMITS = 16384, SP__PERMITS_OLD = 64 };
+enum { SP__PERMITS = 16384, SP__PERMIT_BITS = 2 * SP__PERMITS, SP__PERMITS_OLD = 64 };
 
 struct sp__permits {
         /* The next serial, from 1 on, times two; odd: the door is open. A million a second reach 2^53 in 285 years. */
         _Alignas(64) _Atomic uint64_t word;
         _Alignas(64) uint64_t swept; /* the first serial that is not yet too old for a bit */
-        uint64_t taken[SP__PERMITS / 64];
+        uint64_t taken[SP__PERMIT_BITS / 64];
         uint64_t old[SP__PERMITS_OLD]; /* 0: a free place */
 };
 
@@ -66,7 +66,7 @@ static inline uint64_t sp__permit_issue(struct sp__permits *permits)
 
 static inline uint64_t *sp__permit_word(struct sp__permits *permits, uint64_t serial)
 {
-        return &permits->taken[serial % SP__PERMITS / 64];
+        return &permits->taken[serial % SP__PERMIT_BITS / 64];
 }
 
 /* The bit of a serial whose result has come is set the first time round, clear the second, and so on. */
@@ -74,7 +74,7 @@ static inline bool sp__permit_taken(struct sp__permits *permits, uint64_t serial
 {
         uint64_t set = *sp__permit_word(permits, serial) >> serial % 64 & 1;
 
-        return set != (serial / SP__PERMITS & 1);
+        return set != (serial / SP__PERMIT_BITS & 1);
 }
 
 static inline void sp__permit_turn(struct sp__permits *permits, uint64_t serial)
@@ -96,6 +96,12 @@ static inline uint64_t sp__permit_age(struct sp__permits *permits, uint64_t seri
         return lost;
 }
 
+/** Whether a sweep must come before the serial's result is taken. */
+static inline bool sp__permits_due(const struct sp__permits *permits, uint64_t serial)
+{
+        return serial >= permits->swept + SP__PERMIT_BITS;
+}
+
 /** Makes room for the bits of what was given out since. How many of those from `first` on were given up as lost. */
 static inline int64_t sp__permits_sweep(struct sp__permits *permits, uint64_t first)
 {
@@ -112,7 +118,7 @@ static inline int64_t sp__permits_sweep(struct sp__permits *permits, uint64_t fi
         return count;
 }
 
-/** After a sweep. Whether a result of this permit counts: it was issued and not given up, and none came before. */
+/** After the sweep, where it was due. Whether a result of this permit counts: it was issued and not given up, and none came before. */
 static inline bool sp__permit_take(struct sp__permits *permits, uint64_t serial)
 {
         if (serial == 0 || serial >= sp__permits_next(permits))
