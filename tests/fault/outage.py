@@ -123,9 +123,10 @@ class Outage:
 
     def come_back(self):
         before = self.connections()
+        # Before the server is: what is asked while it comes back may have either answer.
+        self.phase = 'back'
         control(self.fault.end)
         begin, made, peak = time.perf_counter(), [], 0
-        self.phase = 'back'
         self.until(lambda: self.breaker('closed'), 'the breaker closes')
         back = time.perf_counter() - begin
         while time.perf_counter() - begin < back + 2:
