@@ -16,7 +16,7 @@ class Bench(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             path = os.path.join(folder, 'rows.json')
             done = subprocess.run([sys.executable, os.path.join(HERE, 'bench.py'), '--build', os.environ['SP_BENCH_BUILD'],
-                                   '--rounds', '1', '--seconds', '0.1', '--json', path, *words],
+                                   '--rounds', '1', '--seconds', '0.3', '--json', path, *words],
                                   capture_output=True, text=True, check=False)
             self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
             with open(path, encoding='utf-8') as file:
