@@ -124,13 +124,19 @@ bool sp__tls_distrusts(const struct sp__tls *tls)
                SSL_get_verify_mode(tls->ssl) != SSL_VERIFY_NONE;
 }
 
+/* What came was no TLS; an alert would be the other side's own word. */
+static bool no_tls(const struct sp__tls *tls)
+{
+        return !SSL_is_init_finished(tls->ssl) && ERR_GET_REASON(ERR_peek_last_error()) < SSL_AD_REASON_OFFSET;
+}
+
 static void explain(const struct sp__tls *tls, char *reason, size_t cap)
 {
         if (sp__tls_distrusts(tls))
                 snprintf(reason, cap, "its certificate is not trusted: %s (redis.tls_ca, redis.tls_verify)",
                          X509_verify_cert_error_string(SSL_get_verify_result(tls->ssl)));
         else
-                snprintf(reason, cap, "TLS failed: %s", last_reason());
+                snprintf(reason, cap, "TLS failed: %s%s", last_reason(), no_tls(tls) ? ": does it speak TLS?" : "");
 }
 
 /* Whether it only waits for the other side. */

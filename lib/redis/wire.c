@@ -243,7 +243,9 @@ bool sp__wire_read(struct sp__wire *wire)
                 ssize_t n = recv(wire->context->fd, chunk, sizeof chunk, 0);
 
                 if (n == 0)
-                        return broken(wire, "the server closed the connection");
+                        return broken(wire, sp__wire_unsealed(wire)
+                                                ? "the server closed the connection: does it speak TLS?"
+                                                : "the server closed the connection");
                 if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
                         return true;
                 if (n < 0 && errno != EINTR)
