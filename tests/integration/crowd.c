@@ -63,7 +63,8 @@ struct crowd_cost crowd_waits(sp_pool *pool, size_t callers)
         size_t before, after;
         int64_t threads;
 
-        must(params && sp_queue_new(0, &queue) == SP_OK, "out of memory");
+        must(params, "out of memory");
+        must(sp_queue_new(0, &queue) == SP_OK, "out of memory");
         sp_params_add_int(params, 7);
         must(sp_pool_acquire(pool, NULL, &session, NULL) == SP_OK, "there is no session");
         before = mallinfo2().uordblks;
