@@ -76,7 +76,7 @@ sp_status sp__breaker_new(const sp_config *config, const char *instance, const c
                 parts_free(breaker);
                 return sp__fail(error, SP_NOMEM, "out of memory");
         }
-        sp__mutex_init(&breaker->lock);
+        sp__brief_init(&breaker->lock);
         atomic_init(&breaker->refs, 1);
         breaker->clock = clock;
         breaker->random.state = sp__random_seed();
@@ -115,7 +115,6 @@ void sp_breaker_unref(sp_breaker *breaker)
                 return;
         if (sp__forked(&breaker->fork))
                 return; /* watches may wait on locks that nobody holds here */
-        sp__mutex_destroy(&breaker->lock);
         sp__fork_destroy(&breaker->fork);
         parts_free(breaker);
 }
@@ -270,11 +269,11 @@ static void leave(sp_breaker *breaker, int before)
         struct sp__latest change;
 
         if (__builtin_expect(breaker->state == before, 1)) {
-                sp__unlock(&breaker->lock);
+                sp__brief_unlock(&breaker->lock);
                 return;
         }
         change = breaker->change;
-        sp__unlock(&breaker->lock);
+        sp__brief_unlock(&breaker->lock);
         sp__watchers_tell(breaker->watchers, &change);
 }
 
@@ -291,7 +290,7 @@ sp_status sp_breaker_acquire(sp_breaker *breaker, uint64_t *permit)
                 return SP_OK;
         if (shut(breaker))
                 return reject(breaker);
-        sp__lock(&breaker->lock);
+        sp__brief_lock(&breaker->lock);
         before = breaker->state;
         tick(breaker);
         status = admit(breaker, permit);
@@ -393,7 +392,7 @@ void sp_breaker_record(sp_breaker *breaker, uint64_t permit, int outcome, int64_
                 return;
         if (outcome != SP_OUTCOME_SUCCESS && outcome != SP_OUTCOME_FAILURE)
                 outcome = SP_OUTCOME_IGNORED;
-        sp__lock(&breaker->lock);
+        sp__brief_lock(&breaker->lock);
         before = breaker->state;
         if (sp__permits_due(&breaker->permits, permit))
                 sp__breaker_sweep(breaker);
@@ -416,7 +415,7 @@ sp_status sp_breaker_force(sp_breaker *breaker, int state)
                 return SP_INVALID;
         if (sp__forked(&breaker->fork))
                 return SP_FORKED;
-        sp__lock(&breaker->lock);
+        sp__brief_lock(&breaker->lock);
         before = breaker->state;
         become(breaker, state);
         leave(breaker, before);

@@ -3,6 +3,7 @@
 #ifndef SP_GUARD_BREAKER_INTERNAL_H
 #define SP_GUARD_BREAKER_INTERNAL_H
 
+#include "base/brief.h"
 #include "base/fork.h"
 #include "base/random.h"
 #include "base/thread.h"
@@ -38,15 +39,15 @@ struct sp_breaker {
         _Atomic int64_t rejected; /* written by any thread */
 
         /* All that follows, but the permits' word. What every call touches comes first: threads hand it to one another. */
-        _Alignas(64) sp__mutex lock;
+        _Alignas(64) sp__brief lock;
         int state;
         uint32_t failures;   /* in a row */
         uint64_t generation; /* the first permit of this state */
         int64_t calls[SP_OUTCOME_IGNORED + 1];
         int64_t former; /* of these calls, those of older states, less the permits of this one that were given up */
-        struct sp__latest change;
+        _Alignas(64) struct sp__window window; /* there where a rate is judged */
         struct sp__permits permits;
-        struct sp__window window; /* there where a rate is judged */
+        struct sp__latest change;
 
         int64_t until;     /* OPEN: when a probe may go */
         int64_t opened;    /* times in a row that it opened without closing between */
@@ -63,14 +64,14 @@ static inline sp_breaker *sp__breaker_enter(const sp_breaker *breaker)
         sp_breaker *own = (sp_breaker *)(uintptr_t)breaker;
 
         if (!sp__forked(&own->fork))
-                sp__lock(&own->lock);
+                sp__brief_lock(&own->lock);
         return own;
 }
 
 static inline void sp__breaker_leave(sp_breaker *breaker)
 {
         if (!sp__forked(&breaker->fork))
-                sp__unlock(&breaker->lock);
+                sp__brief_unlock(&breaker->lock);
 }
 
 /** With the lock held. */
