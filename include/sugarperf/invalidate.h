@@ -44,7 +44,9 @@ SP_API sp_status sp_targets_all(sp_targets *targets);
 
 /**
  * Returns SP_OK when it holds in this process. SP_INVALID: a pattern that no template declared. When Redis cannot be
- * reached it says so (SP_UNAVAILABLE), bypasses the targets in this process, and retries behind the scenes.
+ * reached, or refuses, it says so (SP_UNAVAILABLE, SP_REDIS), bypasses the targets in this process, and retries behind the scenes
+ * until it is made up for, or no entry from before can be left: after the longest time to live that this process knows of (of
+ * templates, of what it stored or read). Metric: sugarperf_cache_invalidations_owed.
  */
 SP_API sp_status sp_cache_invalidate(sp_cache *cache, sp_ctx *ctx, const sp_targets *targets, sp_error **error);
 SP_API sp_status sp_cache_invalidate_async(sp_cache *cache, sp_ctx *ctx, const sp_targets *targets, sp_queue *queue,

@@ -91,6 +91,12 @@ static sp_cache *blank(struct sp__engine *engine)
         return cache;
 }
 
+/* Who loads while the row is changed may fill at the lease's last moment. */
+static void keep_for(sp_cache *cache, int64_t ms)
+{
+        sp__log_lasts(&cache->log, ms + cache->lease_ms);
+}
+
 sp_status sp__cache_new(const sp_config *config, struct sp__engine *engine, sp_cache **out, sp_error **error)
 {
         sp_cache *cache;
@@ -114,6 +120,7 @@ sp_status sp__cache_new(const sp_config *config, struct sp__engine *engine, sp_c
                 return cache ? status : sp__fail(error, SP_NOMEM, "out of memory");
         }
         read_config(cache, config);
+        keep_for(cache, cache->ttl_ms + cache->stale_ms);
         if (!make_parts(cache, config)) {
                 sp_cache_free(cache);
                 return sp__fail(error, SP_NOMEM, "out of memory");
@@ -199,6 +206,11 @@ void sp__cache_times(const sp_cache *cache, const sp_template *tmpl, struct sp__
                 times->stale = cache->stale_ms;
 }
 
+void sp__cache_keeps(sp_cache *cache, const struct sp__entry *entry)
+{
+        keep_for(cache, entry->kept_until - entry->made);
+}
+
 double sp__cache_unit(sp_cache *cache)
 {
         double unit;
@@ -263,6 +275,7 @@ sp_status sp_cache_declare(sp_cache *cache, sp_template *tmpl, sp_error **error)
         sp__cache_times(cache, tmpl, &times);
         if (sp__times_early(&times))
                 atomic_store(&cache->early, true);
+        keep_for(cache, times.ttl + times.stale);
         atomic_fetch_add(&cache->declared, 1);
         return status;
 }

@@ -4,6 +4,7 @@
 #define SP_CACHE_CACHE_H
 
 #include "base/random.h"
+#include "cache/entry.h"
 #include "cache/events.h"
 #include "cache/log.h"
 #include "cache/slots.h"
@@ -96,6 +97,8 @@ void sp__cache_see(sp_cache *cache);
 enum sp__cache_use sp__cache_use(const sp_cache *cache, const sp_ctx *ctx, bool apart);
 /** The times of a template; NULL: the defaults. */
 void sp__cache_times(const sp_cache *cache, const sp_template *tmpl, struct sp__times *times);
+/** An entry that is there, or may be: how long the last one from before an invalidation may be left. */
+void sp__cache_keeps(sp_cache *cache, const struct sp__entry *entry);
 /** In [0, 1). */
 double sp__cache_unit(sp_cache *cache);
 /**

@@ -162,6 +162,7 @@ static void set_times(struct fill *fill, const sp_lease *lease, int64_t ttl_ms)
         fill->kept = ttl_ms > 0;
         sp__times_make(&fill->flight->times, ttl_ms, lease->expires_ms == 0, load_ms, sp__cache_unit(fill->cache),
                        &fill->entry, &fill->item);
+        sp__cache_keeps(fill->cache, &fill->entry);
 }
 
 static void set_tags(struct fill *fill, const sp_lease *lease)

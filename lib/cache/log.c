@@ -436,6 +436,7 @@ static void retry(struct sp__timer *timer)
                 schedule_retry(log);
                 return;
         }
+        sp__mirror_lapse(&log->mirror, sp__now() - atomic_load(&log->longest));
         errand->count = sp__mirror_owed(&log->mirror, errand->tags, RETRY_TAGS, &errand->upto, &errand->all);
         if (errand->count || errand->all)
                 send_retry(errand);
@@ -459,6 +460,15 @@ void sp__log_owe_all(struct sp__log *log)
 {
         sp__mirror_owe_all(&log->mirror);
         schedule_retry(log);
+}
+
+void sp__log_lasts(struct sp__log *log, int64_t ms)
+{
+        int64_t longest = sp__after_ms(0, ms), former = atomic_load(&log->longest);
+
+        while (longest > former && !atomic_compare_exchange_weak(&log->longest, &former, longest)) {
+                /* Another one raised it. */
+        }
 }
 
 static sp_status check_namespace(const char *name, sp_error **error)

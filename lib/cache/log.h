@@ -31,6 +31,7 @@ struct sp__log {
         atomic_bool settled;                 /* it is known whether Redis answers */
         atomic_bool started;
         atomic_bool ending;
+        _Atomic int64_t longest; /* ns that an entry may be kept after an invalidation that came too late for it */
 
         sp__mutex lock;
         sp__cond idle;
@@ -79,5 +80,7 @@ void sp__log_owe(struct sp__log *log, const uint64_t *tags, size_t count);
 /** The same of a bump that began a new epoch: nothing in the namespace holds any more. */
 void sp__log_acknowledge_all(struct sp__log *log);
 void sp__log_owe_all(struct sp__log *log);
+/** Entries may be kept for so long (ms), as far as this process knows: what is owed for longer ends none of them any more. */
+void sp__log_lasts(struct sp__log *log, int64_t ms);
 
 #endif

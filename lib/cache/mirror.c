@@ -289,13 +289,22 @@ bool sp__mirror_acknowledge(struct sp__mirror *mirror, uint64_t e, int64_t n, co
         return knows;
 }
 
+/* The moment of a debt: no two have the same. The lock is held. */
+static void owe_since(struct sp__mirror *mirror)
+{
+        uint64_t now = (uint64_t)sp__now();
+
+        mirror->owed_at = now > mirror->owed_at ? now : mirror->owed_at + 1;
+}
+
 void sp__mirror_owe(struct sp__mirror *mirror, const uint64_t *tags, size_t count)
 {
         sp__lock(&mirror->lock);
         log_own(mirror, tags, count);
+        owe_since(mirror);
         for (size_t i = 0; i < count; i++) {
-                if (mirror->owed.count >= OWED_MAX || !sp__tagmap_raise(&mirror->owed, tags[i], mirror->own_n))
-                        mirror->owes_all = true;
+                if (mirror->owed.count >= OWED_MAX || !sp__tagmap_raise(&mirror->owed, tags[i], mirror->owed_at))
+                        mirror->owes_all = mirror->owed_at;
         }
         changed(mirror);
         sp__unlock(&mirror->lock);
@@ -305,7 +314,8 @@ void sp__mirror_owe_all(struct sp__mirror *mirror)
 {
         sp__lock(&mirror->lock);
         log_own_all(mirror);
-        mirror->owes_all = true;
+        owe_since(mirror);
+        mirror->owes_all = mirror->owed_at;
         changed(mirror);
         sp__unlock(&mirror->lock);
 }
@@ -315,8 +325,8 @@ size_t sp__mirror_owed(struct sp__mirror *mirror, uint64_t *tags, size_t max, ui
         size_t count = 0;
 
         sp__lock(&mirror->lock);
-        *upto = mirror->own_n;
-        *all = mirror->owes_all;
+        *upto = mirror->owed_at;
+        *all = mirror->owes_all != 0;
         for (size_t i = 0; i < mirror->owed.cap && count < max; i++) {
                 if (mirror->owed.slots[i].tag)
                         tags[count++] = mirror->owed.slots[i].tag;
@@ -325,33 +335,81 @@ size_t sp__mirror_owed(struct sp__mirror *mirror, uint64_t *tags, size_t max, ui
         return count;
 }
 
-static bool is_among(uint64_t tag, const uint64_t *tags, size_t count)
+/* Of what is owed the part that `left` wants stays. The lock is held. */
+static void owe_still(struct sp__mirror *mirror, bool (*left)(const struct sp__tagmap_slot *slot, const void *arg),
+                      const void *arg)
 {
-        for (size_t i = 0; i < count; i++) {
-                if (tags[i] == tag)
-                        return true;
+        struct sp__tagmap still = {.slots = NULL};
+
+        for (size_t i = 0; i < mirror->owed.cap; i++) {
+                const struct sp__tagmap_slot *slot = &mirror->owed.slots[i];
+
+                if (slot->tag && left(slot, arg) && !sp__tagmap_raise(&still, slot->tag, slot->number) &&
+                    mirror->owes_all < slot->number)
+                        mirror->owes_all = slot->number;
         }
-        return false;
+        sp__tagmap_clear(&mirror->owed);
+        mirror->owed = still;
+        changed(mirror);
+}
+
+struct payment {
+        struct sp__tagmap tags;
+        uint64_t upto;
+        bool all;
+};
+
+static bool unpaid(const struct sp__tagmap_slot *slot, const void *arg)
+{
+        const struct payment *payment = arg;
+
+        return slot->number > payment->upto || (!payment->all && !sp__tagmap_get(&payment->tags, slot->tag));
 }
 
 void sp__mirror_pay(struct sp__mirror *mirror, const uint64_t *tags, size_t count, uint64_t upto, bool all)
 {
-        struct sp__tagmap left = {.slots = NULL};
+        struct payment payment = {.upto = upto, .all = all};
+
+        /* Without memory for one it is paid for again. */
+        for (size_t i = 0; i < count; i++)
+                sp__tagmap_raise(&payment.tags, tags[i], 1);
+        sp__lock(&mirror->lock);
+        if (all && mirror->owes_all <= upto)
+                mirror->owes_all = 0;
+        owe_still(mirror, unpaid, &payment);
+        sp__unlock(&mirror->lock);
+        sp__tagmap_clear(&payment.tags);
+}
+
+static bool since(const struct sp__tagmap_slot *slot, const void *arg)
+{
+        return slot->number >= *(const uint64_t *)arg;
+}
+
+void sp__mirror_lapse(struct sp__mirror *mirror, int64_t before)
+{
+        uint64_t first = before > 0 ? (uint64_t)before : 0;
+        bool any;
 
         sp__lock(&mirror->lock);
-        for (size_t i = 0; i < mirror->owed.cap; i++) {
-                const struct sp__tagmap_slot *slot = &mirror->owed.slots[i];
-                bool paid = slot->number <= upto && (all || is_among(slot->tag, tags, count));
-
-                if (slot->tag && !paid && !sp__tagmap_raise(&left, slot->tag, slot->number))
-                        mirror->owes_all = true;
-        }
-        if (all && mirror->own_n == upto)
-                mirror->owes_all = false;
-        sp__tagmap_clear(&mirror->owed);
-        mirror->owed = left;
-        changed(mirror);
+        any = mirror->owes_all && mirror->owes_all < first;
+        if (any)
+                mirror->owes_all = 0;
+        for (size_t i = 0; i < mirror->owed.cap && !any; i++)
+                any = mirror->owed.slots[i].tag && mirror->owed.slots[i].number < first;
+        if (any)
+                owe_still(mirror, since, &first);
         sp__unlock(&mirror->lock);
+}
+
+size_t sp__mirror_owing(struct sp__mirror *mirror)
+{
+        size_t owing;
+
+        sp__lock(&mirror->lock);
+        owing = mirror->owed.count + (mirror->owes_all != 0);
+        sp__unlock(&mirror->lock);
+        return owing;
 }
 
 void sp__mirror_bump(struct sp__mirror *mirror, const uint64_t *tags, size_t count)

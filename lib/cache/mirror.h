@@ -66,8 +66,10 @@ struct sp__mirror {
         uint64_t unplaced; /* own_n when acknowledgements were forgotten, or came and found no place */
         uint64_t own_c0;
         struct sp__tagmap own;
-        struct sp__tagmap owed; /* tags whose invalidation Redis has not acknowledged: no entry under them is fresh */
-        bool owes_all;          /* there are more than can be remembered */
+        struct sp__tagmap
+            owed; /* tags whose invalidation Redis has not acknowledged, by when: no entry under them is fresh */
+        uint64_t owed_at;  /* the last one's moment, ns */
+        uint64_t owes_all; /* of all, or of one more than can be remembered; 0: none */
         uint64_t resets;
 };
 
@@ -116,6 +118,10 @@ void sp__mirror_owe_all(struct sp__mirror *mirror);
 size_t sp__mirror_owed(struct sp__mirror *mirror, uint64_t *tags, size_t max, uint64_t *upto, bool *all);
 /** Those tags were acknowledged: no longer owed but where they were owed anew since. */
 void sp__mirror_pay(struct sp__mirror *mirror, const uint64_t *tags, size_t count, uint64_t upto, bool all);
+/** What was owed before then (ns) is not owed any more: no entry from before it is left. */
+void sp__mirror_lapse(struct sp__mirror *mirror, int64_t before);
+/** How many tags are owed; all of them count as one. */
+size_t sp__mirror_owing(struct sp__mirror *mirror);
 /** With no Redis: the log's next entry. */
 void sp__mirror_bump(struct sp__mirror *mirror, const uint64_t *tags, size_t count);
 void sp__mirror_bump_all(struct sp__mirror *mirror);

@@ -225,6 +225,9 @@ void sp__cache_collect(void *arg, struct sp__expo *expo)
         sp__expo_family(expo, "sugarperf_cache_live", "gauge",
                         "1 while the in-process level is proven to be coherent, else 0.");
         sp__expo_sample(expo, NULL, labels, sp__mirror_live(&cache->log.mirror));
+        sp__expo_family(expo, "sugarperf_cache_invalidations_owed", "gauge",
+                        "Keys and tags whose invalidation Redis has not acknowledged: bypassed here, and tried again.");
+        sp__expo_sample(expo, NULL, labels, (double)sp__mirror_owing(&cache->log.mirror));
         if (cache->log.link)
                 sp__link_collect(cache->log.link, expo);
         collect_aliases(cache, expo);

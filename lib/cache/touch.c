@@ -294,6 +294,7 @@ static void describe(struct touch *touch, int64_t ttl_ms)
         memcpy(touch->item.tags, tags, touch->item.tag_count * sizeof *tags);
         sp__cache_times(cache, tmpl, &times);
         sp__times_make(&times, ttl_ms > 0 ? ttl_ms : times.ttl, true, 0, 0, &touch->entry, &touch->item);
+        sp__cache_keeps(cache, &touch->entry);
         touch->item.value = touch->value;
         if (touch->value) {
                 touch->entry.data = sp_value_data(touch->value, &touch->entry.len);

@@ -293,6 +293,7 @@ static void describe(struct sp__flight *flight, const struct sp__entry *entry, s
 {
         *item = (struct sp__item){.e = entry->e, .v0 = entry->v0, .declared = flight->declared};
         sp__times_find(&flight->times, entry, flight->times.refresh ? sp__cache_unit(flight->cache) : 0, item);
+        sp__cache_keeps(flight->cache, entry);
         for (size_t i = 0; i < flight->tag_count; i++)
                 item->tags[item->tag_count++] = flight->tags[i];
         for (unsigned i = 0; i < entry->tag_count; i++)

@@ -3,6 +3,7 @@
 #include "../integration/cache_ways.h"
 
 #include "base/clock.h"
+#include "cache/cache.h"
 
 #include <arpa/inet.h>
 #include <hiredis/hiredis.h>
@@ -156,6 +157,34 @@ static void test_an_invalidation_that_redis_missed_holds_here_and_is_made_up_for
         sp_cache_free(cache);
 }
 
+/* Redis refuses for longer than an entry lives: nothing is left that the invalidation could end. */
+static void test_what_is_owed_lapses_with_the_last_entry_that_it_is_about(void **state)
+{
+        static const char *const settings[] = {"cache.ttl=300ms", "cache.lease=100ms", NULL};
+        const struct cache_way *way = way_of(state);
+        sp_cache *cache = cache_with(way, settings), *other = cache_with(way, settings);
+        int64_t until = sp__now() + 20 * SP__SECOND;
+        char key[64];
+
+        fresh_key("f:lapsed", key, sizeof key);
+        put_text(way, cache, key, "old");
+        reads(way, other, key, "old");
+        tell("CONFIG SET maxmemory 1");
+        assert_int_equal(drop_key(way, cache, key, NULL), SP_REDIS);
+        assert_true(sp__mirror_owing(&cache->log.mirror) > 0);
+        while (sp__mirror_owing(&cache->log.mirror) > 0) {
+                assert_false(is_text(way, cache, key, "old"));
+                assert_true(sp__now() < until);
+        }
+        assert_false(is_text(way, cache, key, "old"));
+        assert_false(is_text(way, other, key, "old"));
+        tell("CONFIG SET maxmemory 0");
+        keep(way, cache, key, "new");
+        reads(way, cache, key, "new");
+        sp_cache_free(other);
+        sp_cache_free(cache);
+}
+
 static void test_a_server_that_hangs_is_given_up_in_time(void **state)
 {
         const struct cache_way *way = way_of(state);
@@ -298,6 +327,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
             REDIS_WAYS(test_without_redis_one_loads_for_all_or_calls_fail),
             REDIS_WAYS(test_an_invalidation_that_redis_missed_holds_here_and_is_made_up_for),
+            REDIS_WAYS(test_what_is_owed_lapses_with_the_last_entry_that_it_is_about),
             REDIS_WAYS(test_a_server_that_hangs_is_given_up_in_time),
             REDIS_WAYS(test_a_server_back_from_an_old_snapshot_has_nothing_that_was_invalidated),
             REDIS_WAYS(test_values_are_served_from_memory_only_within_the_bound),

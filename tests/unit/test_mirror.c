@@ -266,6 +266,60 @@ static void test_what_is_owed_is_not_fresh_until_it_is_paid(void **state)
         sp__mirror_destroy(&mirror);
 }
 
+/* The longest time to live has passed. */
+static void test_what_is_owed_lapses_once_no_entry_from_before_is_left(void **state)
+{
+        struct sp__mirror mirror;
+        uint64_t tags[4], upto, version;
+        int64_t between;
+        bool all;
+
+        sp__mirror_init(&mirror, false, 0);
+        sp__mirror_owe(&mirror, (uint64_t[]){7}, 1);
+        between = (int64_t)mirror.owed_at + 1;
+        while (sp__now() <= between)
+                continue;
+        sp__mirror_owe(&mirror, (uint64_t[]){8}, 1);
+        sp__mirror_lapse(&mirror, between - 1);
+        assert_int_equal(sp__mirror_owing(&mirror), 2);
+        sp__mirror_lapse(&mirror, between);
+        assert_int_equal(sp__mirror_check(&mirror, mirror.e, 0, (uint64_t[]){7}, 1, &version), SP__FRESH);
+        assert_int_equal(sp__mirror_check(&mirror, mirror.e, 0, (uint64_t[]){8}, 1, &version), SP__GONE);
+        sp__mirror_owe_all(&mirror);
+        assert_int_equal(sp__mirror_owed(&mirror, tags, 4, &upto, &all), 1);
+        assert_true(all);
+        sp__mirror_lapse(&mirror, (int64_t)upto);
+        assert_int_equal(sp__mirror_check(&mirror, mirror.e, 0, (uint64_t[]){9}, 1, &version), SP__GONE);
+        sp__mirror_lapse(&mirror, (int64_t)upto + 1);
+        assert_int_equal(sp__mirror_owing(&mirror), 0);
+        assert_int_equal(sp__mirror_check(&mirror, mirror.e, 0, (uint64_t[]){8}, 1, &version), SP__FRESH);
+        sp__mirror_destroy(&mirror);
+}
+
+/* As many as there may be, paid for a few at a time. */
+static void test_all_that_is_owed_is_paid_whatever_is_owed_anew(void **state)
+{
+        enum { MANY = 5000, EACH = 1024 };
+        struct sp__mirror mirror;
+        uint64_t tags[EACH], upto;
+        size_t count, rounds = 0;
+        bool all;
+
+        sp__mirror_init(&mirror, false, 0);
+        for (uint64_t tag = 1; tag <= MANY; tag++)
+                sp__mirror_owe(&mirror, &tag, 1);
+        while ((count = sp__mirror_owed(&mirror, tags, EACH, &upto, &all)) > 0) {
+                if (rounds++ == 0)
+                        sp__mirror_owe_all(&mirror);
+                sp__mirror_pay(&mirror, tags, count, upto, false);
+        }
+        assert_int_equal(rounds, (MANY + EACH - 1) / EACH);
+        assert_true(all);
+        sp__mirror_pay(&mirror, tags, 0, upto, true);
+        assert_int_equal(sp__mirror_owing(&mirror), 0);
+        sp__mirror_destroy(&mirror);
+}
+
 static void test_a_load_does_not_hold_beyond_an_invalidation_of_its_own_process(void **state)
 {
         struct sp__mirror mirror;
@@ -319,6 +373,8 @@ int main(void)
             cmocka_unit_test(test_an_older_epoch_in_the_stream_does_not_undo_an_own_acknowledgement),
             cmocka_unit_test(test_a_late_answer_of_an_older_epoch_does_not_undo_an_own_acknowledgement),
             cmocka_unit_test(test_what_is_owed_is_not_fresh_until_it_is_paid),
+            cmocka_unit_test(test_what_is_owed_lapses_once_no_entry_from_before_is_left),
+            cmocka_unit_test(test_all_that_is_owed_is_paid_whatever_is_owed_anew),
             cmocka_unit_test(test_a_load_does_not_hold_beyond_an_invalidation_of_its_own_process),
             cmocka_unit_test(test_a_log_that_went_back_is_noticed),
             cmocka_unit_test(test_more_tags_than_can_be_remembered_are_unknown_not_fresh),
