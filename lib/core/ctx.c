@@ -22,6 +22,7 @@ struct sp_ctx {
         _Atomic(struct sp__scope *) scope; /* made under the lock; only where there is a name */
         enum reads reads;
         bool unit; /* it begins a unit of work of its own */
+        bool stands_back;
         enum sp__cache_use cache;
         _Atomic int64_t wrote;    /* of a root: when a write of the unit of work was last answered */
         atomic_int transactions;  /* of a root: open ones of the unit of work */
@@ -41,6 +42,7 @@ sp_ctx *sp_ctx_new(sp_ctx *parent)
                 return NULL;
         atomic_init(&ctx->refs, 1);
         ctx->deadline = parent ? parent->deadline : SP__FOREVER;
+        ctx->stands_back = parent && parent->stands_back;
         ctx->parent = sp_ctx_ref(parent);
         sp__mutex_init(&ctx->lock);
         sp__list_init(&ctx->children);
@@ -394,6 +396,16 @@ void sp__ctx_transaction(const sp_ctx *ctx, int change)
 bool sp__ctx_in_transaction(const sp_ctx *ctx)
 {
         return ctx && atomic_load(&root_of(ctx)->transactions) > 0;
+}
+
+void sp__ctx_stand_back(sp_ctx *ctx)
+{
+        ctx->stands_back = true;
+}
+
+bool sp__ctx_stands_back(const sp_ctx *ctx)
+{
+        return ctx && ctx->stands_back;
 }
 
 enum sp__cache_use sp__ctx_cache(const sp_ctx *ctx)

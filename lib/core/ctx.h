@@ -41,6 +41,13 @@ void sp__ctx_transaction(const sp_ctx *ctx, int change);
 /** Whether one is open: what is read there may be older than what was invalidated meanwhile. NULL: none. */
 bool sp__ctx_in_transaction(const sp_ctx *ctx);
 
+/**
+ * For a thread of the library's own, before it is shared: who waits for calls under it, or below it, leaves all the work to the
+ * engine, and the exit's gate while it sleeps (loop/exit.h).
+ */
+void sp__ctx_stand_back(sp_ctx *ctx);
+bool sp__ctx_stands_back(const sp_ctx *ctx);
+
 /** What a cache may do under it ("cache"), its own or the nearest ancestor's. NULL: SP__CACHE_USE. */
 enum sp__cache_use { SP__CACHE_INHERITED, SP__CACHE_USE, SP__CACHE_READ, SP__CACHE_REFRESH, SP__CACHE_BYPASS };
 enum sp__cache_use sp__ctx_cache(const sp_ctx *ctx);

@@ -40,7 +40,7 @@ sp_status sp__op_to_queue(sp__op *op, sp_queue *queue, uint64_t tag)
 void sp__op_to_caller(sp__op *op)
 {
         op->waits = true;
-        op->caller = op;
+        op->caller = sp__ctx_stands_back(op->ctx) ? NULL : op;
         sp__mutex_init(&op->wait_lock);
 }
 

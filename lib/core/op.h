@@ -77,7 +77,7 @@ struct sp_completion {
         struct sp__list ctx_link;
         int64_t deadline;
 
-        /* Whose thread is blocked until this is answered: itself, the operation that it is a step of, or NULL. */
+        /* Whose thread is blocked until this is answered, and may drive: itself, the operation that it is a step of, or NULL. */
         sp__op *caller;
 
         /* For a caller that waits. */
@@ -98,7 +98,10 @@ struct sp__batch {
 void sp__op_init(sp__op *op, const struct sp__op_kind *kind, sp_ctx *ctx, int64_t deadline);
 /** It will be answered to a queue; SP_FULL or SP_FORKED refuse. Before it is shared. */
 sp_status sp__op_to_queue(sp__op *op, sp_queue *queue, uint64_t tag);
-/** It will be answered to a caller that calls sp__op_wait() (loop/port.h). Before it is shared. */
+/**
+ * It will be answered to a caller that calls sp__op_wait() (loop/port.h), and drives until then unless its context stands back.
+ * Before it is shared.
+ */
 void sp__op_to_caller(sp__op *op);
 /** Registers it with its context, so that cancelling reaches it, unless it was settled. SP_CANCELLED when that is over. */
 sp_status sp__op_enlist(sp__op *op);

@@ -5,6 +5,7 @@
 #include "cache/cache.h"
 #include "core/config.h"
 #include "core/error.h"
+#include "loop/exit.h"
 #include "pg/pool_internal.h"
 
 #include <inttypes.h>
@@ -34,8 +35,12 @@ bool sp__feed_sleep(struct sp_feed *feed, int64_t ns)
 {
         struct pollfd poller = {.fd = feed->stop, .events = POLLIN};
         int64_t now = sp__now();
+        bool goes_on;
 
-        return poll(&poller, 1, sp__poll_ms(now, now + ns)) == 0;
+        sp__exit_leave();
+        goes_on = poll(&poller, 1, sp__poll_ms(now, now + ns)) == 0;
+        sp__exit_enter();
+        return goes_on;
 }
 
 static void note_fault(struct sp_feed *feed, const sp_error *error)
@@ -96,11 +101,13 @@ static void *run(void *arg)
         int tries = 0;
         bool well;
 
+        sp__exit_enter();
         do {
                 well = once(feed);
                 tries = well ? 0 : tries + 1;
         } while (sp__feed_sleep(feed, pause_of(feed, well, tries)));
         sp__feed_say(feed, SP__FEED_STOPPED);
+        sp__exit_leave();
         return NULL;
 }
 
@@ -169,6 +176,7 @@ static sp_status make_parts(struct sp_feed *feed, sp_error **error)
         feed->stop = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
         if (!feed->ctx || !feed->params || !feed->wal || feed->stop < 0)
                 return sp__fail(error, SP_NOMEM, "no memory or descriptors left for a feed");
+        sp__ctx_stand_back(feed->ctx);
         return sp_ctx_set(feed->ctx, "reads", "primary", error);
 }
 
@@ -206,6 +214,7 @@ sp_status sp__feed_new(const sp_config *config, sp_pool *pool, sp_rules *rules,
         status = take_config(feed, config, error);
         if (status == SP_OK)
                 status = make_parts(feed, error);
+        sp__exit_watch();
         /* So that others' invalidations are heard, too. */
         if (status == SP_OK)
                 status = sp__cache_admit(feed->cache, NULL, "feed", 4, error);

@@ -9,6 +9,9 @@
  * whatever kind ends everything and begins anew. Of several processes one reads; the lease (in Redis) says which, and the slot,
  * which the server lets but one connection use, that there are never two. Without Redis each process reads for itself, by a slot
  * that ends with its connection.
+ *
+ * exit() may come while it is in libpq: it stands at the gate (loop/exit.h), which it leaves while it waits, and lets the engine
+ * do what its calls of the pool and the cache are about.
  */
 #ifndef SP_INVALIDATE_FEED_H
 #define SP_INVALIDATE_FEED_H

@@ -50,7 +50,7 @@ static void arrived(sp__op *step)
 }
 
 /* Takes the command. NULL: out of memory. The trip is to be let go of. */
-static struct trip *make_trip(struct sp__link *link, struct sp__command *command)
+static struct trip *make_trip(const struct sp_feed *feed, struct sp__command *command)
 {
         struct trip *trip = command ? calloc(1, sizeof *trip) : NULL;
 
@@ -58,10 +58,10 @@ static struct trip *make_trip(struct sp__link *link, struct sp__command *command
                 sp__command_free(command);
                 return NULL;
         }
-        sp__op_init(&trip->op, &trip_kind, NULL, SP__FOREVER);
+        sp__op_init(&trip->op, &trip_kind, feed->ctx, SP__FOREVER);
         sp__op_to_caller(&trip->op);
         sp__op_ref(&trip->op);
-        sp__link_run(link, command, &trip->op, arrived, trip);
+        sp__link_run(feed->cache->log.link, command, trip->op.caller, arrived, trip);
         sp__op_wait(&trip->op);
         return trip;
 }
@@ -129,7 +129,7 @@ sp_status sp__feed_acquire(struct sp_feed *feed, bool *changed, sp_error **error
         feed->renew_at = asked + feed->lease_ms * SP__MS / 3;
         if (feed->alone)
                 return SP_OK;
-        trip = make_trip(log->link, ask_for(feed));
+        trip = make_trip(feed, ask_for(feed));
         if (!trip)
                 return sp__fail(error, SP_NOMEM, "out of memory");
         refused = trip->step->status == SP_OK ? sp__command_refused(sp__command_of(trip->step)) : NULL;
@@ -160,7 +160,7 @@ void sp__feed_release(struct sp_feed *feed)
         sp__script_begin(command, SP__SCRIPT_RELEASE, true, 1, 1);
         sp__command_text(command, lease);
         sp__command_text(command, feed->token);
-        trip = make_trip(feed->cache->log.link, command);
+        trip = make_trip(feed, command);
         if (trip)
                 sp__op_unref(&trip->op);
 }
@@ -182,7 +182,7 @@ sp_status sp__feed_keep_rules(struct sp_feed *feed, bool ours, sp_error **error)
                 sp__command_text(command, rules);
                 sp__command_text(command, ours ? text : "none");
         }
-        trip = make_trip(feed->cache->log.link, command);
+        trip = make_trip(feed, command);
         if (!trip)
                 return sp__fail(error, SP_NOMEM, "out of memory");
         status = trip->step->status;

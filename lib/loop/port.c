@@ -2,6 +2,7 @@
 #include "loop/port.h"
 
 #include "loop/engine_internal.h"
+#include "loop/exit.h"
 
 #include <poll.h>
 #include <string.h>
@@ -333,6 +334,18 @@ static void sleep_until_poked(sp__op *op, int64_t deadline)
         atomic_fetch_and(&op->wait, ~(unsigned)SP__WAIT_SLEEPS);
 }
 
+/* A thread of the library's own, which stands at the exit's gate, must not keep it open meanwhile. */
+static void sleep_or_leave(sp__op *op, int64_t deadline)
+{
+        if (op->caller) {
+                sleep_until_poked(op, deadline);
+                return;
+        }
+        sp__exit_leave();
+        sleep_until_poked(op, deadline);
+        sp__exit_enter();
+}
+
 void sp__op_wait(sp__op *op)
 {
         bool late = false;
@@ -343,12 +356,12 @@ void sp__op_wait(sp__op *op)
                 if (late || atomic_load(&op->settled)) {
                         /* Settled by us, or by one who is about to tell us: no reason to keep a token. */
                         sp__op_leave(op);
-                        sleep_until_poked(op, SP__FOREVER);
+                        sleep_or_leave(op, SP__FOREVER);
                 } else if (op->deadline != SP__FOREVER && sp__now_for(op->deadline) >= op->deadline) {
                         late = true;
                         op->kind->cancel(op, SP_TIMEOUT);
                 } else if (!port || !drive(port, op)) {
-                        sleep_until_poked(op, op->deadline);
+                        sleep_or_leave(op, op->deadline);
                 }
         }
         atomic_store(&op->gone, true);

@@ -3,6 +3,7 @@
 
 #include "base/buf.h"
 #include "core/error.h"
+#include "loop/exit.h"
 #include "pg/dial.h"
 #include "pg/fault.h"
 #include "pg/pool_internal.h"
@@ -54,6 +55,7 @@ static void find_numbers(struct sp__replication *replication, struct sp__dial *d
                 replication->asked = false;
                 return;
         }
+        sp__exit_leave();
         sp__lock(&replication->lock);
         while (replication->asked) {
                 sp__cond_wait(&replication->found, &replication->lock, sp__now() + 50 * SP__MS);
@@ -61,6 +63,7 @@ static void find_numbers(struct sp__replication *replication, struct sp__dial *d
                         atomic_store(&dial->dropped, true);
         }
         sp__unlock(&replication->lock);
+        sp__exit_enter();
 }
 
 enum waited { READY, LATE, STOPPED };
@@ -69,8 +72,11 @@ static enum waited await(const struct sp__replication *replication, short events
 {
         struct pollfd pollers[2] = {{.fd = PQsocket(replication->pg), .events = events},
                                     {.fd = replication->stop, .events = POLLIN}};
-        int found = poll(pollers, 2, sp__poll_ms(sp__now(), until));
+        int found;
 
+        sp__exit_leave();
+        found = poll(pollers, 2, sp__poll_ms(sp__now(), until));
+        sp__exit_enter();
         if (found > 0 && pollers[1].revents)
                 return STOPPED;
         if (found > 0 && pollers[0].revents)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /**
  * A connection that reads the server's log. It belongs to one thread, which may block in it: reading what a batch of 100,000
- * rows changed must not hold up the engine's other work. Every wait ends when `stop` becomes readable (SP_CLOSED).
+ * rows changed must not hold up the engine's other work. Every wait ends when `stop` becomes readable (SP_CLOSED). The thread
+ * stands at the exit's gate (loop/exit.h), which is left during waits.
  *
  *     sp__replication_open(pool, stop, &replication, &error);
  *     sp__replication_ask(replication, "SELECT …", 5000, &result, &error);

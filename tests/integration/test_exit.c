@@ -12,7 +12,7 @@
 #include <cmocka.h>
 #include <sugarperf/sugarperf.h>
 
-enum { TIMES = 40, ASKED_FOR = 7 };
+enum { TIMES = 40, FEEDS = 10, ASKED_FOR = 7 };
 
 /* The program of the child: connections are being made, each with a password, when it leaves. */
 static int leave(const char *after_us)
@@ -32,7 +32,49 @@ static int leave(const char *after_us)
         exit(ASKED_FOR);
 }
 
-static void test_the_process_ends_while_connections_are_made(void **state)
+static sp_status feed_of(const sp_config *config, sp_pool *pool, sp_feed **out)
+{
+        sp_cache *cache;
+        sp_rules *rules;
+
+        if (sp_cache_new(config, &cache, NULL) != SP_OK || sp_rules_new(cache, &rules, NULL) != SP_OK)
+                return SP_NOMEM;
+        return sp_feed_new(config, pool, rules, out, NULL);
+}
+
+static int connects(const sp_feed *feed)
+{
+        sp_value *value = NULL;
+        size_t len;
+        int does = sp_feed_report(feed, &value) == SP_OK && !strstr(sp_value_data(value, &len), "\"standby\"") &&
+                   !strstr(sp_value_data(value, &len), "\"checking\"");
+
+        sp_value_unref(value);
+        return does;
+}
+
+/* Change feeds, which have threads and connections of their own. */
+static int leave_feeds(const char *after_us)
+{
+        sp_config *config = sp_config_new();
+        sp_feed *feeds[FEEDS];
+        sp_pool *pool;
+
+        if (sp_config_set(config, "pool.url", getenv("DATABASE_URL"), NULL) != SP_OK ||
+            sp_config_set(config, "cache.namespace", "exit", NULL) != SP_OK ||
+            sp_pool_new(config, NULL, &pool, NULL) != SP_OK)
+                return 1;
+        for (int i = 0; i < FEEDS; i++) {
+                if (feed_of(config, pool, &feeds[i]) != SP_OK)
+                        return 1;
+        }
+        while (!connects(feeds[FEEDS / 2]))
+                usleep(20);
+        usleep((useconds_t)atoi(after_us));
+        exit(ASKED_FOR);
+}
+
+static void leaves(const char *program)
 {
         for (int i = 0; i < TIMES; i++) {
                 pid_t pid = fork();
@@ -44,7 +86,7 @@ static void test_the_process_ends_while_connections_are_made(void **state)
                 if (pid == 0) {
                         /* What is still reachable at such an end is not lost. */
                         setenv("ASAN_OPTIONS", "detect_leaks=0", 1);
-                        execl("/proc/self/exe", "test-exit", "leave", after_us, (char *)NULL);
+                        execl("/proc/self/exe", "test-exit", program, after_us, (char *)NULL);
                         _exit(127);
                 }
                 assert_int_equal(waitpid(pid, &status, 0), pid);
@@ -53,11 +95,22 @@ static void test_the_process_ends_while_connections_are_made(void **state)
         }
 }
 
+static void test_the_process_ends_while_connections_are_made(void **state)
+{
+        leaves("leave");
+}
+
+static void test_the_process_ends_while_change_feeds_connect(void **state)
+{
+        leaves("feeds");
+}
+
 int main(int argc, char **argv)
 {
-        const struct CMUnitTest tests[] = {cmocka_unit_test(test_the_process_ends_while_connections_are_made)};
+        const struct CMUnitTest tests[] = {cmocka_unit_test(test_the_process_ends_while_connections_are_made),
+                                           cmocka_unit_test(test_the_process_ends_while_change_feeds_connect)};
 
-        if (argc > 2 && strcmp(argv[1], "leave") == 0)
-                return leave(argv[2]);
+        if (argc > 2)
+                return strcmp(argv[1], "leave") == 0 ? leave(argv[2]) : leave_feeds(argv[2]);
         return cmocka_run_group_tests_name("exit", tests, NULL, NULL);
 }
