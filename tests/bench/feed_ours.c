@@ -2,23 +2,27 @@
 /*
  * The change feed. `--mode latency`: from an UPDATE's answer until the row's key is gone from another process's memory (a cache of
  * its own), while all callers together make some 1,000 writes a second. `--mode rows`: rows of transactions of `--items` each that
- * it takes through.
+ * it takes through. `--mode others`: the first, of rows that have nothing to do with a batch of `--items` rows which the feed has
+ * before it.
  */
 #include "driver_client.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-enum { ROWS = 4096, PACE_US = 1000 };
+enum { ROWS = 4096, PACE_US = 1000, BETWEEN_US = 50000 };
 
 struct bench {
         sp_client *reader, *other;
         sp_rules *rules;
         sp_feed *feed;
-        sp_stmt *update, *update_all;
+        sp_stmt *update, *update_all, *update_other;
         uint32_t callers;
+        atomic_bool taken;  /* somebody makes the batches */
+        atomic_bool behind; /* the feed has one before it */
 };
 
 static void sleep_us(long us)
@@ -101,52 +105,88 @@ static int in_process(sp_cache *cache, const char *key, size_t len)
         return there;
 }
 
+/* From the COMMIT's answer on. */
+static void change(struct driver_caller *caller, struct bench *bench, const sp_stmt *stmt, const char *id)
+{
+        sp_cache *cache = sp_client_cache(bench->other);
+        sp_params *params = sp_params_new();
+        int64_t committed;
+        char key[64];
+        size_t len = (size_t)snprintf(key, sizeof key, "bench:row:%s:full", id);
+
+        fill(cache, key, len);
+        sp_params_add_text(params, id, strlen(id));
+        run(bench->reader, stmt, params);
+        committed = driver_now();
+        while (in_process(cache, key, len) && driver_going(caller))
+                sleep_us(100);
+        driver_record(caller, committed, driver_now(), 1);
+        sp_params_free(params);
+}
+
 static void latency(struct driver_caller *caller, void *arg)
 {
         struct bench *bench = arg;
-        sp_cache *cache = sp_client_cache(bench->other);
-        sp_params *params = sp_params_new();
-        char key[64];
+        char id[16];
 
         driver_ready(caller);
         while (driver_going(caller)) {
-                uint32_t row = driver_item(caller);
-                int64_t begun = driver_now(), committed;
-                int len = snprintf(key, sizeof key, "bench:row:%u:full", row);
+                int64_t begun = driver_now();
 
-                fill(cache, key, (size_t)len);
-                sp_params_clear(params);
-                sp_params_add_int(params, row);
-                run(bench->reader, bench->update, params);
-                committed = driver_now();
-                while (in_process(cache, key, (size_t)len) && driver_going(caller))
-                        sleep_us(100);
-                driver_record(caller, committed, driver_now(), 1);
+                snprintf(id, sizeof id, "%u", driver_item(caller));
+                change(caller, bench, bench->update, id);
                 if (driver_now() - begun < (int64_t)PACE_US * 1000 * bench->callers)
                         sleep_us((long)(PACE_US * bench->callers - (driver_now() - begun) / 1000));
         }
-        sp_params_free(params);
+}
+
+/* One transaction, until the feed is through with it. */
+static void change_all(struct driver_caller *caller, struct bench *bench)
+{
+        uint32_t each = driver_options_of(caller)->items;
+        int64_t before = reported(bench, "\"changes\"");
+
+        run(bench->reader, bench->update_all, NULL);
+        atomic_store(&bench->behind, true);
+        while (reported(bench, "\"changes\"") < before + each)
+                sleep_us(500);
+        atomic_store(&bench->behind, false);
 }
 
 static void rows(struct driver_caller *caller, void *arg)
 {
+        driver_ready(caller);
+        while (driver_going(caller)) {
+                int64_t begun = driver_now();
+
+                change_all(caller, arg);
+                driver_record(caller, begun, driver_now(), driver_options_of(caller)->items);
+        }
+}
+
+/* Another table's rows, changed while the feed has a batch before it: nothing else is measured. */
+static void others(struct driver_caller *caller, void *arg)
+{
         struct bench *bench = arg;
-        uint32_t each = driver_options_of(caller)->items;
+        bool makes_batches = !atomic_exchange(&bench->taken, true);
+        char id[16];
 
         driver_ready(caller);
         while (driver_going(caller)) {
-                int64_t begun = driver_now(), before = reported(bench, "\"changes\"");
-
-                run(bench->reader, bench->update_all, NULL);
-                while (reported(bench, "\"changes\"") < before + each)
-                        sleep_us(500);
-                driver_record(caller, begun, driver_now(), each);
+                if (makes_batches)
+                        change_all(caller, bench);
+                if (makes_batches || !atomic_load(&bench->behind)) {
+                        sleep_us(makes_batches ? BETWEEN_US : 100);
+                        continue;
+                }
+                snprintf(id, sizeof id, "o%u", driver_item(caller) % ROWS + 1);
+                change(caller, bench, bench->update_other, id);
         }
 }
 
 static void set_up(struct bench *bench, const struct driver_options *options)
 {
-        static const char rule[] = "bench_feed(id) -> bench:row:{id}:full";
+        static const char rule[] = "bench_feed(id) -> bench:row:{id}:full\nbench_other(id) -> bench:row:{id}:full";
         sp_error *error = NULL;
         char text[256];
 
@@ -154,6 +194,11 @@ static void set_up(struct bench *bench, const struct driver_options *options)
         run_text(bench->reader, "CREATE TABLE bench_feed (id int PRIMARY KEY, n int NOT NULL DEFAULT 0)");
         snprintf(text, sizeof text, "INSERT INTO bench_feed SELECT i FROM generate_series(1, %u) i", options->items);
         run_text(bench->reader, text);
+        run_text(bench->reader, "DROP TABLE IF EXISTS bench_other");
+        run_text(bench->reader, "CREATE TABLE bench_other (id text PRIMARY KEY, n int NOT NULL DEFAULT 0)");
+        snprintf(text, sizeof text, "INSERT INTO bench_other SELECT 'o' || i FROM generate_series(1, %d) i", ROWS);
+        run_text(bench->reader, text);
+        bench->update_other = stmt_of("UPDATE bench_other SET n = n + 1 WHERE id = $1");
         bench->update = stmt_of("UPDATE bench_feed SET n = n + 1 WHERE id = $1");
         bench->update_all = stmt_of("UPDATE bench_feed SET n = n + 1");
         declare(bench->reader);
@@ -178,18 +223,22 @@ int main(int argc, char **argv)
 {
         struct driver_options options;
         struct bench bench = {0};
-        bool all;
+        driver_body body = latency;
 
         driver_parse(argc, argv, &options);
-        all = options.mode && strcmp(options.mode, "rows") == 0;
+        if (options.mode && strcmp(options.mode, "rows") == 0)
+                body = rows;
+        if (options.mode && strcmp(options.mode, "others") == 0)
+                body = others;
         bench.callers = options.callers;
         bench.reader = driver_client(&options, "pool.url",
                                      (const char *const[]){"pool.statement_timeout=0", "pool.query_timeout=1m", NULL});
         bench.other = driver_client(&options, "pool.url", (const char *const[]){NULL});
         set_up(&bench, &options);
-        driver_run(&options, all ? 1 : options.callers, all ? rows : latency, &bench);
+        driver_run(&options, body == rows ? 1 : options.callers + (body == others), body, &bench);
         sp_stmt_unref(bench.update);
         sp_stmt_unref(bench.update_all);
+        sp_stmt_unref(bench.update_other);
         sp_client_close(bench.reader);
         sp_rules_unref(bench.rules);
         sp_client_free(bench.other);
