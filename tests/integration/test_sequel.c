@@ -8,8 +8,6 @@
 #include <string.h>
 #include <time.h>
 
-enum { ITEMS = 6 };
-
 /* A session with a transaction open, in which something was done. */
 static sp_session *transaction(struct desk *desk)
 {
@@ -20,6 +18,21 @@ static sp_session *transaction(struct desk *desk)
         assert_int_equal(sp_session_begin(session, NULL, NULL, &error), SP_OK);
         session_run(&ways[0], session, "SELECT 1");
         return session;
+}
+
+/* With these in its cache, a letter each, and such a session. */
+static sp_session *open_desk(struct desk *desk, void **state, const char *parts)
+{
+        desk_begin(desk, state);
+        for (; *parts; parts++)
+                desk_put(desk, (char[]){*parts, 0});
+        return transaction(desk);
+}
+
+static void close_desk(struct desk *desk, sp_session *session)
+{
+        sp_session_release(session);
+        desk_end(desk);
 }
 
 static void follow(struct desk *desk, sp_session *session, const char *id)
@@ -67,11 +80,7 @@ static void test_at_commit_and_not_before(void **state)
         struct desk desk;
         sp_session *session;
 
-        desk_begin(&desk, state);
-        desk_put(&desk, "1");
-        desk_put(&desk, "2");
-        desk_put(&desk, "3");
-        session = transaction(&desk);
+        session = open_desk(&desk, state, "123");
         follow(&desk, session, "1");
         follow(&desk, session, "2");
         assert_true(desk_has(&desk, "1"));
@@ -79,8 +88,7 @@ static void test_at_commit_and_not_before(void **state)
         assert_false(desk_has(&desk, "1"));
         assert_false(desk_has(&desk, "2"));
         assert_true(desk_has(&desk, "3"));
-        sp_session_release(session);
-        desk_end(&desk);
+        close_desk(&desk, session);
 }
 
 static void test_a_rollback_drops_it(void **state)
@@ -88,9 +96,7 @@ static void test_a_rollback_drops_it(void **state)
         struct desk desk;
         sp_session *session;
 
-        desk_begin(&desk, state);
-        desk_put(&desk, "1");
-        session = transaction(&desk);
+        session = open_desk(&desk, state, "1");
         follow(&desk, session, "1");
         assert_int_equal(roll_back(&desk, session), SP_OK);
         assert_int_equal(sp_session_begin(session, NULL, NULL, NULL), SP_OK);
@@ -114,8 +120,7 @@ static void test_a_rollback_drops_it(void **state)
         }
         assert_int_equal(commit(&desk, session), SP_SQL);
         assert_true(desk_has(&desk, "1"));
-        sp_session_release(session);
-        desk_end(&desk);
+        close_desk(&desk, session);
 }
 
 static void test_a_savepoint_drops_what_came_behind_it(void **state)
@@ -123,10 +128,7 @@ static void test_a_savepoint_drops_what_came_behind_it(void **state)
         struct desk desk;
         sp_session *session;
 
-        desk_begin(&desk, state);
-        for (int i = 1; i < ITEMS; i++)
-                desk_put(&desk, (char[]){(char)('0' + i), 0});
-        session = transaction(&desk);
+        session = open_desk(&desk, state, "12345");
         follow(&desk, session, "1");
         assert_int_equal(sp_session_savepoint(session, NULL, "a", NULL), SP_OK);
         follow(&desk, session, "2");
@@ -144,8 +146,7 @@ static void test_a_savepoint_drops_what_came_behind_it(void **state)
         assert_true(desk_has(&desk, "3"));
         assert_true(desk_has(&desk, "4"));
         assert_false(desk_has(&desk, "5"));
-        sp_session_release(session);
-        desk_end(&desk);
+        close_desk(&desk, session);
 }
 
 static void test_savepoints_that_the_library_did_not_see_drop_nothing(void **state)
@@ -153,10 +154,7 @@ static void test_savepoints_that_the_library_did_not_see_drop_nothing(void **sta
         struct desk desk;
         sp_session *session;
 
-        desk_begin(&desk, state);
-        desk_put(&desk, "1");
-        desk_put(&desk, "2");
-        session = transaction(&desk);
+        session = open_desk(&desk, state, "12");
         follow(&desk, session, "1");
         session_run(&ways[0], session, "SAVEPOINT s");
         follow(&desk, session, "2");
@@ -164,8 +162,7 @@ static void test_savepoints_that_the_library_did_not_see_drop_nothing(void **sta
         assert_int_equal(commit(&desk, session), SP_OK);
         assert_false(desk_has(&desk, "1"));
         assert_false(desk_has(&desk, "2"));
-        sp_session_release(session);
-        desk_end(&desk);
+        close_desk(&desk, session);
 }
 
 /* A COMMIT that the caller wrote himself is seen late, but it is not lost. */
@@ -174,10 +171,7 @@ static void test_a_commit_by_hand_is_made_up_for(void **state)
         struct desk desk;
         sp_session *session;
 
-        desk_begin(&desk, state);
-        desk_put(&desk, "1");
-        desk_put(&desk, "2");
-        session = transaction(&desk);
+        session = open_desk(&desk, state, "12");
         follow(&desk, session, "1");
         session_run(&ways[0], session, "COMMIT");
         assert_int_equal(sp_session_begin(session, NULL, NULL, NULL), SP_OK);
@@ -215,9 +209,7 @@ static void test_a_commit_that_fails_drops_it(void **state)
         sp_session *session;
         char text[TEXT_MAX];
 
-        desk_begin(&desk, state);
-        desk_put(&desk, "1");
-        session = transaction(&desk);
+        session = open_desk(&desk, state, "1");
         snprintf(text, sizeof text, "CREATE TEMP TABLE %s (id int UNIQUE DEFERRABLE INITIALLY DEFERRED)", desk.name);
         session_run(&ways[0], session, text);
         snprintf(text, sizeof text, "INSERT INTO %s VALUES (1), (1)", desk.name);
@@ -225,8 +217,7 @@ static void test_a_commit_that_fails_drops_it(void **state)
         follow(&desk, session, "1");
         assert_int_equal(commit(&desk, session), SP_SQL);
         assert_true(desk_has(&desk, "1"));
-        sp_session_release(session);
-        desk_end(&desk);
+        close_desk(&desk, session);
 }
 
 /* Nobody knows whether it took effect, so it is taken to have. */
@@ -237,9 +228,7 @@ static void test_a_commit_without_an_answer_invalidates(void **state)
         char text[TEXT_MAX];
         int64_t pid;
 
-        desk_begin(&desk, state);
-        desk_put(&desk, "1");
-        session = transaction(&desk);
+        session = open_desk(&desk, state, "1");
         pid = session_number(&ways[0], session, "SELECT pg_backend_pid()");
         /* The commit kills its own connection. */
         snprintf(text, sizeof text,
@@ -259,8 +248,7 @@ static void test_a_commit_without_an_answer_invalidates(void **state)
         follow(&desk, session, "1");
         assert_int_equal(commit(&desk, session), SP_LOST);
         assert_false(desk_has(&desk, "1"));
-        sp_session_release(session);
-        desk_end(&desk);
+        close_desk(&desk, session);
 }
 
 struct work {
@@ -307,16 +295,14 @@ static void test_a_cache_may_be_freed_before_the_commit(void **state)
         struct desk desk;
         sp_session *session;
 
-        desk_begin(&desk, state);
-        session = transaction(&desk);
+        session = open_desk(&desk, state, "");
         follow(&desk, session, "1");
         sp_rules_unref(desk.rules);
         sp_cache_free(desk.cache);
         desk.cache = NULL;
         desk.rules = NULL;
         assert_int_equal(commit(&desk, session), SP_OK);
-        sp_session_release(session);
-        desk_end(&desk);
+        close_desk(&desk, session);
 }
 
 /* More than one trip takes. */
@@ -340,8 +326,7 @@ static void test_a_large_transaction_is_told_as_a_whole(void **state)
         assert_false(desk_has(&desk, "0"));
         assert_false(desk_has(&desk, "2499"));
         assert_true(desk_has(&desk, "2500"));
-        sp_session_release(session);
-        desk_end(&desk);
+        close_desk(&desk, session);
 }
 
 int main(void)
