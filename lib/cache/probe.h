@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * Where the test of races holds the library up between two steps, and mistakes that it makes on purpose there, to see that
- * the test would find them. Only test programs that are built with SP__PROBES have any of it: they compile these rooms anew
+ * Where tests of races and crashes hold the library up between two steps, and mistakes that it makes on purpose there, to see that
+ * they would find them. Only test programs that are built with SP__PROBES have any of it: they compile these rooms anew
  * and define what stands here. In the library nothing of it exists.
  */
 #ifndef SP_CACHE_PROBE_H
@@ -19,6 +19,8 @@ enum sp__bug {
         SP__BUG_LOST_MESSAGE, /* a gap in the stream is taken for none */
         SP__BUG_HORIZON,      /* what was once proven is served for ever */
         SP__BUG_OLD_RUN,      /* a server that lives anew is believed */
+        SP__BUG_CONFIRMED,    /* the feed confirms what it has read, and invalidates then */
+        SP__BUG_NEW_SLOT,     /* a slot that is new is read as if it had been there all along */
         SP__BUGS
 };
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Who has the lease: reads the log, invalidates, confirms. */
+#include "cache/probe.h"
 #include "core/error.h"
 #include "invalidate/feed.h"
 #include "invalidate/invalidate.h"
@@ -143,6 +144,8 @@ static sp_status flush(struct sp_feed *feed, sp_error **error)
         struct sp__feed_batch *batch = &feed->batch;
         sp_status status = SP_OK;
 
+        if (sp__bugged(SP__BUG_CONFIRMED) && batch->upto)
+                status = sp__replication_confirm(feed->replication, batch->upto, error);
         sp__feed_at(feed, SP__STEP_READ);
         if (!sp__aims_empty(&batch->aims)) {
                 batch->aims.why = "feed";
@@ -245,7 +248,7 @@ static sp_status begin(struct sp_feed *feed, bool changed, sp_error **error)
         if (status != SP_OK)
                 return status;
         sp__feed_at(feed, SP__STEP_SLOT);
-        if (fresh || changed)
+        if ((fresh || changed) && !sp__bugged(SP__BUG_NEW_SLOT))
                 status = reset(feed, error);
         if (status == SP_OK)
                 status = sp__replication_start(feed->replication, feed->slot, feed->publication, error);

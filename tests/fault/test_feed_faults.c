@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What a change feed does while servers are not as they should be: nothing goes too early, and nothing is missed. */
 #include "../integration/feed_world.h"
+#include "../support/ctl.h"
 
 #include "base/clock.h"
 
@@ -9,16 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-
-static const char plain[] = "id text PRIMARY KEY, title text";
-
-static void control(const char *verb, const char *server)
-{
-        char command[128];
-
-        snprintf(command, sizeof command, "python3 tests/support/servers.py ctl %s %s", verb, server);
-        assert_int_equal(system(command), 0);
-}
 
 static void sleep_ms(int64_t ms)
 {
@@ -63,111 +54,94 @@ static void await_answer(PGconn *conn, const char *text, const char *expected)
 static void test_nothing_goes_before_others_see_why(void **state)
 {
         PGconn *admin = PQconnectdb(getenv("DATABASE_URL")), *writer = PQconnectdb(getenv("DATABASE_URL"));
-        struct service reader, other;
-        struct world world;
+        struct scene scene;
         char text[256];
 
-        world_begin(&world, true, plain);
-        service_begin(&reader, &world, NULL);
-        service_begin(&other, &world, NULL);
-        world_run(&world, "INSERT INTO %s VALUES ('1', 'old')");
-        service_lead(&reader);
+        scene_begin(&scene, NULL, NULL);
+        world_run(&scene.world, "INSERT INTO %s VALUES ('1', 'old')");
+        service_lead(&scene.reader);
         exec(admin, "ALTER SYSTEM SET synchronous_standby_names = 'nobody'");
         exec(admin, "SELECT pg_reload_conf()");
         await_answer(admin, "SHOW synchronous_standby_names", "nobody");
         exec(writer, "SET synchronous_commit = on");
-        snprintf(text, sizeof text, "UPDATE %s SET title = 'new'", world.table);
+        snprintf(text, sizeof text, "UPDATE %s SET title = 'new'", scene.world.table);
         assert_int_equal(PQsendQuery(writer, text), 1);
         await_answer(admin, "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'", "1");
         await_answer(admin, "SELECT bool_and(sent_lsn >= pg_current_wal_flush_lsn()) FROM pg_stat_replication", "t");
         sleep_ms(200);
-        snprintf(text, sizeof text, "SELECT title FROM %s", world.table);
+        snprintf(text, sizeof text, "SELECT title FROM %s", scene.world.table);
         await_answer(admin, text, "old");
-        service_put(&other, "1", "old");
+        service_put(&scene.other, "1", "old");
         exec(admin, "ALTER SYSTEM RESET synchronous_standby_names");
         exec(admin, "SELECT pg_reload_conf()");
         await_answer(admin, text, "new");
-        service_loses(&other, "1");
+        service_loses(&scene.other, "1");
         PQfinish(writer);
         PQfinish(admin);
-        service_end(&other);
-        service_end(&reader);
-        world_end(&world);
+        scene_end(&scene);
 }
 
 static void test_what_was_changed_while_redis_was_away_goes_when_it_is_back(void **state)
 {
-        struct service reader;
-        struct world world;
+        struct scene scene;
 
-        world_begin(&world, true, plain);
-        service_begin(&reader, &world, NULL);
-        world_run(&world, "INSERT INTO %s VALUES ('1', 'a')");
-        service_lead(&reader);
-        service_put(&reader, "1", "a");
+        scene_begin(&scene, NULL, NULL);
+        world_run(&scene.world, "INSERT INTO %s VALUES ('1', 'a')");
+        service_lead(&scene.reader);
+        service_put(&scene.reader, "1", "a");
         control("freeze", "redis");
-        world_run(&world, "UPDATE %s SET title = 'b'");
-        service_awaits(&reader, "\"standby\"");
+        world_run(&scene.world, "UPDATE %s SET title = 'b'");
+        service_awaits(&scene.reader, "\"standby\"");
         control("thaw", "redis");
-        service_awaits(&reader, "\"leading\"");
-        service_loses(&reader, "1");
-        service_end(&reader);
-        world_end(&world);
+        service_awaits(&scene.reader, "\"leading\"");
+        service_loses(&scene.reader, "1");
+        scene_end(&scene);
 }
 
 static void test_it_reads_on_when_postgres_was_restarted(void **state)
 {
-        struct service reader;
-        struct world world;
+        struct scene scene;
 
-        world_begin(&world, true, plain);
-        service_begin(&reader, &world, NULL);
-        world_run(&world, "INSERT INTO %s VALUES ('1', 'a'), ('2', 'b')");
-        service_lead(&reader);
-        service_put(&reader, "1", "a");
-        service_put(&reader, "2", "b");
+        scene_begin(&scene, NULL, NULL);
+        world_run(&scene.world, "INSERT INTO %s VALUES ('1', 'a'), ('2', 'b')");
+        service_lead(&scene.reader);
+        service_put(&scene.reader, "1", "a");
+        service_put(&scene.reader, "2", "b");
         control("restart", "pg");
-        world_run(&world, "DELETE FROM %s WHERE id = '2'");
-        service_loses(&reader, "2");
-        assert_true(service_has(&reader, "1"));
-        service_awaits(&reader, "\"resets\":1");
-        service_end(&reader);
-        world_end(&world);
+        world_run(&scene.world, "DELETE FROM %s WHERE id = '2'");
+        service_loses(&scene.reader, "2");
+        assert_true(service_has(&scene.reader, "1"));
+        service_awaits(&scene.reader, "\"resets\":1");
+        scene_end(&scene);
 }
 
 /* What its slot was to keep the server threw away. */
 static void test_a_log_past_its_bound_resets_the_namespace(void **state)
 {
         PGconn *admin = PQconnectdb(getenv("DATABASE_URL"));
-        struct service reader, other;
-        struct world world;
+        struct scene scene;
 
-        world_begin(&world, true, plain);
-        service_begin(&reader, &world, NULL);
-        service_begin(&other, &world, NULL);
-        service_lead(&reader);
-        service_put(&other, "1", "a");
-        sp_feed_free(reader.feed);
-        reader.feed = NULL;
+        scene_begin(&scene, NULL, NULL);
+        service_lead(&scene.reader);
+        service_put(&scene.other, "1", "a");
+        service_leave(&scene.reader);
         exec(admin, "ALTER SYSTEM SET max_slot_wal_keep_size = '1MB'");
         exec(admin, "SELECT pg_reload_conf()");
         await_answer(admin, "SHOW max_slot_wal_keep_size", "1MB");
         for (int i = 0; i < 6; i++) {
-                world_run(&world, "INSERT INTO %s VALUES (gen_random_uuid())");
+                world_run(&scene.world, "INSERT INTO %s VALUES (gen_random_uuid())");
                 exec(admin, "SELECT pg_switch_wal()");
         }
         exec(admin, "CHECKPOINT");
         await_answer(admin, "SELECT wal_status FROM pg_replication_slots", "lost");
         exec(admin, "ALTER SYSTEM RESET max_slot_wal_keep_size");
         exec(admin, "SELECT pg_reload_conf()");
-        assert_true(service_has(&other, "1"));
-        service_lead(&reader);
-        service_awaits(&reader, "\"resets\":1");
-        service_loses(&other, "1");
+        assert_true(service_has(&scene.other, "1"));
+        service_lead(&scene.reader);
+        service_awaits(&scene.reader, "\"resets\":1");
+        service_loses(&scene.other, "1");
         PQfinish(admin);
-        service_end(&other);
-        service_end(&reader);
-        world_end(&world);
+        scene_end(&scene);
 }
 
 int main(void)

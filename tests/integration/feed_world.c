@@ -11,7 +11,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { TEXT_MAX = 1024, PATIENCE_S = 20, STEP_MS = 2 };
+enum { TEXT_MAX = WORLD_TEXT_MAX, PATIENCE_S = 20, STEP_MS = 2 };
 
 static void sleep_ms(int64_t ms)
 {
@@ -31,9 +31,9 @@ static void run_sql(const char *text, bool must)
         PQfinish(conn);
 }
 
-void world_run(struct world *world, const char *format)
+void world_text(const struct world *world, const char *format, char *out)
 {
-        char text[TEXT_MAX], *at = text;
+        char *at = out;
 
         for (; *format; format++) {
                 if (strncmp(format, "%s", 2) == 0) {
@@ -47,6 +47,13 @@ void world_run(struct world *world, const char *format)
                 }
         }
         *at = 0;
+}
+
+void world_run(const struct world *world, const char *format)
+{
+        char text[TEXT_MAX];
+
+        world_text(world, format, text);
         run_sql(text, true);
 }
 
@@ -57,7 +64,8 @@ void world_begin(struct world *world, bool redis, const char *columns)
         snprintf(world->name, NAMES_MAX, "w%016llx", (unsigned long long)sp__random_seed());
         snprintf(world->table, NAMES_MAX, "%.40s_rows", world->name);
         world->redis = redis;
-        snprintf(text, sizeof text, "CREATE TABLE %s (%s)", world->table, columns);
+        snprintf(text, sizeof text, "CREATE TABLE %s (%s)", world->table,
+                 columns ? columns : "id text PRIMARY KEY, title text, views int DEFAULT 0");
         run_sql(text, true);
 }
 
@@ -152,33 +160,51 @@ void service_end(struct service *service)
         sp_config_free(service->config);
 }
 
+static bool reports(struct service *service, const char *text, bool must)
+{
+        sp_value *value = NULL;
+        size_t len;
+        bool there;
+
+        assert_int_equal(sp_feed_report(service->feed, &value), SP_OK);
+        there = strstr(sp_value_data(value, &len), text) != NULL;
+        if (!there && must)
+                fail_msg("%s has no %s", (const char *)sp_value_data(value, &len), text);
+        sp_value_unref(value);
+        return there;
+}
+
+bool service_reports(struct service *service, const char *text)
+{
+        return reports(service, text, false);
+}
+
 void service_awaits(struct service *service, const char *text)
 {
         int64_t until = sp__now() + PATIENCE_S * SP__SECOND;
-        sp_value *value = NULL;
-        size_t len;
 
-        for (;;) {
-                bool there;
-
-                assert_int_equal(sp_feed_report(service->feed, &value), SP_OK);
-                there = strstr(sp_value_data(value, &len), text) != NULL;
-                if (!there && sp__now() > until)
-                        fail_msg("%s has no %s", (const char *)sp_value_data(value, &len), text);
-                sp_value_unref(value);
-                if (there)
-                        return;
+        while (!reports(service, text, sp__now() > until))
                 sleep_ms(STEP_MS);
-        }
 }
 
-void service_lead(struct service *service)
+void service_follow(struct service *service)
 {
         sp_error *error = NULL;
 
         if (sp_feed_new(service->config, service->pool, service->rules, &service->feed, &error) != SP_OK)
                 fail_msg("%s", sp_error_message(error));
+}
+
+void service_lead(struct service *service)
+{
+        service_follow(service);
         service_awaits(service, "\"leading\"");
+}
+
+void service_leave(struct service *service)
+{
+        sp_feed_free(service->feed);
+        service->feed = NULL;
 }
 
 size_t item_key(const struct world *world, const char *id, char *out)
@@ -228,4 +254,18 @@ void service_loses(struct service *service, const char *id)
                         fail_msg("\"%s\" is still there", id);
                 sleep_ms(STEP_MS);
         }
+}
+
+void scene_begin(struct scene *scene, const char *columns, const char *rules)
+{
+        world_begin(&scene->world, true, columns);
+        service_begin(&scene->reader, &scene->world, rules);
+        service_begin(&scene->other, &scene->world, NULL);
+}
+
+void scene_end(struct scene *scene)
+{
+        service_end(&scene->other);
+        service_end(&scene->reader);
+        world_end(&scene->world);
 }
