@@ -59,6 +59,20 @@ SP_API sp_metrics *sp_client_metrics(sp_client *client);
  */
 SP_API sp_status sp_client_feed(sp_client *client, const char *pool, sp_rules *rules, sp_feed **out, sp_error **error);
 /**
+ * How all of it is, as JSON, after each part was asked, all at once: within a second, and within the context's deadline.
+ *
+ *     {"status":"healthy","database":"connected","poolMetrics":{…},                        sp_pool_health(), the default pool
+ *      "pools":{"orders":{"status":"unhealthy","database":"disconnected","error":…,…}},    those that have names
+ *      "redis":{"status":"connected","latencyMs":0.2},         or "disconnected" and "error"; null where none is configured
+ *      "breakers":[{"name","state","failureCount","nextResetTime"}],            64 at most, those not closed in front
+ *      "feeds":[…]}                                                                        sp_feed_report()
+ *
+ * "status" is "unhealthy" where a pool has no database: answer 503. It is "degraded" where Redis, a breaker or a feed is not as
+ * it should be: work goes on, so answer 200, or whoever balances load would take away all that still serves. SP_CANCELLED.
+ */
+SP_API sp_status sp_client_health(sp_client *client, sp_ctx *ctx, sp_value **out);
+SP_API sp_status sp_client_health_async(sp_client *client, sp_ctx *ctx, sp_queue *queue, uint64_t tag);
+/**
  * The breaker of that name (NULL: "default"), made on first use with `breaker.<name>.…`. NULL when out of memory, and for what is
  * no name: one is 1 to 128 bytes of printable text in UTF-8.
  */

@@ -8,6 +8,7 @@
 #include "guard/name.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 struct entry {
         struct sp__named named;
@@ -140,4 +141,49 @@ void sp__client_collect_breakers(void *shared, struct sp__expo *expo)
         }
         sp__unlock(&client->lock);
         drop(&dropped);
+}
+
+static bool lets_through(const sp_breaker *breaker)
+{
+        int state = sp_breaker_state(breaker);
+
+        return state == SP_BREAKER_CLOSED || state == SP_BREAKER_DISABLED || state == SP_BREAKER_METRICS_ONLY;
+}
+
+/* The report with the name in front. */
+static void write_breaker(const sp_breaker *breaker, const char *before, struct sp__buf *out)
+{
+        const char *name = sp_breaker_name(breaker);
+        sp_value *report = NULL;
+        size_t len;
+
+        out->failed |= sp_breaker_report(breaker, &report) != SP_OK;
+        sp__buf_text(out, before);
+        sp__buf_text(out, "{\"name\":");
+        sp__buf_json(out, name, strlen(name));
+        sp__buf_char(out, ',');
+        sp__buf_text(out, report ? (const char *)sp_value_data(report, &len) + 1 : "}");
+        sp_value_unref(report);
+}
+
+bool sp__client_write_breakers(sp_client *client, struct sp__buf *out)
+{
+        size_t told = 0, closed = 0;
+
+        sp__buf_char(out, '[');
+        sp__lock(&client->lock);
+        for (int through = 0; through < 2; through++) {
+                SP__EACH(&client->breakers.all, at, after)
+                {
+                        const sp_breaker *breaker = entry_of(sp__named_at(at))->breaker;
+
+                        if (lets_through(breaker) != (through == 1) || told == SP__BREAKERS_TOLD)
+                                continue;
+                        write_breaker(breaker, told++ ? "," : "", out);
+                        closed += through == 0;
+                }
+        }
+        sp__unlock(&client->lock);
+        sp__buf_char(out, ']');
+        return closed == 0;
 }

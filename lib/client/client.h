@@ -3,6 +3,7 @@
 #ifndef SP_CLIENT_CLIENT_H
 #define SP_CLIENT_CLIENT_H
 
+#include "base/buf.h"
 #include "base/thread.h"
 #include "client/roster.h"
 #include "loop/engine.h"
@@ -40,6 +41,8 @@ sp_status sp__client_pools(sp_client *client, sp_error **error);
 
 /** feeds.c: before the cache and the pools end. */
 void sp__client_end_feeds(sp_client *client);
+/** Their reports, as a JSON array; false: one of them is not well. */
+bool sp__client_write_feeds(sp_client *client, struct sp__buf *out);
 
 /** sides.c: the connections that the profiler asks on. */
 sp_pool *sp__client_side(void *client, const char *pool, sp_error **error);
@@ -54,6 +57,10 @@ void sp__client_collect_breakers(void *client, struct sp__expo *expo);
 /** Under its own name, for good. NULL: nothing to keep. */
 sp_status sp__client_keep_breaker(sp_client *client, sp_breaker *breaker);
 void sp__client_drop_breakers(sp_client *client);
+/** What they report, as a JSON array: those that do not let calls through, then others, SP__BREAKERS_TOLD at most. false: there are of
+ * the former. */
+enum { SP__BREAKERS_TOLD = 64 };
+bool sp__client_write_breakers(sp_client *client, struct sp__buf *out);
 
 /** policies.c */
 void sp__client_collect_policies(void *client, struct sp__expo *expo);

@@ -67,3 +67,27 @@ void sp__client_end_feeds(sp_client *client)
                 free(kept);
         }
 }
+
+bool sp__client_write_feeds(sp_client *client, struct sp__buf *out)
+{
+        const char *before = "[";
+        bool well = true;
+
+        sp__lock(&client->lock);
+        SP__EACH(&client->feeds, at, after)
+        {
+                sp_feed *feed = SP__OF(at, struct sp__client_feed, link)->feed;
+                sp_value *report = NULL;
+                size_t len;
+
+                well &= sp__feed_well(feed);
+                out->failed |= sp_feed_report(feed, &report) != SP_OK;
+                sp__buf_text(out, before);
+                sp__buf_text(out, report ? sp_value_data(report, &len) : "null");
+                sp_value_unref(report);
+                before = ",";
+        }
+        sp__unlock(&client->lock);
+        sp__buf_text(out, *before == '[' ? "[]" : "]");
+        return well;
+}

@@ -284,6 +284,16 @@ static void write_report(const struct sp_feed *feed, struct sp__buf *text)
         sp__buf_char(text, '}');
 }
 
+bool sp__feed_well(sp_feed *feed)
+{
+        bool well;
+
+        sp__lock(&feed->lock);
+        well = feed->state != SP__FEED_STOPPED && !*feed->fault;
+        sp__unlock(&feed->lock);
+        return well;
+}
+
 sp_status sp_feed_report(const sp_feed *feed, sp_value **out)
 {
         struct sp__buf text = SP__BUF_INIT;

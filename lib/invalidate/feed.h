@@ -116,6 +116,8 @@ bool sp__feed_sleep(struct sp_feed *feed, int64_t ns);
 sp_status sp__feed_new(const sp_config *config, sp_pool *pool, sp_rules *rules,
                        void (*step)(void *arg, enum sp__feed_step step), void *arg, sp_feed **out, sp_error **error);
 void sp__feed_collect(void *feed, struct sp__expo *expo);
+/** It runs, and nothing is wrong. */
+bool sp__feed_well(sp_feed *feed);
 
 /** feed_lease.c: SP_OK: it has the lease, for `lease_ms` from before the call. SP_FULL: another one has. `*changed`: whoever
  * had it before had other rules. */

@@ -190,6 +190,21 @@ static struct health *health_new(sp_pool *pool, sp_ctx *ctx, bool advises)
         return health;
 }
 
+bool sp__pool_health_step(sp_pool *pool, int64_t deadline, void (*then)(sp__op *op), void *owner)
+{
+        struct health *health = health_new(pool, NULL, false);
+
+        if (!health)
+                return false;
+        if (deadline < health->op.deadline)
+                health->op.deadline = deadline;
+        health->op.then = then;
+        health->op.owner = owner;
+        health_start(health, NULL);
+        sp__op_unref(&health->op);
+        return true;
+}
+
 static sp_status ask(sp_pool *pool, sp_ctx *ctx, bool advises, sp_value **out)
 {
         struct health *health;

@@ -56,6 +56,12 @@ sp_status sp__pool_new_as(const sp_config *config, const char *name, const char 
 sp_status sp__pool_step(sp_pool *pool, sp_ctx *ctx, int64_t deadline, const sp_stmt *stmt, const sp_params *params,
                         sp__op *caller, void (*then)(sp__op *op), void *owner, sp_error **error);
 
+/**
+ * sp_pool_health() as a step: `then(op)` is called once, on any thread, with no lock held, within a second and by `deadline`;
+ * on success op->what is the report, an sp_value. false: out of memory, it will not be called.
+ */
+bool sp__pool_health_step(sp_pool *pool, int64_t deadline, void (*then)(sp__op *op), void *owner);
+
 /** The breaker of its host, named pool-<name>@host:port/primary; NULL unless `pool.breaker`. Borrowed. */
 sp_breaker *sp__pool_breaker(sp_pool *pool);
 /** Writes the pool's metrics. Any thread. */

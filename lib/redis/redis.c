@@ -193,13 +193,29 @@ static sp_status call_new(sp_redis *redis, sp_ctx *ctx, const sp_params *words, 
         return SP_OK;
 }
 
-static void start(sp_redis *redis, struct call *call)
+static void start(sp_redis *redis, struct call *call, void (*then)(sp__op *op), void *owner)
 {
         sp__op *op = &call->command.op;
 
         sp__op_ref(op);
         watch_time(call);
-        sp__link_run(redis->link, &call->command, op->waits ? op : NULL, NULL, NULL);
+        sp__link_run(redis->link, &call->command, op->waits ? op : NULL, then, owner);
+}
+
+bool sp__redis_ping(sp_redis *redis, int64_t deadline, void (*then)(sp__op *op), void *owner)
+{
+        struct call *call = calloc(1, sizeof *call);
+
+        if (!call)
+                return false;
+        sp__command_init(&call->command, &call_kind, NULL);
+        call->engine = redis->engine;
+        call->command.op.deadline = deadline;
+        sp__command_begin(&call->command, 1);
+        sp__command_text(&call->command, "PING");
+        start(redis, call, then, owner);
+        sp__op_unref(&call->command.op);
+        return true;
 }
 
 sp_status sp_redis_command(sp_redis *redis, sp_ctx *ctx, const sp_params *words, sp_reply **out, sp_error **error)
@@ -220,7 +236,7 @@ sp_status sp_redis_command(sp_redis *redis, sp_ctx *ctx, const sp_params *words,
                 sp__op_abandon(op);
                 return sp__fail(error, SP_CANCELLED, "%s", sp_status_text(SP_CANCELLED));
         }
-        start(redis, call);
+        start(redis, call, NULL, NULL);
         sp__op_wait(op);
         status = op->status;
         if (status == SP_OK) {
@@ -253,7 +269,7 @@ sp_status sp_redis_command_async(sp_redis *redis, sp_ctx *ctx, const sp_params *
                 sp__op_abandon(&call->command.op);
                 return status;
         }
-        start(redis, call);
+        start(redis, call, NULL, NULL);
         sp__op_unref(&call->command.op);
         return SP_OK;
 }

@@ -12,4 +12,10 @@ sp_redis *sp__redis_over(struct sp__engine *engine, struct sp__link *link);
 /** Of one that sp__redis_over() made. */
 void sp__redis_drop(sp_redis *redis);
 
+/**
+ * PING, as a step: `then(op)` is called once, on any thread, with no lock held, perhaps before this returns, and by `deadline`.
+ * false: out of memory, it will not be called.
+ */
+bool sp__redis_ping(sp_redis *redis, int64_t deadline, void (*then)(sp__op *op), void *owner);
+
 #endif
