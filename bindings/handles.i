@@ -49,6 +49,9 @@ struct sp_##noun {};
 %kept(lease)
 %kept(profiler)
 %kept(feed)
+%kept(counter)
+%kept(gauge)
+%kept(histogram)
 
 struct sp_metrics {};
 

@@ -47,6 +47,9 @@
 /* All sets of a batch cross at once. */
 %ignore sp_result_set;
 %ignore sp_result_find;
+/* A client has its metrics. */
+%ignore sp_metrics_new;
+%ignore sp_metrics_free;
 /* Raw commands are for C. */
 %ignore sp_client_redis;
 /* The faces wait for its asynchronous twin, which yields the rows. */

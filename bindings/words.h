@@ -36,6 +36,8 @@ static const struct sp_word {
     {"pool_set_password", "data", "password", true},
     {"session_begin", "options", NULL, true},
     {"watch_new", "client", NULL, true},
+    {"metrics_", "labels", NULL, true},
+    {"profiler_", "pool", NULL, true},
     {"policy_new", "breaker", NULL, true},
     {"", "config", NULL, true},
     {"", "clock", NULL, true},

@@ -48,7 +48,7 @@ static sp_status parts_new(sp_client *client, const sp_config *config, sp_error 
         if (status != SP_OK)
                 return status;
         client->config = sp__config_copy(config);
-        client->metrics = sp__metrics_new();
+        client->metrics = sp__metrics_new(client->config);
         if (!client->config || !client->metrics)
                 return sp__fail(error, SP_NOMEM, "out of memory");
         status = sp_profiler_new(client->config, NULL, &client->profiler, error);
@@ -134,7 +134,7 @@ static void drop(sp_client *client)
 
 static void destroy(sp_client *client)
 {
-        sp__metrics_free(client->metrics);
+        sp_metrics_free(client->metrics);
         for (size_t i = 0; i < client->pool_count; i++) {
                 sp__pool_destroy(client->pools[i].pool);
                 free(client->pools[i].name);

@@ -219,6 +219,9 @@ const struct sp__config_row sp__config_table[] = {
     ROW_INT("profiler.names", false, "1000", 1, 10000, "1–10000", NULL,
             "names that are told apart; what comes later counts as \"other\""),
     ROW_INT("profiler.ring", false, "256", 1, 100000, "1–100000", NULL, "entries that the slow log holds"),
+
+    ROW_INT("metrics.series", false, "100", 1, 100000, "1–100000", NULL,
+            "series of one metric that the service counts itself; what comes later counts as \"other\""),
 };
 
 const size_t sp__config_rows = sizeof sp__config_table / sizeof *sp__config_table;

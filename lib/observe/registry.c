@@ -3,6 +3,9 @@
 
 #include "base/fork.h"
 #include "base/thread.h"
+#include "core/config.h"
+#include "core/error.h"
+#include "observe/own.h"
 
 #include <stdlib.h>
 
@@ -16,9 +19,10 @@ struct sp_metrics {
         sp__mutex mutex;
         struct collector *collectors; /* under the mutex, as is the count */
         size_t count;
+        struct sp__own own; /* what the service counts */
 };
 
-sp_metrics *sp__metrics_new(void)
+sp_metrics *sp__metrics_new(const sp_config *config)
 {
         sp_metrics *metrics = calloc(1, sizeof *metrics);
 
@@ -27,13 +31,27 @@ sp_metrics *sp__metrics_new(void)
                 return NULL;
         }
         sp__mutex_init(&metrics->mutex);
+        sp__own_init(&metrics->own, (size_t)sp__config_int(config, "metrics", NULL, "series"));
         return metrics;
 }
 
-void sp__metrics_free(sp_metrics *metrics)
+sp_status sp_metrics_new(const sp_config *config, sp_metrics **out, sp_error **error)
+{
+        sp_metrics *metrics;
+
+        SP__NEED(out, error);
+        metrics = sp__metrics_new(config);
+        if (!metrics)
+                return sp__fail(error, SP_NOMEM, "out of memory for metrics");
+        *out = metrics;
+        return SP_OK;
+}
+
+void sp_metrics_free(sp_metrics *metrics)
 {
         if (!metrics)
                 return;
+        sp__own_destroy(&metrics->own);
         sp__mutex_destroy(&metrics->mutex);
         sp__fork_destroy(&metrics->fork);
         free(metrics->collectors);
@@ -77,6 +95,7 @@ static void collect_all(sp_metrics *metrics, struct sp__expo *expo)
         for (size_t i = 0; i < metrics->count; i++)
                 metrics->collectors[i].collect(metrics->collectors[i].arg, expo);
         sp__unlock(&metrics->mutex);
+        sp__own_collect(&metrics->own, expo);
 }
 
 sp_status sp_metrics_text(sp_metrics *metrics, int format, sp_value **out)
@@ -99,4 +118,63 @@ sp_status sp_metrics_text(sp_metrics *metrics, int format, sp_value **out)
                 return SP_NOMEM;
         *out = value;
         return SP_OK;
+}
+
+static sp_status take(sp_metrics *metrics, const struct sp__own_wanted *wanted, struct sp__series **out,
+                      sp_error **error)
+{
+        if (sp__forked(&metrics->fork))
+                return sp__fail(error, SP_FORKED, "%s", sp_status_text(SP_FORKED));
+        return sp__own_take(&metrics->own, wanted, out, error);
+}
+
+sp_status sp_metrics_counter(sp_metrics *metrics, const char *name, const char *help, const sp_params *labels,
+                             sp_counter **out, sp_error **error)
+{
+        const struct sp__own_wanted wanted = {SP__OWN_COUNTER, name, help, labels};
+        struct sp__series *series;
+        sp_status status;
+
+        SP__NEED(metrics, error);
+        SP__NEED(name, error);
+        SP__NEED(help, error);
+        SP__NEED(out, error);
+        status = take(metrics, &wanted, &series, error);
+        if (status == SP_OK)
+                *out = sp__series_counter(series);
+        return status;
+}
+
+sp_status sp_metrics_gauge(sp_metrics *metrics, const char *name, const char *help, const sp_params *labels,
+                           sp_gauge **out, sp_error **error)
+{
+        const struct sp__own_wanted wanted = {SP__OWN_GAUGE, name, help, labels};
+        struct sp__series *series;
+        sp_status status;
+
+        SP__NEED(metrics, error);
+        SP__NEED(name, error);
+        SP__NEED(help, error);
+        SP__NEED(out, error);
+        status = take(metrics, &wanted, &series, error);
+        if (status == SP_OK)
+                *out = sp__series_gauge(series);
+        return status;
+}
+
+sp_status sp_metrics_histogram(sp_metrics *metrics, const char *name, const char *help, const sp_params *labels,
+                               sp_histogram **out, sp_error **error)
+{
+        const struct sp__own_wanted wanted = {SP__OWN_HISTOGRAM, name, help, labels};
+        struct sp__series *series;
+        sp_status status;
+
+        SP__NEED(metrics, error);
+        SP__NEED(name, error);
+        SP__NEED(help, error);
+        SP__NEED(out, error);
+        status = take(metrics, &wanted, &series, error);
+        if (status == SP_OK)
+                *out = sp__series_histogram(series);
+        return status;
 }

@@ -13,9 +13,8 @@
 
 #include <sugarperf/metrics.h>
 
-/** NULL when out of memory. */
-sp_metrics *sp__metrics_new(void);
-void sp__metrics_free(sp_metrics *metrics);
+/** NULL when out of memory. As sp_metrics_new(). */
+sp_metrics *sp__metrics_new(const sp_config *config);
 /** false when out of memory. */
 bool sp__metrics_add(sp_metrics *metrics, void (*collect)(void *arg, struct sp__expo *expo), void *arg);
 /** All collectors that were added with `arg`. */

@@ -42,7 +42,7 @@ static void pool_collect(void *arg, struct sp__expo *expo)
 
 static void test_collectors_share_a_family(void **state)
 {
-        sp_metrics *metrics = sp__metrics_new();
+        sp_metrics *metrics = sp__metrics_new(NULL);
 
         assert_non_null(metrics);
         assert_true(sp__metrics_add(metrics, pool_collect, (char[]){"a"}));
@@ -66,7 +66,7 @@ static void test_collectors_share_a_family(void **state)
                     "sp_used_ratio{pool=\"a\"} 0.1\n"
                     "sp_used_ratio{pool=\"b\"} 0.1\n"
                     "# EOF\n");
-        sp__metrics_free(metrics);
+        sp_metrics_free(metrics);
 }
 
 static void names_collect(void *arg, struct sp__expo *expo)
@@ -81,7 +81,7 @@ static void names_collect(void *arg, struct sp__expo *expo)
 static void test_label_values_are_escaped_and_valid(void **state)
 {
         const char *names[] = {"a\"b\\c\nd", "größe €😀", "\xff\xc3(\xe2\x82", "\xc0\xaf\xed\xa0\x80", "", NULL};
-        sp_metrics *metrics = sp__metrics_new();
+        sp_metrics *metrics = sp__metrics_new(NULL);
 
         sp__metrics_add(metrics, names_collect, names);
         assert_page(metrics, SP_METRICS_PROMETHEUS,
@@ -92,7 +92,7 @@ static void test_label_values_are_escaped_and_valid(void **state)
                     "sp_named{name=\"��(��\",kind=\"x\"} 1\n"
                     "sp_named{name=\"�����\",kind=\"x\"} 1\n"
                     "sp_named{name=\"\",kind=\"x\"} 1\n");
-        sp__metrics_free(metrics);
+        sp_metrics_free(metrics);
 }
 
 static void numbers_collect(void *arg, struct sp__expo *expo)
@@ -109,7 +109,7 @@ static void numbers_collect(void *arg, struct sp__expo *expo)
 static void test_numbers_read_back_in_any_locale(void **state)
 {
         static const char *const locales[] = {"C", "de_DE.UTF-8", "fa_IR.UTF-8"};
-        sp_metrics *metrics = sp__metrics_new();
+        sp_metrics *metrics = sp__metrics_new(NULL);
 
         sp__metrics_add(metrics, numbers_collect, NULL);
         for (size_t i = 0; i < sizeof locales / sizeof *locales; i++) {
@@ -131,7 +131,7 @@ static void test_numbers_read_back_in_any_locale(void **state)
                             "sp_number -Inf\n");
         }
         setlocale(LC_NUMERIC, "C");
-        sp__metrics_free(metrics);
+        sp_metrics_free(metrics);
 }
 
 static void times_collect(void *arg, struct sp__expo *expo)
@@ -166,7 +166,7 @@ static void times_collect(void *arg, struct sp__expo *expo)
 static void test_histograms_are_cumulative_seconds(void **state)
 {
         struct sp__histogram *histogram = sp__histogram_new();
-        sp_metrics *metrics = sp__metrics_new();
+        sp_metrics *metrics = sp__metrics_new(NULL);
 
         sp__histogram_record(histogram, 50000);
         sp__histogram_record(histogram, 2 * SP__MS);
@@ -174,13 +174,13 @@ static void test_histograms_are_cumulative_seconds(void **state)
         sp__metrics_add(metrics, times_collect, histogram);
         assert_page(metrics, SP_METRICS_PROMETHEUS, BUCKETS("1", "5", "10"));
         assert_page(metrics, SP_METRICS_OPENMETRICS, BUCKETS("1.0", "5.0", "10.0") "# EOF\n");
-        sp__metrics_free(metrics);
+        sp_metrics_free(metrics);
         sp__histogram_free(histogram);
 }
 
 static void test_an_unknown_format_is_refused(void **state)
 {
-        sp_metrics *metrics = sp__metrics_new();
+        sp_metrics *metrics = sp__metrics_new(NULL);
         sp_value *untouched = NULL;
 
         assert_int_equal(sp_metrics_text(metrics, 2, &untouched), SP_INVALID);
@@ -189,13 +189,13 @@ static void test_an_unknown_format_is_refused(void **state)
         assert_null(untouched);
         assert_page(metrics, SP_METRICS_PROMETHEUS, "");
         assert_page(metrics, SP_METRICS_OPENMETRICS, "# EOF\n");
-        sp__metrics_free(metrics);
-        sp__metrics_free(NULL);
+        sp_metrics_free(metrics);
+        sp_metrics_free(NULL);
 }
 
 static void test_a_child_process_is_told_so(void **state)
 {
-        sp_metrics *metrics = sp__metrics_new();
+        sp_metrics *metrics = sp__metrics_new(NULL);
         pid_t child = child_fork();
         int status;
 
@@ -206,7 +206,7 @@ static void test_a_child_process_is_told_so(void **state)
         }
         assert_int_equal(waitpid(child, &status, 0), child);
         assert_int_equal(status, 0);
-        sp__metrics_free(metrics);
+        sp_metrics_free(metrics);
 }
 
 /* A collector's owner: what the collector finds while it is called. */
@@ -236,7 +236,7 @@ static void *scrape(void *arg)
 
 static void test_a_removed_collector_is_not_called_again(void **state)
 {
-        sp_metrics *metrics = sp__metrics_new();
+        sp_metrics *metrics = sp__metrics_new(NULL);
         struct owner owner = {false, false};
         pthread_t thread;
 
@@ -249,7 +249,7 @@ static void test_a_removed_collector_is_not_called_again(void **state)
         }
         pthread_join(thread, NULL);
         assert_false(atomic_load(&owner.called_dead));
-        sp__metrics_free(metrics);
+        sp_metrics_free(metrics);
 }
 
 int main(void)
