@@ -6,7 +6,8 @@ import subprocess
 import unittest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-ROOMS = ['base', 'core', 'loop', 'observe', 'guard', 'key', 'sql', 'pg', 'redis', 'cache', 'invalidate', 'profile', 'client']
+ROOMS = ['base', 'core', 'loop', 'observe', 'guard', 'key', 'sql', 'pg', 'redis', 'cache', 'invalidate', 'profile', 'client',
+         'exporter']
 SOURCES = {'.c', '.h', '.cc', '.cpp', '.i', '.py', '.js', '.mjs', '.ts', '.sh'}
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
 MAX_LINES = 600
