@@ -10,6 +10,7 @@
 #include "cache/slots.h"
 #include "cache/store.h"
 #include "cache/usage.h"
+#include "cache/watcher.h"
 #include "core/ctx.h"
 #include "key/registry.h"
 #include "observe/exposition.h"
@@ -35,6 +36,8 @@ struct sp_cache {
         enum sp__cache_use use;             /* the most that callers may */
         char prefix[SP__NAMESPACE_MAX + 2]; /* "namespace:" */
         size_t prefix_len;
+
+        struct sp__cache_watcher watcher;
 
         struct sp__keys *keys;
         _Atomic int

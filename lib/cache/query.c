@@ -62,6 +62,24 @@ static void unref_value(void *value)
         sp_value_unref(value);
 }
 
+void sp__cache_watch(sp_cache *cache, const struct sp__cache_watcher *watcher)
+{
+        cache->watcher = *watcher;
+}
+
+static void tell(const sp_cache *cache, const sp_pool *pool, const sp_stmt *stmt, enum sp__cache_outcome outcome)
+{
+        if (cache->watcher.asked)
+                cache->watcher.asked(cache->watcher.arg, pool, stmt, outcome);
+}
+
+/* What a schedule refreshes nobody asked for. */
+static void tell_answer(const struct query *query, enum sp__cache_outcome outcome)
+{
+        if (!query->op.then)
+                tell(query->cache, query->pool, query->stmt, outcome);
+}
+
 /* The answer; an absent value is none. */
 static void answer(struct query *query, sp_value *value)
 {
@@ -179,9 +197,12 @@ static void load(struct query *query)
         int64_t deadline = query->refreshing ? SP__FOREVER : query->op.deadline;
         int64_t hard = query->lease->flight->times.hard, last = hard ? sp__after_ms(sp__now(), hard) : SP__FOREVER;
         sp_error *error = NULL;
-        sp_status status = sp__pool_step(query->pool, ctx, last < deadline ? last : deadline, query->stmt,
-                                         query->params, caller_of(query), loaded, query, &error);
+        sp_status status;
 
+        /* Before it is answered: then the query may be gone. */
+        tell(query->cache, query->pool, query->stmt, SP__OUTCOME_LOAD);
+        status = sp__pool_step(query->pool, ctx, last < deadline ? last : deadline, query->stmt, query->params,
+                               caller_of(query), loaded, query, &error);
         if (status == SP_OK)
                 return;
         fail(query, status, error);
@@ -224,6 +245,9 @@ static void found(sp__op *op)
                 return;
         }
         query->lease = sp_lookup_take_lease(lookup);
+        tell_answer(query, !lookup->value                     ? SP__OUTCOME_MISS
+                           : lookup->state == SP_LOOKUP_STALE ? SP__OUTCOME_STALE
+                                                              : SP__OUTCOME_HIT);
         if (lookup->value)
                 stand_in(query, lookup);
         if (query->lease && (query->refreshing || sp__op_pending(&query->op)))
@@ -266,6 +290,7 @@ static void start(struct query *query, struct sp__item *stale)
         if (query->use == SP__CACHE_BYPASS) {
                 query->lease = sp__lease_alone(query->cache);
                 sp__count(&query->cache->misses);
+                tell_answer(query, SP__OUTCOME_MISS);
         }
         if (query->lease) {
                 load(query);
@@ -367,8 +392,10 @@ sp_status sp_cache_query(sp_cache *cache, sp_pool *pool, sp_ctx *ctx, const void
 
         if (status != SP_OK)
                 return status;
-        if (find(cache, sp__cache_use(cache, ctx, true), data, len, &value, &stale))
+        if (find(cache, sp__cache_use(cache, ctx, true), data, len, &value, &stale)) {
+                tell(cache, pool, stmt, SP__OUTCOME_HIT);
                 return take_hit(value, out, error);
+        }
         sp__cache_work(cache);
         query = query_new(cache, pool, ctx, data, len, stmt, params, mode);
         status = query ? wait_for(query, &stale, out, error) : sp__fail(error, SP_NOMEM, "out of memory");
@@ -401,6 +428,8 @@ sp_status sp_cache_query_async(sp_cache *cache, sp_pool *pool, sp_ctx *ctx, cons
                 return status;
         }
         fresh = find(cache, query->use, data, len, &value, &stale);
+        if (fresh)
+                tell(cache, pool, stmt, SP__OUTCOME_HIT);
         if (fresh)
                 answer(query, value);
         else

@@ -17,6 +17,21 @@ static void collect_profiler(void *profiler, struct sp__expo *expo)
         sp__profiler_collect(profiler, expo);
 }
 
+static void cached(void *profiler, const sp_pool *pool, const sp_stmt *stmt, enum sp__cache_outcome outcome)
+{
+        sp__profiler_cached(profiler, pool->name, stmt, outcome);
+}
+
+static sp_status cache_new(sp_client *client, sp_error **error)
+{
+        const struct sp__cache_watcher watcher = {.asked = cached, .arg = client->profiler};
+        sp_status status = sp__cache_new(client->config, client->engine, &client->cache, error);
+
+        if (status == SP_OK && sp__config_int(client->config, "profiler", NULL, "enabled"))
+                sp__cache_watch(client->cache, &watcher);
+        return status;
+}
+
 /* The breakers of the parts, and what shows of all. */
 static sp_status guards_new(sp_client *client, sp_error **error)
 {
@@ -59,7 +74,7 @@ static sp_status parts_new(sp_client *client, const sp_config *config, sp_error 
         if (status == SP_OK)
                 status = sp__client_pools(client, error);
         if (status == SP_OK)
-                status = sp__cache_new(client->config, client->engine, &client->cache, error);
+                status = cache_new(client, error);
         if (status == SP_OK && sp__cache_link(client->cache) &&
             !(client->redis = sp__redis_over(client->engine, sp__cache_link(client->cache))))
                 status = sp__fail(error, SP_NOMEM, "out of memory");

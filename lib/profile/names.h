@@ -10,6 +10,7 @@
 #define SP_PROFILE_NAMES_H
 
 #include "base/thread.h"
+#include "cache/watcher.h"
 #include "observe/histogram.h"
 #include "pg/pool.h"
 #include "profile/codes.h"
@@ -46,6 +47,7 @@ struct sp__name {
         _Atomic int64_t max_ns;
         struct sp__minutes minutes;
         struct sp__codes codes;
+        _Atomic int64_t cached[SP__OUTCOMES]; /* queries through the cache */
         _Alignas(SP__LINE) struct sp__histogram *times;
         uint64_t hash;
         uint64_t fingerprint;            /* 0: work, or a statement of the library's own */

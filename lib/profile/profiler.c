@@ -5,6 +5,7 @@
 #include "core/config.h"
 #include "core/ctx.h"
 #include "core/error.h"
+#include "pg/stmt.h"
 #include "profile/profiler_internal.h"
 #include "profile/work.h"
 
@@ -197,6 +198,20 @@ void sp__profiler_record(sp_profiler *profiler, const struct sp__stmt_record *re
                 sp__spans_add(profiler->spans, span_id(profiler), name, record);
         if (sp__findings_least(profiler->findings))
                 sp__work_record(profiler->findings, record);
+}
+
+void sp__profiler_cached(sp_profiler *profiler, const char *pool, const sp_stmt *stmt, enum sp__cache_outcome outcome)
+{
+        const struct sp__stmt_record record = {.name = stmt->name,
+                                               .text = stmt->sql.text,
+                                               .stmt = stmt,
+                                               .fingerprint = stmt->sql.fingerprint,
+                                               .pool = pool};
+        const struct sp__wanted wanted = {stmt->name, SP__NAME_STATEMENT, &record};
+
+        if (!profiler || sp__forked(&profiler->fork))
+                return;
+        add(&sp__names_take(&profiler->names, &wanted)->cached[outcome], 1);
 }
 
 int64_t sp_profiler_start(const sp_profiler *profiler)

@@ -3,6 +3,7 @@
 #ifndef SP_PROFILE_PROFILER_H
 #define SP_PROFILE_PROFILER_H
 
+#include "cache/watcher.h"
 #include "observe/exposition.h"
 #include "pg/pool.h"
 #include "profile/inspector.h"
@@ -11,6 +12,9 @@
 
 /** Records a statement. `profiler` may be NULL: nothing is recorded. Any thread, no lock held. */
 void sp__profiler_record(sp_profiler *profiler, const struct sp__stmt_record *record);
+
+/** Records how a query through the cache was answered. As above. */
+void sp__profiler_cached(sp_profiler *profiler, const char *pool, const sp_stmt *stmt, enum sp__cache_outcome outcome);
 
 /** From now on it can ask databases; before it is shared. The inspector stops before the profiler is freed. */
 void sp__profiler_attach(sp_profiler *profiler, struct sp__inspector *inspector);

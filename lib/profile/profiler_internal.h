@@ -19,6 +19,7 @@ struct sp__tally {
         int64_t fetch_ns;
         int64_t rows;
         int64_t bytes;
+        int64_t cached[SP__OUTCOMES];
 };
 
 struct sp_profiler {

@@ -46,6 +46,8 @@ static void tally_add(struct sp__tally *to, const struct sp__tally *from, int si
         to->fetch_ns += sign * from->fetch_ns;
         to->rows += sign * from->rows;
         to->bytes += sign * from->bytes;
+        for (int i = 0; i < SP__OUTCOMES; i++)
+                to->cached[i] += sign * from->cached[i];
 }
 
 static struct sp__tally tally_of(const struct sp__name *name)
@@ -59,6 +61,8 @@ static struct sp__tally tally_of(const struct sp__name *name)
         tally.fetch_ns = atomic_load_explicit(&name->fetch_ns, memory_order_relaxed);
         tally.rows = atomic_load_explicit(&name->rows, memory_order_relaxed);
         tally.bytes = atomic_load_explicit(&name->bytes, memory_order_relaxed);
+        for (int i = 0; i < SP__OUTCOMES; i++)
+                tally.cached[i] = atomic_load_explicit(&name->cached[i], memory_order_relaxed);
         return tally;
 }
 
@@ -182,13 +186,31 @@ static void write_bytes(struct sp__expo *expo, struct labels labels, const struc
         sp__expo_sample(expo, "_total", labels.at, (double)tally->bytes);
 }
 
+/* Most statements are never asked through the cache. */
+static void write_cached(struct sp__expo *expo, struct labels labels, const struct sp__tally *tally)
+{
+        static const char *const results[SP__OUTCOMES] = {[SP__OUTCOME_HIT] = "hit",
+                                                          [SP__OUTCOME_STALE] = "stale",
+                                                          [SP__OUTCOME_MISS] = "miss",
+                                                          [SP__OUTCOME_LOAD] = "load"};
+        int64_t all = 0;
+
+        for (int i = 0; i < SP__OUTCOMES; i++)
+                all += tally->cached[i];
+        labels.at[labels.count] = "result";
+        for (int i = 0; all && i < SP__OUTCOMES; i++) {
+                labels.at[labels.count + 1] = results[i];
+                sp__expo_sample(expo, "_total", labels.at, (double)tally->cached[i]);
+        }
+}
+
 /* The samples of one family: each series of its own, then "other" if there is any. */
 static void write_samples(struct sp__expo *expo, const struct view *view, enum sp__name_kind kind,
                           void (*write)(struct sp__expo *, struct labels, const struct sp__tally *))
 {
         for (size_t i = 0; i < view->owns; i++)
                 write(expo, labels_of(kind, view->all[i].name->text), &view->own[i]);
-        if (tally_count(&view->other) > 0)
+        if (tally_count(&view->other) > 0 || view->other.cached[SP__OUTCOME_HIT] > 0)
                 write(expo, labels_of(kind, "other"), &view->other);
 }
 
@@ -205,6 +227,9 @@ static void write_statements(struct sp__expo *expo, const struct view *view)
         write_samples(expo, view, SP__NAME_STATEMENT, write_rows);
         sp__expo_family(expo, "sugarperf_statement_result_bytes", "counter", "Memory that returned rows took.");
         write_samples(expo, view, SP__NAME_STATEMENT, write_bytes);
+        sp__expo_family(expo, "sugarperf_statement_cache", "counter",
+                        "Queries through the cache by how they were answered; load: the statement ran for it.");
+        write_samples(expo, view, SP__NAME_STATEMENT, write_cached);
 }
 
 static void write_work(struct sp__expo *expo, const struct view *view)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What was recorded, for people and programs: the statements that took longest in front. */
 #include "core/error.h"
+#include "profile/json.h"
 #include "profile/profiler_internal.h"
 
 #include <inttypes.h>
@@ -17,16 +18,9 @@ static int longest_first(const void *a, const void *b)
         return x < y ? 1 : x > y ? -1 : 0;
 }
 
-static void write_text(struct sp__buf *out, const char *name, const char *text)
-{
-        sp__buf_format(out, ",\"%s\":", name);
-        sp__buf_json(out, text, strlen(text));
-}
-
 static void write_ms(struct sp__buf *out, const char *name, int64_t ns)
 {
-        sp__buf_format(out, ",\"%s\":", name);
-        sp__buf_fixed(out, (double)ns / SP__MS, 3);
+        sp__json_number(out, name, (double)ns / SP__MS, 3);
 }
 
 static int64_t read(const _Atomic int64_t *from)
@@ -62,17 +56,40 @@ static void write_minutes(struct sp__buf *out, const struct sp__name *name, int6
         sp__buf_char(out, ']');
 }
 
+static const char *const outcomes[SP__OUTCOMES] = {
+    [SP__OUTCOME_HIT] = "hit", [SP__OUTCOME_STALE] = "stale", [SP__OUTCOME_MISS] = "miss", [SP__OUTCOME_LOAD] = "load"};
+
+static bool cached(const struct sp__name *name)
+{
+        for (int i = 0; i < SP__OUTCOMES; i++) {
+                if (read(&name->cached[i]) > 0)
+                        return true;
+        }
+        return false;
+}
+
+/* Where it was asked through the cache. */
+static void write_cached(struct sp__buf *out, const struct sp__name *name)
+{
+        if (!cached(name))
+                return;
+        for (int i = 0; i < SP__OUTCOMES; i++)
+                sp__buf_format(out, "%s\"%s\":%" PRId64, i ? "," : ",\"cache\":{", outcomes[i], read(&name->cached[i]));
+        sp__buf_char(out, '}');
+}
+
 static void write_statement(struct sp__buf *out, const struct sp__name *name)
 {
         sp__buf_format(out, ",\"fingerprint\":\"%016" PRIx64 "\"", name->fingerprint);
-        write_text(out, "text", name->norm);
-        write_text(out, "pool", name->pool);
+        sp__json_text(out, "text", name->norm);
+        sp__json_text(out, "pool", name->pool);
         write_ms(out, "waitMs", read(&name->wait_ns));
         write_ms(out, "executeMs", read(&name->execute_ns));
         write_ms(out, "fetchMs", read(&name->fetch_ns));
         sp__buf_format(out, ",\"rows\":%" PRId64 ",\"bytes\":%" PRId64 ",\"codes\":", read(&name->rows),
                        read(&name->bytes));
         sp__codes_write(&name->codes, out);
+        write_cached(out, name);
 }
 
 static void write_name(struct sp__buf *out, const struct sp__name *name, int64_t now)
@@ -95,7 +112,8 @@ static void write_top(struct sp__buf *out, const struct sp__names *names, enum s
 
         out->failed |= !all;
         for (size_t i = 0; all && i < count; i++) {
-                if (names->all[i]->kind == kind && sp__histogram_count(names->all[i]->times) > 0)
+                if (names->all[i]->kind == kind &&
+                    (sp__histogram_count(names->all[i]->times) > 0 || cached(names->all[i])))
                         all[found++] = names->all[i];
         }
         if (found)

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* A client on the test's server, with "name=value" settings. */
 static sp_client *client_with(const char *const settings[])
@@ -409,6 +410,67 @@ static void test_what_is_asked_ends_with_its_client(void **state)
         sp_queue_free(queue);
 }
 
+/* One query for its cell, through the queue or not. */
+static void through(sp_client *client, sp_ctx *ctx, const sp_stmt *stmt, const char *key, bool queued)
+{
+        sp_cache *cache = sp_client_cache(client);
+        sp_pool *pool = sp_client_pool(client, NULL);
+        sp_queue *queue = NULL;
+        sp_value *value = NULL;
+
+        if (!queued) {
+                assert_int_equal(
+                    sp_cache_query(cache, pool, ctx, key, strlen(key), stmt, NULL, SP_QUERY_CELL, &value, NULL), SP_OK);
+                sp_value_unref(value);
+                return;
+        }
+        assert_int_equal(sp_queue_new(0, &queue), SP_OK);
+        assert_int_equal(sp_cache_query_async(cache, pool, ctx, key, strlen(key), stmt, NULL, SP_QUERY_CELL, queue, 42),
+                         SP_OK);
+        assert_int_equal(queue_outcome(queue, NULL), SP_OK);
+        sp_queue_free(queue);
+}
+
+static void test_queries_through_the_cache_are_told_by_their_outcome(void **state)
+{
+        sp_client *client = client_with(NULL), *off = client_with((const char *[]){"profiler.enabled=false", NULL});
+        sp_stmt *one = named("through", "SELECT 'hunter2'"), *warm = named("warm", "SELECT 2");
+        sp_ctx *bypass = sp_ctx_new(NULL);
+        sp_value *page = NULL;
+        char key[64], other[64], *report;
+        size_t len;
+
+        snprintf(key, sizeof key, "profile:through:%d", (int)getpid());
+        snprintf(other, sizeof other, "profile:warm:%d", (int)getpid());
+        assert_int_equal(sp_ctx_set(bypass, "cache", "bypass", NULL), SP_OK);
+        for (int i = 0; i < 4; i++)
+                through(client, NULL, one, key, i % 2);
+        through(client, bypass, one, key, false);
+        through(client, bypass, one, key, true);
+        /* Another process loaded it: here it never ran. */
+        through(off, NULL, warm, other, false);
+        through(client, NULL, warm, other, true);
+        report = report_of(client);
+        shows(report, "\"cache\":{\"hit\":3,\"stale\":0,\"miss\":3,\"load\":3}");
+        shows(report, "{\"name\":\"warm\",\"count\":0,");
+        shows(report, "\"cache\":{\"hit\":1,\"stale\":0,\"miss\":0,\"load\":0}");
+        assert_null(strstr(report, "hunter2"));
+        free(report);
+        assert_int_equal(sp_metrics_text(sp_client_metrics(client), SP_METRICS_PROMETHEUS, &page), SP_OK);
+        shows(sp_value_data(page, &len), "sugarperf_statement_cache_total{db_system_name=\"postgresql\",db_query_"
+                                         "summary=\"through\",result=\"hit\"} "
+                                         "3\n");
+        sp_value_unref(page);
+        report = report_of(off);
+        assert_null(strstr(report, "warm"));
+        free(report);
+        sp_ctx_unref(bypass);
+        sp_stmt_unref(one);
+        sp_stmt_unref(warm);
+        sp_client_free(client);
+        sp_client_free(off);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -420,6 +482,7 @@ int main(void)
             cmocka_unit_test(test_only_reads_are_explained),
             cmocka_unit_test(test_plans_of_slow_statements_are_sampled),
             cmocka_unit_test(test_what_is_asked_ends_with_its_client),
+            cmocka_unit_test(test_queries_through_the_cache_are_told_by_their_outcome),
         };
 
         return cmocka_run_group_tests_name("profile", tests, NULL, NULL);
