@@ -4,10 +4,12 @@
 
     top.py [URL] [--interval S] [--count N] [--rows N]
 
-URL is the service's page of metrics (http://127.0.0.1:3001/metrics). Read from it alone: works with any service that serves
-sp_metrics_text(), also from another machine. Without a terminal it prints one view after the other.
+URL is the service's page of metrics (http://127.0.0.1:3001/metrics). Works with any service that serves sp_metrics_text(), also
+from another machine. Where it serves sp_profiler_server() beside that, at …/profiler/server, what the database's server knows is
+shown too, asked every five seconds. Without a terminal it prints one view after the other.
 """
 import argparse
+import json
 import os
 import re
 import sys
@@ -18,6 +20,7 @@ import urllib.request
 SAMPLE = re.compile(r'^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? (\S+)$')
 LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\.)*)"')
 TIMES = 'db_client_operation_duration_seconds'
+SERVER_EVERY = 5
 CLEAR = '\x1b[H\x1b[2J'
 
 
@@ -138,11 +141,38 @@ def findings(new):
             yield f'{count:.0f} places with {kind}: see sp_profiler_report()'
 
 
-def view(new, old, rows):
+def percent(ratio):
+    return '-' if ratio is None else f'{100 * ratio:.1f} %'
+
+
+def server(report):
+    """What deserves a look of sp_profiler_server(); nothing where the service does not serve it."""
+    if not report:
+        return
+    database = report.get('database')
+    if database:
+        yield (f'server {database["connections"]} of {database["maxConnections"]} connections   '
+               f'cache hits {percent(database["hitRatio"])}   {database["deadlocks"]} deadlocks')
+    for table in report['tables']:
+        if table['faults']:
+            yield (f'table {table["schema"]}.{table["table"]}: {", ".join(table["faults"])}   {table["rows"]} rows, '
+                   f'{table["deadRows"]} dead, {table["seqScans"]} scans of the whole')
+    for other in report['transactions']:
+        yield (f'transaction {other["pid"]} ({other["application"]}) {other["state"]} for {other["ageMs"] / 1e3:.1f} s   '
+               f'{other["text"][:60]}')
+    for lock in report['locks']:
+        yield (f'lock {lock["pid"]} ({lock["application"]}) waits {lock["waitsMs"] / 1e3:.1f} s for '
+               f'{", ".join(map(str, lock["blockedBy"]))}   {lock["text"][:60]}')
+    for line in report['lacks']:
+        yield f'unknown: {line}'
+
+
+def view(new, old, rows, report=None):
     """The lines of one view."""
     seconds = max(new.at - old.at, 1e-3)
     slow = growth({'': new.total('sugarperf_profiler_slow_total')}, {'': old.total('sugarperf_profiler_slow_total')})['']
-    lines = [*pools(new, old, seconds), *cache(new, old, seconds), *breakers(new), *findings(new), '',
+    lines = [*pools(new, old, seconds), *cache(new, old, seconds), *breakers(new), *findings(new),
+             *server(report), '',
              *statements(new, old, seconds, rows)]
     if slow:
         lines.append(f'{slow:.0f} slow')
@@ -154,6 +184,26 @@ def fetch(url):
         return Page(parse(answer.read().decode()), time.monotonic())
 
 
+class Server:
+    """The server's own report, which costs it a few statements: not asked each time."""
+
+    def __init__(self, url):
+        self.url = url[:-len('/metrics')] + '/profiler/server' if url.endswith('/metrics') else None
+        self.due, self.report = 0, None
+
+    def latest(self):
+        if self.url and time.monotonic() >= self.due:
+            self.due = time.monotonic() + SERVER_EVERY
+            try:
+                with urllib.request.urlopen(self.url, timeout=5) as answer:
+                    self.report = json.load(answer)
+            except urllib.error.HTTPError as reason:
+                self.report = None
+                if reason.code == 404:
+                    self.url = None
+        return self.report
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('url', nargs='?', default='http://127.0.0.1:3001/metrics')
@@ -161,13 +211,14 @@ def main():
     parser.add_argument('--count', type=int, default=0, help='views, then it ends; 0: without end')
     parser.add_argument('--rows', type=int, default=20, help='statements at most')
     options = parser.parse_args()
-    shown = 0
+    shown, beside = 0, Server(options.url)
     try:
         old = fetch(options.url)
         while not options.count or shown < options.count:
             time.sleep(options.interval)
             new = fetch(options.url)
-            print((CLEAR if os.isatty(1) else '') + '\n'.join(view(new, old, options.rows)), flush=True)
+            print((CLEAR if os.isatty(1) else '') + '\n'.join(view(new, old, options.rows, beside.latest())),
+                  flush=True)
             old, shown = new, shown + 1
     except (urllib.error.URLError, ConnectionError, TimeoutError, ValueError) as reason:
         sys.exit(f'top: {options.url}: {getattr(reason, "reason", reason)}')

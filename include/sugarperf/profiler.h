@@ -116,6 +116,18 @@ SP_API sp_status sp_profiler_advise(sp_profiler *profiler, sp_ctx *ctx, const ch
 SP_API sp_status sp_profiler_advise_async(sp_profiler *profiler, sp_ctx *ctx, const char *pool, sp_queue *queue,
                                           uint64_t tag);
 
+/**
+ * What the server of a pool (NULL: the default one) knows itself, as JSON (docs/profiler.md): {"pool","version","rights","database":{…},
+ * "statements":[…],"others":[…],"tables":[…],"transactions":[…],"locks":[…],"lacks":[…]}. Recorded statements stand beside
+ * what pg_stat_statements counted of them, where the server has that. What the role may not see, or the server has not, is no
+ * error: "lacks" names it, and what would mend it. SP_UNSUPPORTED (the profiler has no client), SP_NOT_FOUND (no such pool), and the
+ * pool's errors.
+ */
+SP_API sp_status sp_profiler_server(sp_profiler *profiler, sp_ctx *ctx, const char *pool, sp_value **out,
+                                    sp_error **error);
+SP_API sp_status sp_profiler_server_async(sp_profiler *profiler, sp_ctx *ctx, const char *pool, sp_queue *queue,
+                                          uint64_t tag);
+
 /** The oldest entry of the slow log, owned by the caller (sp_slow_free()); NULL when it is empty. */
 SP_API sp_slow *sp_profiler_slow(sp_profiler *profiler);
 /** Entries that fell out of the ring unread. */

@@ -2,21 +2,10 @@
 /* The advice as JSON. Nothing of a statement but its name, its text without literals, and names of the catalog. */
 #include "pg/stmt.h"
 #include "profile/advice.h"
+#include "profile/json.h"
 
 #include <inttypes.h>
 #include <string.h>
-
-static void write_text(struct sp__buf *out, const char *name, const char *text)
-{
-        sp__buf_format(out, ",\"%s\":", name);
-        sp__buf_json(out, text, strlen(text));
-}
-
-static void write_number(struct sp__buf *out, const char *name, double value, int digits)
-{
-        sp__buf_format(out, ",\"%s\":", name);
-        sp__buf_fixed(out, value, digits);
-}
 
 static void write_ddl(struct sp__buf *out, const struct sp__candidate *candidate)
 {
@@ -68,17 +57,17 @@ static void write_advised(struct sp__buf *out, const struct sp__advice *advice, 
 {
         sp__buf_char(out, '{');
         write_ddl(out, advised->candidate);
-        write_text(out, "schema", advised->candidate->table->schema);
-        write_text(out, "table", advised->candidate->table->name);
+        sp__json_text(out, "schema", advised->candidate->table->schema);
+        sp__json_text(out, "table", advised->candidate->table->name);
         write_columns(out, advised->candidate);
         if (advice->costed) {
-                write_number(out, "saves", advised->saves, 0);
-                write_number(out, "bytes", advised->bytes, 0);
+                sp__json_number(out, "saves", advised->saves, 0);
+                sp__json_number(out, "bytes", advised->bytes, 0);
         }
-        write_number(out, "writes", advised->writes, 0);
+        sp__json_number(out, "writes", advised->writes, 0);
         write_replaced(out, advised->candidate);
         if (advised->candidate->table->partitioned)
-                write_text(
+                sp__json_text(
                     out, "note",
                     "a partitioned table: make it with ON ONLY, then on each partition CONCURRENTLY, and attach those");
         sp__buf_char(out, '}');
@@ -89,16 +78,16 @@ static void write_load(struct sp__buf *out, const struct sp__load *load, bool co
         sp__buf_text(out, "{\"name\":");
         sp__buf_json(out, load->name->text, load->name->len);
         sp__buf_format(out, ",\"fingerprint\":\"%016" PRIx64 "\"", load->stmt->sql.fingerprint);
-        write_text(out, "text", load->stmt->sql.text);
-        write_number(out, "runs", load->runs, 0);
-        write_number(out, "totalMs", (double)load->total_ns / SP__MS, 3);
+        sp__json_text(out, "text", load->stmt->sql.text);
+        sp__json_number(out, "runs", load->runs, 0);
+        sp__json_number(out, "totalMs", (double)load->total_ns / SP__MS, 3);
         if (load->explained) {
-                write_number(out, "before", load->before, 2);
+                sp__json_number(out, "before", load->before, 2);
                 if (costed)
-                        write_number(out, "after", load->now, 2);
-                write_text(out, "plan", load->shape);
+                        sp__json_number(out, "after", load->now, 2);
+                sp__json_text(out, "plan", load->shape);
         } else if (*load->code) {
-                write_text(out, "code", load->code);
+                sp__json_text(out, "code", load->code);
         }
         sp__buf_char(out, '}');
 }
@@ -140,12 +129,12 @@ static void write_idle(struct sp__buf *out, const struct sp__catalog *catalog)
                                 continue;
                         sp__buf_format(out, "%s{\"index\":", comma);
                         sp__buf_json(out, table->indexes[j].name, strlen(table->indexes[j].name));
-                        write_text(out, "schema", table->schema);
-                        write_text(out, "table", table->name);
-                        write_text(out, "fault", fault);
+                        sp__json_text(out, "schema", table->schema);
+                        sp__json_text(out, "table", table->name);
+                        sp__json_text(out, "fault", fault);
                         if (twin)
-                                write_text(out, "of", twin->name);
-                        write_number(out, "bytes", table->indexes[j].bytes, 0);
+                                sp__json_text(out, "of", twin->name);
+                        sp__json_number(out, "bytes", table->indexes[j].bytes, 0);
                         sp__buf_char(out, '}');
                         comma = ",";
                 }
@@ -164,7 +153,7 @@ sp_value *sp__advice_value(const struct sp__advice *advice, const char *pool)
 
         sp__buf_text(&out, "{\"pool\":");
         sp__buf_json(&out, pool, strlen(pool));
-        write_text(&out, "hypopg", hypopg_of(&advice->catalog));
+        sp__json_text(&out, "hypopg", hypopg_of(&advice->catalog));
         sp__buf_text(&out, ",\"indexes\":[");
         for (size_t i = 0; i < advice->count; i++) {
                 sp__buf_text(&out, i ? "," : "");

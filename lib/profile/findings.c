@@ -6,6 +6,7 @@
 #include "base/random.h"
 #include "pg/news.h"
 #include "pg/stmt.h"
+#include "profile/json.h"
 #include "sql/batched.h"
 
 #include <inttypes.h>
@@ -103,29 +104,22 @@ sp_status sp__findings_watch(struct sp__findings *findings, sp_ctx *ctx, uint64_
 
 static const char *const kinds[] = {[SP__FOUND_N_PLUS_1] = "n+1", [SP__FOUND_REPEAT] = "repeat"};
 
-static void write_text(struct sp__buf *out, const char *name, const char *text)
-{
-        sp__buf_format(out, ",\"%s\":", name);
-        sp__buf_json(out, text, strlen(text));
-}
-
 static void write_ms(struct sp__buf *out, const char *name, int64_t ns)
 {
-        sp__buf_format(out, ",\"%s\":", name);
-        sp__buf_fixed(out, (double)ns / SP__MS, 3);
+        sp__json_number(out, name, (double)ns / SP__MS, 3);
 }
 
 /* Members of an object, without braces. */
 static void write_finding(const struct finding *finding, struct sp__buf *out)
 {
         sp__buf_format(out, "\"kind\":\"%s\"", kinds[finding->kind]);
-        write_text(out, "place", finding->place);
-        write_text(out, "name", finding->stmt->name);
-        write_text(out, "text", finding->stmt->sql.text);
+        sp__json_text(out, "place", finding->place);
+        sp__json_text(out, "name", finding->stmt->name);
+        sp__json_text(out, "text", finding->stmt->sql.text);
         sp__buf_format(out, ",\"fingerprint\":\"%016" PRIx64 "\",\"runs\":%" PRId64 ",\"distinct\":%" PRId64,
                        finding->stmt->sql.fingerprint, finding->runs, finding->distinct);
         write_ms(out, "totalMs", finding->total_ns);
-        write_text(out, "instead", finding->instead);
+        sp__json_text(out, "instead", finding->instead);
 }
 
 /* What would do; NULL: nothing would, or memory is short. */

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* What a profiler asks its databases: plans, by name or of what was slow, and which indexes are missing. */
+#include "core/config.h"
 #include "core/error.h"
 #include "pg/stmt.h"
 #include "profile/advice.h"
+#include "profile/json.h"
 #include "profile/plan.h"
 #include "profile/profiler_internal.h"
+#include "profile/server.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -49,18 +52,6 @@ static void means(const sp_profiler *profiler, const struct sp__name *name, cons
         *after = recent > 0 ? (double)recent_ns / (double)recent / SP__MS : 0;
 }
 
-static void write_text(struct sp__buf *out, const char *name, const char *text)
-{
-        sp__buf_format(out, ",\"%s\":", name);
-        sp__buf_json(out, text, strlen(text));
-}
-
-static void write_number(struct sp__buf *out, const char *name, double value)
-{
-        sp__buf_format(out, ",\"%s\":", name);
-        sp__buf_fixed(out, value, 3);
-}
-
 /* A plan that changed, and since when its statement is slower. Under the lock. */
 static void compare(const sp_profiler *profiler, const struct sp__name *name, const struct sp__seen_plan *seen,
                     const struct sp__plan *plan, struct sp__buf *event)
@@ -73,12 +64,12 @@ static void compare(const sp_profiler *profiler, const struct sp__name *name, co
         if (before <= 0 || after < before * SLOWER)
                 return;
         sp__buf_text(event, "\"kind\":\"plan\"");
-        write_text(event, "name", name->text);
+        sp__json_text(event, "name", name->text);
         sp__buf_format(event, ",\"fingerprint\":\"%016" PRIx64 "\"", name->fingerprint);
-        write_text(event, "from", seen->shape);
-        write_text(event, "to", plan->shape.data);
-        write_number(event, "beforeMs", before);
-        write_number(event, "afterMs", after);
+        sp__json_text(event, "from", seen->shape);
+        sp__json_text(event, "to", plan->shape.data);
+        sp__json_number(event, "beforeMs", before, 3);
+        sp__json_number(event, "afterMs", after, 3);
 }
 
 /* Keeps the plan where it is another one; tells of it where that is slower. */
@@ -122,10 +113,10 @@ static sp_value *plan_value(const struct sp__name *name, const struct sp__plan *
         sp__buf_text(&out, "{\"name\":");
         sp__buf_json(&out, name->text, name->len);
         sp__buf_format(&out, ",\"fingerprint\":\"%016" PRIx64 "\"", name->fingerprint);
-        write_text(&out, "text", name->norm);
-        write_text(&out, "plan", plan->shape.data);
-        write_number(&out, "cost", plan->cost);
-        write_number(&out, "rows", plan->rows);
+        sp__json_text(&out, "text", name->norm);
+        sp__json_text(&out, "plan", plan->shape.data);
+        sp__json_number(&out, "cost", plan->cost, 3);
+        sp__json_number(&out, "rows", plan->rows, 3);
         sp__buf_char(&out, '}');
         if (!out.failed)
                 value = sp_value_new(out.data, out.len, SP_CODEC_JSON);
@@ -192,6 +183,21 @@ static sp_status inspect_indexes(void *owner, sp_pool *pool, sp_ctx *ctx, const 
         *out = sp__advice_value(&advice, what);
         sp__advice_free(&advice);
         return *out ? SP_OK : sp__fail(error, SP_NOMEM, "out of memory");
+}
+
+static sp_status inspect_server(void *owner, sp_pool *pool, sp_ctx *ctx, const char *what, sp_value **out,
+                                sp_error **error)
+{
+        sp_profiler *profiler = owner;
+        struct sp__side side;
+        sp_status status = sp__side_open(pool, ctx, &side, error);
+
+        if (status != SP_OK)
+                return status;
+        status = sp__server_read(&side, &profiler->names, what,
+                                 sp__config_int(profiler->config, "profiler", NULL, "slow"), out, error);
+        sp__side_close(&side);
+        return status;
 }
 
 /* The number of an entry, by which the inspector finds it: entries live as long as the profiler. */
@@ -287,38 +293,59 @@ sp_status sp_profiler_explain_async(sp_profiler *profiler, sp_ctx *ctx, const ch
         return sp__inspector_ask_async(profiler->inspector, ctx, &inquiry, queue, tag);
 }
 
-static struct sp__inquiry index_inquiry(sp_profiler *profiler, const char *pool)
+/* Of a whole pool. */
+static struct sp__inquiry pool_inquiry(sp_profiler *profiler, sp__inspect *run, const char *pool)
 {
         const char *name = pool ? pool : "default";
 
-        return (struct sp__inquiry){.run = inspect_indexes, .owner = profiler, .pool = name, .what = name};
+        return (struct sp__inquiry){.run = run, .owner = profiler, .pool = name, .what = name};
+}
+
+static sp_status ask_pool(sp_profiler *profiler, sp_ctx *ctx, sp__inspect *run, const char *pool, sp_value **out,
+                          sp_error **error)
+{
+        const struct sp__inquiry inquiry = pool_inquiry(profiler, run, pool);
+        sp_status status = no_database(profiler, error);
+
+        return status == SP_OK ? sp__inspector_ask(profiler->inspector, ctx, &inquiry, out, error) : status;
+}
+
+static sp_status ask_pool_async(sp_profiler *profiler, sp_ctx *ctx, sp__inspect *run, const char *pool, sp_queue *queue,
+                                uint64_t tag)
+{
+        const struct sp__inquiry inquiry = pool_inquiry(profiler, run, pool);
+        sp_error *error = NULL;
+        sp_status status = no_database(profiler, &error);
+
+        if (status != SP_OK)
+                return sp__op_refuse(queue, tag, status, error);
+        return sp__inspector_ask_async(profiler->inspector, ctx, &inquiry, queue, tag);
 }
 
 sp_status sp_profiler_advise(sp_profiler *profiler, sp_ctx *ctx, const char *pool, sp_value **out, sp_error **error)
 {
-        struct sp__inquiry inquiry;
-        sp_status status;
-
         SP__NEED(profiler, error);
         SP__NEED(out, error);
-        status = no_database(profiler, error);
-        if (status != SP_OK)
-                return status;
-        inquiry = index_inquiry(profiler, pool);
-        return sp__inspector_ask(profiler->inspector, ctx, &inquiry, out, error);
+        return ask_pool(profiler, ctx, inspect_indexes, pool, out, error);
 }
 
 sp_status sp_profiler_advise_async(sp_profiler *profiler, sp_ctx *ctx, const char *pool, sp_queue *queue, uint64_t tag)
 {
-        struct sp__inquiry inquiry;
-        sp_error *error = NULL;
-        sp_status status;
-
         SP__NEED(queue, NULL);
         SP__NEED_FOR(queue, tag, profiler);
-        status = no_database(profiler, &error);
-        if (status != SP_OK)
-                return sp__op_refuse(queue, tag, status, error);
-        inquiry = index_inquiry(profiler, pool);
-        return sp__inspector_ask_async(profiler->inspector, ctx, &inquiry, queue, tag);
+        return ask_pool_async(profiler, ctx, inspect_indexes, pool, queue, tag);
+}
+
+sp_status sp_profiler_server(sp_profiler *profiler, sp_ctx *ctx, const char *pool, sp_value **out, sp_error **error)
+{
+        SP__NEED(profiler, error);
+        SP__NEED(out, error);
+        return ask_pool(profiler, ctx, inspect_server, pool, out, error);
+}
+
+sp_status sp_profiler_server_async(sp_profiler *profiler, sp_ctx *ctx, const char *pool, sp_queue *queue, uint64_t tag)
+{
+        SP__NEED(queue, NULL);
+        SP__NEED_FOR(queue, tag, profiler);
+        return ask_pool_async(profiler, ctx, inspect_server, pool, queue, tag);
 }

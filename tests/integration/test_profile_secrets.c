@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Whatever a statement carries (literals, parameters, comments, COPY data, what makes it fail, what does not parse) shows in no
- * output of the profiler: report, metrics, slow log, events, findings, plans, advice, errors.
+ * output of the profiler: report, metrics, slow log, events, findings, plans, spans, advice, what the server counted of all of it,
+ * health, errors.
  */
 #include "ways.h"
 
@@ -191,20 +192,68 @@ static void look_at_plans(sp_profiler *profiler)
         }
 }
 
+static void look_at_spans(sp_profiler *profiler)
+{
+        sp_queue *queue;
+        sp_completion *done;
+        size_t len;
+
+        assert_int_equal(sp_queue_new(0, &queue), SP_OK);
+        assert_int_equal(sp_profiler_spans_async(profiler, NULL, 0, queue, 1), SP_OK);
+        assert_int_equal(sp_queue_wait(queue, &done, 1, -1), 1);
+        clean("spans", sp_value_data(sp_completion_value(done), &len));
+        sp_completion_free(done);
+        sp_queue_free(queue);
+}
+
+/* While a transaction is open whose last statement has the secret. */
+static void look_at_server(sp_client *client)
+{
+        static const char text[] = "SELECT /* hunter2 */ length('hunter2')";
+        sp_session *session;
+        sp_result *result = NULL;
+        sp_value *value = NULL;
+        sp_error *error = NULL;
+        sp_stmt *begin = stmt_of("BEGIN"), *stmt = stmt_of(text);
+
+        assert_int_equal(sp_pool_acquire(sp_client_pool(client, NULL), NULL, &session, NULL), SP_OK);
+        assert_int_equal(sp_session_query(session, NULL, begin, NULL, &result, NULL), SP_OK);
+        sp_result_free(result);
+        assert_int_equal(sp_session_query(session, NULL, stmt, NULL, &result, NULL), SP_OK);
+        sp_result_free(result);
+        if (sp_profiler_server(sp_client_profiler(client), NULL, NULL, &value, &error) != SP_OK)
+                fail_msg("%s", sp_error_message(error));
+        assert_non_null(strstr(sp_value_data(value, &(size_t){0}), "\"text\":\"SELECT length(?)\""));
+        clean_value("server", value);
+        sp_session_release(session);
+        sp_stmt_unref(begin);
+        sp_stmt_unref(stmt);
+}
+
 static void test_no_secret_shows(void **state)
 {
         sp_config *config =
             config_with((const char *[]){"profiler.slow=0", "profiler.slow_rate=0", "profiler.plan_every=1ms", NULL});
+        sp_ctx *traced = sp_ctx_new(NULL), *spans = sp_ctx_new(NULL);
         sp_client *client = NULL;
         sp_profiler *profiler;
+        sp_queue *queue;
         sp_value *value = NULL;
         sp_error *error = NULL;
 
         assert_int_equal(sp_client_new(config, &client, NULL), SP_OK);
         profiler = sp_client_profiler(client);
+        /* Where the server has loaded it. */
+        if (getenv("SP_TEST_STATEMENTS"))
+                run_text(client, NULL, NULL, "CREATE EXTENSION pg_stat_statements", NULL);
+        sp_ctx_set(traced, "trace", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", NULL);
+        sp_ctx_set(traced, "tag", "secrets", NULL);
+        assert_int_equal(sp_queue_new(0, &queue), SP_OK);
+        assert_int_equal(sp_profiler_spans_async(profiler, spans, 0, queue, 1), SP_OK);
         for (int round = 0; round < 3; round++) {
                 for (size_t i = 0; i < sizeof statements / sizeof *statements; i++)
-                        run_text(client, NULL, statements[i].name, statements[i].text, statements[i].param);
+                        run_text(client, round ? traced : NULL, statements[i].name, statements[i].text,
+                                 statements[i].param);
         }
         run_copy(client);
         run_unit(client);
@@ -220,6 +269,14 @@ static void test_no_secret_shows(void **state)
         if (sp_profiler_advise(profiler, NULL, NULL, &value, &error) != SP_OK)
                 fail_msg("%s", sp_error_message(error));
         clean_value("advice", value);
+        look_at_spans(profiler);
+        look_at_server(client);
+        assert_int_equal(sp_client_health(client, NULL, &value), SP_OK);
+        clean_value("health", value);
+        sp_ctx_cancel(spans);
+        sp_ctx_unref(spans);
+        sp_ctx_unref(traced);
+        sp_queue_free(queue);
         run_text(client, NULL, NULL, "DROP TABLE profile_secrets", NULL);
         sp_client_free(client);
         sp_config_free(config);

@@ -53,6 +53,23 @@ class Top(unittest.TestCase):
             'by "id" {x}, y                       100.0    0.50     5.000      <= 5       4',
             '4 slow'])
 
+    def test_what_the_server_knows_stands_beside(self):
+        report = {'database': {'connections': 7, 'maxConnections': 200, 'hitRatio': 0.9876, 'deadlocks': 1},
+                  'tables': [{'schema': 'public', 'table': 'fine', 'faults': []},
+                             {'schema': 'public', 'table': 'contents', 'faults': ['scanned', 'dead'], 'rows': 100,
+                              'deadRows': 50, 'seqScans': 20}],
+                  'transactions': [{'pid': 12, 'application': 'psql', 'state': 'idle in transaction', 'ageMs': 61000,
+                                    'text': 'UPDATE x SET y = ?'}],
+                  'locks': [{'pid': 13, 'application': 'api', 'waitsMs': 1500, 'blockedBy': [12], 'text': 'DELETE FROM x'}],
+                  'lacks': ['statements: CREATE EXTENSION pg_stat_statements']}
+        self.assertEqual(list(top.server(report)), [
+            'server 7 of 200 connections   cache hits 98.8 %   1 deadlocks',
+            'table public.contents: scanned, dead   100 rows, 50 dead, 20 scans of the whole',
+            'transaction 12 (psql) idle in transaction for 61.0 s   UPDATE x SET y = ?',
+            'lock 13 (api) waits 1.5 s for 12   DELETE FROM x',
+            'unknown: statements: CREATE EXTENSION pg_stat_statements'])
+        self.assertEqual(list(top.server(None)), [])
+
     def test_where_nothing_happens_nothing_is_divided(self):
         lines = self.view(page(100, 1), page(100, 1))
         self.assertIn('cache         0 look-ups/s   hits     -   0.0 MB in 0 entries', lines)

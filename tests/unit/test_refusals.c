@@ -106,6 +106,10 @@ static void test_a_missing_argument_is_named(void **state)
         refuses("sp_pool_resize", "pool", sp_pool_resize(NULL, 1, &error), &error);
         refuses("sp_client_new", "out", sp_client_new(config, NULL, &error), &error);
         refuses("sp_client_drain", "client", sp_client_drain(NULL, 0), NULL);
+        refuses("sp_client_health", "client", sp_client_health(NULL, ctx, &value), NULL);
+        arrives("sp_client_health_async", "client", sp_client_health_async(NULL, ctx, queue, 1), queue);
+        refuses("sp_profiler_server", "profiler", sp_profiler_server(NULL, ctx, NULL, &value, &error), &error);
+        arrives("sp_profiler_server_async", "profiler", sp_profiler_server_async(NULL, ctx, NULL, queue, 1), queue);
         assert_int_equal(sp_queue_pending(queue), 0);
         assert_int_equal(sp_params_count(params), 0);
         assert_null(result);
