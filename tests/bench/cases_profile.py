@@ -11,8 +11,13 @@ def cases(context):
     def budget(name, mode, ns, floor=None):
         return Case('profile', name, record(mode), Budget(ns), 1.0, measure='p50_ns', floor=floor)
 
-    def pool(name, *settings):
-        return context.driver(name, 'bench-pg-ours', '--url', context.pg, '--items', ITEMS, '--callers', 64, *settings)
+    def share(mode):
+        return context.driver(f'profiler, {mode}', 'bench-profile-share', '--url', context.pg, '--items', ITEMS,
+                              '--callers', 64, '--mode', mode)
+
+    def taken(name, mode):
+        return Case('profile', f'64 callers: {name}, profiler on over off, slices of 20 ms in one process', share(mode),
+                    Budget(1.01), 1.0, measure='times', floor=share(f'{mode}-none'), data=('items',))
 
     prom = context.node('prom-client, 1,007 series', 'prom_peer.js', '--mode', 'scrape', needs=('prom-client',))
     observe = context.node('prom-client, observe', 'prom_peer.js', '--mode', 'observe', needs=('prom-client',))
@@ -21,15 +26,12 @@ def cases(context):
         budget('a statement, known name and fingerprint', 'statement', 100, counters),
         budget('a statement in a unit of work', 'scope', 150, counters),
         budget('a histogram record on a held handle', 'histogram', 20, counters),
+        budget('a count on a held handle', 'counter', 20, counters),
         budget('named work, with its clock reads', 'work', 200, record('clock')),
         Case('profile', 'a histogram record beside prom-client', record('histogram'), observe, 1.0, measure='p50_ns'),
         Case('profile', 'scrape of 1,007 series', record('scrape'), Budget(1e6), 1.0, measure='p50_ns',
              floor=record('print')),
         Case('profile', 'scrape of 1,007 series beside prom-client', record('scrape'), prom, 1.0, measure='p50_ns'),
-        Case('profile', '64 callers, blocking, with the profiler beside without',
-             pool('profiler.enabled true'), pool('profiler.enabled false', '--set', 'profiler.enabled=false'), 0.99,
-             data=('items',)),
-        Case('profile', '64 callers, asynchronous, with the profiler beside without',
-             pool('profiler.enabled true', '--mode', 'async'),
-             pool('profiler.enabled false', '--mode', 'async', '--set', 'profiler.enabled=false'), 0.99, data=('items',)),
+        taken('client CPU a statement', 'cpu'),
+        taken('time a statement', 'rate'),
     ]
