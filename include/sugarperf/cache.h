@@ -150,7 +150,7 @@ SP_API sp_status sp_lookups_put(sp_lookups *lookups, size_t index, const void *d
  */
 SP_API sp_status sp_lookups_fill(sp_lookups *lookups, sp_ctx *ctx, sp_error **error);
 SP_API sp_status sp_lookups_fill_async(sp_lookups *lookups, sp_ctx *ctx, sp_queue *queue, uint64_t tag);
-/** Gives back the leases that were not filled. Not while sp_lookups_fill_async() is under way. */
+/** Gives back the leases that were not filled. A sp_lookups_fill_async() under way, or cancelled, goes on to its end. */
 SP_API void sp_lookups_free(sp_lookups *lookups);
 
 /** Loads what sp_lookups_next() names: sp_lookups_put() each that there is. */

@@ -34,6 +34,7 @@ sp_status sp__lookups_new(sp_cache *cache, sp_ctx *ctx, const sp_params *keys, s
         lookups = calloc(1, sizeof *lookups + count * sizeof *lookups->items);
         if (!lookups)
                 return sp__fail(error, SP_NOMEM, "out of memory");
+        atomic_init(&lookups->refs, 1);
         lookups->cache = cache;
         atomic_fetch_add(&cache->refs, 1);
         lookups->count = count;
@@ -75,9 +76,14 @@ void sp__lookups_give_slot(sp_lookups *lookups)
         sp__unlock(&cache->lock);
 }
 
+void sp__lookups_ref(sp_lookups *lookups)
+{
+        atomic_fetch_add(&lookups->refs, 1);
+}
+
 void sp_lookups_free(sp_lookups *lookups)
 {
-        if (!lookups)
+        if (!lookups || atomic_fetch_sub(&lookups->refs, 1) != 1)
                 return;
         for (size_t i = 0; i < lookups->count; i++) {
                 sp_lease_release(lookups->items[i].lease);

@@ -16,8 +16,9 @@ struct sp__lookups_item {
 };
 
 struct sp_lookups {
-        sp_cache *cache; /* memory alone: a reference */
-        bool slotted;    /* they hold a slot of the cache's */
+        atomic_uint refs; /* of the caller, and of a fill under way */
+        sp_cache *cache;  /* memory alone: a reference */
+        bool slotted;     /* they hold a slot of the cache's */
         struct sp__buf keys;
         size_t count;
         struct sp__lookups_item items[];
@@ -25,6 +26,8 @@ struct sp_lookups {
 
 /** Copies the keys and checks them, as sp__cache_admit(). */
 sp_status sp__lookups_new(sp_cache *cache, sp_ctx *ctx, const sp_params *keys, sp_lookups **out, sp_error **error);
+/** Given back by sp_lookups_free(), like the caller's own. */
+void sp__lookups_ref(sp_lookups *lookups);
 /** Takes what one look-up found. */
 void sp__lookups_settle(sp_lookups *lookups, size_t index, sp_lookup *lookup);
 /** Whether something in there is to be loaded. */

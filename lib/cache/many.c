@@ -22,7 +22,7 @@ struct many {
         sp__op op;
         sp_cache *cache;
         sp_lookups *lookups;
-        bool owned; /* it goes with this */
+        bool owned; /* a reference to them goes with this */
         bool fills;
         enum sp__cache_use use;
         struct sp__slot slot;
@@ -268,6 +268,9 @@ static sp_status prepare_fill(sp_lookups *lookups, sp_ctx *ctx, struct many **ou
 
         if (!many)
                 return status == SP_OK ? sp__fail(error, SP_NOMEM, "out of memory") : status;
+        /* A caller who no longer waits for it may free them meanwhile. */
+        sp__lookups_ref(lookups);
+        many->owned = true;
         many->fills = true;
         for (size_t i = sp_lookups_next(lookups, 0); i < lookups->count; i = sp_lookups_next(lookups, i + 1)) {
                 struct sp__lookups_item *item = &lookups->items[i];

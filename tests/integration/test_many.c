@@ -146,6 +146,36 @@ static void test_who_holds_leases_does_not_wait_for_others(void **state)
         sp_cache_free(cache);
 }
 
+/* It goes on to its end, and so does what it stores. */
+static void test_who_no_longer_waits_for_a_fill_may_free_it(void **state)
+{
+        const struct cache_way *way = way_of(state);
+        sp_cache *cache = cache_with(way, NULL);
+        sp_queue *queue = NULL;
+        sp_completion *done;
+
+        assert_int_equal(sp_queue_new(0, &queue), SP_OK);
+        for (int i = 0; i < 50; i++) {
+                sp_ctx *ctx = sp_ctx_new(NULL);
+                sp_lookups *lookups;
+                struct keys keys;
+
+                keys_make(&keys);
+                lookups = look(way, cache, &keys);
+                for (size_t k = 0; k < KEYS; k++)
+                        assert_int_equal(sp_lookups_put(lookups, k, "value", 5, SP_CODEC_TEXT, 0, NULL), SP_OK);
+                assert_int_equal(sp_lookups_fill_async(lookups, ctx, queue, 1), SP_OK);
+                sp_ctx_cancel(ctx);
+                sp_lookups_free(lookups);
+                assert_int_equal(sp_queue_wait(queue, &done, 1, -1), 1);
+                sp_completion_free(done);
+                sp_ctx_unref(ctx);
+                sp_params_free(keys.params);
+        }
+        sp_queue_free(queue);
+        sp_cache_free(cache);
+}
+
 static void test_a_key_that_stands_twice_is_loaded_once(void **state)
 {
         const struct cache_way *way = way_of(state);
@@ -402,6 +432,7 @@ int main(void)
             TEST(test_what_is_missing_is_loaded_at_once),
             TEST(test_another_process_finds_them_in_one_trip),
             TEST(test_who_holds_leases_does_not_wait_for_others),
+            TEST(test_who_no_longer_waits_for_a_fill_may_free_it),
             TEST(test_a_key_that_stands_twice_is_loaded_once),
             TEST(test_what_is_no_list_of_keys_is_refused),
             TEST(test_get_many_calls_its_loader_once),
