@@ -38,9 +38,13 @@
 /* A callback on the caller's thread: each language has its own loader over the lease. */
 %ignore sp_cache_get_or_load;
 %ignore sp_cache_get_many;
-%ignore sp_cache_lookup_many_async;
 %ignore sp_cache_lookup_many;
+#if defined(SWIGPYTHON)
+%include "python/handles.i"
+#else
+%ignore sp_cache_lookup_many_async;
 %rename("$ignore", regexmatch$name="^sp_lookups_") "";
+#endif
 %ignore sp_pool_transact;
 /* The faces wait for its asynchronous twin, which waits for the pause as well. */
 %ignore sp_pool_retry_pause;

@@ -35,6 +35,8 @@ def _module(path: list[str]) -> Any:
 
 def check(path: list[str]) -> None:
     native = _module(path)
+    if not native.in_main_interpreter():
+        raise ImportError("sugarperf: it cannot be used in a sub-interpreter: use a thread or a process")
     for what, found in (("its native module", native.built_for()), ("libsugarperf", native.version())):
         if found != VERSION:
             raise ImportError(

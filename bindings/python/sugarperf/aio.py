@@ -9,11 +9,12 @@ import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, AsyncContextManager, TypeVar
 
-from . import codec, errors, given, native, params, rows, steps, waits
+from . import codec, errors, given, many, native, params, rows, steps, waits
 from .aio_pool import AsyncPool, AsyncSession, AsyncTransaction
 from .key import Template
 from .parts import Base, targets_of
 from .queues import LoopQueue, Start
+from .schedule import AsyncSchedule
 from .statement import Statement, handle_of
 from .steps import Timeout
 
@@ -53,9 +54,9 @@ class AsyncCache:
         ttl_ms, tags = given.milliseconds("ttl", ttl), given.several("tags", tags)
         known = native.cache_glance(client._cache, key)
         if known is not None:
-            return codec.decode(*known, client.types)
+            return codec.decode(*known, types=client.types)
         ctx = client._ctx(timeout)
-        state, value, lease = await client._submit(
+        state, value, lease = await client._call(
             lambda queue, tag: native.cache_lookup_async(client._cache, ctx, key, queue, tag), ctx
         )
         if lease is not None:
@@ -64,7 +65,7 @@ class AsyncCache:
             return await self._load(lease, loader, ttl_ms, tags, ctx)
         if lease is not None:
             self._refresh(lease, loader, ttl_ms, tags)
-        return codec.decode(*value, client.types)
+        return codec.decode(*value, types=client.types)
 
     def _refresh(self, lease: Any, loader: Loader, ttl_ms: int, tags: Iterable[str]) -> None:
         """Behind the caller's back, so not within its time."""
@@ -89,7 +90,7 @@ class AsyncCache:
             raise
         # A plain function that took longer than it had: its value is there, so others may have it.
         await self._fill(lease, kind, data, ttl_ms, ctx if native.ctx_remaining(ctx) else client._ctx(None))
-        return codec.decode(kind, data, client.types)
+        return codec.decode(kind, data, types=client.types)
 
     async def _fill(self, lease: Any, kind: int, data: bytes, ttl_ms: int, ctx: Any) -> None:
         """The value is right for its caller also when it could not be stored (it was invalidated meanwhile, …)."""
@@ -97,11 +98,50 @@ class AsyncCache:
         if not client._held.forget(lease):
             return
         try:
-            await client._submit(
+            await client._call(
                 lambda queue, tag: native.lease_fill_async(lease, ctx, data, kind, ttl_ms, queue, tag), ctx
             )
         except errors.Error:
             pass
+
+    async def get_many(
+        self,
+        keys: Iterable[str],
+        loader: Callable[[list[str]], Awaitable[Mapping[str, Any]] | Mapping[str, Any]],
+        *,
+        ttl: float = 0,
+        tags: many.Tags = (),
+        timeout: Timeout = None,
+    ) -> dict[str, Any]:
+        """The values of `keys`. `loader(missing)` is called once for those that nobody has: what it answers by key is stored,
+
+        what it leaves out is "there is nothing", None. `tags`: texts, or a function of the key.
+        """
+        client = self._client
+        client._check()
+        given.function("loader", loader)
+        ttl_ms, wanted = given.milliseconds("ttl", ttl), many.keys_of(keys)
+        if not wanted:
+            return {}
+        ctx = client._ctx(timeout)
+        look = many.Many(client, ctx, wanted)
+        try:
+            if missing := await client._play(look.look_up()):
+                look.put(await waits.within(native.ctx_remaining(ctx), lambda: loader(missing)), ttl_ms, tags)
+                with contextlib.suppress(errors.Error):
+                    await client._call(look.fill, ctx)
+        finally:
+            look.release()
+        for key in wanted:
+            if key not in look.found:
+                look.found[key] = await self._one(key, loader, ttl, tags, timeout)
+        return {key: look.found[key] for key in wanted}
+
+    async def _one(self, key: str, loader: Callable[[list[str]], Any], ttl: float, tags: many.Tags, timeout: Timeout) -> Any:
+        async def load() -> Any:
+            return (await waits.settled(loader([key]))).get(key)
+
+        return await self.get(key, load, ttl=ttl, tags=many.tags_of(tags, key), timeout=timeout)
 
     async def query(
         self,
@@ -124,7 +164,7 @@ class AsyncCache:
             )
 
         try:
-            return codec.decode(*await client._submit(start, ctx), client.types)
+            return codec.decode(*await client._call(start, ctx), types=client.types)
         except LookupError as error:
             if not isinstance(error, errors.Error):
                 raise
@@ -142,7 +182,7 @@ class AsyncCache:
         client = self._client
         client._check()
         ctx, targets = client._ctx(timeout), targets_of(keys, tags, patterns)
-        await client._submit(
+        await client._call(
             lambda queue, tag: native.cache_invalidate_async(client._cache, ctx, targets, queue, tag), ctx
         )
 
@@ -163,13 +203,13 @@ class AsyncClient(Base):
     def __init__(
         self, settings: Mapping[str, Any] | None = None, *, env: bool = False, types: rows.Types | None = None
     ) -> None:
-        super().__init__(settings, env)
-        self.types = types
+        super().__init__(settings, env, types)
         self._named: dict[str, AsyncPool] = {}
         # A loop keeps its queue, by the reader: here both may go.
         self._queues: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, weakref.ref[LoopQueue]] = (
             weakref.WeakKeyDictionary()
         )
+        self._recent: Callable[[], LoopQueue | None] = lambda: None
         self.cache = AsyncCache(self)
 
     def _declare(self, text: str, patterns: Iterable[str], options: Mapping[str, Any]) -> Template:
@@ -178,14 +218,26 @@ class AsyncClient(Base):
         native.cache_declare(self._cache, template._native)
         return template
 
-    async def _submit(self, start: Start, ctx: Any) -> Any:
+    def _queue(self) -> LoopQueue:
+        """Of the loop that runs."""
         loop = asyncio.get_running_loop()
+        queue = self._recent()
+        if queue is not None and queue.loop is loop:
+            return queue
         known = self._queues.get(loop)
         queue = known() if known is not None else None
         if queue is None:
-            queue = LoopQueue(loop)
+            queue = LoopQueue(loop, self.types)
             self._queues[loop] = weakref.ref(queue)
-        return await queue.submit(start, ctx)
+        self._recent = weakref.ref(queue)
+        return queue
+
+    def _call(self, start: Start, ctx: Any = None) -> Awaitable[Any]:
+        return self._queue().submit(start, ctx)
+
+    def schedule(self, name: str, when: str) -> AsyncSchedule:
+        """`when`: "hourly", "daily 03:30", "every 90s", "start", or as in cron(5), in UTC; see schedule.py."""
+        return AsyncSchedule(self, name, when)
 
     def pool(self, name: str | None = None) -> AsyncPool:
         """A configured pool, or the default one."""
@@ -205,7 +257,7 @@ class AsyncClient(Base):
         pool: str | None = None,
         timeout: Timeout = None,
     ) -> rows.Rows:
-        return await self.pool(pool).query(sql, values, timeout=timeout)
+        return await self._call(self.pool(pool)._seat.launch(sql, values, timeout))
 
     async def batch(
         self,
@@ -248,7 +300,7 @@ class AsyncClient(Base):
             ctx, start = next(script)
             while True:
                 try:
-                    payload = await self._submit(start, ctx)
+                    payload = await self._call(start, ctx)
                 except BaseException as error:
                     ctx, start = script.throw(error)
                 else:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A pool of the asyncio face: as pool.py, where every wait is awaited."""
+"""A pool of the asyncio face. Without its awaits it is pool.py, which tests/test_faces.py --write makes of it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from itertools import count
 from typing import Any, TypeVar
 
 from . import errors, native, rows, scopes, steps
+from .changes import Commits
 from .statement import Statement
 from .steps import Timeout, Values
 from .waits import each, settled
@@ -23,7 +24,7 @@ class AsyncSeated:
         self._seat = seat
 
     async def query(self, sql: str | Statement, values: Values = None, *, timeout: Timeout = None) -> rows.Rows:
-        return await self._play(steps.query(self._seat, sql, values, timeout))
+        return await self._seat.client._call(self._seat.launch(sql, values, timeout))
 
     async def batch(
         self, sql: str | Statement, sets: Sequence[Sequence[Any]], *, timeout: Timeout = None
@@ -56,11 +57,11 @@ class AsyncSeated:
         finally:
             reader.release()
 
-    def _play(self, script: steps.Steps[T]) -> T:
+    def _play(self, script: steps.Steps[T]) -> Awaitable[T]:
         return self._seat.client._play(script)
 
 
-class AsyncTransaction(AsyncSeated):
+class AsyncTransaction(AsyncSeated, Commits):
     """`async with pool.transaction() as tx`, or what `pool.transact(work)` gives to `work`."""
 
     def __init__(self, seat: steps.Seat) -> None:
@@ -114,12 +115,12 @@ class AsyncPool:
         self._client = client
         self._seat = steps.Seat(client, handle, None, session=False)
 
-    def _play(self, script: steps.Steps[T]) -> T:
+    def _play(self, script: steps.Steps[T]) -> Awaitable[T]:
         return self._client._play(script)
 
     async def query(self, sql: str | Statement, values: Values = None, *, timeout: Timeout = None) -> rows.Rows:
         """Runs one statement; its rows as dicts. `timeout` in seconds, or text such as "250ms"."""
-        return await self._play(steps.query(self._seat, sql, values, timeout))
+        return await self._seat.client._call(self._seat.launch(sql, values, timeout))
 
     async def batch(
         self, sql: str | Statement, sets: Sequence[Sequence[Any]], *, timeout: Timeout = None

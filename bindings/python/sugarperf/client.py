@@ -6,13 +6,15 @@ from __future__ import annotations
 import inspect
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, ContextManager, TypeVar
 
-from . import codec, errors, given, native, params, rows, steps
+from . import codec, errors, given, many, native, params, rows, steps
 from .key import Template
 from .parts import Base, targets_of
 from .pool import Pool, Session, Transaction
 from .queues import Start, ThreadQueue
+from .schedule import Schedule
 from .statement import Statement, handle_of
 from .steps import Timeout
 
@@ -53,20 +55,20 @@ class Cache:
         ttl_ms, tags = given.milliseconds("ttl", ttl), given.several("tags", tags)
         known = native.cache_glance(client._cache, key)
         if known is not None:
-            return codec.decode(*known, client.types)
+            return codec.decode(*known, types=client.types)
         ctx = client._ctx(timeout)
         _, value, lease = client._call(
             lambda queue, tag: native.cache_lookup_async(client._cache, ctx, key, queue, tag), ctx
         )
         if lease is None:
-            return codec.decode(*value, client.types)
+            return codec.decode(*value, types=client.types)
         client._held.add(lease, native.lease_release)
         try:
             return self._load(lease, loader, ttl_ms, tags)
         except Exception:
             if value is None:
                 raise
-            return codec.decode(*value, client.types)
+            return codec.decode(*value, types=client.types)
 
     def _load(self, lease: Any, loader: Callable[[], Any], ttl_ms: int, tags: Iterable[str]) -> Any:
         client = self._client
@@ -79,7 +81,7 @@ class Cache:
             client._held.release(lease)
             raise
         self._fill(lease, kind, data, ttl_ms)
-        return codec.decode(kind, data, client.types)
+        return codec.decode(kind, data, types=client.types)
 
     @staticmethod
     def _loaded(value: Any) -> Any:
@@ -99,6 +101,43 @@ class Cache:
             client._call(lambda queue, tag: native.lease_fill_async(lease, ctx, data, kind, ttl_ms, queue, tag), ctx)
         except errors.Error:
             pass
+
+    def get_many(
+        self,
+        keys: Iterable[str],
+        loader: Callable[[list[str]], Mapping[str, Any]],
+        *,
+        ttl: float = 0,
+        tags: many.Tags = (),
+        timeout: Timeout = None,
+    ) -> dict[str, Any]:
+        """The values of `keys`. `loader(missing)` is called once for those that nobody has: what it answers by key is stored,
+
+        what it leaves out is "there is nothing", None. `tags`: texts, or a function of the key.
+        """
+        client = self._client
+        client._check()
+        given.function("loader", loader)
+        ttl_ms, wanted = given.milliseconds("ttl", ttl), many.keys_of(keys)
+        if not wanted:
+            return {}
+        ctx = client._ctx(timeout)
+        look = many.Many(client, ctx, wanted)
+        try:
+            if missing := client._play(look.look_up()):
+                look.put(self._loaded(loader(missing)), ttl_ms, tags)
+                with suppress(errors.Error):
+                    client._call(look.fill, ctx)
+        finally:
+            look.release()
+        for key in wanted:
+            if key not in look.found:
+                look.found[key] = self._one(key, loader, ttl, tags, timeout)
+        return {key: look.found[key] for key in wanted}
+
+    def _one(self, key: str, loader: Callable[[list[str]], Any], ttl: float, tags: many.Tags, timeout: Timeout) -> Any:
+        own = many.tags_of(tags, key)
+        return self.get(key, lambda: self._loaded(loader([key])).get(key), ttl=ttl, tags=own, timeout=timeout)
 
     def query(
         self,
@@ -121,7 +160,7 @@ class Cache:
             )
 
         try:
-            return codec.decode(*client._call(start, ctx), client.types)
+            return codec.decode(*client._call(start, ctx), types=client.types)
         except LookupError as error:
             if not isinstance(error, errors.Error):
                 raise
@@ -158,17 +197,20 @@ class Client(Base):
     def __init__(
         self, settings: Mapping[str, Any] | None = None, *, env: bool = False, types: rows.Types | None = None
     ) -> None:
-        super().__init__(settings, env)
-        self.types = types
+        super().__init__(settings, env, types)
         self._local = threading.local()
         self._pools: dict[str, Pool] = {}
         self.cache = Cache(self)
 
-    def _call(self, start: Start, ctx: Any) -> Any:
+    def _call(self, start: Start, ctx: Any = None) -> Any:
         queue = getattr(self._local, "queue", None)
         if queue is None:
-            queue = self._local.queue = ThreadQueue()
+            queue = self._local.queue = ThreadQueue(self.types)
         return queue.call(start, ctx)
+
+    def schedule(self, name: str, when: str) -> Schedule:
+        """`when`: "hourly", "daily 03:30", "every 90s", "start", or as in cron(5), in UTC; see schedule.py."""
+        return Schedule(self, name, when)
 
     def pool(self, name: str | None = None) -> Pool:
         """A configured pool, or the default one."""
@@ -227,17 +269,7 @@ class Client(Base):
         return self.pool(pool).health()
 
     def _play(self, script: steps.Steps[T]) -> T:
-        try:
-            ctx, start = next(script)
-            while True:
-                try:
-                    payload = self._call(start, ctx)
-                except BaseException as error:
-                    ctx, start = script.throw(error)
-                else:
-                    ctx, start = script.send(payload)
-        except StopIteration as done:
-            return done.value
+        return steps.play(script, self._call)
 
     def close(self, *, timeout: float | None = None) -> None:
         """No new work; what waits ends with ClosedError. With `timeout` (seconds), what still runs then is cancelled."""

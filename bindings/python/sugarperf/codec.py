@@ -22,7 +22,7 @@ def encode(value: Any) -> tuple[int, bytes]:
     return native.SP_CODEC_JSON, json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def decode(codec: int, data: bytes, types: rows.Types | None = None) -> Any:
+def decode(codec: int, data: bytes, *, types: rows.Types | None = None) -> Any:
     if codec == native.SP_CODEC_ABSENT:
         return None
     if codec == native.SP_CODEC_TEXT:
@@ -30,5 +30,5 @@ def decode(codec: int, data: bytes, types: rows.Types | None = None) -> Any:
     if codec == native.SP_CODEC_JSON:
         return json.loads(data)
     if codec == native.SP_CODEC_RESULT:
-        return rows.decode(data, types)
+        return native.rows_unpack(data, types)
     return data

@@ -283,7 +283,7 @@ class Policy:
         """
         given.function("work", work)
         given.function("retry", retry)
-        given.face(self._client, "_call", "run() waits: with an AsyncClient await run_async()")
+        given.face(self._client, "__enter__", "run() waits: with an AsyncClient await run_async()")
         try:
             with self._made() as (call, ctx):
                 return self._attempts(call, ctx, work, retry)
@@ -317,7 +317,7 @@ class Policy:
         """As run(); an attempt is cancelled at its deadline."""
         given.function("work", work)
         given.function("retry", retry)
-        given.face(self._client, "_submit", "run_async() belongs to an AsyncClient: with a Client use run()")
+        given.face(self._client, "__aenter__", "run_async() belongs to an AsyncClient: with a Client use run()")
         try:
             with self._made() as (call, ctx):
                 return await self._attempts_async(call, ctx, work, retry)
@@ -332,7 +332,7 @@ class Policy:
         failed: list[Exception] = []
         while True:
             with _after(failed):
-                await self._client._submit(lambda queue, tag: native.call_enter_async(call, queue, tag), ctx)
+                await self._client._call(lambda queue, tag: native.call_enter_async(call, queue, tag), ctx)
             try:
                 attempt = self._attempt(call)
                 value = await waits.within(attempt._remaining_ms, lambda: work(attempt))

@@ -7,11 +7,12 @@ import atexit
 import threading
 import warnings
 import weakref
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from . import errors, given, native, params, scopes, steps
+from . import codec, errors, given, native, params, rows, scopes, steps
+from .changes import Feed, Rules
 from .guard import Breaker, Policy
 from .held import Held
 from .tables import config_of, json_of
@@ -35,7 +36,7 @@ def targets_of(keys: Iterable[Any], tags: Iterable[Any], patterns: Iterable[Any]
 class Profiler:
     """What named work costs, and the slow log. Statements of the client are recorded by themselves."""
 
-    def __init__(self, client: Base, handle: Any) -> None:
+    def __init__(self, client: Any, handle: Any) -> None:
         self._client = client
         self._native = handle
 
@@ -85,6 +86,24 @@ class Profiler:
             )
         return entries
 
+    def report(self, top: int = 0) -> dict[str, Any]:
+        """{"statements", "work", "findings"}: those with the greatest total time in front, `top` of each (0: all)."""
+        self._client._check()
+        return json_of(native.profiler_report(self._native, top))
+
+    def explain(self, name: str, *, timeout: steps.Timeout = None) -> Any:
+        """The plan of a statement that ran, by its name; to be awaited with an AsyncClient."""
+        return self._client._play(self._asked(native.profiler_explain_async, name, timeout))
+
+    def advise(self, pool: str | None = None, *, timeout: steps.Timeout = None) -> Any:
+        """Which indexes the recorded statements of a pool want; to be awaited with an AsyncClient."""
+        return self._client._play(self._asked(native.profiler_advise_async, pool, timeout))
+
+    def _asked(self, call: Callable[..., None], about: str | None, timeout: steps.Timeout) -> steps.Steps[Any]:
+        self._client._check()
+        ctx = self._client._ctx(timeout)
+        return codec.decode(*(yield ctx, lambda queue, tag: call(self._native, ctx, about, queue, tag)))
+
 
 _open: weakref.WeakSet[Base] = weakref.WeakSet()
 
@@ -98,8 +117,9 @@ def _exit() -> None:
 class Base:
     """The parts of a client that never wait, and its end."""
 
-    def __init__(self, settings: Mapping[str, Any] | None, env: bool) -> None:
+    def __init__(self, settings: Mapping[str, Any] | None, env: bool, types: rows.Types | None) -> None:
         self._closed = True
+        self.types = dict(types) if types else None
         self._native = native.client_new(config_of(settings or {}, env))
         self._closed = False
         self._held = Held()
@@ -168,6 +188,14 @@ class Base:
         self._check()
         return Policy(native.client_policy_ref(self._native, name), self)
 
+    def rules(self, text: str, source: str | None = None) -> Rules:
+        """Rules over the cache, once its templates are declared; `source` stands for the text in messages."""
+        return Rules(self, text, source)
+
+    def feed(self, rules: Rules, pool: str | None = None) -> Feed:
+        """Reads what any transaction changes, from where that pool connects, and invalidates by the rules."""
+        return Feed(self, rules, pool)
+
     def metrics(self, format: str = "prometheus") -> str:
         self._check()
         number = getattr(native, f"SP_METRICS_{format.upper()}", None)
@@ -180,7 +208,8 @@ class Base:
         return json_of(native.cache_report(self._cache))
 
     def pool_stats(self, name: str | None = None) -> dict[str, int]:
-        return self.pool(name).stats()
+        pool: Any = getattr(self, "pool")  # of either face
+        return dict(pool(name).stats())
 
     def _end(self, timeout_ms: int | None) -> None:
         """Whoever calls it has set _closed."""

@@ -1,17 +1,18 @@
 # SPDX-License-Identifier: MIT
-"""A pool of the blocking face."""
+"""A pool of the blocking face. Made of aio_pool.py: tests/test_faces.py --write."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
 from typing import Any, TypeVar
 
 from . import errors, native, rows, scopes, steps
+from .changes import Commits
 from .statement import Statement
 from .steps import Timeout, Values
-from .waits import plain
+from .waits import items as each, worked as settled
 
 T = TypeVar("T")
 
@@ -23,7 +24,7 @@ class Seated:
         self._seat = seat
 
     def query(self, sql: str | Statement, values: Values = None, *, timeout: Timeout = None) -> rows.Rows:
-        return self._play(steps.query(self._seat, sql, values, timeout))
+        return self._seat.client._call(self._seat.launch(sql, values, timeout))
 
     def batch(
         self, sql: str | Statement, sets: Sequence[Sequence[Any]], *, timeout: Timeout = None
@@ -36,7 +37,7 @@ class Seated:
         seat, ctx, chunks = self._seat, steps.context(self._seat.parent, timeout), steps.Chunks()
         reader = self._play(steps.copy(seat, ctx, sql))
         try:
-            for piece in steps.pieces(source):
+            for piece in each(steps.pieces(source)):
                 if data := chunks.add(piece):
                     self._play(steps.write(seat, ctx, reader, data))
             if data := chunks.rest():
@@ -60,7 +61,7 @@ class Seated:
         return self._seat.client._play(script)
 
 
-class Transaction(Seated):
+class Transaction(Seated, Commits):
     """`with pool.transaction() as tx`, or what `pool.transact(work)` gives to `work`."""
 
     def __init__(self, seat: steps.Seat) -> None:
@@ -119,7 +120,7 @@ class Pool:
 
     def query(self, sql: str | Statement, values: Values = None, *, timeout: Timeout = None) -> rows.Rows:
         """Runs one statement; its rows as dicts. `timeout` in seconds, or text such as "250ms"."""
-        return self._play(steps.query(self._seat, sql, values, timeout))
+        return self._seat.client._call(self._seat.launch(sql, values, timeout))
 
     def batch(
         self, sql: str | Statement, sets: Sequence[Sequence[Any]], *, timeout: Timeout = None
@@ -135,7 +136,8 @@ class Pool:
         reader = self._play(steps.stream(seat, ctx, sql, values, page_size))
         try:
             while (page := self._play(steps.page(seat, ctx, reader))) is not None:
-                yield from page
+                for row in page:
+                    yield row
         finally:
             reader.release()
 
@@ -193,7 +195,7 @@ class Pool:
         for attempt in count(1):
             try:
                 with self._transaction(options, ctx) as made:
-                    return plain(work(made), "work must be a plain function: coroutine functions belong to AsyncClient")
+                    return settled(work(made))
             except errors.Error as error:
                 if not self._play(steps.retry(self._seat, ctx, error, attempt)):
                     raise
@@ -207,7 +209,8 @@ class Pool:
     def copy_to(self, sql: str | Statement, *, timeout: Timeout = None) -> Iterator[bytes]:
         """COPY … TO STDOUT: chunks of whole rows."""
         with self._seated(timeout) as seated:
-            yield from seated.copy_to(sql)
+            for data in seated.copy_to(sql):
+                yield data
 
     @contextmanager
     def _seated(self, timeout: Timeout) -> Iterator[Seated]:

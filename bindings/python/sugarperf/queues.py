@@ -9,16 +9,27 @@ from typing import Any
 
 from . import native
 
-Start = Callable[[Any, int], None]
+# Submits; what it returns, where it does not take a context, cancels.
+Start = Callable[[Any, int], Any]
+_settle = native._native.queue_settle  # past SWIG's wrapper in Python
 
 _ENDS = (
     (native.session, native.session_release),
     (native.stream, native.stream_free),
     (native.copy, native.copy_free),
+    (native.lookups, native.lookups_free),
+    (native.turn, lambda turn: native.turn_end(turn, False)),
 )
 
 # A blocking wait comes up for air this often, so that Ctrl-C works.
 _SLICE_MS = 100
+
+
+def cancel(ctx: Any, flight: Any) -> None:
+    if ctx is not None:
+        native.ctx_cancel(ctx)
+    else:
+        native.flight_cancel(flight)
 
 
 def dispose(payload: Any) -> None:
@@ -34,45 +45,38 @@ def dispose(payload: Any) -> None:
 class LoopQueue:
     """Completions as futures of one event loop. Belongs to the loop's thread."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
+    def __init__(self, loop: asyncio.AbstractEventLoop, types: dict[int, Any] | None = None) -> None:
+        self.loop = loop
+        self._types = types
         self._queue = native.queue_new(0)
         self._pending: dict[int, asyncio.Future[Any]] = {}
         self._tag = 0
         loop.add_reader(native.queue_fd(self._queue), self.drain)
 
-    async def submit(self, start: Start, ctx: Any) -> Any:
+    async def submit(self, start: Start, ctx: Any = None) -> Any:
         """`start(queue, tag)` submits. A cancelled task cancels the operation; its completion is dropped."""
-        self._tag += 1
-        start(self._queue, self._tag)
-        future = self._loop.create_future()
-        self._pending[self._tag] = future
+        self._tag = tag = self._tag + 1
+        flight = start(self._queue, tag)
+        self._pending[tag] = future = self.loop.create_future()
         try:
             return await future
         except asyncio.CancelledError:
-            native.ctx_cancel(ctx)
+            cancel(ctx, flight)
             # It may have been answered just before.
             if future.done() and not future.cancelled() and future.exception() is None:
                 dispose(future.result())
             raise
 
     def drain(self) -> None:
-        for tag, error, payload in native.queue_drain(self._queue):
-            future = self._pending.pop(tag)
-            if future.done():
-                dispose(payload)
-            elif error is not None:
-                future.set_exception(error)
-            else:
-                future.set_result(payload)
+        _settle(self._queue, self._pending, self._types)
 
     def close(self) -> None:
         """After the client is gone: settles what is left, then frees the queue."""
-        if self._loop.is_closed():
+        if self.loop.is_closed():
             return
         while self._pending and native.queue_pending(self._queue):
             self.drain()
-        self._loop.remove_reader(native.queue_fd(self._queue))
+        self.loop.remove_reader(native.queue_fd(self._queue))
         native.queue_free(self._queue)
         self._queue = None
 
@@ -83,24 +87,26 @@ class LoopQueue:
 
 
 class ThreadQueue:
-    """One blocking call at a time on one thread."""
+    """One blocking call at a time on one thread. `tuples`: rows are tuples rather than dicts."""
 
-    def __init__(self) -> None:
+    def __init__(self, types: dict[int, Any] | None = None, tuples: bool = False) -> None:
+        self._types = types
+        self._tuples = tuples
         self._queue = native.queue_new(0)
         self._tag = 0
 
-    def call(self, start: Start, ctx: Any) -> Any:
+    def call(self, start: Start, ctx: Any = None) -> Any:
         self._tag += 1
-        start(self._queue, self._tag)
+        flight = start(self._queue, self._tag)
         try:
             return self._wait()
         except (KeyboardInterrupt, SystemExit):
-            native.ctx_cancel(ctx)
+            cancel(ctx, flight)
             raise
 
     def _wait(self) -> Any:
         while True:
-            for tag, error, payload in native.queue_await(self._queue, _SLICE_MS):
+            for tag, error, payload in native.queue_await(self._queue, _SLICE_MS, self._types, self._tuples):
                 if tag != self._tag:
                     # Left over from a call that was interrupted.
                     dispose(payload)

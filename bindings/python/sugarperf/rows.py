@@ -1,22 +1,19 @@
 # SPDX-License-Identifier: MIT
-"""Results from packed form (result_pack() in pool.h), in one pass."""
+"""Results, which the native module makes in one pass (rows.c), and what values of PostgreSQL's types become."""
 
 from __future__ import annotations
 
 import datetime
 import decimal
 import json
-import struct
 import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from . import native, params
+
 Parser = Callable[[str], Any]
 Types = Mapping[int, Parser]
-
-_HEAD = struct.Struct("<BBHIqH")
-_COLUMN = struct.Struct("<IH")
-_LENGTH = struct.Struct("<i")
 
 
 class Rows(list):  # type: ignore[type-arg]
@@ -123,16 +120,6 @@ def _parser(oid: int, types: Types | None) -> Parser | None:
     return None
 
 
-def _fields(data: bytes, at: int, columns: int) -> tuple[list[tuple[str, int]], int]:
-    fields = []
-    for _ in range(columns):
-        oid, length = _COLUMN.unpack_from(data, at)
-        at += _COLUMN.size
-        fields.append((data[at : at + length].decode(), oid))
-        at += length
-    return fields, at
-
-
 class Sets(list):  # type: ignore[type-arg]
     """Of a batch: the rows of each set, and what all of them affected."""
 
@@ -140,34 +127,17 @@ class Sets(list):  # type: ignore[type-arg]
     affected: int
 
 
-def decode_sets(packed: bytes | list[bytes], types: Types | None = None) -> Sets:
+def sets_of(payload: Any) -> Sets:
     """A single set comes alone."""
-    sets = Sets(decode(data, types) for data in ([packed] if isinstance(packed, bytes) else packed))
+    sets = Sets([payload] if isinstance(payload, Rows) else payload)
     sets.affected = sum(rows.affected for rows in sets)
     return sets
 
 
-def decode(data: bytes, types: Types | None = None) -> Rows:
-    version, _, columns, count, affected, length = _HEAD.unpack_from(data)
-    if version != 1:
-        raise ValueError("sugarperf: a result of an unknown format")
-    rows = Rows()
-    at = _HEAD.size + length
-    rows.affected = affected
-    rows.command = data[_HEAD.size : at].decode()
-    rows.fields, at = _fields(data, at, columns)
-    plan = [(name, _parser(oid, types)) for name, oid in rows.fields]
-    unpack = _LENGTH.unpack_from
-    for _ in range(count):
-        row: dict[str, Any] = {}
-        for name, parse in plan:
-            (size,) = unpack(data, at)
-            at += 4
-            if size < 0:
-                row[name] = None
-                continue
-            text = data[at : at + size].decode()
-            row[name] = parse(text) if parse else text
-            at += size
-        rows.append(row)
-    return rows
+native.set_lent(
+    Rows,
+    {oid: parse for oid in (*_SCALAR, *_ARRAYS) if (parse := _parser(oid, None))},
+    _parser,
+    params.text_of,
+    params.check,
+)

@@ -19,6 +19,8 @@ T = TypeVar("T")
 Steps = Generator[tuple[Any, Start], Any, T]
 Values = Sequence[Any] | None
 Timeout = float | str | None
+# Past SWIG's wrappers in Python: each statement comes by.
+_pool_launch, _session_launch = native._native.pool_launch, native._native.session_launch
 
 
 def context(parent: Any, timeout: Timeout = None, **said: str | None) -> Any:
@@ -64,6 +66,13 @@ class Seat:
     def within(self, parent: Any) -> Seat:
         return Seat(self.client, self._native, parent, self.session)
 
+    def launch(self, sql: str | Statement, values: Values, timeout: Timeout) -> Start:
+        """One statement, in one crossing; what it returns cancels it."""
+        handle, parent, statement = self.handle, self.parent, handle_of(sql)
+        call = _session_launch if self.session else _pool_launch
+        said = None if timeout is None else given.duration("timeout", timeout)
+        return lambda queue, tag: call(handle, parent, said, statement, values, queue, tag)
+
     def end(self) -> None:
         """Nothing can be run on it any more."""
         self._native = None
@@ -72,6 +81,21 @@ class Seat:
         handle, self._native = self._native, None
         if handle is not None:
             self.client._held.release(handle)
+
+
+def play(script: Steps[T], call: Callable[[Start, Any], Any]) -> T:
+    """A script where each operation is waited for by `call`."""
+    try:
+        ctx, start = next(script)
+        while True:
+            try:
+                payload = call(start, ctx)
+            except BaseException as error:
+                ctx, start = script.throw(error)
+            else:
+                ctx, start = script.send(payload)
+    except StopIteration as done:
+        return done.value
 
 
 def simple(seat: Seat, call: Callable[..., None], *values: Any) -> Steps[Any]:
@@ -84,18 +108,10 @@ def document(seat: Seat, call: Callable[..., None]) -> Steps[Any]:
     return codec.decode(*(yield from simple(seat, call)))
 
 
-def query(seat: Seat, sql: str | Statement, values: Values, timeout: Timeout) -> Steps[rows.Rows]:
-    handle, ctx, statement = seat.handle, context(seat.parent, timeout), handle_of(sql)
-    call = native.session_query_async if seat.session else native.pool_query_async
-    packed = yield ctx, lambda queue, tag: call(handle, ctx, statement, params.load(values), queue, tag)
-    return rows.decode(packed, seat.client.types)
-
-
 def batch(seat: Seat, sql: str | Statement, sets: Sequence[Sequence[Any]], timeout: Timeout) -> Steps[rows.Sets]:
     handle, ctx, statement = seat.handle, context(seat.parent, timeout), handle_of(sql)
     call = native.session_batch_async if seat.session else native.pool_batch_async
-    packed = yield ctx, lambda queue, tag: call(handle, ctx, statement, params.load_sets(sets), queue, tag)
-    return rows.decode_sets(packed, seat.client.types)
+    return rows.sets_of((yield ctx, lambda queue, tag: call(handle, ctx, statement, params.load_sets(sets), queue, tag)))
 
 
 def acquire(seat: Seat, ctx: Any) -> Steps[Seat]:
@@ -177,8 +193,7 @@ def stream(seat: Seat, ctx: Any, sql: str | Statement, values: Values, page_size
 
 def page(seat: Seat, ctx: Any, reader: Reader) -> Steps[rows.Rows | None]:
     seat.client._check()
-    packed = yield ctx, lambda queue, tag: native.stream_next_async(reader.handle, ctx, queue, tag)
-    return None if packed is None else rows.decode(packed, seat.client.types)
+    return (yield ctx, lambda queue, tag: native.stream_next_async(reader.handle, ctx, queue, tag))
 
 
 def copy(seat: Seat, ctx: Any, sql: str | Statement) -> Steps[Reader]:

@@ -28,6 +28,16 @@ def plain(value: Any, says: str = "run() takes plain functions: await run_async(
     return value
 
 
+def worked(value: Any) -> Any:
+    """What settled() is in the blocking face."""
+    return plain(value, "work must be a plain function: coroutine functions belong to AsyncClient")
+
+
+def items(source: Any) -> Any:
+    """What each() is in the blocking face."""
+    return source
+
+
 async def each(source: Any) -> AsyncIterator[Any]:
     """Of an iterable or an asynchronous one."""
     if isinstance(source, AsyncIterable):

@@ -94,6 +94,17 @@ class Exit(unittest.TestCase):
     def test_the_process_ends_with_a_client_open(self) -> None:
         self.check("")
 
+    def test_a_forked_child_ends_and_its_parent_goes_on(self) -> None:
+        self.check(
+            "import os\n"
+            "child = os.fork()\n"
+            "if child == 0:\n"
+            "    with sugarperf.Client(settings()) as own:\n"
+            "        sys.exit(own.query('SELECT 7 AS seven')[0]['seven'])\n"
+            "assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7\n"
+            "assert client.query('SELECT 1 AS one') == kept[0]\n"
+        )
+
     def test_the_process_ends_with_a_thread_inside(self) -> None:
         self.check(
             "wait = lambda: client.query('SELECT pg_sleep(300)', timeout=300)\n"

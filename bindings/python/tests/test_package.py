@@ -70,6 +70,27 @@ class Package(unittest.TestCase):
         self.assertRegex(broken, "^ImportError: sugarperf: cannot load its native module .*install libsugarperf")
         self.assertNotIn("circular", broken)
 
+    def test_a_sub_interpreter_is_refused_in_one_clear_line(self) -> None:
+        program = (
+            "try:\n import _interpreters as them\n run = them.run_string\n"
+            "except ImportError:\n import _xxsubinterpreters as them\n run = them.run_string\n"
+            "import sugarperf\n"
+            "here = 'import sugarperf.errors'\n"
+            "try:\n told = run(them.create(), here)\n"
+            "except Exception as error:\n told = error\n"
+            "print(told)\n"
+            "print(sugarperf.Breaker.create().state)\n"
+        )
+        said = subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, "PYTHONPATH": PACKAGE},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        self.assertRegex(said.stdout, "ImportError.*sub-?interpreter", said.stderr)
+        self.assertTrue(said.stdout.endswith("CLOSED\n"), said.stdout)
+
     def test_every_status_has_a_class(self) -> None:
         from sugarperf import native
 
