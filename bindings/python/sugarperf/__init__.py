@@ -13,6 +13,7 @@ from . import errors  # noqa: E402
 from .aio import AsyncClient  # noqa: E402
 from .aio_pool import AsyncPool, AsyncSession, AsyncTransaction  # noqa: E402
 from .client import Client  # noqa: E402
+from .decorators import breaker, cached, profiled  # noqa: E402
 from .errors import Error, RedisError, SqlError  # noqa: E402
 from .guard import Attempt, Breaker, Clock, Policy  # noqa: E402
 from .key import Template  # noqa: E402
@@ -40,5 +41,8 @@ __all__ = [
     "Statement",
     "Template",
     "Transaction",
+    "breaker",
+    "cached",
     "errors",
+    "profiled",
 ]
