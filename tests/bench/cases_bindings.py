@@ -1,7 +1,21 @@
 # SPDX-License-Identifier: MIT
-"""Bindings: 64 concurrent callers in one Node process."""
+"""Bindings: 64 concurrent callers in one process, and results of 10,000 rows."""
 from context import ITEMS, KEYS
 from harness import Case
+
+
+def python(context):
+    """Beside asyncpg and psycopg (C build) as their guides advise, each with a pool of its default size."""
+    reads = ('--items', ITEMS, '--callers', 64)
+    peers = (('asyncpg', 'asyncpg'), ('psycopg, asyncio', 'psycopg-async'))
+    query = context.python_pg('AsyncClient.query', 'ours', *reads)
+    rows = context.python_pg('AsyncClient.query, 10,000 rows', 'ours', '--mode', 'rows')
+    return [
+        *(Case('bindings', f'Python: 64 coroutines, beside {name}', query, context.python_pg(name, peer, *reads), 3.0,
+               data=('items',)) for name, peer in peers),
+        *(Case('bindings', f'Python: 10,000 rows, beside {name}', rows, context.python_pg(f'{name}, 10,000 rows', peer, '--mode', 'rows'),
+               1.0, data=('items',)) for name, peer in peers),
+    ]
 
 
 def cases(context):
@@ -14,4 +28,5 @@ def cases(context):
         Case('bindings', 'Node, 64 callers, Redis hit',
              context.node('client.cache.get', 'redis_ours.js', *gets, ours=True),
              context.node('ioredis, enableAutoPipelining', 'redis_peer.js', *gets, needs=['ioredis']), 1.0, data=('keys',)),
+        *python(context),
     ]

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """One side of the pool's benchmarks in Python: asyncpg, psycopg, or the binding (`--peer`), each as its guide advises.
 
-Coroutines of one thread ("ours", "asyncpg"), or a thread a caller ("ours-threads", "psycopg").
+Coroutines of one thread ("ours", "asyncpg", "psycopg-async"), or a thread a caller ("ours-threads", "psycopg").
 """
 import argparse
 import asyncio
@@ -16,6 +16,8 @@ import time
 SQL = 'SELECT id, title FROM bench_items WHERE id = $1'
 FORMATTED = 'SELECT id, title FROM bench_items WHERE id = %s'
 BATCH = 16
+ROWS = 10_000
+MANY = f'SELECT id, title FROM bench_items WHERE id <= {ROWS}'
 
 
 class Clock:
@@ -56,6 +58,11 @@ def check(row, item):
         raise RuntimeError('the SELECT did not find its row')
 
 
+def check_all(found):
+    if len(found) != ROWS:
+        raise RuntimeError(f'the SELECT found {len(found)} rows')
+
+
 def ours_async(url):
     from sugarperf import AsyncClient
     client = AsyncClient({'pool.url': url})
@@ -66,7 +73,10 @@ def ours_async(url):
     async def acquire():
         async with client.acquire():
             pass
-    return select, acquire, client.close
+
+    async def rows():
+        check_all(await client.query(MANY))
+    return {'select': select, 'acquire': acquire, 'rows': rows}, client.close
 
 
 async def asyncpg_side(url):
@@ -79,7 +89,36 @@ async def asyncpg_side(url):
     async def acquire():
         async with pool.acquire():
             pass
-    return select, acquire, pool.close
+
+    async def rows():
+        check_all(await pool.fetch(MANY))
+    return {'select': select, 'acquire': acquire, 'rows': rows}, pool.close
+
+
+def wants_c():
+    from psycopg import pq
+    if pq.__impl__ != 'c':
+        sys.exit(f'psycopg runs as "{pq.__impl__}", not as C')
+
+
+async def psycopg_async(url):
+    import psycopg_pool
+    wants_c()
+    pool = psycopg_pool.AsyncConnectionPool(url, kwargs={'autocommit': True}, open=False)
+    await pool.open(wait=True)
+
+    async def select(item):
+        async with pool.connection() as conn:
+            check((await (await conn.execute(FORMATTED, (item,), prepare=True)).fetchone())[0], item)
+
+    async def acquire():
+        async with pool.connection():
+            pass
+
+    async def rows():
+        async with pool.connection() as conn:
+            check_all(await (await conn.execute(MANY, prepare=True)).fetchall())
+    return {'select': select, 'acquire': acquire, 'rows': rows}, pool.close
 
 
 def ours_threads(url):
@@ -92,14 +131,15 @@ def ours_threads(url):
     def acquire():
         with client.acquire():
             pass
-    return select, acquire, client.close
+
+    def rows():
+        check_all(client.query(MANY))
+    return {'select': select, 'acquire': acquire, 'rows': rows}, client.close
 
 
 def psycopg_side(url):
     import psycopg_pool
-    from psycopg import pq
-    if pq.__impl__ != 'c':
-        sys.exit(f'psycopg runs as "{pq.__impl__}", not as C')
+    wants_c()
     pool = psycopg_pool.ConnectionPool(url, kwargs={'autocommit': True}, open=True)
 
     def select(item):
@@ -109,22 +149,26 @@ def psycopg_side(url):
     def acquire():
         with pool.connection():
             pass
-    return select, acquire, pool.close
+
+    def rows():
+        with pool.connection() as conn:
+            check_all(conn.execute(MANY, prepare=True).fetchall())
+    return {'select': select, 'acquire': acquire, 'rows': rows}, pool.close
 
 
 async def coroutines(side, options):
     side = side(options.url)
-    select, acquire, close = await side if asyncio.iscoroutine(side) else side
-    clock = Clock(options)
+    calls, close = await side if asyncio.iscoroutine(side) else side
+    select, call, clock = calls['select'], calls[options.mode], Clock(options)
 
     async def caller():
         while clock.going:
             begin = time.perf_counter()
-            if options.mode == 'acquire':
-                for _ in range(BATCH):
-                    await acquire()
-            else:
+            if options.mode == 'select':
                 await select(clock.item())
+            else:
+                for _ in range(options.batch):
+                    await call()
             clock.took(begin)
 
     await select(1)
@@ -140,18 +184,18 @@ async def coroutines(side, options):
 
 
 def threads(side, options):
-    select, acquire, close = side(options.url)
-    clock = Clock(options)
+    calls, close = side(options.url)
+    select, call, clock = calls['select'], calls[options.mode], Clock(options)
 
     def caller():
         try:
             while clock.going:
                 begin = time.perf_counter()
-                if options.mode == 'acquire':
-                    for _ in range(BATCH):
-                        acquire()
-                else:
+                if options.mode == 'select':
                     select(clock.item())
+                else:
+                    for _ in range(options.batch):
+                        call()
                 clock.took(begin)
         except Exception as error:
             print(error, file=sys.stderr, flush=True)
@@ -169,25 +213,27 @@ def threads(side, options):
     return clock
 
 
-SIDES = {'ours': ours_async, 'asyncpg': asyncpg_side, 'ours-threads': ours_threads, 'psycopg': psycopg_side}
+SIDES = {'ours': ours_async, 'asyncpg': asyncpg_side, 'psycopg-async': psycopg_async, 'ours-threads': ours_threads,
+         'psycopg': psycopg_side}
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument('--url', required=True)
     parser.add_argument('--peer', required=True, choices=SIDES)
-    parser.add_argument('--mode', default='select', choices=('select', 'acquire'))
+    parser.add_argument('--mode', default='select', choices=('select', 'acquire', 'rows'))
     parser.add_argument('--callers', type=int, default=1)
     parser.add_argument('--items', type=int, default=1000)
     parser.add_argument('--seconds', type=float, default=1)
     parser.add_argument('--warmup', type=float, default=0.3)
     options = parser.parse_args()
+    options.batch = BATCH if options.mode == 'acquire' else 1
     sys.path.insert(0, os.environ['SUGARPERF_PACKAGE' if options.peer.startswith('ours') else 'PEERS'])
-    if options.peer in ('ours', 'asyncpg'):
+    if options.peer in ('ours', 'asyncpg', 'psycopg-async'):
         clock = asyncio.run(coroutines(SIDES[options.peer], options))
     else:
         clock = threads(SIDES[options.peer], options)
-    print(clock.result(BATCH if options.mode == 'acquire' else 1))
+    print(clock.result(options.batch))
 
 
 if __name__ == '__main__':
