@@ -16,9 +16,13 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 BUILD = os.environ['SUGARPERF_BUILD']
 
 
-def program(language, page='README.md'):
+def programs(language, page='README.md'):
     with open(os.path.join(ROOT, page), encoding='utf-8') as file:
-        return re.search(rf'```{language}\n(.*?)```', file.read(), re.DOTALL).group(1)
+        return re.findall(rf'```{language}\n(.*?)```', file.read(), re.DOTALL)
+
+
+def program(language, page='README.md'):
+    return programs(language, page)[0]
 
 
 class Programs(unittest.TestCase):
@@ -70,6 +74,12 @@ class Programs(unittest.TestCase):
         wanted = ['23505', '10', '5000']
         self.assertEqual(self.node(program('js', os.path.join('docs', 'node.md'))), wanted)
         self.assertEqual(self.python(program('python', os.path.join('docs', 'python.md'))), wanted)
+
+    def test_the_guides_of_python(self):
+        said = [self.python(text) for text in programs('python', os.path.join('docs', 'python.md'))[1:]]
+        self.assertEqual(said, [['True', '1', '2'], ['2 (2,)', '23505']])
+        self.assertEqual(self.python(program('python', os.path.join('docs', 'moving-python.md'))),
+                         ["[{'n': 1}, {'n': 2}, {'n': 3}]", 'SP_SESSION', 'public'])
 
     def test_the_guide_of_the_guard(self):
         page = os.path.join('docs', 'guard.md')

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: MIT
+"""The package is typed: mypy finds nothing wrong in it, and what is wrong in a service's use of it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+import unittest
+
+from .support import PACKAGE
+
+ROOT = os.path.dirname(os.path.dirname(PACKAGE))
+MYPY = os.path.join(ROOT, ".venv", "bin", "mypy")
+SERVICE = """
+import sugarperf
+from sugarperf import AsyncClient, Client, cached, dbapi
+
+client = AsyncClient({"pool.max": 5})
+
+@cached(client, "typed:content:{id}:full", ttl="1h")
+async def content(id: int) -> str:
+    rows = await client.query("SELECT title FROM contents WHERE id = $1", [id])
+    return str(rows[0]["title"])
+
+async def use() -> None:
+    title: str = await content(7)
+    count: int = await content(7)  # wrong
+    await content("7")  # wrong
+    await client.query("SELECT $1", "7", "8")  # wrong
+    await client.query(b"SELECT 1")  # wrong
+    async with client.transaction(isolation="serializable") as tx, tx.savepoint():
+        await tx.batch("INSERT INTO t VALUES ($1)", [[1], [2]])
+        await tx.publish()  # wrong
+    async for row in client.stream("SELECT 1", page_size=10):
+        row.upper()  # wrong
+    with client.transaction():  # wrong
+        pass
+
+def block(plain: Client) -> int:
+    with plain.transaction() as tx:
+        number: int = tx.query("SELECT 1").affected
+    try:
+        plain.query("SELECT 1")
+    except sugarperf.SqlError as error:
+        error.sqlstate.upper()
+        error.sql_state  # wrong
+    with dbapi.connect(client=plain) as connection:
+        row: tuple[object, ...] | None = connection.cursor().execute("SELECT 1").fetchone()
+        connection.cursor().fetch()  # wrong
+    return number
+"""
+
+
+@unittest.skipUnless(os.path.exists(MYPY), "mypy is not in .venv")
+class Typed(unittest.TestCase):
+    def mypy(self, *arguments: str) -> list[str]:
+        with tempfile.TemporaryDirectory() as cache:
+            done = subprocess.run(
+                [MYPY, "--strict", "--cache-dir", cache, "--no-error-summary", *arguments],
+                env={**os.environ, "MYPYPATH": PACKAGE},
+                cwd=cache,
+                capture_output=True,
+                text=True,
+                timeout=240,
+            )
+        self.assertEqual(done.stderr, "")
+        return done.stdout.splitlines()
+
+    def test_the_package_is_right(self) -> None:
+        self.assertEqual(self.mypy("--no-warn-return-any", "-p", "sugarperf"), [])
+
+    def test_what_is_wrong_in_a_service_is_found(self) -> None:
+        wrong = [number for number, line in enumerate(SERVICE.splitlines(), 1) if line.endswith("# wrong")]
+        with tempfile.NamedTemporaryFile("w", suffix=".py") as file:
+            file.write(SERVICE)
+            file.flush()
+            found = [line for line in self.mypy(file.name) if line.startswith(file.name) and ": error:" in line]
+        self.assertEqual(sorted({int(line.split(":")[1]) for line in found}), wrong, "\n".join(found))
