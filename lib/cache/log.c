@@ -15,6 +15,9 @@
 #define RETRY_FIRST (50 * SP__MS)
 #define RETRY_MOST  SP__SECOND
 
+/* A stream that is late, and no worse, is not to be connected anew all the time. */
+#define DEAF_PAUSE (5 * SP__SECOND)
+
 enum { RETRY_TAGS = 1024, EPOCH_LEN = 17, HEARD_MAX = 4096 };
 
 static uint64_t epoch_of(const char *text, size_t len)
@@ -57,13 +60,13 @@ void sp__log_add_bump(struct sp__log *log, struct sp__command *command, bool wit
         get_run_id(log, run_id);
         for (size_t i = 0; i < count; i++)
                 sp__buf_u64(&packed, tags[i]);
-        sp__script_begin(command, SP__SCRIPT_BUMP, with_text, 2, 4);
+        sp__script_begin(command, SP__SCRIPT_BUMP, with_text, 1, 5);
         sp__command_text(command, log->hash);
-        sp__command_text(command, log->channel);
         sp__command_text(command, epoch);
         sp__command_text(command, run_id);
         sp__command_int(command, renew ? -1 : SP__LOG_TAGS_MAX);
         sp__command_arg(command, packed.data ? packed.data : "", packed.len);
+        sp__command_text(command, log->channel);
         command->request.failed = command->request.failed || packed.failed;
         sp__buf_free(&packed);
 }
@@ -251,6 +254,8 @@ static void proved(sp__op *op)
                 proven = sp__mirror_prove(&log->mirror, &errand->proof, e, n);
         if (proven == SP__REGRESSED)
                 renew(log);
+        if (proven == SP__DEAF)
+                atomic_store(&log->deaf, true);
         atomic_store(&log->asking, false);
         if (proven == SP__IGNORED)
                 ask(log);
@@ -300,6 +305,18 @@ static void stream_down(void *arg, const sp_error *why)
 
         sp__mirror_down(&log->mirror);
         settle(log);
+}
+
+/* Asked between two PINGs. Who is connected where nothing is heard any more (a node that left its cluster) looks for another. */
+static bool stream_deaf(void *arg)
+{
+        struct sp__log *log = arg;
+        int64_t now = sp__now();
+
+        if (!atomic_exchange(&log->deaf, false) || now < log->deaf_until)
+                return false;
+        log->deaf_until = now + DEAF_PAUSE;
+        return true;
 }
 
 /* "epoch n tags", eight bytes a tag. What is nothing of the kind is as if it had been lost. */
@@ -488,6 +505,7 @@ static sp_status connect_parts(struct sp__log *log, const sp_config *config, sp_
                                                 .up = stream_up,
                                                 .message = stream_heard,
                                                 .down = stream_down,
+                                                .deaf = stream_deaf,
                                                 .arg = log};
         sp_status status = sp__link_open(config, log->engine, &link, &log->link, error);
 

@@ -32,6 +32,8 @@ struct sp__log {
         atomic_bool started;
         atomic_bool ending;
         _Atomic int64_t longest; /* ns that an entry may be kept after an invalidation that came too late for it */
+        atomic_bool deaf;        /* the stream stands, and brings nothing */
+        int64_t deaf_until;      /* it is not given up for that before; the engine's thread */
 
         sp__mutex lock;
         sp__cond idle;

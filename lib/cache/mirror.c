@@ -207,7 +207,7 @@ static enum sp__proven await(struct sp__mirror *mirror, const struct sp__proof *
                 return SP__PENDING;
         reset(mirror, e, n);
         set_horizon(mirror, proof->asked_at);
-        return SP__PROVEN;
+        return SP__DEAF;
 }
 
 static enum sp__proven prove(struct sp__mirror *mirror, const struct sp__proof *proof, uint64_t e, int64_t n)

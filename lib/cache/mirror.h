@@ -39,7 +39,7 @@ struct sp__proof {
 };
 
 enum sp__fresh { SP__FRESH, SP__GONE, SP__UNKNOWN };
-enum sp__proven { SP__PROVEN, SP__PENDING, SP__IGNORED, SP__REGRESSED };
+enum sp__proven { SP__PROVEN, SP__PENDING, SP__IGNORED, SP__REGRESSED, SP__DEAF };
 
 struct sp__mirror {
         _Atomic uint64_t version; /* changes with whatever could change an answer of sp__mirror_check() */
@@ -104,7 +104,10 @@ void sp__mirror_down(struct sp__mirror *mirror);
 void sp__mirror_hear(struct sp__mirror *mirror, uint64_t e, int64_t n, const uint64_t *tags, size_t count);
 /** false: there is no stream that could be proven. */
 bool sp__mirror_ask(struct sp__mirror *mirror, struct sp__proof *proof);
-/** SP__REGRESSED: the log went back within its epoch, so that Redis has lost something: it needs a new epoch. */
+/**
+ * SP__REGRESSED: the log went back within its epoch, so that Redis has lost something: it needs a new epoch. SP__DEAF: it is
+ * proven without the stream, which did not bring in time what the log has.
+ */
 enum sp__proven sp__mirror_prove(struct sp__mirror *mirror, const struct sp__proof *proof, uint64_t e, int64_t n);
 
 /** This process invalidated the tags and Redis said (e, n). false: the mirror no longer knows, a proof is needed. */

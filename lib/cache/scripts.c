@@ -29,7 +29,7 @@ static const char *const texts[SP__SCRIPTS] = {
                         "for i = 1, #ARGV[4], 8 do\n"
                         "  redis.call('hset', KEYS[1], string.sub(ARGV[4], i, i + 7), text)\n"
                         "end\n"
-                        "redis.call('publish', KEYS[2], e .. ' ' .. text .. ' ' .. ARGV[4])\n"
+                        "redis.call('publish', ARGV[5], e .. ' ' .. text .. ' ' .. ARGV[4])\n"
                         "return {e, n}\n",
     [SP__SCRIPT_ACQUIRE] = "local held = redis.call('get', KEYS[2])\n"
                            "if not held or held == ARGV[1] or held == ARGV[3] then\n"

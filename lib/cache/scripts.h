@@ -8,7 +8,10 @@
 enum sp__script {
         /** V · epoch, run id, 1 or 0 → {epoch, n}: where the log is; begins a new epoch where it was lost or, 1, of another run. */
         SP__SCRIPT_PLACE,
-        /** V, channel · epoch, run id, tags at most, tags (8 bytes each) → {epoch, n}: the log's next entry. */
+        /**
+         * V · epoch, run id, tags at most, tags (8 bytes each), channel → {epoch, n}: the log's next entry. The channel is no
+         * key: while a slot moves, a node runs what has one key alone.
+         */
         SP__SCRIPT_BUMP,
         /** k, k's lease · token, ms, former token → {1 or 0, k's value}. */
         SP__SCRIPT_ACQUIRE,

@@ -7,14 +7,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TRIES = 6 };
+enum { TRIES = 6, HOPS_AT_ONCE = 3 };
 
-#define PAUSE (20 * SP__MS)
+/* While a slot is handed over two nodes may each name the other one: the further a command was sent, the longer it pauses. */
+#define PAUSE_FIRST (1 * SP__MS)
+#define PAUSE_MOST  (50 * SP__MS)
 
 struct trip {
         struct sp__cluster *cluster; /* a reference */
         struct sp__command *command; /* whose answer is awaited */
         struct sp__orders *plan;
+        int64_t until;    /* nothing is sent elsewhere after it */
         atomic_uint refs; /* of its pieces */
         sp__mutex lock;   /* a leaf; guards the command's replies and the error */
         sp_error *error;  /* the first one: the trip fails */
@@ -26,8 +29,9 @@ struct sp__piece {
         struct trip *trip;
         struct sp__order *orders;
         struct sp__node *node;
-        bool asking;   /* each is sent with ASKING before it */
-        bool greeting; /* the first reply is that of the owner's greeting */
+        bool asking;    /* each is sent with ASKING before it */
+        bool greeting;  /* the first reply is that of the owner's greeting */
+        unsigned moves; /* the cluster's, when it was greeted */
         unsigned version;
 };
 
@@ -108,8 +112,9 @@ static void add_greeting(struct sp__piece *piece, struct sp__command *command)
         struct sp__cluster *cluster = piece->trip->cluster;
         char run_id[SP__RUN_ID];
 
+        piece->moves = atomic_load(&cluster->moves);
         if (!cluster->options.greet || piece->asking || piece->orders->slot != cluster->home ||
-            atomic_load(&piece->node->greeted))
+            atomic_load(&piece->node->greeted) == piece->moves)
                 return;
         sp__lock(&cluster->lock);
         memcpy(run_id, piece->node->run_id, sizeof run_id);
@@ -252,14 +257,26 @@ static void paused(struct sp__timer *timer)
         resume(piece);
 }
 
+/* The cluster's lock is held. */
+static int64_t next_pause(struct sp__cluster *cluster, unsigned hops)
+{
+        int64_t pause = PAUSE_FIRST << (hops < 6 ? hops : 6);
+
+        if (pause > PAUSE_MOST)
+                pause = PAUSE_MOST;
+        return (int64_t)((double)pause * (0.5 + sp__random_unit(&cluster->random) / 2));
+}
+
 static void pause_piece(struct sp__piece *piece)
 {
         struct sp__cluster *cluster = piece->trip->cluster;
+        int64_t pause;
         bool set;
 
         piece->timer.fire = paused;
         sp__lock(&cluster->lock);
-        set = !cluster->closed && sp__timer_set(cluster->engine, &piece->timer, sp__now() + PAUSE);
+        pause = next_pause(cluster, piece->orders->hops);
+        set = !cluster->closed && sp__timer_set(cluster->engine, &piece->timer, sp__now() + pause);
         if (set)
                 sp__list_push(&cluster->pausing, &piece->link);
         sp__unlock(&cluster->lock);
@@ -305,43 +322,106 @@ static bool begins_with(const redisReply *reply, const char *word)
         return reply->type == REDIS_REPLY_ERROR && strncmp(reply->str, word, strlen(word)) == 0;
 }
 
-/* Sends the order where the reply says. false: the reply is the answer. */
-static bool redirect(struct sp__piece *from, struct sp__order *order, const redisReply *reply)
+/* Where an order goes that was not executed: `node`, at once, or, after a pause, whom the map names by then. */
+struct detour {
+        struct sp__node *node;
+        bool asking;
+        bool pauses;
+};
+
+/* false: the reply is the answer. */
+static bool read_detour(const struct sp__piece *from, const struct sp__order *order, const redisReply *reply,
+                        struct detour *detour)
 {
-        struct trip *trip = from->trip;
+        struct sp__cluster *cluster = from->trip->cluster;
         bool moved = begins_with(reply, "MOVED "), ask = begins_with(reply, "ASK ");
-        bool again = begins_with(reply, "TRYAGAIN");
-        struct sp__node *node = NULL;
-        struct sp__piece *piece;
         int slot = 0;
 
-        if (!(moved || ask || again) || ++order->tries >= TRIES)
-                return false;
-        if (!again && !(node = named_by(trip->cluster, from->node, reply, &slot)))
-                return false;
-        if (!(piece = piece_of(trip, order)))
+        *detour = (struct detour){.pauses = begins_with(reply, "TRYAGAIN")};
+        if (detour->pauses)
                 return true;
-        atomic_fetch_add(&trip->cluster->options.stats->redirected, 1);
-        piece->node = node;
-        piece->asking = ask;
-        if (again) {
-                pause_piece(piece);
-                return true;
-        }
+        if (!(moved || ask) || !(detour->node = named_by(cluster, from->node, reply, &slot)))
+                return false;
         if (moved) {
-                sp__cluster_own(trip->cluster, slot, node);
-                sp__cluster_ask(trip->cluster);
+                sp__cluster_own(cluster, slot, detour->node);
+                sp__cluster_ask(cluster);
         }
-        send_piece(piece, NULL);
+        detour->asking = ask;
+        /* Who was asked for it by its owner gets it at once: pausing would begin with the owner again. */
+        detour->pauses = order->hops >= HOPS_AT_ONCE && !(ask && !from->asking);
         return true;
+}
+
+/* Whether it may still be sent elsewhere. */
+static bool may_go_on(const struct trip *trip, const struct sp__order *order)
+{
+        return sp__op_pending(&trip->command->op) && (order->hops < HOPS_AT_ONCE || sp__now() < trip->until);
+}
+
+static sp_error *refusal(const struct trip *trip, const redisReply *reply)
+{
+        const char *where = trip->cluster->address.where;
+        bool moved = begins_with(reply, "MOVED ");
+
+        if (!moved && !begins_with(reply, "ASK "))
+                return sp__redis_error(reply, where);
+        return sp__error_new(SP_UNAVAILABLE, moved ? "MOVED" : "ASK",
+                             "Redis at %s: the nodes do not agree on who serves a slot: %s", where, reply->str);
+}
+
+static void send_elsewhere(struct sp__piece *from, struct sp__order *order, const struct detour *detour)
+{
+        struct sp__piece *piece = piece_of(from->trip, order);
+
+        if (!piece)
+                return;
+        atomic_fetch_add(&from->trip->cluster->options.stats->redirected, 1);
+        order->hops++;
+        piece->node = detour->node;
+        piece->asking = detour->asking;
+        if (detour->pauses)
+                pause_piece(piece);
+        else
+                send_piece(piece, NULL);
+}
+
+/*
+ * The log's place counts only behind the greeting. Where that was refused and the order was not, the slot is on its way, and
+ * what was executed is asked for again: all but raw commands may be.
+ */
+static bool is_unproven(const struct sp__piece *piece, const struct sp__order *order, const redisReply *greeting)
+{
+        return greeting && greeting->type == REDIS_REPLY_ERROR && order->slot == piece->trip->cluster->home &&
+               !piece->trip->command->strict;
+}
+
+/* Takes the reply. `greeting`: that to the greeting before it, NULL: none. */
+static void take_reply(struct sp__piece *piece, struct sp__order *order, redisReply *reply, const redisReply *greeting)
+{
+        struct detour detour;
+        bool elsewhere = read_detour(piece, order, reply, &detour);
+        bool unproven = !elsewhere && is_unproven(piece, order, greeting);
+
+        if (!elsewhere && !unproven) {
+                keep(piece->trip, order, reply);
+                return;
+        }
+        if (unproven)
+                detour.pauses = true;
+        if (may_go_on(piece->trip, order))
+                send_elsewhere(piece, order, &detour);
+        else
+                fail(piece->trip, refusal(piece->trip, unproven ? greeting : reply));
+        freeReplyObject(reply);
 }
 
 static void take_replies(struct sp__piece *piece, struct sp__command *command)
 {
-        unsigned at = 0;
+        const redisReply *greeting = piece->greeting ? command->replies[0] : NULL;
+        unsigned at = piece->greeting;
 
-        if (piece->greeting && command->replies[at++]->type != REDIS_REPLY_ERROR)
-                atomic_store(&piece->node->greeted, true);
+        if (greeting && greeting->type != REDIS_REPLY_ERROR)
+                atomic_store(&piece->node->greeted, piece->moves);
         for (struct sp__order *order = piece->orders, *next; order; order = next) {
                 redisReply *reply;
 
@@ -349,10 +429,7 @@ static void take_replies(struct sp__piece *piece, struct sp__command *command)
                 at += piece->asking;
                 reply = command->replies[at];
                 command->replies[at++] = NULL;
-                if (redirect(piece, order, reply))
-                        freeReplyObject(reply);
-                else
-                        keep(piece->trip, order, reply);
+                take_reply(piece, order, reply, greeting);
         }
 }
 
@@ -402,6 +479,7 @@ static struct trip *trip_new(struct sp__cluster *cluster, struct sp__command *co
         trip->cluster = cluster;
         atomic_fetch_add(&cluster->refs, 1);
         trip->command = command;
+        trip->until = sp__now() + cluster->options.connect_timeout + cluster->options.timeout;
         atomic_init(&trip->refs, 1);
         sp__mutex_init(&trip->lock);
         return trip;

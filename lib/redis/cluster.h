@@ -4,7 +4,8 @@
  * asked of any node (CLUSTER SLOTS), and again when a node sends a command elsewhere or cannot be reached.
  *
  * Commands of one trip that belong to different nodes run beside each other. MOVED, ASK and TRYAGAIN say that a command was not
- * executed: it is sent on, a few times. One that may have been sent to a node that was lost is never sent again.
+ * executed: it is sent on, the further the slower, as long as it is wanted. One that may have been sent to a node that was lost is
+ * never sent again.
  *
  * After "Redis cluster specification" (redis.io).
  *

@@ -3,6 +3,7 @@
 #ifndef SP_REDIS_CLUSTER_INTERNAL_H
 #define SP_REDIS_CLUSTER_INTERNAL_H
 
+#include "base/random.h"
 #include "base/thread.h"
 #include "redis/cluster.h"
 #include "redis/slot.h"
@@ -15,7 +16,7 @@ struct sp__node {
         struct sp__address address;
         struct sp__pipe *pipe;
         unsigned number;         /* among the nodes, from 1 */
-        atomic_bool greeted;     /* its connection, by the owner's greeting */
+        atomic_uint greeted;     /* `moves` when its connection was, by the owner's greeting; 0: it was not */
         bool listed;             /* in the map, or it was never asked for one; under the cluster's lock */
         char run_id[SP__RUN_ID]; /* of its connection, "": it never had one; under the cluster's lock */
 };
@@ -25,7 +26,8 @@ struct sp__cluster {
         struct sp__engine *engine;
         struct sp__address address;
         struct sp__pipe_options options;
-        int home;                              /* slot */
+        int home;          /* slot */
+        atomic_uint moves; /* of it, from 1: who was greeted before the last one is to be greeted again */
         _Atomic uint16_t owners[SP__SLOTS];    /* number of the node, 0: unknown */
         atomic_uint count;                     /* of nodes */
         struct sp__node *nodes[SP__NODES_MAX]; /* they stay; those below `count` */
@@ -33,6 +35,7 @@ struct sp__cluster {
 
         sp__mutex lock; /* a leaf; guards what follows */
         bool closed;
+        struct sp__random random;
         bool asking;             /* for the map */
         int64_t asked_at;        /* when the last answer came */
         atomic_uint version;     /* of the map: how often it was asked for */

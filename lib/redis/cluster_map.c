@@ -15,13 +15,14 @@ static bool greet(void *arg, const char *run_id, struct sp__buf *out)
 {
         struct sp__node *node = arg;
         struct sp__cluster *cluster = node->cluster;
+        unsigned moves = atomic_load(&cluster->moves);
         bool home = cluster->options.greet && atomic_load(&cluster->owners[cluster->home]) == node->number;
 
         sp__lock(&cluster->lock);
         snprintf(node->run_id, sizeof node->run_id, "%s", run_id);
         sp__unlock(&cluster->lock);
         home = home && cluster->options.greet(cluster->options.arg, run_id, out);
-        atomic_store(&node->greeted, home);
+        atomic_store(&node->greeted, home ? moves : 0);
         return home;
 }
 
@@ -29,7 +30,7 @@ static void strayed(void *arg)
 {
         struct sp__node *node = arg;
 
-        atomic_store(&node->greeted, false);
+        atomic_store(&node->greeted, 0);
 }
 
 static struct sp__node *find(struct sp__cluster *cluster, const char *host, uint16_t port)
@@ -106,9 +107,17 @@ struct sp__node *sp__cluster_owner(struct sp__cluster *cluster, int slot)
         return number ? cluster->nodes[number - 1] : NULL;
 }
 
+static void set_owner(struct sp__cluster *cluster, int slot, uint16_t number)
+{
+        uint16_t former = atomic_exchange(&cluster->owners[slot], number);
+
+        if (slot == cluster->home && former != number)
+                atomic_fetch_add(&cluster->moves, 1);
+}
+
 void sp__cluster_own(struct sp__cluster *cluster, int slot, const struct sp__node *node)
 {
-        atomic_store(&cluster->owners[slot], (uint16_t)node->number);
+        set_owner(cluster, slot, (uint16_t)node->number);
 }
 
 /* A question for the map: one node after the other. */
@@ -195,13 +204,15 @@ static bool read_range(const struct question *question, const redisReply *range,
         return true;
 }
 
+/* A slot that the one who was asked does not know of stays where it was: it may know less than others. */
 static void adopt(struct sp__cluster *cluster, const uint16_t *owners)
 {
         unsigned count = atomic_load(&cluster->count);
         bool *listed = calloc(count + 1, sizeof *listed);
 
         for (int slot = 0; slot < SP__SLOTS; slot++) {
-                atomic_store(&cluster->owners[slot], owners[slot]);
+                if (owners[slot])
+                        set_owner(cluster, slot, owners[slot]);
                 if (listed && owners[slot] <= count)
                         listed[owners[slot]] = true;
         }
@@ -348,6 +359,8 @@ struct sp__cluster *sp__cluster_new(struct sp__engine *engine, const struct sp__
         cluster->options.greet = options->home ? options->pipe.greet : NULL;
         cluster->home = options->home ? sp__slot_of(options->home, strlen(options->home)) : 0;
         cluster->asked_at = -PAUSE;
+        atomic_init(&cluster->moves, 1);
+        cluster->random.state = sp__random_seed();
         sp__mutex_init(&cluster->lock);
         sp__list_init(&cluster->waiting);
         sp__list_init(&cluster->pausing);

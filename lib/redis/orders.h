@@ -22,7 +22,8 @@ struct sp__order {
         unsigned reply; /* of the trip */
         enum sp__merge merge;
         size_t element;
-        unsigned tries;
+        unsigned tries; /* with nodes that could not be reached */
+        unsigned hops;  /* how often it was sent elsewhere */
 };
 
 struct sp__orders {

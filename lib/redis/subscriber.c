@@ -317,6 +317,12 @@ static void ping(struct sp__subscriber *subscriber)
                 lose_for(subscriber, "no answer to a PING on the channel of invalidations");
                 return;
         }
+        if (subscriber->options.deaf && subscriber->options.deaf(subscriber->options.arg)) {
+                lose_for(subscriber, "it does not tell what others publish");
+                /* Nothing failed: it begins where it belongs. */
+                subscriber->failures = 0;
+                return;
+        }
         subscriber->pinged = true;
         sp__wire_put(&subscriber->wire, (const char *[]){"PING"}, 1);
         if (send_out(subscriber))

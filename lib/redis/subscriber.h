@@ -21,6 +21,8 @@ struct sp__subscriber_options {
         void (*message)(void *arg, const void *data, size_t len);
         /** It is lost, or could not be made; it will be tried again. `why` lives as long as the call. */
         void (*down)(void *arg, const sp_error *why);
+        /** Asked before each PING: whether it misses what is said, so that it is connected anew. May be NULL. */
+        bool (*deaf)(void *arg);
         void *arg;
 };
 

@@ -2,7 +2,7 @@
 /* redis+sentinel:// finds the primary and follows it: killed, or demoted, without a restart, and no write is sent twice. */
 #include "../integration/cache_ways.h"
 #include "../integration/redis_ways.h"
-#include "redis_set.h"
+#include "redis_watched.h"
 
 #include <poll.h>
 #include <stdio.h>
@@ -10,84 +10,9 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { SERVERS = 2 };
-
-struct set {
-        struct redis_server servers[SERVERS], sentinel;
-        int dead_port; /* of a sentinel that is not there */
-        const char *password;
-};
-
 static const struct redis_way *way_of(void **state)
 {
         return *state;
-}
-
-static void start_sentinel(struct set *set)
-{
-        char path[200];
-        const char *const args[] = {path, "--sentinel", NULL};
-        FILE *file;
-        int port = redis_free_port();
-
-        snprintf(path, sizeof path, "%s/sentinel-%d.conf", getenv("SP_TEST_SERVERS"), port);
-        file = fopen(path, "w");
-        assert_non_null(file);
-        fprintf(file,
-                "sentinel monitor mymaster 127.0.0.1 %d 1\n"
-                "sentinel down-after-milliseconds mymaster 500\n"
-                "sentinel failover-timeout mymaster 3000\n",
-                set->servers[0].port);
-        if (set->password)
-                fprintf(file, "requirepass %s\n", set->password);
-        fclose(file);
-        redis_start(&set->sentinel, port, args);
-        set->sentinel.args[0] = strdup(path);
-}
-
-static void start(struct set *set)
-{
-        static const char *const plain[] = {"--save", "", "--repl-diskless-sync-delay", "0", NULL};
-        char port[16];
-        const char *const follows[] = {"--save", "", "--replicaof", "127.0.0.1", port, NULL};
-
-        redis_start(&set->servers[0], 0, plain);
-        snprintf(port, sizeof port, "%d", set->servers[0].port);
-        redis_start(&set->servers[1], 0, follows);
-        redis_await(&set->servers[1], "INFO replication", "master_link_status:up");
-        start_sentinel(set);
-        if (!set->password)
-                redis_await(&set->sentinel, "INFO sentinel", "slaves=1");
-        set->dead_port = redis_free_port();
-}
-
-static void stop(struct set *set)
-{
-        redis_kill(&set->sentinel);
-        for (int i = 0; i < SERVERS; i++)
-                redis_kill(&set->servers[i]);
-        free((char *)(uintptr_t)set->sentinel.args[0]);
-}
-
-static const char *url_of(const struct set *set, char url[160])
-{
-        snprintf(url, 160, "redis+sentinel://127.0.0.1:%d,127.0.0.1:%d/mymaster/0", set->dead_port, set->sentinel.port);
-        return url;
-}
-
-static const struct redis_server *primary_of(const struct set *set)
-{
-        for (int i = 0; i < SERVERS; i++) {
-                redisReply *reply = redis_ask(&set->servers[i], "ROLE");
-                bool primary =
-                    reply && reply->type == REDIS_REPLY_ARRAY && strcmp(reply->element[0]->str, "master") == 0;
-
-                if (reply)
-                        freeReplyObject(reply);
-                if (primary)
-                        return &set->servers[i];
-        }
-        return NULL;
 }
 
 /* Appends numbers until `enough` more were taken after the first failure, or that many at all without one. */
@@ -131,8 +56,8 @@ static void test_a_killed_primary_is_followed_by_another(void **state)
         char url[160];
         int next, failures;
 
-        start(&set);
-        redis = redis_to(url_of(&set, url), NULL);
+        watched_start(&set);
+        redis = redis_to(watched_url(&set, url), NULL);
         next = append_numbers(way, redis, 0, 100, &failures);
         assert_int_equal(failures, 0);
         redis_kill(&set.servers[0]);
@@ -140,7 +65,7 @@ static void test_a_killed_primary_is_followed_by_another(void **state)
         assert_true(failures > 0);
         no_number_is_there_twice(&set.servers[1]);
         sp_redis_free(redis);
-        stop(&set);
+        watched_stop(&set);
 }
 
 static void test_a_demoted_primary_is_left(void **state)
@@ -151,18 +76,15 @@ static void test_a_demoted_primary_is_left(void **state)
         char url[160];
         int next, failures;
 
-        start(&set);
-        redis = redis_to(url_of(&set, url), NULL);
+        watched_start(&set);
+        redis = redis_to(watched_url(&set, url), NULL);
         next = append_numbers(way, redis, 0, 100, &failures);
-        /* Until it has heard of the replica's state. */
-        redis_await(&set.sentinel, "SENTINEL FAILOVER mymaster", "OK");
-        redis_await(&set.servers[1], "INFO replication", "role:master");
-        redis_await(&set.servers[0], "INFO replication", "role:slave");
+        watched_switch(&set);
         append_numbers(way, redis, next, 100, &failures);
-        assert_ptr_equal(primary_of(&set), &set.servers[1]);
+        assert_ptr_equal(watched_primary(&set), &set.servers[1]);
         no_number_is_there_twice(&set.servers[1]);
         sp_redis_free(redis);
-        stop(&set);
+        watched_stop(&set);
 }
 
 static void test_sentinels_that_do_not_help_are_told(void **state)
@@ -172,8 +94,8 @@ static void test_sentinels_that_do_not_help_are_told(void **state)
         sp_redis *redis;
         char url[160];
 
-        start(&set);
-        redis = redis_to(url_of(&set, url), NULL);
+        watched_start(&set);
+        redis = redis_to(watched_url(&set, url), NULL);
         says(refuses(way, redis, "PING", SP_UNAVAILABLE), "refused", NULL);
         sp_redis_free(redis);
         snprintf(url, sizeof url, "redis+sentinel://127.0.0.1:%d/mymaster", set.sentinel.port);
@@ -190,7 +112,7 @@ static void test_sentinels_that_do_not_help_are_told(void **state)
         redis = redis_to(url, (const char *[]){"redis.sentinel_password=sesame", NULL});
         says(refuses(way, redis, "PING", SP_UNAVAILABLE), "no primary of that name", NULL);
         sp_redis_free(redis);
-        stop(&set);
+        watched_stop(&set);
 }
 
 static void test_a_cache_follows(void **state)
@@ -200,8 +122,8 @@ static void test_a_cache_follows(void **state)
         char setting[192], url[160], key[64], *text;
         sp_cache *one, *two;
 
-        start(&set);
-        snprintf(setting, sizeof setting, "redis.url=%s", url_of(&set, url));
+        watched_start(&set);
+        snprintf(setting, sizeof setting, "redis.url=%s", watched_url(&set, url));
         one = cache_with(way, (const char *[]){setting, NULL});
         two = cache_with(way, (const char *[]){setting, NULL});
         put_text(way, one, fresh_key("t:sentinel", key, sizeof key), "old");
@@ -220,7 +142,7 @@ static void test_a_cache_follows(void **state)
         free(text);
         sp_cache_free(one);
         sp_cache_free(two);
-        stop(&set);
+        watched_stop(&set);
 }
 
 int main(void)
