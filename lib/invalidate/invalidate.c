@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "invalidate/invalidate.h"
 
-#include "cache/cache.h"
+#include "cache/call.h"
 #include "cache/flight.h"
 #include "cache/probe.h"
 #include "core/error.h"
 #include "invalidate/event.h"
 #include "invalidate/targets.h"
-#include "loop/port.h"
 #include "redis/wire.h"
 
 #include <stdlib.h>
@@ -17,8 +16,7 @@
 enum { TRIP_AIMS = SP_TARGETS_MAX };
 
 struct invalidation {
-        sp__op op;
-        sp_cache *cache;
+        struct sp__call call;
         bool with_text;
         bool published;   /* others are told, with the first trip */
         unsigned bump_at; /* which of the trip's answers is the log's */
@@ -29,16 +27,12 @@ struct invalidation {
 
 static struct invalidation *of_op(sp__op *op)
 {
-        return SP__OF(op, struct invalidation, op);
+        return SP__OF(op, struct invalidation, call.op);
 }
 
 static void cancel(sp__op *op, sp_status why)
 {
-        struct sp__batch done;
-
-        sp__batch_init(&done);
-        sp__op_fail(op, why, sp__error_new(why, NULL, "an invalidation: %s", sp_status_text(why)), &done);
-        sp__batch_deliver(&done);
+        sp__call_cancel(op, why, sp__error_new(why, NULL, "an invalidation: %s", sp_status_text(why)));
 }
 
 static void destroy(sp__op *op)
@@ -51,7 +45,7 @@ static void destroy(sp__op *op)
         free(invalidation);
 }
 
-static const struct sp__op_kind invalidation_kind = {.cancel = cancel, .destroy = destroy};
+static const struct sp__op_kind invalidation_kind = {.cancel = cancel, .settled = sp__call_settled, .destroy = destroy};
 
 static const char *key_of(const struct invalidation *invalidation, size_t index, size_t *len)
 {
@@ -64,7 +58,7 @@ static const char *key_of(const struct invalidation *invalidation, size_t index,
 /* The log knows; now what this process has and does under these keys. */
 static void forget_keys(struct invalidation *invalidation)
 {
-        sp_cache *cache = invalidation->cache;
+        sp_cache *cache = invalidation->call.cache;
 
         sp__probe_step();
         for (size_t i = 0; i < invalidation->aims.count; i++) {
@@ -79,23 +73,13 @@ static void forget_keys(struct invalidation *invalidation)
         }
 }
 
-/* Takes the error, the machine's reference and its work for the cache. */
+/* Takes the error. */
 static void finish(struct invalidation *invalidation, sp_status status, sp_error *error)
 {
-        sp_cache *cache = invalidation->cache;
-        struct sp__batch done;
-
         forget_keys(invalidation);
         if (!sp__aims_empty(&invalidation->aims))
-                sp__event_tell(cache, &invalidation->aims);
-        sp__batch_init(&done);
-        if (status == SP_OK)
-                sp__op_yield(&invalidation->op, SP__YIELD_NONE, NULL, NULL, &done);
-        else
-                sp__op_fail(&invalidation->op, status, error, &done);
-        sp__batch_deliver(&done);
-        sp__op_unref(&invalidation->op);
-        sp__cache_rest(cache);
+                sp__event_tell(invalidation->call.cache, &invalidation->aims);
+        sp__call_finish(&invalidation->call, status, error);
 }
 
 /* The next aims' tags become those of the trip. false: none is left. */
@@ -113,7 +97,7 @@ static bool take_trip(struct invalidation *invalidation)
 /* What this trip, and those that were to follow it, could not do. */
 static void owe(struct invalidation *invalidation, sp_status status, sp_error *error)
 {
-        struct sp__log *log = &invalidation->cache->log;
+        struct sp__log *log = &invalidation->call.cache->log;
 
         if (invalidation->aims.all)
                 sp__log_owe_all(log);
@@ -128,7 +112,7 @@ static void send(struct invalidation *invalidation);
 
 static void acknowledged(struct invalidation *invalidation, uint64_t e, int64_t n)
 {
-        struct sp__log *log = &invalidation->cache->log;
+        struct sp__log *log = &invalidation->call.cache->log;
 
         if (invalidation->aims.all)
                 sp__log_acknowledge_all(log);
@@ -144,7 +128,7 @@ static void acknowledged(struct invalidation *invalidation, uint64_t e, int64_t 
 static void sent(sp__op *op)
 {
         struct invalidation *invalidation = op->owner;
-        struct sp__log *log = &invalidation->cache->log;
+        struct sp__log *log = &invalidation->call.cache->log;
         struct sp__command *command = sp__command_of(op);
         const redisReply *refused = op->status == SP_OK ? sp__command_refused(command) : NULL;
         uint64_t e;
@@ -184,14 +168,14 @@ static void add_unlink(struct invalidation *invalidation, struct sp__command *co
 
                 if (!key)
                         continue;
-                sp__command_arg(command, name, sp__cache_entry_name(invalidation->cache, key, len, name));
-                sp__command_arg(command, name, sp__cache_lease_name(invalidation->cache, key, len, name));
+                sp__command_arg(command, name, sp__cache_entry_name(invalidation->call.cache, key, len, name));
+                sp__command_arg(command, name, sp__cache_lease_name(invalidation->call.cache, key, len, name));
         }
 }
 
 static void send(struct invalidation *invalidation)
 {
-        struct sp__log *log = &invalidation->cache->log;
+        struct sp__log *log = &invalidation->call.cache->log;
         struct sp__command *command = sp__command_new();
 
         sp__probe_step();
@@ -203,16 +187,16 @@ static void send(struct invalidation *invalidation)
         invalidation->bump_at = command->due;
         sp__log_add_bump(log, command, invalidation->with_text, invalidation->tags, invalidation->count,
                          invalidation->aims.all);
-        if (!invalidation->published && invalidation->cache->events.subscriber)
-                sp__event_publish(invalidation->cache, &invalidation->aims, command);
+        if (!invalidation->published && invalidation->call.cache->events.subscriber)
+                sp__event_publish(invalidation->call.cache, &invalidation->aims, command);
         invalidation->published = true;
-        sp__link_run(log->link, command, invalidation->op.caller, sent, invalidation);
+        sp__link_run(log->link, command, invalidation->call.op.caller, sent, invalidation);
 }
 
 /* Without Redis. */
 static void note(struct invalidation *invalidation)
 {
-        struct sp__log *log = &invalidation->cache->log;
+        struct sp__log *log = &invalidation->call.cache->log;
 
         if (invalidation->aims.all)
                 sp__mirror_bump_all(&log->mirror);
@@ -223,11 +207,11 @@ static void note(struct invalidation *invalidation)
         finish(invalidation, SP_OK, NULL);
 }
 
-/* The cache's work was counted. */
-static void start(struct invalidation *invalidation)
+static void start(struct sp__call *call)
 {
-        sp__op_ref(&invalidation->op);
-        if (!invalidation->cache->log.link)
+        struct invalidation *invalidation = of_op(&call->op);
+
+        if (!call->cache->log.link)
                 note(invalidation);
         else if (take_trip(invalidation) || invalidation->aims.all)
                 send(invalidation);
@@ -245,8 +229,7 @@ static struct invalidation *invalidation_new(sp_cache *cache, sp_ctx *ctx, struc
                 return NULL;
         }
         memset(invalidation, 0, offsetof(struct invalidation, tags));
-        sp__op_init(&invalidation->op, &invalidation_kind, ctx, SP__FOREVER);
-        invalidation->cache = cache;
+        sp__call_init(&invalidation->call, &invalidation_kind, cache, ctx);
         invalidation->aims = *aims;
         *aims = (struct sp__aims){0};
         return invalidation;
@@ -259,61 +242,26 @@ sp_status sp__invalidate_step(sp_cache *cache, struct sp__aims *aims, sp__op *ca
 
         if (!invalidation)
                 return SP_NOMEM;
-        invalidation->op.then = then;
-        invalidation->op.owner = owner;
-        invalidation->op.caller = caller ? sp__op_ref(caller) : NULL;
-        sp__cache_work(cache);
-        start(invalidation);
-        sp__op_unref(&invalidation->op);
+        invalidation->call.op.then = then;
+        invalidation->call.op.owner = owner;
+        invalidation->call.op.caller = caller ? sp__op_ref(caller) : NULL;
+        sp__call_step(&invalidation->call, start);
         return SP_OK;
 }
 
 sp_status sp__invalidate_run(sp_cache *cache, sp_ctx *ctx, struct sp__aims *aims, sp_error **error)
 {
         struct invalidation *invalidation = invalidation_new(cache, ctx, aims);
-        sp_status status;
-        sp__op *op;
 
-        if (!invalidation)
-                return sp__fail(error, SP_NOMEM, "out of memory");
-        op = &invalidation->op;
-        sp__op_to_caller(op);
-        if (sp__op_enlist(op) != SP_OK) {
-                sp__op_abandon(op);
-                return sp__fail(error, SP_CANCELLED, "%s", sp_status_text(SP_CANCELLED));
-        }
-        sp__cache_work(cache);
-        sp__cache_work(cache);
-        start(invalidation);
-        sp__op_wait(op);
-        status = op->status;
-        if (status != SP_OK) {
-                sp__error_give(error, op->error);
-                op->error = NULL;
-        }
-        sp__op_unref(op);
-        sp__cache_rest(cache);
-        return status;
+        return invalidation ? sp__call_run(&invalidation->call, start, error)
+                            : sp__fail(error, SP_NOMEM, "out of memory");
 }
 
 sp_status sp__invalidate_submit(sp_cache *cache, sp_ctx *ctx, struct sp__aims *aims, sp_queue *queue, uint64_t tag)
 {
         struct invalidation *invalidation = invalidation_new(cache, ctx, aims);
-        sp_status status;
 
-        if (!invalidation)
-                return SP_NOMEM;
-        status = sp__op_to_queue(&invalidation->op, queue, tag);
-        if (status == SP_OK)
-                status = sp__op_enlist(&invalidation->op);
-        if (status != SP_OK) {
-                sp__op_abandon(&invalidation->op);
-                return status;
-        }
-        sp__cache_work(cache);
-        start(invalidation);
-        sp__op_unref(&invalidation->op);
-        return SP_OK;
+        return invalidation ? sp__call_submit(&invalidation->call, start, queue, tag) : SP_NOMEM;
 }
 
 static sp_status prepare(sp_cache *cache, sp_ctx *ctx, const sp_targets *targets, struct sp__aims *aims,

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Foreign keys by a glob: SCAN and UNLINK in turn, a bounded piece a trip, so that Redis serves others in between. */
-#include "cache/cache.h"
+#include "cache/call.h"
 #include "core/error.h"
-#include "loop/port.h"
 #include "redis/wire.h"
 
 #include <inttypes.h>
@@ -19,8 +18,7 @@ struct sp_scan {
 };
 
 struct scanning {
-        sp__op op;
-        sp_cache *cache;
+        struct sp__call call;
         sp_scan *scan;
         char cursor[CURSOR_MAX];
         bool begun;
@@ -68,7 +66,7 @@ int64_t sp_scan_removed(const sp_scan *scan)
 
 static struct scanning *of_op(sp__op *op)
 {
-        return SP__OF(op, struct scanning, op);
+        return SP__OF(op, struct scanning, call.op);
 }
 
 static sp_error *stopped_error(const struct scanning *scanning, sp_status why)
@@ -82,11 +80,7 @@ static sp_error *stopped_error(const struct scanning *scanning, sp_status why)
 /* What was removed stays so; the trip that is under way is the last one. */
 static void cancel(sp__op *op, sp_status why)
 {
-        struct sp__batch done;
-
-        sp__batch_init(&done);
-        sp__op_fail(op, why, stopped_error(of_op(op), why), &done);
-        sp__batch_deliver(&done);
+        sp__call_cancel(op, why, stopped_error(of_op(op), why));
 }
 
 static void destroy(sp__op *op)
@@ -97,22 +91,12 @@ static void destroy(sp__op *op)
         free(scanning);
 }
 
-static const struct sp__op_kind scanning_kind = {.cancel = cancel, .destroy = destroy};
+static const struct sp__op_kind scanning_kind = {.cancel = cancel, .settled = sp__call_settled, .destroy = destroy};
 
-/* Takes the error, the machine's reference and its work for the cache. */
+/* Takes the error. */
 static void finish(struct scanning *scanning, sp_status status, sp_error *error)
 {
-        sp_cache *cache = scanning->cache;
-        struct sp__batch done;
-
-        sp__batch_init(&done);
-        if (status == SP_OK)
-                sp__op_yield(&scanning->op, SP__YIELD_NONE, NULL, NULL, &done);
-        else
-                sp__op_fail(&scanning->op, status, error, &done);
-        sp__batch_deliver(&done);
-        sp__op_unref(&scanning->op);
-        sp__cache_rest(cache);
+        sp__call_finish(&scanning->call, status, error);
 }
 
 /* Words of the UNLINK that the last SCAN's answer asks for; none: there is nothing to remove. */
@@ -154,7 +138,7 @@ static void go_on(struct scanning *scanning, const redisReply *keys)
                 sp__command_int(command, PIECE);
         }
         if (command->due > 0) {
-                sp__link_run(scanning->cache->log.link, command, scanning->op.caller, arrived, scanning);
+                sp__link_run(scanning->call.cache->log.link, command, scanning->call.op.caller, arrived, scanning);
                 return;
         }
         sp__command_free(command);
@@ -190,7 +174,7 @@ static void arrived(sp__op *step)
 {
         struct scanning *scanning = step->owner;
         struct sp__command *command = sp__command_of(step);
-        const char *where = scanning->cache->log.address.where;
+        const char *where = scanning->call.cache->log.address.where;
         const redisReply *refused = step->status == SP_OK ? sp__command_refused(command) : NULL, *found;
 
         if (step->status != SP_OK) {
@@ -204,9 +188,9 @@ static void arrived(sp__op *step)
         } else if (!take_cursor(scanning, found)) {
                 finish(scanning, SP_PROTOCOL,
                        sp__error_new(SP_PROTOCOL, NULL, "Redis at %s: an answer that makes no sense", where));
-        } else if (sp__now_for(scanning->op.deadline) >= scanning->op.deadline) {
+        } else if (sp__now_for(scanning->call.op.deadline) >= scanning->call.op.deadline) {
                 finish(scanning, SP_TIMEOUT, stopped_error(scanning, SP_TIMEOUT));
-        } else if (!sp__op_pending(&scanning->op)) {
+        } else if (!sp__op_pending(&scanning->call.op)) {
                 finish(scanning, SP_CANCELLED, NULL);
         } else {
                 go_on(scanning, sp__reply_at(found, 1));
@@ -241,47 +225,25 @@ static sp_status prepare(sp_cache *cache, sp_ctx *ctx, sp_scan *scan, struct sca
         scanning = calloc(1, sizeof *scanning);
         if (!scanning)
                 return sp__fail(error, SP_NOMEM, "out of memory");
-        sp__op_init(&scanning->op, &scanning_kind, ctx, SP__FOREVER);
+        sp__call_init(&scanning->call, &scanning_kind, cache, ctx);
         atomic_fetch_add(&scan->refs, 1);
-        scanning->cache = cache;
         scanning->scan = scan;
         strcpy(scanning->cursor, "0");
         *out = scanning;
         return SP_OK;
 }
 
-static void start(struct scanning *scanning)
+static void start(struct sp__call *call)
 {
-        sp__op_ref(&scanning->op);
-        sp__cache_work(scanning->cache);
-        go_on(scanning, NULL);
+        go_on(of_op(&call->op), NULL);
 }
 
 sp_status sp_cache_scan(sp_cache *cache, sp_ctx *ctx, sp_scan *scan, sp_error **error)
 {
         struct scanning *scanning = NULL;
         sp_status status = prepare(cache, ctx, scan, &scanning, error);
-        sp__op *op;
 
-        if (status != SP_OK)
-                return status;
-        op = &scanning->op;
-        sp__op_to_caller(op);
-        if (sp__op_enlist(op) != SP_OK) {
-                sp__op_abandon(op);
-                return sp__fail(error, SP_CANCELLED, "%s", sp_status_text(SP_CANCELLED));
-        }
-        sp__cache_work(cache);
-        start(scanning);
-        sp__op_wait(op);
-        status = op->status;
-        if (status != SP_OK) {
-                sp__error_give(error, op->error);
-                op->error = NULL;
-        }
-        sp__op_unref(op);
-        sp__cache_rest(cache);
-        return status;
+        return status == SP_OK ? sp__call_run(&scanning->call, start, error) : status;
 }
 
 sp_status sp_cache_scan_async(sp_cache *cache, sp_ctx *ctx, sp_scan *scan, sp_queue *queue, uint64_t tag)
@@ -290,16 +252,6 @@ sp_status sp_cache_scan_async(sp_cache *cache, sp_ctx *ctx, sp_scan *scan, sp_qu
         sp_error *error = NULL;
         sp_status status = prepare(cache, ctx, scan, &scanning, &error);
 
-        if (status != SP_OK)
-                return sp__op_refuse(queue, tag, status, error);
-        status = sp__op_to_queue(&scanning->op, queue, tag);
-        if (status == SP_OK)
-                status = sp__op_enlist(&scanning->op);
-        if (status != SP_OK) {
-                sp__op_abandon(&scanning->op);
-                return status;
-        }
-        start(scanning);
-        sp__op_unref(&scanning->op);
-        return SP_OK;
+        return status == SP_OK ? sp__call_submit(&scanning->call, start, queue, tag)
+                               : sp__op_refuse(queue, tag, status, error);
 }

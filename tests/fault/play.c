@@ -30,6 +30,10 @@ static double unit(struct conductor *conductor)
         return sp__random_unit(&conductor->random);
 }
 
+static void be_quiet(void *arg, const char *message)
+{
+}
+
 /* The first cell, owned; NULL: there is none, or nobody to ask. */
 static char *ask(struct conductor *conductor, const char *format)
 {
@@ -37,8 +41,10 @@ static char *ask(struct conductor *conductor, const char *format)
         char text[WORLD_TEXT_MAX], *answer = NULL;
 
         world_text(&conductor->play->world, format, text);
-        if (!conductor->pg)
+        if (!conductor->pg) {
                 conductor->pg = PQconnectdb(getenv("DATABASE_URL"));
+                PQsetNoticeProcessor(conductor->pg, be_quiet, NULL);
+        }
         res = PQexec(conductor->pg, text);
         if (PQresultStatus(res) == PGRES_TUPLES_OK && PQntuples(res) > 0)
                 answer = strdup(PQgetvalue(res, 0, 0));

@@ -208,6 +208,26 @@ static void test_a_server_that_hangs_is_given_up_in_time(void **state)
         sp_cache_free(cache);
 }
 
+/* Whatever Redis's own time is. */
+static void test_an_invalidation_ends_with_its_caller_s_time(void **state)
+{
+        const struct cache_way *way = way_of(state);
+        sp_cache *cache = cache_with(way, (const char *[]){"redis.timeout=60s", NULL});
+        sp_ctx *ctx = ctx_set("timeout", "100ms");
+        sp_targets *targets = sp_targets_new();
+
+        put_text(way, cache, "f:late", "one");
+        sp_targets_key(targets, "f:late", 6);
+        control("freeze");
+        assert_int_equal(way->invalidate(cache, ctx, targets, NULL), SP_TIMEOUT);
+        control("thaw");
+        while (is_text(way, cache, "f:late", "one"))
+                continue;
+        sp_targets_free(targets);
+        sp_ctx_unref(ctx);
+        sp_cache_free(cache);
+}
+
 static void test_a_server_back_from_an_old_snapshot_has_nothing_that_was_invalidated(void **state)
 {
         const struct cache_way *way = way_of(state);
@@ -329,6 +349,7 @@ int main(void)
             REDIS_WAYS(test_an_invalidation_that_redis_missed_holds_here_and_is_made_up_for),
             REDIS_WAYS(test_what_is_owed_lapses_with_the_last_entry_that_it_is_about),
             REDIS_WAYS(test_a_server_that_hangs_is_given_up_in_time),
+            REDIS_WAYS(test_an_invalidation_ends_with_its_caller_s_time),
             REDIS_WAYS(test_a_server_back_from_an_old_snapshot_has_nothing_that_was_invalidated),
             REDIS_WAYS(test_values_are_served_from_memory_only_within_the_bound),
             REDIS_WAYS(test_a_wrong_password_is_told_apart_and_never_shown),

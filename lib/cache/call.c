@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT */
+#include "cache/call.h"
+
+#include "core/error.h"
+#include "loop/port.h"
+
+void sp__call_init(struct sp__call *call, const struct sp__op_kind *kind, sp_cache *cache, sp_ctx *ctx)
+{
+        sp__op_init(&call->op, kind, ctx, SP__FOREVER);
+        call->cache = cache;
+}
+
+static void begin(struct sp__call *call, void (*start)(struct sp__call *call))
+{
+        sp__op_ref(&call->op);
+        sp__cache_work(call->cache);
+        start(call);
+}
+
+sp_status sp__call_run(struct sp__call *call, void (*start)(struct sp__call *call), sp_error **error)
+{
+        sp_cache *cache = call->cache;
+        sp_status status;
+
+        sp__op_to_caller(&call->op);
+        if (sp__op_enlist(&call->op) != SP_OK) {
+                sp__op_abandon(&call->op);
+                return sp__fail(error, SP_CANCELLED, "%s", sp_status_text(SP_CANCELLED));
+        }
+        sp__cache_work(cache);
+        begin(call, start);
+        sp__op_wait(&call->op);
+        status = sp__op_take(&call->op, NULL, error);
+        sp__cache_rest(cache);
+        return status;
+}
+
+/* From when its time is limited on it is answered, whatever comes. */
+sp_status sp__call_submit(struct sp__call *call, void (*start)(struct sp__call *call), sp_queue *queue, uint64_t tag)
+{
+        sp_status status = sp__op_to_queue(&call->op, queue, tag);
+
+        if (status != SP_OK) {
+                sp__op_abandon(&call->op);
+                return status;
+        }
+        sp__op_ref(&call->op);
+        sp__cache_work(call->cache);
+        sp__limit_set(&call->limit, call->cache->engine, &call->op);
+        if (sp__op_enlist(&call->op) == SP_OK) {
+                start(call);
+        } else {
+                call->op.kind->cancel(&call->op, SP_CANCELLED);
+                sp__call_finish(call, SP_CANCELLED, NULL);
+        }
+        sp__op_unref(&call->op);
+        return SP_OK;
+}
+
+void sp__call_step(struct sp__call *call, void (*start)(struct sp__call *call))
+{
+        begin(call, start);
+        sp__op_unref(&call->op);
+}
+
+void sp__call_finish(struct sp__call *call, sp_status status, sp_error *error)
+{
+        sp_cache *cache = call->cache;
+        struct sp__batch done;
+
+        sp__batch_init(&done);
+        if (status == SP_OK)
+                sp__op_yield(&call->op, SP__YIELD_NONE, NULL, NULL, &done);
+        else
+                sp__op_fail(&call->op, status, error, &done);
+        sp__batch_deliver(&done);
+        sp__op_unref(&call->op);
+        sp__cache_rest(cache);
+}
+
+void sp__call_settled(sp__op *op)
+{
+        struct sp__call *call = sp__call_of(op);
+
+        sp__limit_stop(&call->limit, call->cache->engine);
+}
+
+void sp__call_cancel(sp__op *op, sp_status why, sp_error *error)
+{
+        struct sp__batch done;
+
+        sp__batch_init(&done);
+        sp__op_fail(op, why, error, &done);
+        sp__batch_deliver(&done);
+}
