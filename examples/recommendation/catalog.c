@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Every statement and key of the service. The answers are built by PostgreSQL: a cached value is a response's body. */
-#include "service.h"
-
-#include <string.h>
+#include "recommendation.h"
 
 /*
  * $1 user, $2 how many. Contents that share a tag with the user's interests, best score first; the best of all for a
@@ -66,7 +64,8 @@ static const char interaction_text[] =
 /*
  * $1 id or NULL, $2 creator, $3 title, $4 description, $5 tags as JSON. A new content has no score, so it can only show
  * in lists that lack a hundred scored ones: the second column tells whether one of its tags (or all contents together,
- * for users without interests) is so rare. The third is a tag that does not exist; then nothing is written.
+ * for users without interests) is so rare; then the pattern of all lists is told to us, and in the transaction to the change feed.
+ * The third says which tag does not exist; then nothing is written.
  */
 static const char create_text[] =
     "WITH unknown AS MATERIALIZED ("
@@ -80,14 +79,22 @@ static const char create_text[] =
     " SELECT created.id, content_tags.id FROM created, content_tags"
     " WHERE content_tags.id IN (SELECT json_array_elements_text($5::json)) RETURNING tag_id"
     ") "
-    "SELECT json_build_object('id', id, 'tags', (SELECT count(*) FROM linked)),"
-    " (SELECT count(*) FROM (SELECT FROM contents WHERE engagement_score > 0 LIMIT 100) AS scored) < 100"
+    "SELECT json_build_object('id', id, 'tags', (SELECT count(*) FROM linked)) AS answer,"
+    " CASE WHEN (SELECT count(*) FROM (SELECT FROM contents WHERE engagement_score > 0 LIMIT 100) AS scored) < 100"
     " OR EXISTS (SELECT FROM linked WHERE"
     "  (SELECT count(*) FROM"
     "    (SELECT FROM content_tag_links AS other,"
     "      LATERAL (SELECT FROM contents WHERE id = content_id AND engagement_score > 0 OFFSET 0) AS content"
-    "     WHERE other.tag_id = linked.tag_id LIMIT 100) AS scored) < 100), NULL "
-    "FROM created UNION ALL SELECT NULL, NULL, tag FROM unknown";
+    "     WHERE other.tag_id = linked.tag_id LIMIT 100) AS scored) < 100)"
+    "  THEN (SELECT '" PATTERN_RECOMMENDATIONS "'"
+    "   FROM pg_logical_emit_message(true, 'sugarperf', 'pattern " PATTERN_RECOMMENDATIONS "')) END AS pattern,"
+    " NULL AS refused "
+    "FROM created UNION ALL SELECT NULL, NULL, 'there is no tag with the id ' || tag FROM unknown";
+
+/* $1 content, $2 title, $3 description; NULL leaves one as it is. */
+static const char change_text[] =
+    "UPDATE contents SET title = coalesce($2, title), description = coalesce($3, description) WHERE id = $1 "
+    "RETURNING json_build_object('id', id, 'title', title)";
 
 /* $1 the last id of the chunk before, $2 rows. One statement a chunk; a row whose score stays is not written. */
 static const char scores_text[] =
@@ -101,74 +108,52 @@ static const char scores_text[] =
     ") "
     "SELECT last, rows, (SELECT count(*) FROM changed) FROM chunk";
 
-static sp_status key_new(const char *text, const char *options, const char *const patterns[], sp_cache *cache,
-                         sp_template **out, sp_error **error)
+void catalog(struct recommendation *service)
 {
-        sp_status status = sp_template_new(text, options, out, error);
-
-        for (size_t i = 0; status == SP_OK && patterns[i]; i++)
-                status = sp_template_pattern(*out, patterns[i], error);
-        return status == SP_OK ? sp_cache_declare(cache, *out, error) : status;
-}
-
-static sp_status keys_new(struct service *service, sp_error **error)
-{
-        sp_cache *cache = service->cache;
-        sp_status status;
-
-        status = key_new("rec:recommendations:{userId}:{limit}", "ttl=1h size=5KB stale=10m",
-                         (const char *[]){PATTERN_RECOMMENDATIONS, PATTERN_RECOMMENDATIONS_OF_USER, NULL}, cache,
-                         &service->recommendations.key, error);
-        if (status == SP_OK)
-                status = key_new("rec:user:{userId}:interests", "ttl=24h size=500B",
-                                 (const char *[]){PATTERN_INTERESTS, NULL}, cache, &service->interests.key, error);
-        if (status == SP_OK)
-                status = key_new("rec:content:{contentId}:full", "ttl=24h size=2KB stale=10m", (const char *[]){NULL},
-                                 cache, &service->content.key, error);
-        return status;
-}
-
-static sp_status statements_new(struct service *service, sp_error **error)
-{
-        const struct {
-                const char *name, *text;
-                uint32_t flags;
-                sp_stmt **out;
-        } all[] = {
-            {"getRecommendations", recommendations_text, SP_STMT_READ, &service->recommendations.stmt},
-            {"getContentWithTags", content_text, SP_STMT_READ, &service->content.stmt},
-            {"getUserInterests", interests_text, SP_STMT_READ, &service->interests.stmt},
-            {"recordInteraction", interaction_text, SP_STMT_WRITE, &service->record_interaction},
-            {"createContent", create_text, SP_STMT_WRITE, &service->create_content},
-            {"updateEngagementScores", scores_text, SP_STMT_WRITE | SP_STMT_IDEMPOTENT, &service->update_scores},
-        };
-        sp_status status = SP_OK;
-
-        for (size_t i = 0; status == SP_OK && i < sizeof all / sizeof *all; i++)
-                status = sp_stmt_new(all[i].name, all[i].text, strlen(all[i].text), all[i].flags, all[i].out, error);
-        return status;
-}
-
-sp_status catalog_new(struct service *service, sp_error **error)
-{
-        sp_status status = statements_new(service, error);
-
-        service->recommendations.name = "GET /recommendations";
-        service->recommendations.fallback = "[]";
-        service->content.name = "GET /content";
-        service->content.missing = "there is no such content";
-        service->interests.name = "GET /user/interests";
-        return status == SP_OK ? keys_new(service, error) : status;
-}
-
-void catalog_free(struct service *service)
-{
-        sp_stmt *const stmts[] = {service->recommendations.stmt, service->content.stmt,   service->interests.stmt,
-                                  service->record_interaction,   service->create_content, service->update_scores};
-        sp_template *const keys[] = {service->recommendations.key, service->content.key, service->interests.key};
-
-        for (size_t i = 0; i < sizeof stmts / sizeof *stmts; i++)
-                sp_stmt_unref(stmts[i]);
-        for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
-                sp_template_unref(keys[i]);
+        service->recommendations =
+            (struct reading){.name = "GET /recommendations",
+                             .key = "rec:recommendations:{userId}:{limit}",
+                             .options = "ttl=1h size=5KB stale=10m",
+                             .patterns = {PATTERN_RECOMMENDATIONS, "rec:recommendations:{userId}:*"},
+                             .query = "getRecommendations",
+                             .text = recommendations_text,
+                             .fallback = "[]"};
+        service->content = (struct reading){.name = "GET /content",
+                                            .key = "rec:content:{contentId}:full",
+                                            .options = "ttl=24h size=2KB stale=10m",
+                                            .patterns = {"rec:content:*"},
+                                            .query = "getContentWithTags",
+                                            .text = content_text,
+                                            .absent = "there is no such content"};
+        service->interests = (struct reading){.name = "GET /user/interests",
+                                              .key = "rec:user:{userId}:interests",
+                                              .options = "ttl=24h size=500B",
+                                              .patterns = {"rec:user:*:interests"},
+                                              .query = "getUserInterests",
+                                              .text = interests_text};
+        service->record_interaction = (struct writing){.name = "POST /interactions",
+                                                       .query = "recordInteraction",
+                                                       .text = interaction_text,
+                                                       .table = "user_interactions",
+                                                       .change = SP_ROW_INSERT,
+                                                       .refusals = {{"23503", 404, "there is no such user"}},
+                                                       .absent = "there is no such content",
+                                                       .status = 201};
+        service->create_content = (struct writing){
+            .name = "POST /content",
+            .query = "createContent",
+            .text = create_text,
+            .table = "contents",
+            .change = SP_ROW_INSERT,
+            .refusals = {{"23503", 404, "there is no such user"}, {"23505", 409, "there is a content with this id"}},
+            .status = 201};
+        service->change_content = (struct writing){.name = "POST /content/{id}",
+                                                   .query = "changeContent",
+                                                   .text = change_text,
+                                                   .table = "contents",
+                                                   .change = SP_ROW_UPDATE,
+                                                   .absent = "there is no such content",
+                                                   .status = 200};
+        service->update_scores =
+            (struct writing){.query = "updateEngagementScores", .text = scores_text, .flags = SP_STMT_IDEMPOTENT};
 }

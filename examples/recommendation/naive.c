@@ -308,7 +308,7 @@ static const struct http_route routes[] = {
 
 int main(int argc, char **argv)
 {
-        int port = options_port(argc, argv, "the service as the source document found it, for ./run demo");
+        int port = options_port(argc, argv, "the service as the source document found it, for ./run demo", 3001);
         const char *url = getenv("DATABASE_URL");
         struct naive_pool *pool = naive_pool_new(url ? url : "");
         struct http_options options = {.port = port, .routes = routes, .arg = pool};

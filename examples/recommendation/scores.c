@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The batch update of the engagement scores: chunk after chunk, one statement each, one invalidation at the end. */
+#include "recommendation.h"
+
 #include "work.h"
 
 #include <stdio.h>
@@ -9,21 +11,33 @@
 /* Rows a statement: 20 ms where all of them change, so that the rows are not locked and the slow log not filled for long. */
 enum { CHUNK = 1000 };
 
+/* An update that somebody waits for. */
+struct update {
+        int limit, rows, changed, chunks;
+        int64_t chunk_started, slowest_ns;
+};
+
+static struct recommendation *owner(const struct work *work)
+{
+        return (struct recommendation *)work->service;
+}
+
 static void chunk_start(struct work *work, const char *after);
 
 static void end(struct work *work)
 {
-        atomic_store(&work->service->updating, false);
+        atomic_store(&owner(work)->updating, false);
         work_free(work);
 }
 
 static void answer(struct work *work)
 {
+        const struct update *update = work->own;
         char line[256];
         double total_ms = (double)(sp_profiler_start(work->service->profiler) - work->started) / 1e6;
         int len = snprintf(line, sizeof line,
                            "{\"rows\":%d,\"changed\":%d,\"statements\":%d,\"milliseconds\":%.1f,\"slowest\":%.1f}\n",
-                           work->rows, work->changed, work->chunks, total_ms, (double)work->slowest_ns / 1e6);
+                           update->rows, update->changed, update->chunks, total_ms, (double)update->slowest_ns / 1e6);
 
         work_answer(work, 200, NULL, (struct http_body){.data = line, .len = (size_t)len});
         end(work);
@@ -55,8 +69,9 @@ static int number(const char *cell)
 
 static void chunk_done(struct work *work, sp_completion *completion)
 {
+        struct update *update = work->own;
         sp_status status = work_asked(work, completion);
-        int64_t took = sp_profiler_start(work->service->profiler) - work->chunk_started;
+        int64_t took = sp_profiler_start(work->service->profiler) - update->chunk_started;
         const char *last = work_cell(completion, 0);
         int rows = number(work_cell(completion, 1));
 
@@ -68,12 +83,12 @@ static void chunk_done(struct work *work, sp_completion *completion)
                 invalidate(work);
                 return;
         }
-        work->rows += rows;
-        work->changed += number(work_cell(completion, 2));
-        work->chunks++;
-        if (took > work->slowest_ns)
-                work->slowest_ns = took;
-        if (!last || rows < CHUNK || work->rows >= work->limit)
+        update->rows += rows;
+        update->changed += number(work_cell(completion, 2));
+        update->chunks++;
+        if (took > update->slowest_ns)
+                update->slowest_ns = took;
+        if (!last || rows < CHUNK || update->rows >= update->limit)
                 invalidate(work);
         else
                 chunk_start(work, last);
@@ -81,14 +96,15 @@ static void chunk_done(struct work *work, sp_completion *completion)
 
 static void chunk_start(struct work *work, const char *after)
 {
-        int left = work->limit - work->rows;
+        struct update *update = work->own;
+        int left = update->limit - update->rows;
         sp_status status;
 
         sp_params_clear(work->params);
         sp_params_add_text(work->params, after, strlen(after));
         sp_params_add_int(work->params, left < CHUNK ? left : CHUNK);
-        work->chunk_started = sp_profiler_start(work->service->profiler);
-        status = work_ask(work, work->service->update_scores, chunk_done);
+        update->chunk_started = sp_profiler_start(work->service->profiler);
+        status = work_ask(work, owner(work)->update_scores.stmt, chunk_done);
         if (status != SP_OK) {
                 work_answer_failure(work, status);
                 end(work);
@@ -97,7 +113,8 @@ static void chunk_start(struct work *work, const char *after)
 
 void post_scores(void *arg, struct http_call *call, const char *id)
 {
-        struct service *service = arg;
+        struct recommendation *service = arg;
+        struct update *update;
         struct work *work;
         int limit;
 
@@ -109,11 +126,62 @@ void post_scores(void *arg, struct http_call *call, const char *id)
                 http_error(call, 409, "an update of the scores is running");
                 return;
         }
-        work = work_new(service, call, "POST /admin/scores");
+        work = work_new(&service->service, call, "POST /admin/scores");
         if (!work) {
                 atomic_store(&service->updating, false);
                 return;
         }
-        work->limit = limit;
+        work->own = update = calloc(1, sizeof *update);
+        if (!update) {
+                work_answer_failure(work, SP_NOMEM);
+                end(work);
+                return;
+        }
+        update->limit = limit;
         chunk_start(work, "");
+}
+
+/* The next rows' scores, for the job; `last` is, and gets, the last id of a chunk. */
+static sp_status update_chunk(struct recommendation *service, sp_ctx *ctx, char *last, size_t cap, int *rows)
+{
+        sp_params *params = sp_params_new();
+        sp_result *result = NULL;
+        const char *cell;
+        sp_status status;
+        size_t len = 0;
+
+        sp_params_add_text(params, last, strlen(last));
+        sp_params_add_int(params, CHUNK);
+        status = sp_pool_query(service->service.pool, ctx, service->update_scores.stmt, params, &result, NULL);
+        sp_params_free(params);
+        if (status != SP_OK)
+                return status;
+        cell = sp_result_get(result, 0, 0, &len);
+        *rows = number(sp_result_get(result, 0, 1, &(size_t){0}));
+        if (cell && len < cap)
+                memcpy(last, cell, len + 1);
+        sp_result_free(result);
+        return SP_OK;
+}
+
+sp_status update_scores(struct service *any, sp_ctx *ctx)
+{
+        struct recommendation *service = (struct recommendation *)any;
+        sp_targets *targets = sp_targets_new();
+        char last[256] = "";
+        sp_status status = SP_OK;
+        int rows = CHUNK;
+
+        if (atomic_exchange(&service->updating, true)) {
+                sp_targets_free(targets);
+                return SP_OK;
+        }
+        while (status == SP_OK && rows == CHUNK)
+                status = update_chunk(service, ctx, last, sizeof last, &rows);
+        sp_targets_pattern(targets, PATTERN_RECOMMENDATIONS, NULL);
+        if (status == SP_OK)
+                status = sp_cache_invalidate(any->cache, ctx, targets, NULL);
+        sp_targets_free(targets);
+        atomic_store(&service->updating, false);
+        return status;
 }

@@ -84,16 +84,36 @@ class Database:
             self.psql(['-c', f'VACUUM (ANALYZE) {table}'])
 
 
+class OwnDatabase(Database):
+    """The same in a database of its own, as a service has it in production: a change feed reads a whole database."""
+
+    def __init__(self, url, name):
+        super().__init__(url, name)
+        parts = urllib.parse.urlsplit(url)
+        self.url = urllib.parse.urlunsplit(parts._replace(path='/' + name))
+
+    def create(self):
+        self.made = True
+        self.psql(['-c', f'CREATE DATABASE {self.schema}'], self.plain)
+
+    def drop(self):
+        if self.made:
+            self.psql(['-c', 'SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots'
+                       f" WHERE database = '{self.schema}' AND NOT active"], self.plain)
+            self.psql(['-c', f'DROP DATABASE IF EXISTS {self.schema} WITH (FORCE)'], self.plain)
+            self.made = False
+
+
 class Sampler:
     """Counts the connections of an application, open and busy, several times a second, from one session of its own."""
 
     INTERVAL = 0.2
 
-    def __init__(self, database, application):
+    def __init__(self, database, application, url=None):
         self.text = ("SELECT count(*), count(*) FILTER (WHERE state <> 'idle') FROM pg_stat_activity"
                      f" WHERE application_name = '{application}' AND datname = current_database()"
                      " AND backend_type = 'client backend';\n")
-        self.process = subprocess.Popen(['psql', '-XqAtw', '-d', database.plain], stdin=subprocess.PIPE,
+        self.process = subprocess.Popen(['psql', '-XqAtw', '-d', url or database.plain], stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         self.samples = []
         self.stopped = threading.Event()

@@ -9,8 +9,13 @@ import tempfile
 from . import Failure
 
 
+SERVICES = ('auth', 'payment', 'content-streaming')
+
+
 def path_of(build, name):
-    path = os.path.join(build, 'examples', 'recommendation', f'recommendation-{name}')
+    """"service", "naive" and "load" are the recommendation service's; the others have its name."""
+    words = (name, f'{name}-service') if name in SERVICES else ('recommendation', f'recommendation-{name}')
+    path = os.path.join(build, 'examples', *words)
     if not os.access(path, os.X_OK):
         raise Failure(f'{path} is missing: ./run setup builds it')
     return path

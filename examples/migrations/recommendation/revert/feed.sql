@@ -1,0 +1,8 @@
+-- SPDX-License-Identifier: MIT
+-- Revert recommendation:feed from pg.
+\set ON_ERROR_STOP on
+\ir ../../session.sql
+ALTER TABLE contents REPLICA IDENTITY DEFAULT;
+ALTER TABLE content_tags REPLICA IDENTITY DEFAULT;
+ALTER TABLE user_interests REPLICA IDENTITY DEFAULT;
+ALTER TABLE user_interactions REPLICA IDENTITY DEFAULT;

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT */
+/* How a service starts, serves and ends. */
+#include "service.h"
+
+#include "options.h"
+#include "work.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { DRAIN_MS = 5000, HTTP_THREADS = 2 };
+
+/* The environment wins (DATABASE_URL, REDIS_URL, SUGARPERF_…); the document's figures are the library's defaults. */
+static sp_status configure(sp_config *config, const char *name, sp_error **error)
+{
+        sp_status status = sp_config_set(config, "pool.application_name", name, error);
+
+        return status == SP_OK ? sp_config_env(config, error) : status;
+}
+
+static sp_status client_new(struct service *service, sp_error **error)
+{
+        sp_config *config = sp_config_new();
+        sp_status status = config ? configure(config, service->plan->name, error) : SP_NOMEM;
+
+        if (status == SP_OK)
+                status = sp_client_new(config, &service->client, error);
+        sp_config_free(config);
+        return status;
+}
+
+static sp_status service_start(struct service *service, sp_error **error)
+{
+        sp_status status = client_new(service, error);
+
+        if (status != SP_OK)
+                return status;
+        service->pool = sp_client_pool(service->client, NULL);
+        service->cache = sp_client_cache(service->client);
+        service->profiler = sp_client_profiler(service->client);
+        service->metrics = sp_client_metrics(service->client);
+        service->breaker = sp_client_breaker(service->client, "database");
+        status = sp_queue_new(0, &service->queue);
+        if (status == SP_OK)
+                status = catalog_new(service, error);
+        return status == SP_OK ? jobs_start(service, error) : status;
+}
+
+static void service_stop(struct service *service)
+{
+        jobs_stop(service);
+        if (service->client) {
+                sp_client_close(service->client);
+                if (sp_client_drain(service->client, DRAIN_MS) != SP_OK)
+                        fprintf(stderr, "%s: some work did not end within %d ms\n", service->plan->name, DRAIN_MS);
+        }
+        catalog_free(service);
+        sp_client_free(service->client);
+        sp_queue_free(service->queue);
+}
+
+/* False: the port cannot be had. Else it returns when a signal asked to stop and every request was answered. */
+static bool serve(struct service *service, int port, const sigset_t *signals)
+{
+        struct http_options options = {
+            .port = port, .threads = HTTP_THREADS, .routes = service->plan->routes, .arg = service};
+        struct http *http = http_start(&options);
+        pthread_t finisher;
+
+        if (!http || pthread_create(&finisher, NULL, work_run, service) != 0) {
+                fprintf(stderr, "%s: cannot listen on port %d: %s; --port 0 takes a free one\n", service->plan->name,
+                        port, strerror(errno));
+                http_stop(http);
+                return false;
+        }
+        stop_wait(signals, http_port(http));
+        http_stop(http);
+        atomic_store(&service->stopping, true);
+        pthread_join(finisher, NULL);
+        return true;
+}
+
+int service_main(struct service *service, const struct plan *plan, int argc, char **argv)
+{
+        sp_error *error = NULL;
+        sigset_t signals;
+        bool good;
+        int port;
+
+        if (argc == 2 && strcmp(argv[1], "--statements") == 0) {
+                catalog_print(plan);
+                return 0;
+        }
+        port = options_port(argc, argv, plan->what, plan->port);
+        service->plan = plan;
+        stop_prepare(&signals);
+        good = service_start(service, &error) == SP_OK;
+        if (good)
+                good = serve(service, port, &signals);
+        else
+                fprintf(stderr, "%s: %s\n", plan->name, error ? sp_error_message(error) : "out of memory");
+        sp_error_free(error);
+        service_stop(service);
+        return good ? 0 : 1;
+}

@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: MIT
+"""The services' migrations: forth, back, again, and after they were killed in the middle."""
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+import unittest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+MIGRATIONS = os.path.join(ROOT, 'examples', 'migrations')
+sys.path[:0] = [os.path.join(ROOT, 'examples', 'recommendation'), os.path.dirname(os.path.abspath(__file__))]
+
+from measure.database import OwnDatabase  # noqa: E402  # pylint: disable=wrong-import-position
+import services_plain  # noqa: E402  # pylint: disable=wrong-import-position
+
+# As the source document lists them.
+DOCUMENT = {
+    'recommendation': {
+        'idx_content_engagement_score': 'contents (engagement_score DESC', 'idx_content_created_at': 'contents (created_at DESC',
+        'idx_user_interaction_user_id_created_at': 'user_interactions (user_id, created_at DESC',
+        'idx_user_interest_user_id_tag_id': 'user_interests (user_id, tag_id'},
+    'auth': {
+        'idx_user_username': 'users (username', 'idx_user_email': 'users (email',
+        'idx_role_permission_role_id': 'role_permissions (role_id',
+        'idx_token_blacklist_user_id_created_at': 'token_blacklist (user_id, created_at DESC'},
+    'payment': {
+        'idx_payment_user_id_status': 'payments (user_id, status',
+        'idx_subscription_user_id_active': 'subscriptions (user_id, is_active',
+        'idx_invoice_user_id_created_at': 'invoices (user_id, created_at DESC'},
+    'content-streaming': {
+        'idx_video_creator_id': 'videos (creator_id', 'idx_transcoding_job_video_id_status': 'transcoding_jobs (video_id, status'}}
+SECONDS = 60
+INDEXES = ("SELECT string_agg(indexrelid::regclass || ' ' || indisvalid, ',' ORDER BY indexrelid::regclass::text) FROM pg_index"
+           " WHERE indexrelid::regclass::text LIKE 'idx_%'")
+
+
+class Case(unittest.TestCase):
+    def database_of(self, plan):
+        word = plan.name.replace('-', '_')
+        database = OwnDatabase(os.environ['DATABASE_URL'], f'migrations_{word}_{os.getpid()}')
+        database.create()
+        self.addCleanup(database.drop)
+        for name in plan.files:
+            database.run_file(f'../{plan.folder}/{name}', **plan.sizes)
+        return database
+
+    def psql(self, database, plan, script, *words):
+        return subprocess.run(['psql', '-XqAtw', '-d', database.url, *words, '-f', os.path.join(MIGRATIONS, plan.folder, script)],
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=120)
+
+    def good(self, done):
+        self.assertEqual((done.returncode, done.stderr), (0, ''), done.stdout)
+
+    def wait_for(self, database, condition):
+        deadline = time.monotonic() + SECONDS
+        while database.query(f'SELECT {condition}') != 't':
+            self.assertLess(time.monotonic(), deadline, condition)
+            time.sleep(.05)
+
+
+class Scripts(Case):
+    def test_forth_back_and_again(self):
+        for plan in services_plain.PLANS:
+            with self.subTest(plan.name):
+                database = self.database_of(plan)
+                self.assertNotEqual(self.psql(database, plan, 'verify/indexes.sql').returncode, 0)
+                for _ in range(2):
+                    self.good(self.psql(database, plan, 'deploy/indexes.sql'))
+                    self.good(self.psql(database, plan, 'deploy/feed.sql'))
+                for name, start in DOCUMENT[plan.name].items():
+                    text = database.query(f"SELECT pg_get_indexdef('{name}'::regclass)")
+                    self.assertIn(f'ON public.{start}'.replace(' (', ' USING btree (', 1), text)
+                for name in ('indexes', 'feed'):
+                    self.good(self.psql(database, plan, f'verify/{name}.sql'))
+                self.assertNotIn('false', database.query(INDEXES))
+                for _ in range(2):
+                    self.good(self.psql(database, plan, 'revert/feed.sql'))
+                    self.good(self.psql(database, plan, 'revert/indexes.sql'))
+                self.assertEqual(database.query(INDEXES), '')
+                for name in ('indexes', 'feed'):
+                    self.assertNotEqual(self.psql(database, plan, f'verify/{name}.sql').returncode, 0)
+
+    def test_scripts_name_each_other_s_indexes(self):
+        for plan in services_plain.PLANS:
+            found = []
+            for kind in ('deploy', 'verify', 'revert'):
+                with open(os.path.join(MIGRATIONS, plan.folder, kind, 'indexes.sql'), encoding='utf-8') as file:
+                    found.append(sorted(re.findall(r'^\\set index (\w+)$', file.read(), re.MULTILINE)))
+            self.assertEqual(found, [found[0]] * 3)
+            self.assertLessEqual(set(DOCUMENT[plan.name]), set(found[0]))
+
+
+class Interrupted(Case):
+    def setUp(self):
+        self.plan = services_plain.payment()
+        self.database = self.database_of(self.plan)
+
+    def hold(self, text):
+        """A transaction that stays open until its end is called."""
+        holder = subprocess.Popen(['psql', '-XqAtw', '-d', self.database.url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        holder.stdin.write(f"BEGIN;\n{text};\nSELECT 'held';\n")
+        holder.stdin.flush()
+        while holder.stdout.readline() != 'held\n':
+            self.assertIsNone(holder.poll())
+
+        def end():
+            if holder.poll() is None:
+                holder.communicate('COMMIT;\n')
+            holder.stdout.close()
+        self.addCleanup(end)
+        return end
+
+    def test_one_that_was_killed_goes_on_where_it_was(self):
+        end = self.hold("UPDATE invoices SET is_cancelled = false WHERE id = 'invoice-0'")
+        deploy = subprocess.Popen(['psql', '-XqAtw', '-d', self.database.url, '-f',
+                                   os.path.join(MIGRATIONS, 'payment', 'deploy', 'indexes.sql')],
+                                  stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.wait_for(self.database, "EXISTS (SELECT FROM pg_index WHERE NOT indisvalid AND"
+                      " indexrelid = to_regclass('idx_invoice_user_id_created_at'))")
+        # Reads and writes go on meanwhile, and another one that is begun says who is at work.
+        self.database.query("UPDATE invoices SET is_cancelled = true WHERE id <> 'invoice-0'")
+        other = self.psql(self.database, self.plan, 'deploy/indexes.sql')
+        self.assertNotEqual(other.returncode, 0)
+        self.assertIn('is being built by process', other.stderr)
+        deploy.kill()
+        deploy.wait()
+        # Nobody waits for a build whose client is gone.
+        self.wait_for(self.database, "NOT EXISTS (SELECT FROM pg_stat_activity WHERE application_name = 'migration')")
+        self.assertIn('idx_invoice_user_id_created_at false', self.database.query(INDEXES))
+        self.assertNotEqual(self.psql(self.database, self.plan, 'verify/indexes.sql').returncode, 0)
+        end()
+        done = self.psql(self.database, self.plan, 'deploy/indexes.sql')
+        self.good(done)
+        self.assertIn('left by a build that was interrupted', done.stdout)
+        self.good(self.psql(self.database, self.plan, 'verify/indexes.sql'))
+        self.assertNotIn('false', self.database.query(INDEXES))
+
+    def test_old_transactions_are_told_before_anything_is_built(self):
+        end = self.hold('SELECT count(*) FROM payments')
+        done = self.psql(self.database, self.plan, 'deploy/indexes.sql', '-v', 'old=0 seconds')
+        self.assertNotEqual(done.returncode, 0, done.stdout + self.database.query(
+            'SELECT json_agg(a) FROM pg_stat_activity a WHERE datname = current_database()'))
+        self.assertRegex(done.stderr, r'process \d+ \(psql\)')
+        self.assertEqual(self.database.query(INDEXES), '')
+        end()
+        self.good(self.psql(self.database, self.plan, 'deploy/indexes.sql', '-v', 'old=0 seconds'))
+
+
+@unittest.skipUnless(shutil.which('sqitch'), 'sqitch is not here')
+class Guide(Case):
+    def type_in(self, lines, folder, url):
+        done = subprocess.run(['bash', '-euc', lines], env={**os.environ, 'DATABASE_URL': url, 'SQITCH_FULLNAME': 'test',
+                                                            'SQITCH_EMAIL': 'test@localhost'},
+                              cwd=folder, capture_output=True, text=True, check=False, timeout=180)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        return done.stdout
+
+    def test_what_the_page_tells_to_type(self):
+        database = self.database_of(services_plain.payment())
+        with open(os.path.join(MIGRATIONS, 'README.md'), encoding='utf-8') as page:
+            blocks = re.findall(r'```sh\n(.*?)```', page.read(), re.DOTALL)
+        self.type_in(blocks[0], ROOT, database.url)
+        self.assertEqual(database.query(INDEXES), '')
+        self.type_in(blocks[1], os.path.join(MIGRATIONS, 'payment'), database.url)
+        self.assertEqual(database.query('SHOW log_min_duration_statement'), '-1')
+
+    def test_every_project_goes_forth_and_back(self):
+        for plan in services_plain.PLANS:
+            with self.subTest(plan.name):
+                database = self.database_of(plan)
+                folder = os.path.join(MIGRATIONS, plan.folder)
+                self.type_in('sqitch deploy --verify "db:$DATABASE_URL"; sqitch deploy "db:$DATABASE_URL"', folder, database.url)
+                self.assertNotIn('false', database.query(INDEXES))
+                self.type_in('sqitch verify "db:$DATABASE_URL"; sqitch revert -y "db:$DATABASE_URL"', folder, database.url)
+
+
+if __name__ == '__main__':
+    unittest.main()

@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: MIT
+"""Each service answers what plain SQL answers: before and after writes, and with the change feed also what others write."""
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+import unittest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BUILD = os.environ['SP_BUILD_DIR']
+# A database of Redis that no other suite uses.
+REDIS_URL = os.environ['REDIS_URL'].rsplit('/', 1)[0] + '/9'
+sys.path[:0] = [os.path.join(ROOT, 'examples', 'recommendation'), os.path.dirname(os.path.abspath(__file__))]
+
+from measure.database import OwnDatabase  # noqa: E402  # pylint: disable=wrong-import-position
+from measure.program import Program  # noqa: E402  # pylint: disable=wrong-import-position
+import services_plain  # noqa: E402  # pylint: disable=wrong-import-position
+
+SECONDS = 60
+
+
+class World:
+    """A service on a database of its own."""
+
+    def __init__(self, case, plan):
+        self.case, self.plan = case, plan
+        word = plan.name.replace('-', '_')
+        self.database = OwnDatabase(os.environ['DATABASE_URL'], f'services_{word}_{os.getpid()}')
+        self.database.create()
+        case.addCleanup(self.database.drop)
+        for name in plan.files:
+            self.database.run_file(f'../{plan.folder}/{name}', **plan.sizes)
+        for name in ('indexes', 'feed'):
+            self.database.run_file(f'../migrations/{plan.folder}/deploy/{name}.sql', plain=1)
+
+    def start(self, **environment):
+        name = 'service' if self.plan.name == 'recommendation' else self.plan.name
+        self.service = Program(BUILD, name, {'DATABASE_URL': self.database.url, 'REDIS_URL': REDIS_URL,
+                                             'SUGARPERF_CACHE_NAMESPACE': self.database.schema, 'AUTH_SECRET': 'sweet',
+                                             **environment})
+        self.case.addCleanup(self.end, self.service)
+        return self.service
+
+    def end(self, service):
+        status = service.stop(60)
+        messages = service.messages()
+        service.log.close()
+        self.case.assertEqual(status, 0, '\n'.join(messages[-60:]))
+
+    def differences(self):
+        lines = []
+        wanted = json.loads(self.database.query(f"SELECT jsonb_build_array(({'), ('.join(q for _, q, _ in self.plan.reads)}))"))
+        for (path, _, absent), want in zip(self.plan.reads, wanted):
+            status, _, text = self.service.request('GET', path)
+            if want is not None and (status != 200 or json.loads(text) != want):
+                lines.append(f'{path}: {status} {text} instead of {want}')
+            if want is None and status != absent:
+                lines.append(f'{path}: {status} {text}, and there is nothing')
+        return lines
+
+    def wait_for_feed(self):
+        deadline = time.monotonic() + SECONDS
+        while True:
+            report = self.service.json('GET', '/health/feed')
+            if report['state'] == 'leading':
+                return
+            self.case.assertLess(time.monotonic(), deadline, report)
+            time.sleep(.05)
+
+    def settle(self, change):
+        """Until the answers are right again."""
+        deadline = time.monotonic() + SECONDS
+        lines = self.differences()
+        while lines:
+            self.case.assertLess(time.monotonic(), deadline, f'{change}: {lines}')
+            time.sleep(.02)
+            lines = self.differences()
+
+
+class Services(unittest.TestCase):
+    def write_all(self, world):
+        self.assertEqual(world.differences(), [], 'cold')
+        self.assertEqual(world.differences(), [], 'cached')
+        for path, body, status in world.plan.writes:
+            got, _, text = world.service.request('POST', path, body)
+            self.assertEqual(got, status, f'{path} {body}: {text}')
+            self.assertEqual(world.differences(), [], f'after {path} {body}')
+
+    def test_answers_are_those_of_plain_sql_before_and_after_writes(self):
+        for plan in services_plain.PLANS:
+            with self.subTest(plan.name):
+                world = World(self, plan)
+                world.start()
+                self.write_all(world)
+                stale = 0
+                for change in plan.changes:
+                    world.database.query(change)
+                    stale += len(world.differences())
+                self.assertGreater(stale, 0, 'nobody told the cache, and nothing was old: this check proves nothing')
+                world.service.json('POST', '/admin/cache/flush')
+                self.assertEqual(world.differences(), [], 'after a flush')
+
+    def test_with_the_change_feed_also_what_others_write_shows(self):
+        for plan in services_plain.PLANS:
+            with self.subTest(plan.name):
+                world = World(self, plan)
+                world.start(FEED='on')
+                world.wait_for_feed()
+                self.write_all(world)
+                for change in plan.changes:
+                    world.differences()
+                    world.database.query(change)
+                    world.settle(change)
+
+
+class Auth(unittest.TestCase):
+    def setUp(self):
+        self.world = World(self, services_plain.auth())
+        self.service = self.world.start()
+
+    def token(self, **body):
+        return self.service.json('POST', '/auth/token', body)['token']
+
+    def valid(self, token):
+        status, _, text = self.service.request('GET', '/auth/token/valid', headers={'Authorization': f'Bearer {token}'})
+        return status, json.loads(text)
+
+    def test_a_token_is_valid_until_it_is_revoked(self):
+        token, other = self.token(userId='user-1'), self.token(userId='user-2')
+        for _ in range(2):
+            status, answer = self.valid(token)
+            self.assertEqual((status, answer['userId']), (200, 'user-1'))
+        self.assertEqual(self.service.request('POST', '/auth/token/revoke', headers={'Authorization': f'Bearer {token}'})[0], 201)
+        for _ in range(2):
+            self.assertEqual(self.valid(token)[0], 401)
+        self.assertEqual(self.valid(other)[0], 200)
+
+    def test_a_token_ends_with_its_time_and_with_its_user(self):
+        short, token = self.token(userId='user-1', seconds=1), self.token(userId='user-3')
+        self.assertEqual(self.valid(token)[0], 200)
+        self.service.json('POST', '/auth/user/user-3', {'active': False})
+        self.assertEqual(self.valid(token)[0], 401)
+        self.service.json('POST', '/auth/user/user-3', {'active': True})
+        self.assertEqual(self.valid(token)[0], 200)
+        while self.valid(short)[0] == 200:
+            time.sleep(.1)
+        self.assertEqual(self.valid(short)[0], 401)
+
+    def test_what_is_no_token_of_ours_is_refused_without_a_look_up(self):
+        token = self.token(userId='user-1')
+        before = self.service.json('GET', '/metrics/cache')
+        user, expires, mac = token.split('~')
+        for wrong in ('', 'x', '~', '~~', f'user-2~{expires}~{mac}', f'{user}~{int(expires) + 1}~{mac}', token + '0',
+                      f'{user}~{expires}~{"0" * 64}', 'x' * 1000):
+            self.assertEqual(self.valid(wrong)[0], 401, wrong)
+        self.assertEqual(self.service.json('GET', '/metrics/cache'), before)
+
+    def test_no_token_and_no_address_stands_in_redis(self):
+        from measure.redis import Redis  # pylint: disable=import-outside-toplevel
+        token = self.token(userId='user-1')
+        self.valid(token)
+        self.service.request('GET', '/auth/user?email=member1@example.org')
+        with Redis(REDIS_URL) as redis:
+            keys = [key.decode() if isinstance(key, bytes) else key for key in redis.call('KEYS', f'*{self.world.database.schema}*')]
+        self.assertTrue(any(':auth:token:~' in key for key in keys), keys)
+        self.assertEqual([key for key in keys if token in key or 'example.org' in key or token.split('~')[2] in key], [])
+
+
+class Outage(unittest.TestCase):
+    """The database cannot be asked: who has a fallback answers it, the others say so, and what is cached stays."""
+
+    def test_auth_and_payment_fail_closed(self):
+        paths = {'auth': '/auth/user/user-0/permissions', 'payment': '/subscription/user-0',
+                 'content-streaming': '/content/content-0'}
+        for name, path in paths.items():
+            with self.subTest(name):
+                service = Program(BUILD, name, {'DATABASE_URL': 'postgresql://nobody:nothing@127.0.0.1:1/none',
+                                                'REDIS_URL': REDIS_URL, 'SUGARPERF_CACHE_NAMESPACE': f'outage_{os.getpid()}'})
+                self.addCleanup(service.log.close)
+                for _ in range(6):
+                    self.assertEqual(service.request('GET', path)[0], 503)
+                self.assertEqual(service.json('GET', '/health/breaker')['state'], 'OPEN')
+                self.assertEqual(service.request('GET', '/health/database')[0], 503)
+                if name == 'content-streaming':
+                    status, headers, text = service.request('GET', '/creator/creator-0/videos')
+                    self.assertEqual((status, headers['X-Cache'], text), (200, 'fallback', '[]'))
+                service.json('POST', '/admin/breaker/reset')
+                self.assertEqual(service.json('GET', '/health/breaker')['state'], 'CLOSED')
+                self.assertEqual(service.stop(60), 0)
+
+
+class Guide(unittest.TestCase):
+    def test_what_the_page_tells_to_type(self):
+        with open(os.path.join(ROOT, 'examples', 'service', 'README.md'), encoding='utf-8') as page:
+            lines = re.search(r'```sh\n(.*?)```', page.read(), re.DOTALL)[1].splitlines()
+        database = OwnDatabase(os.environ['DATABASE_URL'], f'services_guide_{os.getpid()}')
+        database.create()
+        self.addCleanup(database.drop)
+        done = subprocess.run(['bash', '-euc', '\n'.join(lines[:-1])], env={**os.environ, 'DATABASE_URL': database.url}, cwd=ROOT,
+                              capture_output=True, text=True, check=False)
+        self.assertEqual((done.returncode, done.stderr), (0, ''))
+        words = lines[-1].split()
+        self.assertEqual(words[1:], ['--port', '3004'])
+        service = Program(BUILD, os.path.basename(words[0]).removesuffix('-service'),
+                          {'DATABASE_URL': database.url, 'REDIS_URL': REDIS_URL, 'SUGARPERF_CACHE_NAMESPACE': database.schema})
+        self.addCleanup(service.log.close)
+        self.assertEqual(service.request('GET', '/payments/user-1?status=completed')[0], 200)
+        self.assertEqual(service.stop(60), 0)
+
+
+if __name__ == '__main__':
+    unittest.main()
