@@ -102,6 +102,22 @@ class Scraped(unittest.TestCase):
         # It asked for OpenMetrics, where a family has no suffix.
         self.assertEqual(kinds['sugarperf_statement_rows'][0]['type'], 'counter')
 
+    def test_the_dashboard_s_queries_are_answered(self):
+        """Each panel's query is one that Prometheus understands, over series that the service has."""
+        path = os.path.join(ROOT, 'examples', 'ops', 'grafana', 'services.json')
+        with open(path, encoding='utf-8') as file:
+            panels = json.load(file)['panels']
+        for user in range(5):
+            self.service.json('GET', f'/recommendations/user-{user}')
+        self.assertEqual(self.value('up{job="service"}'), 1)
+        time.sleep(1)   # a rate needs two scrapes
+        for panel in panels:
+            for target in panel['targets']:
+                query = target['expr'].replace('$job', '.*').replace('$window', '1m')
+                found = self.ask('query', query=query)['result']
+                if 'feed' not in query:     # the service has none here
+                    self.assertTrue(found, f"{panel['title']}: {query}")
+
 
 if __name__ == '__main__':
     unittest.main()

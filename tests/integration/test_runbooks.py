@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: MIT
+"""What docs/runbooks/ tells to type works as it stands there, on a running service; and alerts name pages that there are."""
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import unittest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+RUNBOOKS = os.path.join(ROOT, 'docs', 'runbooks')
+OPS = os.path.join(ROOT, 'examples', 'ops')
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+import services_plain  # noqa: E402  # pylint: disable=wrong-import-position
+from test_services import REDIS_URL, World  # noqa: E402  # pylint: disable=wrong-import-position
+
+
+def text_of(*path):
+    with open(os.path.join(*path), encoding='utf-8') as file:
+        return file.read()
+
+
+class Runbooks(unittest.TestCase):
+    def test_every_command_runs(self):
+        world = World(self, services_plain.recommendation())
+        service = world.start(FEED='on')
+        world.wait_for_feed()
+        service.json('GET', '/recommendations/user-3')
+        service.request('GET', '/content/none')
+        environment = {**os.environ, 'SERVICE': service.url, 'DATABASE_URL': world.database.url, 'REDIS_URL': REDIS_URL,
+                       'NAMESPACE': world.database.schema}
+        for name in sorted(os.listdir(RUNBOOKS)):
+            for number, block in enumerate(re.findall(r'```sh\n(.*?)```', text_of(RUNBOOKS, name), re.DOTALL)):
+                with self.subTest(page=name, block=number):
+                    if 'redis-cli' in block and not shutil.which('redis-cli'):
+                        continue
+                    done = subprocess.run(['bash', '-euo', 'pipefail', '-c', block], env=environment, cwd=ROOT, check=False,
+                                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
+                    self.assertEqual(done.returncode, 0, f'{block}\n{done.stdout}\n{done.stderr}')
+        self.assertEqual(world.differences(), [])
+
+    def test_alerts_and_the_list_name_the_pages(self):
+        pages = {name for name in os.listdir(RUNBOOKS) if name != 'README.md'}
+        self.assertEqual(pages, set(re.findall(r'\]\(([a-z-]+\.md)\)', text_of(RUNBOOKS, 'README.md'))))
+        named = set(re.findall(r'runbook: docs/runbooks/(\S+)', text_of(OPS, 'prometheus', 'rules.yml')))
+        self.assertLessEqual(named, pages)
+        self.assertGreater(len(named), 5)
+
+
+class Linted(unittest.TestCase):
+    def test_alerts_and_rules(self):
+        if not shutil.which('promtool'):
+            self.skipTest('promtool is not here')
+        folder = os.path.join(OPS, 'prometheus')
+        for words in (['check', 'config', 'prometheus.yml'], ['check', 'rules', 'rules.yml'], ['test', 'rules', 'rules_test.yml']):
+            done = subprocess.run(['promtool', *words], cwd=folder, capture_output=True, text=True, check=False)
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+    def test_the_unit(self):
+        if not shutil.which('systemd-analyze'):
+            self.skipTest('systemd is not here')
+        folder = os.path.join(os.environ['SP_BUILD_DIR'], 'units')
+        os.makedirs(folder, exist_ok=True)
+        text = text_of(OPS, 'systemd', 'sugarperf@.service').replace('/usr/libexec/sugarperf/%i-service', '/bin/true')
+        path = os.path.join(folder, 'sugarperf@auth.service')
+        with open(path, 'w', encoding='utf-8') as file:
+            file.write(text)
+        done = subprocess.run(['systemd-analyze', 'verify', path], capture_output=True, text=True, check=False)
+        self.assertNotIn('sugarperf@auth', done.stderr)
+
+    def test_the_compose_file(self):
+        try:
+            import yaml  # pylint: disable=import-outside-toplevel
+        except ImportError:
+            self.skipTest('python3-yaml is not here')
+        file = yaml.safe_load(text_of(OPS, 'compose.yml'))
+        self.assertIn('log_min_duration_statement=100', file['services']['postgres']['command'])
+        for name, service in file['services'].items():
+            self.assertRegex(service['image'], r':[\d.v]+$', name)
+            for port in service.get('ports', []):
+                self.assertTrue(port.startswith('127.0.0.1:'), port)
+
+    def test_the_dashboard_is_classic_json(self):
+        board = json.loads(text_of(OPS, 'grafana', 'services.json'))
+        self.assertEqual(len({panel['id'] for panel in board['panels']}), len(board['panels']))
+        for panel in board['panels']:
+            self.assertTrue(panel['title'] and all(target['expr'] for target in panel['targets']))
+
+
+if __name__ == '__main__':
+    unittest.main()
