@@ -133,6 +133,8 @@ class Demo:
         side['slow'] = [line for line in program.messages()[messages:] if STATEMENT_WAS_SLOW.match(line)]
         side['cache'] = program.json('GET', '/metrics/cache')
         side['hit_rate_all'] = side['cache']['cache_hit_rate']
+        page = program.request('GET', '/metrics')[2]
+        side['findings'] = sum(float(found) for found in re.findall(r'^sugarperf_profiler_findings{.*} (\S+)$', page, re.MULTILINE))
 
     def check(self, program):
         """Lines that tell which answers differ from plain SQL's, cold and cached, before and after an invalidation."""

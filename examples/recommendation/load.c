@@ -59,7 +59,7 @@ static void take_step(struct load *load, int at, enum load_step step, const stru
         if (link->fd < 0)
                 load->watched[at] = false;
         now = load_now();
-        load_tally_add(load->tally, link->request.kind, answer, now - link->request.due);
+        load_tally_add(load->tally, &link->request, answer, now - link->request.due);
         load_plan_done(load->plan, &link->request, now);
         load->answered++;
         load->inflight--;
@@ -138,14 +138,13 @@ static void give_up(struct load *load)
 
         for (int i = 0; i < LINKS; i++) {
                 if (load->links[i].busy) {
-                        load_tally_add(load->tally, load->links[i].request.kind, &none,
-                                       now - load->links[i].request.due);
+                        load_tally_add(load->tally, &load->links[i].request, &none, now - load->links[i].request.due);
                         load->unfinished++;
                 }
                 load_link_close(&load->links[i]);
         }
         while (load->holds || load_plan_next(load->plan, now, &load->held, &wake)) {
-                load_tally_add(load->tally, load->held.kind, &none, now - load->held.due);
+                load_tally_add(load->tally, &load->held, &none, now - load->held.due);
                 load->unfinished++;
                 load->holds = false;
         }
@@ -174,7 +173,7 @@ static void report(struct load *load, double seconds)
             json_pack("{s:s,s:f,s:f,s:I,s:I,s:f,s:f,s:o}", "profile", load->options.profile, "seconds", seconds, "rate",
                       load->options.rate, "answered", (json_int_t)load->answered, "unfinished",
                       (json_int_t)load->unfinished, "achieved", (double)load->answered / seconds, "checks",
-                      load_tally_checks(load->tally), "endpoints", load_tally_json(load->tally));
+                      load_tally_checks(load->tally), "endpoints", load_tally_json(load->tally, load->plan));
 
         json_dumpf(json, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(6));
         putchar('\n');
@@ -183,8 +182,9 @@ static void report(struct load *load, double seconds)
 
 static void usage(FILE *out)
 {
-        fprintf(out, "usage: recommendation-load --port N [--profile mix|document|single] [--rate R] [--seconds S]\n"
-                     "       [--grace S] [--users N] [--contents N] [--tags N] [--count N] [--seed N]\n");
+        fprintf(out, "usage: recommendation-load --port N [--profile mix|document|single|file|stages] [--rate R]\n"
+                     "       [--file REQUESTS] [--seconds S] [--grace S] [--users N] [--contents N] [--tags N] "
+                     "[--count N] [--seed N]\n");
 }
 
 static int64_t whole(const char *name, const char *text, int64_t low)
@@ -215,7 +215,8 @@ static struct load_options parse(int argc, char **argv)
         static const struct option table[] = {
             {"port", 1, NULL, 'p'},  {"profile", 1, NULL, 'f'},  {"rate", 1, NULL, 'r'}, {"seconds", 1, NULL, 's'},
             {"users", 1, NULL, 'u'}, {"contents", 1, NULL, 'c'}, {"tags", 1, NULL, 't'}, {"count", 1, NULL, 'n'},
-            {"seed", 1, NULL, 'd'},  {"grace", 1, NULL, 'g'},    {"help", 0, NULL, 'h'}, {NULL, 0, NULL, 0}};
+            {"seed", 1, NULL, 'd'},  {"grace", 1, NULL, 'g'},    {"file", 1, NULL, 'i'}, {"help", 0, NULL, 'h'},
+            {NULL, 0, NULL, 0}};
         struct load_options options = {.profile = "mix",
                                        .rate = 100,
                                        .seconds = 10,
@@ -238,6 +239,8 @@ static struct load_options parse(int argc, char **argv)
                         options.port = (int)whole("port", optarg, 1);
                 } else if (option == 'f') {
                         options.profile = optarg;
+                } else if (option == 'i') {
+                        options.file = optarg;
                 } else if (option == 'd') {
                         options.seed = (uint64_t)whole("seed", optarg, 0);
                 } else if (reals[option]) {

@@ -14,13 +14,16 @@ struct virtual_user {
         bool waiting, content_next;
 };
 
+typedef bool load_next(struct load_plan *plan, int64_t now, struct load_request *out, int64_t *wake);
+
 struct load_plan {
         struct load_options options;
-        bool (*next)(struct load_plan *, int64_t, struct load_request *, int64_t *);
+        load_next *next;
         int64_t start, end, made;
         uint64_t random;
         struct virtual_user users[VIRTUAL_USERS];
         bool waiting;
+        struct load_file *file;
 };
 
 /* splitmix64, Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014. */
@@ -97,15 +100,28 @@ static void post_content(struct load_plan *plan, struct load_request *out)
         post(out, LOAD_CREATE, "/content", body);
 }
 
+/* Whether another one of an open plan is due. */
+static bool due(const struct load_plan *plan, int64_t now, struct load_request *out, int64_t *wake)
+{
+        out->due = plan->start + (int64_t)((double)plan->made * (double)second / plan->options.rate);
+        *wake = out->due;
+        return out->due <= now && out->due < plan->end;
+}
+
+static bool file_next(struct load_plan *plan, int64_t now, struct load_request *out, int64_t *wake)
+{
+        if (!due(plan, now, out, wake))
+                return false;
+        load_file_get(plan->file, plan->made++, out);
+        return true;
+}
+
 static bool mix_next(struct load_plan *plan, int64_t now, struct load_request *out, int64_t *wake)
 {
         double kind;
 
-        out->due = plan->start + (int64_t)((double)plan->made * (double)second / plan->options.rate);
-        if (out->due > now || out->due >= plan->end) {
-                *wake = out->due;
+        if (!due(plan, now, out, wake))
                 return false;
-        }
         plan->made++;
         kind = uniform(plan);
         if (kind < 0.55)
@@ -143,7 +159,9 @@ static bool document_next(struct load_plan *plan, int64_t now, struct load_reque
                 user->waiting = true;
                 out->user = i;
                 out->due = now;
-                if (user->content_next)
+                if (plan->file)
+                        load_file_get(plan->file, plan->made, out);
+                else if (user->content_next)
                         get_content(out, LOAD_CONTENT, (i + 1) % DOCUMENT_CONTENTS);
                 else
                         get_list(out, LOAD_RECOMMENDATIONS, (i + 1) % DOCUMENT_USERS);
@@ -179,6 +197,29 @@ static bool single_next(struct load_plan *plan, int64_t now, struct load_request
         return true;
 }
 
+static bool needs_file(const char *profile)
+{
+        return strcmp(profile, "file") == 0 || strcmp(profile, "stages") == 0;
+}
+
+static load_next *next_of(const char *profile)
+{
+        static const struct {
+                const char *profile;
+                load_next *next;
+        } all[] = {{"mix", mix_next},
+                   {"document", document_next},
+                   {"single", single_next},
+                   {"file", file_next},
+                   {"stages", document_next}};
+
+        for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+                if (strcmp(profile, all[i].profile) == 0)
+                        return all[i].next;
+        }
+        return NULL;
+}
+
 struct load_plan *load_plan_new(const struct load_options *options)
 {
         struct load_plan *plan = calloc(1, sizeof *plan);
@@ -187,23 +228,27 @@ struct load_plan *load_plan_new(const struct load_options *options)
                 return NULL;
         plan->options = *options;
         plan->random = options->seed;
+        plan->next = next_of(options->profile);
+        if (options->file)
+                plan->file = load_file_read(options->file);
         plan->start = load_now();
         plan->end = plan->start + (int64_t)(options->seconds * (double)second);
-        if (strcmp(options->profile, "mix") == 0)
-                plan->next = mix_next;
-        else if (strcmp(options->profile, "document") == 0)
-                plan->next = document_next;
-        else if (strcmp(options->profile, "single") == 0)
-                plan->next = single_next;
-        if (plan->next)
+        if (plan->next && (plan->file != NULL) == needs_file(options->profile))
                 return plan;
-        free(plan);
+        load_plan_free(plan);
         return NULL;
 }
 
 void load_plan_free(struct load_plan *plan)
 {
+        if (plan)
+                load_file_free(plan->file);
         free(plan);
+}
+
+const char *load_plan_kind(const struct load_plan *plan, size_t kind)
+{
+        return plan->file ? load_file_kind(plan->file, kind) : NULL;
 }
 
 bool load_plan_next(struct load_plan *plan, int64_t now, struct load_request *out, int64_t *wake)

@@ -23,7 +23,7 @@ struct samples {
 };
 
 struct load_tally {
-        struct samples kinds[LOAD_KINDS];
+        struct samples kinds[LOAD_KINDS_ALL];
 };
 
 struct load_tally *load_tally_new(void)
@@ -33,7 +33,7 @@ struct load_tally *load_tally_new(void)
 
 void load_tally_free(struct load_tally *tally)
 {
-        for (size_t i = 0; tally && i < LOAD_KINDS; i++)
+        for (size_t i = 0; tally && i < LOAD_KINDS_ALL; i++)
                 free(tally->kinds[i].ms);
         free(tally);
 }
@@ -58,15 +58,23 @@ static bool is_list(enum load_kind kind)
         return kind == LOAD_RECOMMENDATIONS || kind == LOAD_COLD_LIST;
 }
 
-void load_tally_add(struct load_tally *tally, enum load_kind kind, const struct load_answer *answer, int64_t ns)
+static bool failed(const struct load_request *request, const struct load_answer *answer)
 {
-        struct samples *samples = &tally->kinds[kind];
+        if (answer->status == 404)
+                return !request->may_be_absent;
+        return answer->status < 200 || answer->status > 299;
+}
+
+void load_tally_add(struct load_tally *tally, const struct load_request *request, const struct load_answer *answer,
+                    int64_t ns)
+{
+        struct samples *samples = &tally->kinds[request->kind];
         double ms = (double)ns / 1e6;
 
         keep(samples, ms);
-        if (answer->status < 200 || answer->status > 299)
+        if (failed(request, answer))
                 samples->errors++;
-        if (answer->status == 200 && ms < (is_list(kind) ? 500 : 200))
+        if (answer->status == 200 && ms < (is_list(request->kind) ? 500 : 200))
                 samples->checked++;
         for (size_t i = 0; i < SOURCES; i++)
                 samples->from[i] += strcmp(answer->source, sources[i]) == 0;
@@ -100,13 +108,14 @@ static json_t *samples_json(struct samples *samples)
         return json;
 }
 
-json_t *load_tally_json(struct load_tally *tally)
+json_t *load_tally_json(struct load_tally *tally, const struct load_plan *plan)
 {
         json_t *json = json_object();
 
-        for (size_t i = 0; i < LOAD_KINDS; i++) {
+        for (size_t i = 0; i < LOAD_KINDS_ALL; i++) {
                 if (tally->kinds[i].count)
-                        json_object_set_new(json, names[i], samples_json(&tally->kinds[i]));
+                        json_object_set_new(json, i < LOAD_KINDS ? names[i] : load_plan_kind(plan, i),
+                                            samples_json(&tally->kinds[i]));
         }
         return json;
 }

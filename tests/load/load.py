@@ -1,0 +1,228 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""The load tests of the four services: ./run load [service...] [--quick] [--rate N] [--seconds S] [--scale N] [--json FILE]
+
+For each service: a database of its own, filled, with the migrations; then the source document's stages (thresholds p95 < 500 ms,
+p99 < 1000 ms, failures < 5 %) and a stricter open model (constant arrival rate; mean < 100, p95 < 300, p99 < 500 ms, failures
+< 0.1 %, nothing left out). With k6 on PATH the scripts of this folder run under k6; else our own generator asks the same.
+"""
+import argparse
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path[:0] = [os.path.join(ROOT, 'examples', 'recommendation'), os.path.dirname(os.path.abspath(__file__))]
+
+from measure import Failure  # noqa: E402  # pylint: disable=wrong-import-position
+from measure.database import OwnDatabase, Sampler  # noqa: E402  # pylint: disable=wrong-import-position
+from measure.program import Program, path_of  # noqa: E402  # pylint: disable=wrong-import-position
+from measure.redis import Redis  # noqa: E402  # pylint: disable=wrong-import-position
+import traffic  # noqa: E402  # pylint: disable=wrong-import-position
+
+POOL_MAX = 20
+DOCUMENT = (('p95, ms', 'p95', 500), ('p99, ms', 'p99', 1000), ('failed, %', 'failed', 5))
+STRICT = (('mean, ms', 'mean', 100), ('p95, ms', 'p95', 300), ('p99, ms', 'p99', 500), ('failed, %', 'failed', 0.1),
+          ('left out', 'left_out', 1))
+SLOW = re.compile(r'slow: \S+ took ')
+
+
+def say(text):
+    print(f'==> {text}', file=sys.stderr, flush=True)
+
+
+def sizes_of(service, scale):
+    """What there are few of (tags, roles) stays."""
+    return {name: value if name == 'tags' else max(20, int(value * scale)) for name, value in service.sizes.items()}
+
+
+class World:
+    """A service on a database of its own, filled and migrated."""
+
+    def __init__(self, build, service, sizes):
+        self.service, self.sizes = service, sizes
+        word = service.name.replace('-', '_')
+        self.database = OwnDatabase(os.environ['DATABASE_URL'], f'load_{word}_{os.getpid()}')
+        self.build = build
+
+    def __enter__(self):
+        self.database.create()
+        try:
+            for name in self.service.files:
+                self.database.run_file(f'../{self.service.name}/{name}', **self.sizes)
+            self.database.run_file(f'../migrations/{self.service.name}/deploy/indexes.sql', plain=1)
+            self.database.psql(['-c', 'VACUUM (ANALYZE)'])
+            name = 'service' if self.service.name == 'recommendation' else self.service.name
+            self.program = Program(self.build, name, {
+                'DATABASE_URL': self.database.url, 'REDIS_URL': os.environ['REDIS_URL'], 'JOBS': 'on', 'AUTH_SECRET': 'load',
+                'SUGARPERF_CACHE_NAMESPACE': self.database.schema, 'SUGARPERF_POOL_MAX': str(POOL_MAX)})
+        except BaseException:
+            self.database.drop()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        self.program.stop()
+        self.program.log.close()
+        self.database.drop()
+        with Redis(os.environ['REDIS_URL']) as redis:
+            for pattern in (f'{self.database.schema}:*', f'{{{self.database.schema}}}:*', f'{{{self.database.schema}:*'):
+                redis.remove(pattern)
+
+    def tokens(self):
+        """Of users who are active."""
+        if self.service.name != 'auth':
+            return []
+        users = self.database.query("SELECT string_agg(id, ' ') FROM (SELECT id FROM users WHERE is_active ORDER BY id LIMIT 200) x")
+        return [self.program.json('POST', '/auth/token', {'userId': user})['token'] for user in users.split()]
+
+    def slow(self):
+        """Lines of the service's slow log that are of statements that somebody waits for."""
+        time.sleep(1.2)     # it is written when the service is idle, or each second
+        return [line for line in self.program.messages() if SLOW.match(line) and ' list' not in line]
+
+
+def summed(run):
+    """One row of all endpoints. Quantiles are of the worst endpoint."""
+    kinds = run['endpoints'].values()
+    count = sum(kind['count'] for kind in kinds)
+    return {'count': count, 'mean': sum(kind['mean'] * kind['count'] for kind in kinds) / max(1, count),
+            'p95': max(kind['p95'] for kind in kinds), 'p99': max(kind['p99'] for kind in kinds),
+            'max': max(kind['max'] for kind in kinds),
+            'failed': 100 * sum(kind['errors'] for kind in kinds) / max(1, count), 'left_out': run['unfinished'],
+            'achieved': run['achieved'], 'endpoints': run['endpoints']}
+
+
+def ours(world, profile, requests, **options):
+    words = [word for key, value in options.items() for word in (f'--{key}', str(value))]
+    done = subprocess.run([path_of(world.build, 'load'), '--port', str(world.program.port), '--profile', profile, '--file', requests,
+                           '--grace', '10', *words], stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        raise Failure(f'recommendation-load ended with status {done.returncode}')
+    return summed(json.loads(done.stdout))
+
+
+def k6_summary(text):
+    """Of --summary-export."""
+    metrics = json.loads(text)['metrics']
+    times, failed = metrics['http_req_duration'], metrics['http_req_failed']
+    return {'count': metrics['http_reqs']['count'], 'mean': times['avg'], 'p95': times['p(95)'], 'p99': times['p(99)'],
+            'max': times['max'], 'failed': 100 * failed.get('value', failed.get('rate', 0)),
+            'left_out': metrics.get('dropped_iterations', {}).get('count', 0), 'achieved': metrics['http_reqs']['rate'],
+            'endpoints': {}}
+
+
+def k6(world, folder, **variables):
+    out = os.path.join(folder, 'summary.json')
+    variables = {'URL': world.program.url, **{name.upper(): value for name, value in world.sizes.items()}, **variables}
+    words = [word for key, value in variables.items() for word in ('-e', f'{key}={value}')]
+    done = subprocess.run(['k6', 'run', '--quiet', '--summary-export', out, *words,
+                           os.path.join(ROOT, 'tests', 'load', f'{world.service.name}.js')], stdout=sys.stderr, check=False)
+    if done.returncode not in (0, 99):      # 99: a threshold was crossed, which we judge ourselves
+        raise Failure(f'k6 ended with status {done.returncode}')
+    with open(out, encoding='utf-8') as file:
+        return k6_summary(file.read())
+
+
+def run_stages(world, folder, tokens, options):
+    if shutil.which('k6'):
+        return k6(world, folder, SCALE=options.stages / 120)
+    path = os.path.join(folder, 'stages')
+    traffic.write_stages(path, world.service, tokens)
+    return ours(world, 'stages', path, seconds=options.stages)
+
+
+def run_open(world, folder, tokens, options, seconds, seed):  # pylint: disable=too-many-arguments
+    if shutil.which('k6'):
+        return k6(world, folder, MODEL='open', RATE=options.rate, SECONDS=seconds)
+    path = os.path.join(folder, 'open')
+    traffic.write_open(path, world.service, world.sizes, tokens, int(options.rate * seconds), seed)
+    return ours(world, 'file', path, rate=options.rate, seconds=seconds)
+
+
+def hit_rate(before, after):
+    hits, misses = (after[name] - before[name] for name in ('cache_hits_total', 'cache_misses_total'))
+    return 100 * hits / max(1, hits + misses)
+
+
+def measure(options, service):
+    sizes = sizes_of(service, options.scale)
+    say(f'{service.name}: ' + ', '.join(f'{value:,} {name}' for name, value in sizes.items()))
+    with World(options.build, service, sizes) as world, tempfile.TemporaryDirectory() as folder:
+        tokens = world.tokens()
+        say(f'{service.name}: the stages of the document, {options.stages:g} s')
+        stages = run_stages(world, folder, tokens, options)
+        say(f'{service.name}: {options.rate} requests/s, open, {options.warm:g} s to warm, then {options.seconds:g} s')
+        run_open(world, folder, tokens, options, options.warm, 1)
+        before = world.program.json('GET', '/metrics/cache')
+        with Sampler(world.database, service.name, world.database.url) as sampler:
+            opened = run_open(world, folder, tokens, options, options.seconds, 2)
+        after = world.program.json('GET', '/metrics/cache')
+        slow = world.slow()
+    return {'sizes': sizes, 'stages': stages, 'open': opened, 'hit_rate': hit_rate(before, after), 'connections': sampler.summary(),
+            'slow': slow}
+
+
+def verdicts(result):
+    rows = [('stages', name, f'< {bound}', result['stages'][key], result['stages'][key] < bound) for name, key, bound in DOCUMENT]
+    rows += [('open', name, f'< {bound}', result['open'][key], result['open'][key] < bound) for name, key, bound in STRICT]
+    use = 100 * result['connections']['busy_average'] / POOL_MAX
+    return rows + [('open', 'hit rate, %', '> 80', result['hit_rate'], result['hit_rate'] > 80),
+                   ('open', 'use of the pool, %', '< 50', use, use < 50),
+                   ('open', 'statements over 100 ms', '< 1', len(result['slow']), not result['slow'])]
+
+
+def show(name, result, strict):
+    good = True
+    for model, what, bound, value, met in verdicts(result):
+        print(f"{'PASS' if met else 'FAIL'}  {name:18} {model:7} {what:24} {bound:>7}  {value:10.2f}")
+        good &= met or not strict
+    return good
+
+
+def parse():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('services', nargs='*', help=', '.join(traffic.SERVICES))
+    parser.add_argument('--build', required=True)
+    parser.add_argument('--quick', action='store_true', help='a tenth of the data, seconds in place of minutes')
+    parser.add_argument('--smoke', action='store_true', help='whether it works: the figures mean nothing and fail nothing')
+    parser.add_argument('--rate', type=int, default=500)
+    parser.add_argument('--seconds', type=float, help='of the open model')
+    parser.add_argument('--scale', type=float, help='of the data')
+    parser.add_argument('--json')
+    options = parser.parse_args()
+    small = options.quick or options.smoke
+    options.stages = 2 if options.smoke else 12 if options.quick else 120
+    options.warm = 1 if options.smoke else 15 if options.quick else 120
+    options.seconds = options.seconds or (1 if options.smoke else 5 if options.quick else 60)
+    options.scale = options.scale or (0.01 if options.smoke else 0.1 if small else 1)
+    options.rate = 50 if options.smoke else options.rate
+    for name in options.services:
+        if name not in traffic.SERVICES:
+            parser.error(f'there is no service {name}')
+    return options
+
+
+def main():
+    options, results, good = parse(), {}, True
+    for name in options.services or traffic.SERVICES:
+        results[name] = measure(options, traffic.SERVICES[name])
+    for name, result in results.items():
+        good &= show(name, result, not options.smoke)
+    if options.json:
+        with open(options.json, 'w', encoding='utf-8') as file:
+            json.dump({'generator': 'k6' if shutil.which('k6') else 'recommendation-load', 'rate': options.rate,
+                       'services': results}, file, indent=1)
+    return 0 if good else 1
+
+
+if __name__ == '__main__':
+    try:
+        sys.exit(main())
+    except Failure as failure:
+        sys.exit(f'load: {failure}')

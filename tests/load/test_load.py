@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: MIT
+"""The load tests and the baseline work, and the k6 scripts ask what the services answer."""
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+BUILD = os.environ['SP_BUILD_DIR']
+os.environ['REDIS_URL'] = os.environ['REDIS_URL'].rsplit('/', 1)[0] + '/10'
+sys.path[:0] = [HERE]
+
+import load  # noqa: E402  # pylint: disable=wrong-import-position
+import traffic  # noqa: E402  # pylint: disable=wrong-import-position
+
+# k6's modules, as far as our scripts use them, over curl.
+STUBS = {
+    'k6': '''import { failures } from 'k6/http';
+export function check(answer, all) {
+    for (const [name, good] of Object.entries(all))
+        if (!good(answer) && !name.startsWith('response time'))
+            failures.push(`${name}: ${answer.url} ${answer.status} ${answer.body}`);
+}
+export function group(name, work) { work(); }
+export function sleep() {}
+''',
+    'k6/http': '''import { execFileSync } from 'node:child_process';
+export const failures = [];
+let expected = [{ min: 200, max: 399 }];
+function ask(method, url, body, params = {}) {
+    const words = ['-s', '-X', method, '-w', '\\n%{http_code}', url];
+    for (const [name, value] of Object.entries(params.headers || {})) words.push('-H', `${name}: ${value}`);
+    if (body) words.push('-d', body);
+    const lines = execFileSync('curl', words, { encoding: 'utf8' }).split('\\n');
+    const status = Number(lines.pop()), text = lines.join('\\n');
+    const fine = params.responseCallback || expected;
+    if (!fine.some((one) => one === status || (status >= one.min && status <= one.max)))
+        failures.push(`${method} ${url}: ${status} ${text}`);
+    return { url, status, body: text, timings: { duration: 1 }, json: (name) => JSON.parse(text)[name] };
+}
+export default {
+    get: (url, params) => ask('GET', url, null, params),
+    post: (url, body, params) => ask('POST', url, body, params),
+    expectedStatuses: (...all) => all,
+    setResponseCallback: (all) => { expected = all; },
+};
+''',
+    'run': '''import { failures } from 'k6/http';
+globalThis.__ENV = process.env;
+globalThis.__VU = 1;
+const script = await import(process.argv[2]);
+const data = script.setup ? script.setup() : undefined;
+for (__VU = 1; __VU <= 5; __VU++) script.default(data);
+for (let i = 0; i < 60; i++) script.open(data);
+const open = Object.keys(script.options.scenarios || {}).length, thresholds = Object.keys(script.options.thresholds).length;
+console.log(JSON.stringify({ failures, open, thresholds, stages: (script.options.stages || []).length }));
+'''}
+
+
+class Scripts(unittest.TestCase):
+    """The k6 scripts, without k6: its few functions are played by Node and curl."""
+
+    @unittest.skipUnless(shutil.which('node') and shutil.which('curl'), 'node or curl is not here')
+    def test_they_ask_what_the_services_answer(self):
+        with tempfile.TemporaryDirectory() as folder:
+            module = os.path.join(folder, 'node_modules', 'k6')
+            os.makedirs(module)
+            self.write(module, 'package.json', json.dumps({'name': 'k6', 'type': 'module',
+                                                           'exports': {'.': './k6.js', './http': './http.js'}}))
+            self.write(module, 'k6.js', STUBS['k6'])
+            self.write(module, 'http.js', STUBS['k6/http'])
+            self.write(folder, 'package.json', '{"type": "module"}')
+            self.write(folder, 'run.js', STUBS['run'])
+            for name in os.listdir(HERE):
+                if name.endswith('.js'):
+                    shutil.copy(os.path.join(HERE, name), folder)
+            for service in traffic.SERVICES.values():
+                for model in ('document', 'open'):
+                    with self.subTest(service=service.name, model=model):
+                        self.run_script(folder, service, model)
+
+    @staticmethod
+    def write(folder, name, text):
+        with open(os.path.join(folder, name), 'w', encoding='utf-8') as file:
+            file.write(text)
+
+    def run_script(self, folder, service, model):
+        with load.World(BUILD, service, load.sizes_of(service, 0.005)) as world:
+            sizes = {name.upper(): str(value) for name, value in world.sizes.items()}
+            done = subprocess.run(['node', 'run.js', f'./{service.name}.js'], cwd=folder, capture_output=True, text=True, check=False,
+                                  env={**os.environ, **sizes, 'URL': world.program.url, 'MODEL': model}, timeout=120)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        told = json.loads(done.stdout)
+        self.assertEqual(told['failures'], [])
+        self.assertEqual((told['open'], told['stages']), (1, 0) if model == 'open' else (0, 3))
+        self.assertGreaterEqual(told['thresholds'], 2)
+
+
+class Verdicts(unittest.TestCase):
+    def test_a_crossed_threshold_is_a_failure(self):
+        run = {'mean': 1, 'p95': 2, 'p99': 3, 'failed': 0, 'left_out': 0}
+        result = {'stages': run, 'open': run, 'hit_rate': 90, 'connections': {'busy_average': 1}, 'slow': []}
+        self.assertTrue(all(row[4] for row in load.verdicts(result)))
+        for change in ({'open': {**run, 'p99': 500}}, {'open': {**run, 'failed': 0.1}}, {'open': {**run, 'left_out': 1}},
+                       {'stages': {**run, 'p95': 500}}, {'hit_rate': 80}, {'slow': ['slow: x']}, {'connections': {'busy_average': 10}}):
+            self.assertEqual(sum(not row[4] for row in load.verdicts({**result, **change})), 1, change)
+
+
+class Baseline(unittest.TestCase):
+    def test_it_has_every_table_of_the_document(self):
+        with tempfile.TemporaryDirectory() as folder:
+            done = subprocess.run([sys.executable, os.path.join(HERE, 'baseline.py'), '--build', BUILD, '--smoke', '--out', folder],
+                                  capture_output=True, text=True, check=False, timeout=500)
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+            text = {}
+            for name in ('baseline.md', 'baseline.json', 'baseline.svg', 'queries.md'):
+                with open(os.path.join(folder, name), encoding='utf-8') as file:
+                    text[name] = file.read()
+        for line in ('GET /recommendations/{userId} p50', 'GET /content/{id} p95', 'POST /content p99',
+                     'GET /auth/user/{id}/permissions max', 'getRecommendations (cold)', 'updateEngagementScores, 10,000 rows',
+                     'getContentWithTags (cold)', 'open, average', 'A smoke run'):
+            self.assertIn(line, text['baseline.md'])
+        self.assertIn('0 |', next(line for line in text['baseline.md'].splitlines() if "differ from plain SQL's" in line))
+        services = json.loads(text['baseline.json'])['load']['services']
+        self.assertEqual(set(services), set(traffic.SERVICES))
+        for name, service in services.items():
+            for run in ('stages', 'open'):
+                self.assertGreater(service[run]['count'], 5, name)
+                self.assertEqual(service[run]['failed'], 0, f'{name} {run}: {service[run]}')
+        self.assertTrue(text['baseline.svg'].startswith('<svg'))
+        self.assertEqual(text['queries.md'].count('Execution Time'), 5)
+
+
+if __name__ == '__main__':
+    unittest.main()
