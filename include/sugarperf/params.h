@@ -33,6 +33,7 @@ SP_API void sp_params_clear(sp_params *params);
 SP_API sp_status sp_params_add_text(sp_params *params, const void *data, size_t len);
 SP_API sp_status sp_params_add_bytes(sp_params *params, const void *data, size_t len);
 SP_API sp_status sp_params_add_int(sp_params *params, int64_t value);
+/** As the shortest decimal of at least 15 digits that is the same number, so that a numeric column gets 0.1 as 0.1. */
 SP_API sp_status sp_params_add_double(sp_params *params, double value);
 SP_API sp_status sp_params_add_bool(sp_params *params, bool value);
 SP_API sp_status sp_params_add_null(sp_params *params);

@@ -5,6 +5,7 @@
 #include "base/buf.h"
 #include "base/hash.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -187,12 +188,26 @@ sp_status sp_params_add_int(sp_params *params, int64_t value)
         return add(params, at, (int)(text + sizeof text - at), false);
 }
 
+/* With as many digits as it takes: a numeric keeps all that it is given, and 0.1 would come to it as 0.10000000000000001. */
+static void double_text(double value, char text[32])
+{
+        for (int digits = 15; digits <= 17; digits++) {
+                snprintf(text, 32, "%.*g", digits, value);
+                if (strtod(text, NULL) == value)
+                        break;
+        }
+        sp__point_restore(text);
+}
+
 sp_status sp_params_add_double(sp_params *params, double value)
 {
         char text[32];
 
-        snprintf(text, sizeof text, "%.17g", value);
-        sp__point_restore(text);
+        if (isnan(value))
+                return add(params, "NaN", 3, false);
+        if (isinf(value))
+                return add(params, value < 0 ? "-Infinity" : "Infinity", value < 0 ? 9 : 8, false);
+        double_text(value, text);
         return add(params, text, (int)strlen(text), false);
 }
 

@@ -3,6 +3,7 @@
 #include "base/buf.h"
 #include "core/params.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -60,6 +61,34 @@ static void test_each_kind_of_value_arrives_as_it_was_given(void **state)
 
         check_mixed(params);
         sp_params_free(params);
+}
+
+static void test_a_double_has_no_digit_too_many(void **state)
+{
+        static const struct {
+                double value;
+                const char *text;
+        } rows[] = {
+            {0.1, "0.1"},
+            {19.99, "19.99"},
+            {-2.5, "-2.5"},
+            {1e22, "1e+22"},
+            {0.1 + 0.2, "0.30000000000000004"},
+            {1.7976931348623157e308, "1.7976931348623157e+308"},
+            {NAN, "NaN"},
+            {-NAN, "NaN"},
+            {INFINITY, "Infinity"},
+            {-INFINITY, "-Infinity"},
+            {0, "0"},
+        };
+
+        for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+                sp_params *params = sp_params_new();
+
+                assert_int_equal(sp_params_add_double(params, rows[i].value), SP_OK);
+                is(params, 0, rows[i].text);
+                sp_params_free(params);
+        }
 }
 
 static void test_a_copy_is_independent(void **state)
@@ -192,6 +221,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
             cmocka_unit_test(test_each_kind_of_value_arrives_as_it_was_given),
+            cmocka_unit_test(test_a_double_has_no_digit_too_many),
             cmocka_unit_test(test_a_copy_is_independent),
             cmocka_unit_test(test_cleared_parameters_are_used_again),
             cmocka_unit_test(test_what_is_too_much_is_refused),
