@@ -55,6 +55,17 @@ def budgets(context, acquire):
     ]
 
 
+def beside_plainer_ways(context):
+    """What the library does that it need not do, beside the same without it."""
+    pages = ('--url', context.pg, '--mode', 'stream')
+    return [
+        select('a stream, a millisecond of work a page', context.driver('sp_pool_stream, a page ahead', 'bench-pg-ours', *pages),
+               context.driver('libpq, FETCH after FETCH', 'bench-pg-raw', *pages), 1.0),
+        Case('pool', 'a turn of 16 answers to a queue', context.driver('at once', 'bench-queue-turn', '--mode', 'turn'),
+             context.driver('one by one', 'bench-queue-turn', '--mode', 'each'), 1.0),
+    ]
+
+
 def beside_peers(context, queued, acquire):
     """Each with a pool of its default size; those in other languages beside C and beside the binding of their own."""
     reads = ('--items', ITEMS, '--callers', 64)
@@ -102,4 +113,4 @@ def cases(context):
     queued = context.driver('sp_pool_query_async, 64 in flight', 'bench-pg-ours', *reads, '--callers', 64, '--mode', 'async')
     acquire = context.driver('acquire + release', 'bench-pg-ours', '--url', context.pg, '--mode', 'acquire')
     return [*beside_libpq(context, one, many, queued), *beside_pgbench(context, many, queued), *budgets(context, acquire),
-            *beside_peers(context, queued, acquire)]
+            *beside_plainer_ways(context), *beside_peers(context, queued, acquire)]

@@ -112,6 +112,12 @@ int64_t driver_now(void)
         return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
+void driver_work(int64_t ns)
+{
+        for (int64_t end = driver_now() + ns; driver_now() < end;)
+                ;
+}
+
 static void sleep_for(double seconds)
 {
         struct timespec left = {.tv_sec = (time_t)seconds,

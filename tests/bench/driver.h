@@ -44,6 +44,8 @@ void driver_record(struct driver_caller *caller, int64_t start, int64_t end, uin
 void driver_loop(struct driver_caller *caller, driver_step step, void *state, uint32_t batch);
 
 int64_t driver_now(void);
+/* What a caller does with what it got: its CPU is busy for so long. */
+void driver_work(int64_t ns);
 _Noreturn void driver_die(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 #endif

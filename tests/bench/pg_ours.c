@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The library's pool: `--callers` blocking threads, or with `--mode async` one thread with that many in flight; with
- * `--mode write` these are updates. `--mode acquire`: sessions are borrowed and given back.
+ * `--mode write` these are updates. `--mode acquire`: sessions are borrowed and given back. `--mode stream`: a table is read in
+ * pages, each of which is worked on for a millisecond.
  */
 #include "driver_client.h"
 
@@ -9,9 +10,11 @@
 #include <string.h>
 
 #define BATCH 64
+#define PAGE  1000
 
 static const char sql[] = "SELECT id, title FROM bench_items WHERE id = $1",
-                  update[] = "UPDATE bench_counts SET n = n + 1 WHERE id = $1";
+                  update[] = "UPDATE bench_counts SET n = n + 1 WHERE id = $1",
+                  all[] = "SELECT id, title FROM bench_items";
 
 struct select {
         sp_pool *pool;
@@ -133,25 +136,71 @@ static void acquire_body(struct driver_caller *caller, void *arg)
         driver_loop(caller, borrow, arg, BATCH);
 }
 
+struct reading {
+        const struct select *select;
+        sp_stream *stream; /* NULL: at its beginning */
+};
+
+static void turn_page(void *state, uint32_t item)
+{
+        struct reading *reading = state;
+        sp_result *page = NULL;
+        sp_error *error = NULL;
+
+        while (!page) {
+                if (!reading->stream)
+                        driver_check("sp_pool_stream",
+                                     sp_pool_stream(reading->select->pool, NULL, reading->select->stmt, NULL, PAGE,
+                                                    &reading->stream, &error),
+                                     error);
+                driver_check("sp_stream_next", sp_stream_next(reading->stream, NULL, &page, &error), error);
+                if (page)
+                        continue;
+                sp_stream_free(reading->stream);
+                reading->stream = NULL;
+        }
+        driver_work(1000000);
+        sp_result_free(page);
+}
+
+static void stream_body(struct driver_caller *caller, void *arg)
+{
+        struct reading reading = {.select = arg};
+
+        turn_page(&reading, 0);
+        driver_loop(caller, turn_page, &reading, 1);
+        sp_stream_free(reading.stream);
+}
+
+static void prepare(struct select *select, const char *mode)
+{
+        const char *text = sql;
+        sp_error *error = NULL;
+
+        select->writes = strcmp(mode, "write") == 0;
+        if (select->writes)
+                text = update;
+        else if (strcmp(mode, "stream") == 0)
+                text = all;
+        driver_check("sp_stmt_new", sp_stmt_new("bench", text, strlen(text), 0, &select->stmt, &error), error);
+}
+
 int main(int argc, char **argv)
 {
         struct driver_options options;
         struct select select = {0};
-        sp_error *error = NULL;
         sp_client *client;
 
         driver_parse(argc, argv, &options);
         client = driver_client(&options, "pool.url", (const char *const[]){NULL});
         select.pool = sp_client_pool(client, NULL);
-        select.writes = strcmp(options.mode, "write") == 0;
-        driver_check("sp_stmt_new",
-                     select.writes ? sp_stmt_new("bench-update", update, sizeof update - 1, 0, &select.stmt, &error)
-                                   : sp_stmt_new("bench-select", sql, sizeof sql - 1, 0, &select.stmt, &error),
-                     error);
+        prepare(&select, options.mode);
         if (select.writes || strcmp(options.mode, "async") == 0)
                 driver_run(&options, 1, async_body, &select);
         else if (strcmp(options.mode, "acquire") == 0)
                 driver_run(&options, options.callers, acquire_body, &select);
+        else if (strcmp(options.mode, "stream") == 0)
+                driver_run(&options, options.callers, stream_body, &select);
         else
                 driver_run(&options, options.callers, blocking_body, &select);
         sp_stmt_unref(select.stmt);

@@ -2,7 +2,7 @@
 /*
  * libpq as its manual shows it: a thread, a connection, a prepared statement, one query after the other. `--mode shared`: the
  * callers share 20 connections and a mutex, the pool that one writes first. `--mode write`: one connection in pipeline mode,
- * `--callers` updates in flight, each with a Sync of its own.
+ * `--callers` updates in flight, each with a Sync of its own. `--mode stream`: a cursor, page after page.
  */
 #include "driver.h"
 
@@ -167,6 +167,54 @@ static void update_body(struct driver_caller *caller, void *arg)
         PQfinish(work.conn);
 }
 
+struct cursor {
+        PGconn *conn;
+        bool open;
+};
+
+static void command(PGconn *conn, const char *text)
+{
+        PGresult *result = PQexec(conn, text);
+
+        if (PQresultStatus(result) != PGRES_COMMAND_OK)
+                driver_die("%s: %s", text, PQerrorMessage(conn));
+        PQclear(result);
+}
+
+static void turn_page(void *state, uint32_t item)
+{
+        struct cursor *cursor = state;
+        PGresult *page = NULL;
+
+        (void)item;
+        while (PQntuples(page) == 0) {
+                PQclear(page);
+                if (!cursor->open)
+                        command(cursor->conn, "BEGIN READ ONLY");
+                if (!cursor->open)
+                        command(cursor->conn, "DECLARE c NO SCROLL CURSOR FOR SELECT id, title FROM bench_items");
+                cursor->open = true;
+                page = PQexec(cursor->conn, "FETCH 1000 FROM c");
+                if (PQresultStatus(page) != PGRES_TUPLES_OK)
+                        driver_die("FETCH: %s", PQerrorMessage(cursor->conn));
+                if (PQntuples(page) == 0)
+                        command(cursor->conn, "COMMIT");
+                cursor->open = PQntuples(page) > 0;
+        }
+        driver_work(1000000);
+        PQclear(page);
+}
+
+static void stream_body(struct driver_caller *caller, void *arg)
+{
+        struct cursor cursor = {connect_to(driver_options_of(caller)->url), false};
+
+        (void)arg;
+        turn_page(&cursor, 0);
+        driver_loop(caller, turn_page, &cursor, 1);
+        PQfinish(cursor.conn);
+}
+
 int main(int argc, char **argv)
 {
         struct driver_options options;
@@ -174,6 +222,8 @@ int main(int argc, char **argv)
         driver_parse(argc, argv, &options);
         if (strcmp(options.mode, "write") == 0)
                 driver_run(&options, 1, update_body, NULL);
+        else if (strcmp(options.mode, "stream") == 0)
+                driver_run(&options, 1, stream_body, NULL);
         else if (strcmp(options.mode, "shared") == 0)
                 run_shared(&options);
         else
