@@ -152,6 +152,9 @@ static void copying_settled(sp__op *op)
         struct sp__copying *copying = copying_of(op);
         sp_pool *pool = copying->copy->pool;
 
+        /* Where it is no part of a transaction it takes effect here, not when it began. */
+        if (op->ctx && copying->verb == SP__COPY_END)
+                sp__ctx_note_write(op->ctx);
         sp__limit_stop(&copying->limit, pool->engine);
         sp__pool_leave(pool);
 }

@@ -58,6 +58,9 @@ static bool may_fall_back(const struct read *read, const sp__op *step)
 
         if (read->fallen || (read->deadline != SP__FOREVER && sp__now() >= read->deadline))
                 return false;
+        /* What took the server too long here would there, too. */
+        if (step->status == SP_TIMEOUT && strcmp(code, "57014") == 0)
+                return false;
         if (step->status == SP_SQL)
                 return strcmp(code, "25006") == 0 || strcmp(code, "40001") == 0 || strncmp(code, "57P", 3) == 0;
         return step->status != SP_CANCELLED && step->status != SP_INVALID;

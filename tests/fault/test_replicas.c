@@ -136,6 +136,45 @@ static void test_a_read_that_writes_goes_to_the_primary_after_all(void **state)
         sp_pool_free(pool);
 }
 
+static void test_a_read_that_takes_too_long_is_not_given_to_the_primary_as_well(void **state)
+{
+        const struct way *way = way_of(state);
+        sp_pool *pool = pool_of("1m", "pool.statement_timeout=20ms");
+
+        await_replica(way, pool, NULL);
+        says(fails(way, pool, NULL, "SELECT pg_sleep(60)", SP_TIMEOUT), "pool.statement_timeout", NULL);
+        assert_int_equal(counted(pool, "sugarperf_pool_replica_fallbacks"), 0);
+        sp_pool_free(pool);
+}
+
+/* Its rows are there with its end, not with its beginning. */
+static void test_a_unit_of_work_reads_what_it_copied(void **state)
+{
+        const struct way *way = way_of(state);
+        sp_pool *pool = pool_of("0", NULL);
+        sp_stmt *stmt = stmt_of("COPY copies FROM STDIN");
+        sp_ctx *ctx = sp_ctx_new(NULL);
+        sp_session *session;
+        sp_copy *copy;
+        int64_t before;
+
+        await_replica(way, pool, NULL);
+        before = ask(way, pool, NULL, "SELECT count(*) FROM copies", SP_STMT_WRITE);
+        assert_int_equal(way->acquire(pool, NULL, &session, NULL), SP_OK);
+        assert_int_equal(sp_session_copy(session, ctx, stmt, &copy, NULL), SP_OK);
+        await_replica(way, pool, ctx);
+        pause_replay(true);
+        assert_int_equal(sp_copy_write(copy, ctx, "1\n", 2, NULL), SP_OK);
+        assert_int_equal(sp_copy_end(copy, ctx, NULL, NULL), SP_OK);
+        assert_int_equal(rows(way, pool, ctx), before + 1);
+        pause_replay(false);
+        sp_copy_free(copy);
+        sp_session_release(session);
+        sp_stmt_unref(stmt);
+        sp_ctx_unref(ctx);
+        sp_pool_free(pool);
+}
+
 static void test_a_replica_that_falls_behind_is_not_read_from(void **state)
 {
         const struct way *way = way_of(state);
@@ -339,9 +378,11 @@ int main(void)
             BOTH_WAYS(test_reads_go_to_the_replica_and_nothing_else),
             BOTH_WAYS(test_reads_stay_with_the_primary_when_told),
             BOTH_WAYS(test_a_read_that_writes_goes_to_the_primary_after_all),
+            BOTH_WAYS(test_a_read_that_takes_too_long_is_not_given_to_the_primary_as_well),
             BOTH_WAYS(test_a_replica_that_falls_behind_is_not_read_from),
             BOTH_WAYS(test_a_unit_of_work_reads_what_it_wrote),
             BOTH_WAYS(test_it_does_so_while_replay_is_paused),
+            BOTH_WAYS(test_a_unit_of_work_reads_what_it_copied),
             cmocka_unit_test(test_a_replica_that_dies_costs_no_read_its_answer),
             cmocka_unit_test(test_a_pool_ends_with_its_replicas),
             cmocka_unit_test(test_a_replica_with_another_history_is_not_read_from),
