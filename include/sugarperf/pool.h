@@ -54,8 +54,8 @@ enum {
 
 /**
  * Declares a statement: exactly one SQL statement with parameters $1, $2, …. `name` is what metrics and the profiler call
- * it, also in errors; NULL uses its fingerprint. SP_INVALID when the text does not parse or holds several statements;
- * SP_LIMIT past 1 MiB.
+ * it, also in errors; NULL uses its fingerprint. SP_INVALID when the text does not parse or holds several statements, or it is
+ * declared to be both a read and a write; SP_LIMIT past 1 MiB.
  */
 SP_API sp_status sp_stmt_new(const char *name, const void *data, size_t len, uint32_t flags, sp_stmt **out,
                              sp_error **error);
@@ -98,7 +98,7 @@ SP_API int64_t sp_pool_waiting(const sp_pool *pool);
 SP_API int64_t sp_pool_max(const sp_pool *pool);
 /**
  * Another `pool.max` from now on. More: those that wait are served. Fewer: idle connections are closed at once, the others
- * when what they do has ended. SP_INVALID when it is not in the range of `pool.max`.
+ * when what they do has ended. SP_INVALID when it is not in the range of `pool.max`, and for 1 while somebody listens.
  */
 SP_API sp_status sp_pool_resize(sp_pool *pool, int64_t max, sp_error **error);
 /**

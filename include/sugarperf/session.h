@@ -189,7 +189,7 @@ SP_API void sp_copy_free(sp_copy *copy);
  *             sp_value_unref(value);
  *     }
  *
- * All listeners of a pool share one session, which is made when the first one needs it. The first value of a listener is the
+ * All listeners of a pool share one session, one of those that the pool may have, which is made when the first one needs it. The first value of a listener is the
  * notice {"channel":…,"notice":"listening","lost":false}: it hears from here on. When the connection is lost, another one is
  * made by itself, with growing pauses; then the notice comes again, with "lost":true: messages may have been missed in between.
  * So it does in place of those that were dropped because SP_LISTENER_MAX of them waited to be taken.

@@ -19,7 +19,8 @@ static _Thread_local const struct sp__engine *self;
 
 static bool open_fds(struct sp__engine *engine)
 {
-        struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};
+        /* Each write is told once, so that nobody has to read. */
+        struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.ptr = NULL};
 
         engine->epoll = epoll_create1(EPOLL_CLOEXEC);
         engine->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -49,7 +50,7 @@ sp_status sp__engine_new(struct sp__engine **out, sp_error **error)
         }
         sp__mutex_init(&engine->lock);
         sp__helper_init(&engine->helpers[SP__ASIDE_SHORT], "sp-helper", SP__HELPER_MOST);
-        sp__helper_init(&engine->helpers[SP__ASIDE_LONG], "sp-lookup", 1);
+        sp__helper_init(&engine->helpers[SP__ASIDE_LONG], "sp-lookup", SP__HELPER_MOST);
         atomic_init(&engine->refs, 1);
         sp__list_init(&engine->tasks);
         sp__list_init(&engine->dirty);
@@ -105,15 +106,11 @@ static int prepare_sleep(struct sp__engine *engine)
         return ms;
 }
 
-static void handle_events(struct sp__engine *engine, const struct epoll_event *events, int count)
+static void handle_events(const struct epoll_event *events, int count)
 {
-        uint64_t drained;
-
         for (int i = 0; i < count; i++) {
                 if (events[i].data.ptr)
                         sp__port_event(events[i].data.ptr, events[i].events);
-                else if (read(engine->wake, &drained, sizeof drained) < 0)
-                        continue;
         }
 }
 
@@ -180,7 +177,7 @@ static void *engine_body(void *arg)
         while ((ms = prepare_sleep(engine)) != -2) {
                 count = epoll_wait(engine->epoll, events, EVENTS, ms);
                 sp__exit_enter();
-                handle_events(engine, events, count);
+                handle_events(events, count);
                 fire_timers(engine);
                 run_tasks(engine);
                 sp__port_flush_dirty(engine);

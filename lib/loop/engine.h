@@ -46,7 +46,7 @@ bool sp__engine_here(const struct sp__engine *engine);
 void sp__engine_post(struct sp__engine *engine, struct sp__task *task);
 /**
  * What a task is run beside: each kind has helpers of its own, so that a name server which does not answer holds up no cancel
- * request. Short ones: a few at once. Long ones: one after the other.
+ * request; a few at once.
  */
 enum sp__aside { SP__ASIDE_SHORT, SP__ASIDE_LONG, SP__ASIDES };
 /** Runs it on a helper thread: it may block for a bounded time. */

@@ -238,8 +238,10 @@ int64_t sp__conn_owes(struct sp__conn *conn, bool *abandoned)
         if (conn->ready && !conn->lost && !sp__list_empty(&conn->flights)) {
                 const struct sp__unit *unit = SP__OF(conn->flights.next, struct sp__unit, link);
 
-                since = unit->sent_ns > conn->last_ns ? unit->sent_ns : conn->last_ns;
                 *abandoned = !unit->op || !sp__op_pending(unit->op);
+                /* A batch takes as long as all its sets, and the server says nothing before their end. */
+                if (*abandoned || !unit->sets)
+                        since = unit->sent_ns > conn->last_ns ? unit->sent_ns : conn->last_ns;
         }
         sp__unlock(&conn->port.lock);
         return since;

@@ -59,6 +59,7 @@ struct sp__unit {
         uint32_t members;      /* of its group, itself included */
         bool preparing;        /* PREPARE goes with it */
         bool prepared;         /* … and was answered */
+        unsigned plan;         /* the statement's number when it was put */
         bool unsent;           /* the connection was found broken, or it was cancelled, before a byte was written */
         PGresult *result;
         PGresult *error;
@@ -101,6 +102,7 @@ struct sp__conn {
         const char *where;     /* the server that it stands to */
         atomic_bool in_tx;     /* whether a transaction was open after the last answer; read without the lock */
         atomic_bool unfit;     /* its server is not what the target wants any more; read without the lock */
+        atomic_bool muddled;   /* a statement stayed prepared that was to go; read without the lock */
         bool ready;            /* connected, in pipeline mode */
         bool lost;             /* to be closed by the driver's next look */
         bool dying;            /* the server said goodbye while nothing was in flight */
@@ -165,7 +167,7 @@ void sp__conn_send(struct sp__conn *conn, struct sp__unit *unit, const sp_params
 void sp__conn_close(struct sp__conn *conn);
 /** Nothing is expected of it any more: whoever drives it closes it, as lost. The pool's lock may be held. */
 void sp__conn_break(struct sp__conn *conn);
-/** Since when its answer is owed, 0: none is; whether nobody waits for that. The pool's lock may be held. */
+/** Since when its answer is owed, 0: none is, or nobody can say for how long; whether nobody waits. The pool's lock may be held. */
 int64_t sp__conn_owes(struct sp__conn *conn, bool *abandoned);
 /** Something came from the server that nobody has asked for: most likely its goodbye. The pool's lock may be held. */
 bool sp__conn_stirs(struct sp__conn *conn);

@@ -120,14 +120,45 @@ static void then_task(struct sp__task *task)
         dial->then(dial);
 }
 
+/* NULL: none; then the next one to come begins by itself. */
+static struct sp__dial *next_to_ask(struct sp__asking *asking)
+{
+        struct sp__list *link;
+
+        sp__lock(&asking->lock);
+        link = sp__list_pop(&asking->waiting);
+        asking->busy = link != NULL;
+        sp__unlock(&asking->lock);
+        return link ? SP__OF(SP__OF(link, struct sp__task, link), struct sp__dial, task) : NULL;
+}
+
+/* All of one target: a name server or a program that does not answer takes one helper thread, and leaves the others to others. */
 static void ask_task(struct sp__task *task)
 {
         struct sp__dial *dial = SP__OF(task, struct sp__dial, task);
+        struct sp__asking *asking = dial->target->asking;
 
-        if (!atomic_load(&dial->dropped))
-                find_out(dial);
-        task->run = then_task;
-        sp__engine_post(dial->engine, task);
+        do {
+                if (!atomic_load(&dial->dropped))
+                        find_out(dial);
+                dial->task.run = then_task;
+                sp__engine_post(dial->engine, &dial->task);
+        } while ((dial = next_to_ask(asking)));
+}
+
+static void ask(struct sp__dial *dial)
+{
+        struct sp__asking *asking = dial->target->asking;
+        bool busy;
+
+        sp__lock(&asking->lock);
+        busy = asking->busy;
+        asking->busy = true;
+        if (busy)
+                sp__list_push(&asking->waiting, &dial->task.link);
+        sp__unlock(&asking->lock);
+        if (!busy)
+                sp__engine_offload(dial->engine, SP__ASIDE_LONG, &dial->task);
 }
 
 struct sp__dial *sp__dial_new(struct sp__target *target, struct sp__engine *engine, void *owner,
@@ -166,7 +197,7 @@ bool sp__dial_ask(struct sp__dial *dial)
                 return true;
         }
         dial->asked = true;
-        sp__engine_offload(dial->engine, SP__ASIDE_LONG, &dial->task);
+        ask(dial);
         return false;
 }
 

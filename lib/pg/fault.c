@@ -172,6 +172,8 @@ static const struct remedy *remedy_of(const PGconn *pg, const char *code, const 
             {"42", NULL, SP_UNAVAILABLE, "check the options in pool.url"},
             {"22", NULL, SP_UNAVAILABLE, "check the options in pool.url"},
             {"0A", NULL, SP_UNAVAILABLE, "check the options in pool.url"},
+            {NULL, "unsupported startup parameter", SP_UNAVAILABLE,
+             "a proxy shall ignore the parameter \"options\", or set pool.statements and pool.statement_timeout to 0"},
             {NULL, "SSL was required", SP_UNAVAILABLE, "check sslmode in pool.url, or switch the server's ssl on"},
         };
 

@@ -258,6 +258,8 @@ void sp__pool_house(struct sp__timer *timer)
 
 sp_status sp_pool_resize(sp_pool *pool, int64_t max, sp_error **error)
 {
+        bool listened;
+
         SP__NEED(pool, error);
         if (sp__engine_forked(pool->engine))
                 return sp__fail(error, SP_FORKED, "%s", sp_status_text(SP_FORKED));
@@ -265,8 +267,14 @@ sp_status sp_pool_resize(sp_pool *pool, int64_t max, sp_error **error)
                 return sp__fail(error, SP_INVALID, "pool.max of pool \"%s\" cannot be %" PRId64 ": it is 1–%d",
                                 pool->name, max, SP__SLOTS_MAX);
         sp__lock(&pool->lock);
-        __atomic_store_n(&pool->limits.max, max, __ATOMIC_RELAXED);
+        listened = max == 1 && !sp__list_empty(&pool->ear.listeners);
+        if (!listened)
+                __atomic_store_n(&pool->limits.max, max, __ATOMIC_RELAXED);
         sp__unlock(&pool->lock);
+        if (listened)
+                return sp__fail(error, SP_INVALID,
+                                "pool.max of pool \"%s\" cannot be 1: its listeners have a connection of their own",
+                                pool->name);
         look_around(pool);
         sp__pool_dispatch(pool);
         return SP_OK;

@@ -264,6 +264,9 @@ sp_status sp__pool_new_as(const sp_config *config, const char *name, const char 
         status = limits_check(&pool->limits, config, name, error);
         if (status == SP_OK)
                 status = sp__target_new(config, name, &pool->target, error);
+        /* Then it is not known how long a statement may take. */
+        if (pool->target.limits)
+                pool->limits.statement_ms = 0;
         if (status == SP_OK && !parts_new(pool))
                 status = sp__fail(error, SP_NOMEM, "out of memory");
         if (status == SP_OK)

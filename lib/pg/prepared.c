@@ -8,6 +8,7 @@ struct sp__prepared_item {
         struct sp__list recent;
         struct sp__prepared_item *next; /* in its bucket, or among the free ones */
         uint64_t hash;
+        unsigned plan;
         char id[SP__STMT_ID];
 };
 
@@ -52,14 +53,20 @@ static struct sp__prepared_item **find(struct sp__prepared *set, uint64_t hash, 
         return at;
 }
 
+static void touch(struct sp__prepared *set, struct sp__prepared_item *item)
+{
+        sp__list_remove(&item->recent);
+        sp__list_push(&set->recent, &item->recent);
+}
+
 bool sp__prepared_has(struct sp__prepared *set, const sp_stmt *stmt)
 {
         struct sp__prepared_item *item = set->cap ? *find(set, stmt->hash, stmt->id) : NULL;
 
-        if (!item)
+        /* Another one of the same text may have found out first. */
+        if (!item || item->plan < atomic_load_explicit(&stmt->plan, memory_order_relaxed))
                 return false;
-        sp__list_remove(&item->recent);
-        sp__list_push(&set->recent, &item->recent);
+        touch(set, item);
         return true;
 }
 
@@ -81,10 +88,19 @@ static struct sp__prepared_item *place(struct sp__prepared *set, char evicted[SP
 
 void sp__prepared_add(struct sp__prepared *set, const sp_stmt *stmt, char evicted[SP__STMT_ID])
 {
-        struct sp__prepared_item *item = place(set, evicted);
         struct sp__prepared_item **bucket = &set->buckets[stmt->hash & set->mask];
+        struct sp__prepared_item *item = *find(set, stmt->hash, stmt->id);
+        unsigned plan = atomic_load_explicit(&stmt->plan, memory_order_relaxed);
 
+        if (item) {
+                memcpy(evicted, item->id, SP__STMT_ID);
+                item->plan = plan;
+                touch(set, item);
+                return;
+        }
+        item = place(set, evicted);
         item->hash = stmt->hash;
+        item->plan = plan;
         memcpy(item->id, stmt->id, SP__STMT_ID);
         item->next = *bucket;
         *bucket = item;

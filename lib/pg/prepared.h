@@ -19,9 +19,9 @@ struct sp__prepared {
 bool sp__prepared_init(struct sp__prepared *set, size_t cap);
 void sp__prepared_free(struct sp__prepared *set);
 void sp__prepared_clear(struct sp__prepared *set);
-/** Whether it is there; then it becomes the most recent. */
+/** Whether it is there, in its present form; then it becomes the most recent. */
 bool sp__prepared_has(struct sp__prepared *set, const sp_stmt *stmt);
-/** Adds it. `evicted` gets the id of the one that made room, "" for none. */
+/** Adds it. `evicted` gets the id of what has to go first, "" for none: who made room, or itself in its former form. */
 void sp__prepared_add(struct sp__prepared *set, const sp_stmt *stmt, char evicted[SP__STMT_ID]);
 /** Whether it was there. */
 bool sp__prepared_remove(struct sp__prepared *set, const sp_stmt *stmt);

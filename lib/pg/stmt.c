@@ -41,6 +41,8 @@ static sp_status parse(const void *data, size_t len, uint32_t flags, struct sp__
 {
         if (flags & ~(uint32_t)KNOWN_FLAGS)
                 return sp__fail(error, SP_INVALID, "unknown flags 0x%x", flags & ~(uint32_t)KNOWN_FLAGS);
+        if ((flags & SP_STMT_READ) && (flags & SP_STMT_WRITE))
+                return sp__fail(error, SP_INVALID, "it is declared to be a read and to write");
         return sp__sql_parse(data, len, sql, error);
 }
 
@@ -148,6 +150,17 @@ bool sp__stmt_joins(const sp_stmt *shared)
 void sp__stmt_part(const sp_stmt *shared, int times)
 {
         atomic_store_explicit(&((sp_stmt *)(uintptr_t)shared)->apart, times, memory_order_relaxed);
+}
+
+void sp__stmt_replan(const sp_stmt *shared, unsigned plan)
+{
+        atomic_uint *number = &((sp_stmt *)(uintptr_t)shared)->plan;
+        unsigned old = atomic_load(number);
+
+        /* Many that were on their way find out; one is enough. */
+        while (old <= plan && !atomic_compare_exchange_weak(number, &old, plan + 1)) {
+                /* Another one was first: perhaps it was enough. */
+        }
 }
 
 void sp__stmt_writes(const sp_stmt *shared)

@@ -25,6 +25,7 @@ struct sp_stmt {
         _Atomic int64_t cost_ns; /* moving average of the server's time; 0: never ran */
         atomic_bool writes;      /* the server refused it where writes are refused */
         atomic_int apart;        /* so many times from now on it has a Sync of its own */
+        atomic_uint plan;        /* how often its result changed type: what was prepared before is not it any more */
 };
 
 /** A statement of the pool's own that works on the session, never prepared; NULL: out of memory. */
@@ -43,5 +44,7 @@ void sp__stmt_learn(const sp_stmt *stmt, int64_t ns);
 void sp__stmt_writes(const sp_stmt *stmt);
 /** It harmed its neighbours, or may have: it keeps away from them so many times. */
 void sp__stmt_part(const sp_stmt *stmt, int times);
+/** The server says that the form in which it was prepared, when `plan` was its number, has changed. */
+void sp__stmt_replan(const sp_stmt *stmt, unsigned plan);
 
 #endif

@@ -58,14 +58,18 @@ static void fill_from(PQconninfoOption *options, const sp_config *config, const 
 }
 
 /* The server ends what takes too long, whatever becomes of the client. */
-static bool fill_timeout(PQconninfoOption *options, const sp_config *config, const char *pool)
+static bool fill_timeout(PQconninfoOption *options, const sp_config *config, const char *pool, bool *own)
 {
         int64_t ms = sp__config_int(config, "pool", pool, "statement_timeout");
         PQconninfoOption *option = find(options, "options");
         const char *given = option->val ? option->val : "";
         char *text;
 
-        if (strstr(given, "statement_timeout"))
+        *own = strstr(given, "statement_timeout") != NULL;
+        if (*own)
+                return true;
+        /* A proxy that shares sessions takes no options; without a limit there is nothing to be said to it. */
+        if (ms == 0 && sp__config_int(config, "pool", pool, "statements") == 0)
                 return true;
         if (asprintf(&text, "-c statement_timeout=%" PRId64 " %s", ms, given) < 0)
                 return false;
@@ -77,7 +81,7 @@ static bool fill_timeout(PQconninfoOption *options, const sp_config *config, con
 /* As libpq: what is not given comes from the environment, unless a service file is to say it. */
 static void fill_from_environment(PQconninfoOption *options)
 {
-        static const char *const names[] = {"host", "hostaddr", "port", "target_session_attrs"};
+        static const char *const names[] = {"host", "hostaddr", "port", "target_session_attrs", "options"};
         const PQconninfoOption *service = find(options, "service");
         PQconninfoOption *given = service && service->val ? NULL : PQconndefaults();
 
@@ -206,6 +210,24 @@ static sp_status take_hosts(PQconninfoOption *options, const char *name, struct 
         return odd ? sp__fail(error, SP_INVALID, "%s does not name as many ports as hosts", name) : SP_OK;
 }
 
+static struct sp__asking *asking_new(void)
+{
+        struct sp__asking *asking = calloc(1, sizeof *asking);
+
+        if (!asking)
+                return NULL;
+        sp__mutex_init(&asking->lock);
+        sp__list_init(&asking->waiting);
+        return asking;
+}
+
+static void asking_free(struct sp__asking *asking)
+{
+        if (asking)
+                sp__mutex_destroy(&asking->lock);
+        free(asking);
+}
+
 sp_status sp__target_new(const sp_config *config, const char *pool, struct sp__target *out, sp_error **error)
 {
         PQconninfoOption *options = parse(sp__config_text(config, "pool", pool, "url"));
@@ -227,7 +249,8 @@ sp_status sp__target_new(const sp_config *config, const char *pool, struct sp__t
         }
         if (status == SP_OK)
                 status = sp__password_new(config, pool, &target.secret, error);
-        if (status == SP_OK && (!fill_timeout(options, config, pool) || !take(options, &target)))
+        if (status == SP_OK && (!(target.asking = asking_new()) ||
+                                !fill_timeout(options, config, pool, &target.limits) || !take(options, &target)))
                 status = sp__fail(error, SP_NOMEM, "out of memory");
         PQconninfoFree(options);
         if (status != SP_OK) {
@@ -254,5 +277,6 @@ void sp__target_free(struct sp__target *target)
         sp__hosts_free(&target->hosts);
         free(target->wants);
         sp__password_free(target->secret);
+        asking_free(target->asking);
         *target = (struct sp__target){0};
 }

@@ -3,6 +3,8 @@
 #ifndef SP_PG_TARGET_H
 #define SP_PG_TARGET_H
 
+#include "base/list.h"
+#include "base/thread.h"
 #include "pg/hosts.h"
 #include "pg/password.h"
 
@@ -12,6 +14,13 @@
 /** Parameters at most, with those that an attempt adds. */
 enum { SP__KEYWORDS_MAX = 80 };
 
+/** Attempts that are to ask for names or the password (dial.c), one after the other. */
+struct sp__asking {
+        sp__mutex lock; /* a leaf */
+        struct sp__list waiting;
+        bool busy;
+};
+
 struct sp__target {
         char **keywords; /* NULL-terminated, with their values; all but hosts and ports */
         char **values;
@@ -19,7 +28,9 @@ struct sp__target {
         struct sp__hosts hosts;
         char *wants; /* target_session_attrs; NULL: any */
         bool minds;  /* … whose answer may change while a connection stands */
+        bool limits; /* statement_timeout is the URL's, whatever the pool's is */
         struct sp__password *secret;
+        struct sp__asking *asking;
         bool shuffle;        /* load_balance_hosts=random */
         atomic_size_t first; /* the host that answered last: attempts begin with it */
 };

@@ -134,6 +134,8 @@ static void test_a_slow_name_server_holds_up_nobody_else(void **state)
         snprintf(named, sizeof named, "%s", url + strlen("pool.url="));
         assert_int_equal(sp_config_set(config, "pool.slow.url", named, NULL), SP_OK);
         assert_int_equal(sp_config_set(config, "pool.slow.connect_timeout", "200ms", NULL), SP_OK);
+        url_of(url, sizeof url, "localhost:%d/test", server_port());
+        assert_int_equal(sp_config_set(config, "pool.near.url", url + strlen("pool.url="), NULL), SP_OK);
         assert_int_equal(sp_config_set(config, "pool.statement_timeout", "0", NULL), SP_OK);
         assert_int_equal(sp_client_new(config, &client, &error), SP_OK);
         slow = sp_client_pool(client, "slow");
@@ -141,7 +143,8 @@ static void test_a_slow_name_server_holds_up_nobody_else(void **state)
         says(fails(way_of(state), slow, NULL, "SELECT 1", SP_UNAVAILABLE),
              "its address was not found out within 200 ms", NULL);
         await_asked();
-        /* The engine that both share goes on. */
+        /* The engine that all share goes on, and so do its look-ups. */
+        assert_int_equal(number(way_of(state), sp_client_pool(client, "near"), "SELECT 1", 0), 1);
         for (int i = 0; i < 10; i++)
                 assert_int_equal(number(way_of(state), sp_client_pool(client, NULL), "SELECT 1", 0), 1);
         cancels(way_of(state), sp_client_pool(client, NULL));

@@ -219,6 +219,40 @@ static void test_a_lane_that_falls_silent_is_given_up(void **state)
         pg_proxy_stop(proxy);
 }
 
+/* Each set is short, the whole is not; and what a URL allows its statements is not the pool's to cut short. */
+static void test_what_takes_long_and_goes_on_is_not_given_up(void **state)
+{
+        enum { SETS = 45 };
+        char url[300];
+        sp_pool *pool = pool_with((const char *[]){"pool.acquire_timeout=60s", "pool.query_timeout=60s", NULL}), *own;
+        sp_stmt *nap = stmt_of("SELECT pg_sleep(0.1) WHERE $1"), *sleep = stmt_of("SELECT 7 FROM pg_sleep(4.5)");
+        sp_params *params = sp_params_new();
+        sp_queue *queue = queue_of();
+        sp_completion *done;
+        sp_result *result;
+
+        snprintf(url, sizeof url, "pool.url=%s?options=-c%%20statement_timeout%%3D60s", getenv("DATABASE_URL"));
+        own = pool_with((const char *[]){url, "pool.acquire_timeout=60s", "pool.query_timeout=60s", NULL});
+        assert_int_equal(sp_pool_query_async(own, NULL, sleep, NULL, queue, 42), SP_OK);
+        for (int i = 0; i < SETS; i++) {
+                sp_params_add_bool(params, true);
+                sp_params_next(params);
+        }
+        assert_int_equal(sp_pool_batch(pool, NULL, nap, params, &result, NULL), SP_OK);
+        assert_int_equal(sp_result_sets(result), SETS);
+        done = queue_completion(queue);
+        assert_int_equal(sp_completion_status(done), SP_OK);
+        assert_int_equal(ended(pool, SP__END_UNANSWERED) + ended(own, SP__END_UNANSWERED), 0);
+        sp_completion_free(done);
+        sp_result_free(result);
+        sp_params_free(params);
+        sp_queue_free(queue);
+        sp_stmt_unref(nap);
+        sp_stmt_unref(sleep);
+        sp_pool_free(own);
+        sp_pool_free(pool);
+}
+
 static void test_more_connections_serve_those_that_wait(void **state)
 {
         sp_pool *pool = pool_with((const char *[]){"pool.min=0", "pool.max=1", "pool.acquire_timeout=60s", NULL});
@@ -413,6 +447,7 @@ int main(void)
                                       (void *)(uintptr_t)&ways[0]),
             cmocka_unit_test_prestate(test_a_ping_keeps_nobody_beyond_pool_min_alive, (void *)(uintptr_t)&ways[0]),
             BOTH_WAYS(test_a_lane_that_falls_silent_is_given_up),
+            cmocka_unit_test(test_what_takes_long_and_goes_on_is_not_given_up),
             BOTH_WAYS(test_more_connections_serve_those_that_wait),
             BOTH_WAYS(test_resizing_under_load_costs_nobody_an_answer),
             cmocka_unit_test(test_who_waits_longest_is_served_first),

@@ -55,8 +55,15 @@ class Guide(unittest.TestCase):
         self.assertGreater(int(lines[0]), 0)
         self.assertGreater(len(lines), 1)
 
+    def test_nothing_is_asked_of_a_session_behind_a_proxy(self):
+        self.save('accounts.c', blocks('c')[0])
+        try:
+            self.assertIn('transferred', self.type_in(blocks('sh')[3] + blocks('sh')[0]).splitlines())
+        finally:
+            self.type_in('psql -q "$DATABASE_URL" -c "DROP TABLE IF EXISTS guide_accounts"')
+
     def test_no_line_is_left_out(self):
-        self.assertEqual((len(blocks('c')), len(blocks('sh'))), (2, 3))
+        self.assertEqual((len(blocks('c')), len(blocks('sh'))), (2, 4))
 
 
 if __name__ == '__main__':
