@@ -11,7 +11,48 @@
 /* How long who failed in a group keeps away from others, and who was in a slow one: until its own cost is known. */
 enum { TRIES = 3, APART_FAILED = 64, APART_SLOW = 4 };
 
-/* What the server forgot or knows in another form is prepared anew, once it is certain that nothing ran. */
+static bool says_cached_plan(const PGresult *error)
+{
+        const char *text = PQresultErrorField(error, PG_DIAG_MESSAGE_PRIMARY);
+
+        return text && strstr(text, "cached plan");
+}
+
+static void retire(struct sp__conn *conn)
+{
+        sp__lock(&conn->pool->lock);
+        conn->retire = true;
+        sp__unlock(&conn->pool->lock);
+}
+
+/* What the server forgot, or knows in another form, is prepared anew from now on; true: that was it. */
+static bool correct(const struct sp__query *query, struct sp__conn *conn)
+{
+        const struct sp__unit *unit = &query->unit;
+        const char *code = sp__fault_code(unit->error);
+
+        if (query->stmt->flags & SP_STMT_UNNAMED)
+                return false;
+        if (strcmp(code, "26000") == 0) {
+                sp__conn_forget(conn, query->stmt);
+                return true;
+        }
+        if (strcmp(code, "42P05") == 0) {
+                /* Its name is a hash of its text: what stands there is the same statement. */
+                sp__conn_remember(conn, query->stmt);
+                return true;
+        }
+        if (strcmp(code, "0A000") != 0 || !says_cached_plan(unit->error))
+                return false;
+        /* For all connections of all pools: each replaces what it has when it needs it next. */
+        sp__stmt_replan(query->stmt, unit->plan);
+        /* A proxy may keep it all the same. */
+        if (query->tries > 0)
+                retire(conn);
+        return true;
+}
+
+/* Whether it may help to run it again, and it is certain that nothing ran. */
 static bool heal(struct sp__query *query, struct sp__conn *conn)
 {
         const char *code = sp__fault_code(query->unit.error);
@@ -26,26 +67,7 @@ static bool heal(struct sp__query *query, struct sp__conn *conn)
         /* Others may just have been opened to the same server. */
         if (strcmp(code, "25006") == 0)
                 return sp__pool_demoted(conn, query->in_session) && query->tries < TRIES + sp__pool_max(query->pool);
-        if (query->tries >= TRIES || sp__conn_in_transaction(conn) || query->stmt->flags & SP_STMT_UNNAMED)
-                return false;
-        if (strcmp(code, "26000") == 0) {
-                sp__conn_forget(conn, query->stmt);
-                return true;
-        }
-        if (strcmp(code, "42P05") == 0) {
-                /* Its name is a hash of its text: what stands there is the same statement. */
-                sp__conn_remember(conn, query->stmt);
-                return true;
-        }
-        if (strcmp(code, "0A000") != 0 ||
-            !strstr(PQresultErrorField(query->unit.error, PG_DIAG_MESSAGE_PRIMARY), "cached plan"))
-                return false;
-        /* The server still has the name: this connection is given up rather than the name reused. */
-        sp__lock(&conn->pool->lock);
-        conn->retire = true;
-        sp__unlock(&conn->pool->lock);
-        sp__conn_forget(conn, query->stmt);
-        return true;
+        return correct(query, conn) && query->tries < TRIES && !sp__conn_in_transaction(conn);
 }
 
 /* What came, and what libpq keeps it in, which is known without a look at each cell. */
@@ -226,15 +248,20 @@ static void count_try(struct sp__query *query)
                 query->lost_ns = sp__now();
 }
 
-/* Makes ready for another try; not when it was ended meanwhile, or memory is short. */
-static bool prepare_retry(struct sp__query *query)
+/*
+ * Makes ready for another try; not when it was ended meanwhile, memory is short, or it would come behind what its session was
+ * given after it.
+ */
+static bool prepare_retry(struct sp__query *query, const struct sp__conn *conn)
 {
         bool ready;
 
         sp__lock(&query->pool->lock);
-        ready = sp__op_pending(&query->op) && sp__query_keep_params(query);
-        if (ready)
+        ready = sp__op_pending(&query->op) && !(query->in_session && conn->load > 1) && sp__query_keep_params(query);
+        if (ready) {
                 query->conn = NULL;
+                query->released = query->in_session;
+        }
         sp__unlock(&query->pool->lock);
         return ready;
 }
@@ -274,9 +301,9 @@ static bool ended_one(struct sp__conn *conn, struct sp__query *query, struct sp_
                 learn(query);
         if (unit->undone) {
                 query->apart = unit->unsent = true;
-                if (prepare_retry(query))
+                if (prepare_retry(query, conn))
                         return true;
-        } else if ((answered ? unit->error && heal(query, conn) : again(query)) && prepare_retry(query)) {
+        } else if ((answered ? unit->error && heal(query, conn) : again(query)) && prepare_retry(query, conn)) {
                 count_try(query);
                 query->apart = true;
                 atomic_fetch_add(&query->pool->counts.retries, 1);

@@ -4,10 +4,12 @@
 
 #include "core/error.h"
 #include "core/params.h"
+#include "pg/fault.h"
 
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -160,6 +162,7 @@ static bool put_unit(struct sp__conn *conn, struct sp__unit *unit, const sp_para
         bool alone = !unit->shares || !ready || conn->plain || unit->lead;
 
         unit->due = 0;
+        unit->plan = unit->stmt ? atomic_load_explicit(&unit->stmt->plan, memory_order_relaxed) : 0;
         if ((!unit->neutral && !put_mode(conn, unit->reads)) || (alone && !put_close(conn)))
                 return false;
         if ((!ready && !put_evict(conn, unit)) || !put_lead(conn, unit) || (!ready && !put_prepare(conn, unit)) ||
@@ -238,9 +241,22 @@ static void clear(struct sp__unit *unit)
         unit->result = unit->error = NULL;
 }
 
+/* By the caller's own words, after which none of what we prepared is there. */
+static bool forgets(const struct sp__unit *unit)
+{
+        const char *tag;
+
+        if (!unit->stmt || !unit->stmt->sql.dirties || !unit->result)
+                return false;
+        tag = PQcmdStatus(unit->result);
+        return strcmp(tag, "DISCARD ALL") == 0 || strcmp(tag, "DEALLOCATE ALL") == 0;
+}
+
 /* In a group that failed only the one that did so is answered. */
 static void finish_member(struct sp__conn *conn, struct sp__unit *unit, bool failed)
 {
+        if (forgets(unit))
+                sp__prepared_clear(&conn->prepared);
         if (unit->preparing && !unit->prepared)
                 sp__prepared_remove(&conn->prepared, unit->stmt);
         unit->undone = failed && unit->members > 1 && (!unit->error || unit->result);
@@ -252,6 +268,9 @@ static void finish_member(struct sp__conn *conn, struct sp__unit *unit, bool fai
         }
         /* Who forbids SET (a proxy) shares nothing. */
         conn->plain |= unit->reads && unit->error;
+        /* In a transaction that failed nothing can be forgotten. */
+        if (!unit->reads && strcmp(sp__fault_code(unit->error), "25P02") == 0)
+                atomic_store_explicit(&conn->muddled, true, memory_order_relaxed);
         clear(unit);
         free(unit);
 }
@@ -371,7 +390,7 @@ static void take_all(struct sp__conn *conn)
         }
 }
 
-/* In the order in which they came. */
+/* In the order in which they came. What a session listens to by itself is nobody's, nor a later listener's. */
 static void hear(struct sp__conn *conn)
 {
         PGnotify *note;
@@ -379,6 +398,10 @@ static void hear(struct sp__conn *conn)
         if (!conn->notes)
                 conn->notes_end = &conn->notes;
         while ((note = PQnotifies(conn->pg))) {
+                if (!conn->listening) {
+                        PQfreemem(note);
+                        continue;
+                }
                 *conn->notes_end = note;
                 conn->notes_end = &note->next;
         }
@@ -401,8 +424,7 @@ void sp__conn_read(struct sp__conn *conn, uint32_t events, struct sp__batch *don
         /* Answers that arrived before the connection broke count. */
         take_all(conn);
         sp__copy_begin(conn);
-        if (conn->listening)
-                hear(conn);
+        hear(conn);
         if (conn->target->minds && conn->ready)
                 atomic_store_explicit(&conn->unfit, sp__conn_unfit(conn), memory_order_relaxed);
         if (broken || conn->lost || PQstatus(conn->pg) == CONNECTION_BAD || sp__conn_dying(conn))

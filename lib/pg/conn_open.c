@@ -99,6 +99,7 @@ static void stand(struct sp__conn *conn)
         conn->ready = true;
         conn->dying = false;
         atomic_store(&conn->unfit, false);
+        atomic_store(&conn->muddled, false);
         conn->opened_news = true;
 }
 

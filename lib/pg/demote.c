@@ -88,6 +88,7 @@ bool sp__pool_demoted(struct sp__conn *conn, bool in_session)
 
 void sp__pool_check_fit(struct sp__conn *conn)
 {
-        if (atomic_load_explicit(&conn->unfit, memory_order_relaxed))
+        if (atomic_load_explicit(&conn->unfit, memory_order_relaxed) ||
+            atomic_load_explicit(&conn->muddled, memory_order_relaxed))
                 give_up(conn->pool, conn);
 }

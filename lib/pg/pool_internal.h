@@ -371,7 +371,7 @@ void sp__pool_cancel(struct sp__conn *conn);
  * may take the statement. No lock held.
  */
 bool sp__pool_demoted(struct sp__conn *conn, bool in_session);
-/** A connection whose server says that it will not do is not used again. The pool's lock is held. */
+/** A connection whose server says that it will not do, or that has prepared what it should not, is not used again. The pool's lock is held. */
 void sp__pool_check_fit(struct sp__conn *conn);
 
 /* pool.c */

@@ -109,12 +109,12 @@ void sp_result_free(sp_result *result)
 
 size_t sp_result_rows(const sp_result *result)
 {
-        return (size_t)PQntuples(result->res);
+        return result ? (size_t)PQntuples(result->res) : 0;
 }
 
 size_t sp_result_columns(const sp_result *result)
 {
-        return (size_t)PQnfields(result->res);
+        return result ? (size_t)PQnfields(result->res) : 0;
 }
 
 const char *sp_result_name(const sp_result *result, size_t column)

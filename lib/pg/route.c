@@ -248,12 +248,17 @@ void sp__pool_dequeue(sp_pool *pool, struct sp__query *query)
 /* The next waiter that has a connection now, and that connection. */
 static struct sp__query *next_served(sp_pool *pool, struct sp__conn **conn)
 {
+        /* Behind the last of them there are only wishes, thousands perhaps, and none can be granted. */
+        int64_t statements = pool->waiters - pool->wishes;
         int looked = 0;
 
         SP__EACH(&pool->waiting, at, after)
         {
                 struct sp__query *query = SP__OF(SP__OF(at, sp__op, link), struct sp__query, op);
 
+                if (statements == 0 && sessions_full(pool))
+                        break;
+                statements -= query->stmt != NULL;
                 if (!sp__op_pending(&query->op) || (!query->stmt && sessions_full(pool)))
                         continue;
                 if (++looked > LOOK_AHEAD)

@@ -97,6 +97,42 @@ static void test_messages_come_in_order(void **state)
         sp_pool_free(pool);
 }
 
+/* Of a session that listened by itself; the listener has its connection now. */
+static void test_what_came_before_is_not_heard(void **state)
+{
+        const struct way *way = way_of(state);
+        sp_pool *pool = pool_with((const char *[]){"pool.max=2", "pool.min=0", NULL});
+        sp_session *session = session_of(way, pool);
+        sp_listener *listener;
+
+        session_run(way, session, "LISTEN listen_before");
+        notify(pool, "listen_before", "old");
+        /* It has come by now. */
+        assert_int_equal(session_number(way, session, "SELECT 1"), 1);
+        sp_session_release(session);
+        listener = listen_to(way, pool, "listen_before");
+        notify(pool, "listen_before", "new");
+        hears(way, listener, "\"payload\":\"new\"");
+        sp_listener_free(listener);
+        sp_pool_free(pool);
+}
+
+static void test_a_pool_is_not_made_too_small_for_its_listeners(void **state)
+{
+        sp_pool *pool = pool_with((const char *[]){"pool.max=3", NULL});
+        sp_listener *listener = listen_to(way_of(state), pool, "listen_small");
+        sp_error *error = NULL;
+
+        assert_int_equal(sp_pool_resize(pool, 1, &error), SP_INVALID);
+        says(error, "its listeners have a connection of their own", NULL);
+        assert_int_equal(sp_pool_resize(pool, 2, NULL), SP_OK);
+        assert_int_equal(number(way_of(state), pool, "SELECT 5", 0), 5);
+        sp_listener_free(listener);
+        assert_int_equal(sp_pool_resize(pool, 1, NULL), SP_OK);
+        assert_int_equal(number(way_of(state), pool, "SELECT 5", 0), 5);
+        sp_pool_free(pool);
+}
+
 static void test_listeners_share_a_session(void **state)
 {
         const struct way *way = way_of(state);
@@ -240,6 +276,8 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
             BOTH_WAYS(test_messages_come_in_order),
+            BOTH_WAYS(test_what_came_before_is_not_heard),
+            BOTH_WAYS(test_a_pool_is_not_made_too_small_for_its_listeners),
             BOTH_WAYS(test_listeners_share_a_session),
             BOTH_WAYS(test_a_lost_connection_is_made_again_and_told),
             BOTH_WAYS(test_who_does_not_take_is_bounded),

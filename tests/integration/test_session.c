@@ -130,6 +130,89 @@ static void test_a_lost_connection_ends_the_session_not_the_pool(void **state)
         sp_pool_free(pool);
 }
 
+/* What the pool had prepared there went along. */
+static void test_who_forgets_all_statements_can_still_run_them(void **state)
+{
+        static const char *const texts[] = {"DEALLOCATE ALL", "DISCARD ALL"};
+        const struct way *way = way_of(state);
+        sp_pool *pool = pool_with((const char *[]){"pool.max=1", NULL});
+        sp_session *session = session_of(way, pool);
+
+        assert_int_equal(session_number(way, session, "SELECT 5"), 5);
+        for (int i = 0; i < 2; i++) {
+                session_run(way, session, texts[i]);
+                assert_int_equal(sp_session_begin(session, NULL, NULL, NULL), SP_OK);
+                assert_int_equal(session_number(way, session, "SELECT 5"), 5);
+                assert_int_equal(sp_session_commit(session, NULL, NULL), SP_OK);
+        }
+        sp_session_release(session);
+        sp_pool_free(pool);
+}
+
+/* Of one statement there is room, and in a transaction that failed nothing can be deallocated: later ones do not suffer from it. */
+static void test_what_could_not_be_forgotten_harms_no_later_transaction(void **state)
+{
+        const struct way *way = way_of(state);
+        sp_pool *pool = pool_with((const char *[]){"pool.max=1", "pool.statements=1", NULL});
+        sp_stmt *divide = stmt_of("SELECT 10 / n FROM session_tx"), *other = stmt_of("SELECT 6");
+        sp_session *session = session_of(way, pool);
+        sp_result *result = NULL;
+
+        session_run(way, session, "DROP TABLE IF EXISTS session_tx");
+        session_run(way, session, "CREATE TABLE session_tx AS SELECT 0 AS n");
+        assert_int_equal(sp_session_begin(session, NULL, NULL, NULL), SP_OK);
+        assert_int_equal(way->session(session, NULL, divide, NULL, &result, NULL), SP_SQL);
+        assert_int_equal(way->session(session, NULL, other, NULL, &result, NULL), SP_SQL);
+        sp_session_release(session);
+        run(way, pool, "UPDATE session_tx SET n = 5");
+        session = session_of(way, pool);
+        assert_int_equal(sp_session_begin(session, NULL, NULL, NULL), SP_OK);
+        assert_int_equal(session_number(way, session, "SELECT 10 / n FROM session_tx"), 2);
+        sp_session_release(session);
+        run(way, pool, "DROP TABLE session_tx");
+        sp_stmt_unref(divide);
+        sp_stmt_unref(other);
+        sp_pool_free(pool);
+}
+
+/* A statement that has to be prepared again does not come behind what was given after it. */
+static void test_statements_keep_their_order_whatever_heals(void **state)
+{
+        static const char *const texts[] = {"DEALLOCATE ALL", "INSERT INTO session_order (n) VALUES (1)",
+                                            "INSERT INTO session_order (n) VALUES (2)"};
+        sp_pool *pool = pool_with((const char *[]){"pool.max=2", NULL});
+        sp_queue *queue = queue_of();
+        sp_session *session;
+
+        run(&ways[0], pool, "DROP TABLE IF EXISTS session_order");
+        run(&ways[0], pool, "CREATE TABLE session_order (at serial, n int)");
+        session = session_of(&ways[0], pool);
+        for (int round = 0; round < 20; round++) {
+                session_run(&ways[0], session, texts[1]);
+                session_run(&ways[0], session, "DELETE FROM session_order");
+                for (uint64_t i = 0; i < 3; i++) {
+                        sp_stmt *stmt = stmt_of(texts[i]);
+
+                        assert_int_equal(sp_session_query_async(session, NULL, stmt, NULL, queue, i), SP_OK);
+                        sp_stmt_unref(stmt);
+                }
+                for (int i = 0; i < 3; i++) {
+                        sp_completion *done;
+
+                        assert_int_equal(sp_queue_wait(queue, &done, 1, -1), 1);
+                        sp_completion_free(done);
+                }
+                assert_int_equal(session_number(&ways[0], session,
+                                                "SELECT count(*) FROM session_order a, session_order b "
+                                                "WHERE a.n = 1 AND b.n = 2 AND a.at > b.at"),
+                                 0);
+        }
+        sp_session_release(session);
+        run(&ways[0], pool, "DROP TABLE session_order");
+        sp_queue_free(queue);
+        sp_pool_free(pool);
+}
+
 static void test_a_session_that_nobody_took_goes_back(void **state)
 {
         sp_pool *pool = pool_with((const char *[]){"pool.max=1", NULL});
@@ -181,6 +264,9 @@ int main(void)
             BOTH_WAYS(test_a_cancelled_statement_frees_its_connection),
             BOTH_WAYS(test_a_lost_connection_ends_the_session_not_the_pool),
             BOTH_WAYS(test_a_session_without_a_statement_goes_on),
+            BOTH_WAYS(test_who_forgets_all_statements_can_still_run_them),
+            BOTH_WAYS(test_what_could_not_be_forgotten_harms_no_later_transaction),
+            cmocka_unit_test(test_statements_keep_their_order_whatever_heals),
             cmocka_unit_test(test_a_session_that_nobody_took_goes_back),
         };
 

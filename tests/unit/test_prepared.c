@@ -146,6 +146,33 @@ static void test_equal_texts_are_prepared_once(void **state)
         sp_stmt_unref(again);
 }
 
+static void test_what_changed_its_type_is_replaced_wherever_it_stands(void **state)
+{
+        struct sp__prepared one, two;
+        char evicted[SP__STMT_ID];
+        sp_stmt *stmt;
+
+        assert_int_equal(sp_stmt_new(NULL, "SELECT 77", 9, 0, &stmt, NULL), SP_OK);
+        assert_true(sp__prepared_init(&one, 2));
+        assert_true(sp__prepared_init(&two, 2));
+        sp__prepared_add(&one, stmt, evicted);
+        sp__prepared_add(&two, stmt, evicted);
+        sp__stmt_replan(stmt, 0);
+        /* Who was under way in the former form, too, says nothing new. */
+        sp__stmt_replan(stmt, 0);
+        assert_false(sp__prepared_has(&one, stmt));
+        sp__prepared_add(&one, stmt, evicted);
+        assert_string_equal(evicted, stmt->id);
+        assert_true(sp__prepared_has(&one, stmt));
+        assert_false(sp__prepared_has(&two, stmt));
+        assert_true(sp__prepared_remove(&two, stmt));
+        sp__prepared_add(&two, stmt, evicted);
+        assert_string_equal(evicted, "");
+        sp__prepared_free(&one);
+        sp__prepared_free(&two);
+        sp_stmt_unref(stmt);
+}
+
 static void test_what_a_statement_costs_decides_whether_it_is_fast(void **state)
 {
         sp_stmt *stmt;
@@ -174,6 +201,7 @@ static void test_what_a_statement_costs_decides_whether_it_is_fast(void **state)
         assert_int_equal(sp_stmt_new(NULL, "SELECT 1\0", 9, 0, &stmt, NULL), SP_INVALID);
         assert_int_equal(sp_stmt_new("", "SELECT 1", 8, 0, &stmt, NULL), SP_LIMIT);
         assert_int_equal(sp_stmt_new(NULL, "SELECT 1", 8, 1u << 20, &stmt, NULL), SP_INVALID);
+        assert_int_equal(sp_stmt_new(NULL, "SELECT 1", 8, SP_STMT_READ | SP_STMT_WRITE, &stmt, NULL), SP_INVALID);
 }
 
 int main(void)
@@ -182,6 +210,7 @@ int main(void)
             cmocka_unit_test(test_it_agrees_with_a_plain_list),
             cmocka_unit_test(test_a_set_for_none_has_none),
             cmocka_unit_test(test_equal_texts_are_prepared_once),
+            cmocka_unit_test(test_what_changed_its_type_is_replaced_wherever_it_stands),
             cmocka_unit_test(test_what_a_statement_costs_decides_whether_it_is_fast),
         };
 
