@@ -39,6 +39,22 @@ static sp_status feed_new(struct service *service, sp_error **error)
         return sp_client_feed(service->client, NULL, service->rules, &service->feed, error);
 }
 
+/* A metric of the service's own: the handle is taken once and counted on from any thread. */
+static sp_status writing_new(struct service *service, struct writing *writing, sp_error **error)
+{
+        sp_params *labels = sp_params_new();
+        sp_status status = sp_stmt_new(writing->query, writing->text, strlen(writing->text),
+                                       SP_STMT_WRITE | writing->flags, &writing->stmt, error);
+
+        sp_params_add_text(labels, "statement", strlen("statement"));
+        sp_params_add_text(labels, writing->query, strlen(writing->query));
+        if (status == SP_OK)
+                status = sp_metrics_counter(service->metrics, "service_writes", "What was written, by statement.",
+                                            labels, &writing->count, error);
+        sp_params_free(labels);
+        return status;
+}
+
 sp_status catalog_new(struct service *service, sp_error **error)
 {
         const struct plan *plan = service->plan;
@@ -46,12 +62,8 @@ sp_status catalog_new(struct service *service, sp_error **error)
 
         for (size_t i = 0; status == SP_OK && plan->readings[i]; i++)
                 status = reading_new(service, plan->readings[i], error);
-        for (size_t i = 0; status == SP_OK && plan->writings[i]; i++) {
-                struct writing *writing = plan->writings[i];
-
-                status = sp_stmt_new(writing->query, writing->text, strlen(writing->text),
-                                     SP_STMT_WRITE | writing->flags, &writing->stmt, error);
-        }
+        for (size_t i = 0; status == SP_OK && plan->writings[i]; i++)
+                status = writing_new(service, plan->writings[i], error);
         if (status == SP_OK)
                 status = rules_new(service, error);
         return status == SP_OK ? feed_new(service, error) : status;

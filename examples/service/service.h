@@ -54,6 +54,7 @@ struct writing {
         const char *absent; /* the text when no row comes back: 404 */
         unsigned status;    /* when one does */
         sp_stmt *stmt;
+        sp_counter *count; /* of those that were written, on the page of metrics */
 };
 
 /* Work that one process of the fleet does at its time: `before`, then each row of `text` is loaded as `reading`. */
@@ -108,6 +109,10 @@ void jobs_stop(struct service *service);
 /* status.c: what an operator asks, and does. */
 void get_metrics(void *service, struct http_call *call, const char *id);
 void get_cache_metrics(void *service, struct http_call *call, const char *id);
+void get_health(void *service, struct http_call *call, const char *id);
+void get_profile(void *service, struct http_call *call, const char *id);
+void get_server(void *service, struct http_call *call, const char *id);
+void get_indexes(void *service, struct http_call *call, const char *id);
 void get_database_health(void *service, struct http_call *call, const char *id);
 void get_feed_health(void *service, struct http_call *call, const char *id);
 void get_breaker_health(void *service, struct http_call *call, const char *id);
@@ -117,7 +122,9 @@ void post_pool(void *service, struct http_call *call, const char *id);
 
 #define SERVICE_ROUTES                                                                                                 \
         {"GET", "/metrics", get_metrics}, {"GET", "/metrics/cache", get_cache_metrics},                                \
-            {"GET", "/health/database", get_database_health}, {"GET", "/health/feed", get_feed_health},                \
+            {"GET", "/health", get_health}, {"GET", "/health/database", get_database_health},                          \
+            {"GET", "/profiler", get_profile}, {"GET", "/profiler/server", get_server},                                \
+            {"GET", "/profiler/indexes", get_indexes}, {"GET", "/health/feed", get_feed_health},                       \
             {"GET", "/health/breaker", get_breaker_health}, {"POST", "/admin/cache/flush", post_flush},                \
             {"POST", "/admin/breaker/{}", post_breaker}, {"POST", "/admin/pool", post_pool},                           \
         {                                                                                                              \

@@ -45,13 +45,25 @@ void get_cache_metrics(void *arg, struct http_call *call, const char *id)
                 answer_value(call, report, NULL);
 }
 
-static bool healthy(const sp_value *health)
+void get_profile(void *arg, struct http_call *call, const char *id)
+{
+        struct service *service = arg;
+        sp_value *report;
+
+        if (sp_profiler_report(service->profiler, 20, &report) != SP_OK)
+                http_error(call, 503, sp_status_text(SP_NOMEM));
+        else
+                answer_value(call, report, NULL);
+}
+
+/* A degraded service serves on: only what is unhealthy is taken out of the balance. */
+static bool serves(const sp_value *health)
 {
         size_t len;
         const char *text = sp_value_data(health, &len);
         json_t *report = json_loadb(text, len, 0, NULL);
         const char *status = json_string_value(json_object_get(report, "status"));
-        bool good = status && strcmp(status, "healthy") == 0;
+        bool good = status && strcmp(status, "unhealthy") != 0;
 
         json_decref(report);
         return good;
@@ -65,10 +77,31 @@ static void checked(struct work *work, sp_completion *completion)
                 struct http_body body = {.release = value_release, .owner = sp_value_ref(health)};
 
                 body.data = sp_value_data(health, &body.len);
-                work_answer(work, healthy(health) ? 200 : 503, NULL, body);
+                work_answer(work, serves(health) ? 200 : 503, NULL, body);
         } else {
                 work_answer_failure(work, sp_completion_status(completion));
         }
+        work_free(work);
+}
+
+/* What the profiler's own connection was asked for. */
+static void told(struct work *work, sp_completion *completion)
+{
+        sp_value *report = sp_completion_value(completion);
+
+        if (report)
+                work_answer_value(work, NULL, report);
+        else
+                work_answer_failure(work, sp_completion_status(completion));
+        work_free(work);
+}
+
+/* A submission that was refused. */
+static void unasked(struct work *work, sp_status status)
+{
+        if (status == SP_OK)
+                return;
+        work_answer_failure(work, status);
         work_free(work);
 }
 
@@ -76,16 +109,44 @@ void get_database_health(void *arg, struct http_call *call, const char *id)
 {
         struct service *service = arg;
         struct work *work = work_new(service, call, "GET /health/database");
-        sp_status status;
 
         if (!work)
                 return;
         work->next = checked;
-        status = sp_pool_health_async(service->pool, NULL, service->queue, work_tag(work));
-        if (status != SP_OK) {
-                work_answer_failure(work, status);
-                work_free(work);
-        }
+        unasked(work, sp_pool_health_async(service->pool, NULL, service->queue, work_tag(work)));
+}
+
+void get_health(void *arg, struct http_call *call, const char *id)
+{
+        struct service *service = arg;
+        struct work *work = work_new(service, call, "GET /health");
+
+        if (!work)
+                return;
+        work->next = checked;
+        unasked(work, sp_client_health_async(service->client, NULL, service->queue, work_tag(work)));
+}
+
+void get_server(void *arg, struct http_call *call, const char *id)
+{
+        struct service *service = arg;
+        struct work *work = work_new(service, call, "GET /profiler/server");
+
+        if (!work)
+                return;
+        work->next = told;
+        unasked(work, sp_profiler_server_async(service->profiler, NULL, NULL, service->queue, work_tag(work)));
+}
+
+void get_indexes(void *arg, struct http_call *call, const char *id)
+{
+        struct service *service = arg;
+        struct work *work = work_new(service, call, "GET /profiler/indexes");
+
+        if (!work)
+                return;
+        work->next = told;
+        unasked(work, sp_profiler_advise_async(service->profiler, NULL, NULL, service->queue, work_tag(work)));
 }
 
 void get_feed_health(void *arg, struct http_call *call, const char *id)

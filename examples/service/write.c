@@ -125,6 +125,7 @@ static void written(struct work *work, sp_completion *completion)
                         refuse(work, reason ? 400 : 404, reason ? reason : work->writing->absent);
                         return;
                 }
+                sp_counter_add(work->writing->count, 1);
         }
         work->status = cell ? work->writing->status : 503;
         work->reply = strdup(cell ? cell : "{\"error\":\"it is unknown whether this was written\"}\n");

@@ -232,6 +232,31 @@ class Operations(Case):
         self.assertEqual((health['status'], health['database']), ('healthy', 'connected'))
         self.assertIn('activeConnections', health['poolMetrics'])
 
+    def test_health_is_one_document(self):
+        status, _, text = self.service.request('GET', '/health')
+        health = json.loads(text)
+        self.assertEqual((status, health['status'], health['database']), (200, 'healthy', 'connected'))
+        self.assertIn('activeConnections', health['poolMetrics'])
+        self.assertEqual((health['redis']['status'], health['pools'], health['feeds']), ('connected', {}, []))
+        self.assertEqual([(breaker['name'], breaker['state']) for breaker in health['breakers']], [('database', 'CLOSED')])
+
+    def test_the_service_s_own_metrics_stand_on_the_page(self):
+        self.service.request('POST', '/interactions', {'userId': 'user-3', 'contentId': 'content-7', 'type': 'like'})
+        self.assertIn('service_writes_total{statement="recordInteraction"} 1\n', self.page())
+
+    def test_the_profiler_is_asked_over_http(self):
+        for user in range(10):
+            self.service.json('GET', f'/recommendations/user-{user}')
+        report = self.service.json('GET', '/profiler')
+        statement = next(one for one in report['statements'] if one['name'] == 'getRecommendations')
+        self.assertEqual(statement['count'], 10)
+        # The naive form's N+1 is cured here.
+        self.assertEqual(report['findings'], [])
+        server = self.service.json('GET', '/profiler/server')
+        self.assertIn('contents', [table['table'] for table in server['tables']])
+        self.assertEqual((server['rights'], len(server['lacks'])), (True, 1))
+        self.assertIn('statements', self.service.json('GET', '/profiler/indexes'))
+
     def start_without_database(self, keep_cache):
         with socket.create_server(('127.0.0.1', 0)) as closed:
             port = closed.getsockname()[1]
@@ -256,6 +281,9 @@ class Operations(Case):
         self.refused(503, 'POST', '/interactions', {'userId': 'user-3', 'contentId': 'content-7', 'type': 'view'})
         status, _, text = self.service.request('GET', '/health/database')
         self.assertEqual((status, json.loads(text)['status']), (503, 'unhealthy'))
+        status, _, text = self.service.request('GET', '/health')
+        health = json.loads(text)
+        self.assertEqual((status, health['status'], health['redis']['status']), (503, 'unhealthy', 'connected'))
 
     def wait_for(self, count, condition):
         for _ in range(1000):
