@@ -37,10 +37,10 @@ def cases(context):
         *(one(mode, size) for size in SIZES for mode in ('pattern', 'tag')),
         bounded('pattern', SIZES[-1]),
         Case('invalidate', 'feed: commit to gone from another memory', latency, Budget(50_000), 1.0, measure='p99',
-             data=('items',), floor=write),
-        Case('invalidate', 'feed: changes of rows', rows, Budget(5_000), 1.0, data=('items',), floor=writes),
-        Case('invalidate', 'feed: a batch of 100,000 rows', batch, Budget(5_000), 1.0, data=('items',), floor=writes),
+             data=('counts',), floor=write),
+        Case('invalidate', 'feed: changes of rows', rows, Budget(5_000), 1.0, data=('counts',), floor=writes),
+        Case('invalidate', 'feed: a batch of 100,000 rows', batch, Budget(5_000), 1.0, data=('counts',), floor=writes),
         # Within the bound of other processes (cache.bound, 1 s), in microseconds.
         Case('invalidate', 'feed: others behind a batch of 100,000 rows', others, Budget(1_000_000), 1.0, measure='p99',
-             data=('items',), floor=write),
+             data=('counts',), floor=write),
     ]
