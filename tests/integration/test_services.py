@@ -19,6 +19,9 @@ from measure.program import Program  # noqa: E402  # pylint: disable=wrong-impor
 import services_plain  # noqa: E402  # pylint: disable=wrong-import-position
 
 SECONDS = 60
+# A busy machine is no outage.
+PATIENT = {f'SUGARPERF_{name}': '60s' for name in ('POOL_CONNECT_TIMEOUT', 'POOL_ACQUIRE_TIMEOUT', 'POOL_QUERY_TIMEOUT',
+                                                   'POOL_STATEMENT_TIMEOUT', 'REDIS_CONNECT_TIMEOUT', 'REDIS_TIMEOUT', 'CACHE_LEASE')}
 
 
 class World:
@@ -39,7 +42,7 @@ class World:
         name = 'service' if self.plan.name == 'recommendation' else self.plan.name
         self.service = Program(BUILD, name, {'DATABASE_URL': self.database.url, 'REDIS_URL': REDIS_URL,
                                              'SUGARPERF_CACHE_NAMESPACE': self.database.schema, 'AUTH_SECRET': 'sweet',
-                                             **environment})
+                                             **PATIENT, **environment})
         self.case.addCleanup(self.end, self.service)
         return self.service
 
@@ -131,7 +134,7 @@ class Auth(unittest.TestCase):
         token, other = self.token(userId='user-1'), self.token(userId='user-2')
         for _ in range(2):
             status, answer = self.valid(token)
-            self.assertEqual((status, answer['userId']), (200, 'user-1'))
+            self.assertEqual((status, answer.get('userId')), (200, 'user-1'), answer)
         self.assertEqual(self.service.request('POST', '/auth/token/revoke', headers={'Authorization': f'Bearer {token}'})[0], 201)
         for _ in range(2):
             self.assertEqual(self.valid(token)[0], 401)
