@@ -32,6 +32,8 @@ def cases(context):
         Case('profile', 'scrape of 1,007 series', record('scrape'), Budget(1e6), 1.0, measure='p50_ns',
              floor=record('print')),
         Case('profile', 'scrape of 1,007 series beside prom-client', record('scrape'), prom, 1.0, measure='p50_ns'),
-        taken('client CPU a statement', 'cpu'),
-        taken('time a statement', 'rate'),
+        taken('client CPU a statement, units of work of four', 'cpu'),
+        taken('client CPU a statement, no unit of work', 'cpu-plain'),
+        taken('time a statement, units of work of four', 'rate'),
+        taken('time a statement, no unit of work', 'rate-plain'),
     ]

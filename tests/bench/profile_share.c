@@ -3,8 +3,8 @@
  * What the profiler takes of a pool's throughput. Two processes differ by more than it costs: here one process switches it on
  * and off every 20 ms, in the order on, off, off, on, and compares the slices of each such four. `--mode cpu`: the client's CPU
  * time a statement; `rate`: statements a second, off over on. `cpu-none`, `rate-none`: the same with nothing switched, which
- * is what the method cannot tell from nothing. Callers are threads that make requests of four statements in a unit of work.
- * "count" is the median of the fours. It runs for eight times `--seconds`.
+ * is what the method cannot tell from nothing. Callers are threads that make requests of four statements in a unit of work,
+ * or with `cpu-plain`, `rate-plain` without one. "count" is the median of the fours. It runs for eight times `--seconds`.
  */
 #include "driver.h"
 
@@ -64,7 +64,8 @@ static void *body(void *arg)
         while (!atomic_load_explicit(&caller->share->over, memory_order_relaxed)) {
                 sp_ctx *ctx = sp_ctx_new(NULL);
 
-                sp_ctx_set(ctx, "scope", "GET /bench", NULL);
+                if (!strstr(caller->share->options->mode, "plain"))
+                        sp_ctx_set(ctx, "scope", "GET /bench", NULL);
                 for (int i = 0; i < STATEMENTS; i++)
                         one(caller, ctx, params);
                 sp_ctx_unref(ctx);
