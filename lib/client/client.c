@@ -32,10 +32,16 @@ static sp_status cache_new(sp_client *client, sp_error **error)
         return status;
 }
 
+static sp_status keep_breaker(void *client, sp_breaker *breaker)
+{
+        return sp__client_keep_breaker(client, breaker);
+}
+
 /* The breakers of the parts, and what shows of all. */
 static sp_status guards_new(sp_client *client, sp_error **error)
 {
-        sp_status status = sp__client_keep_breaker(client, sp__cache_breaker(client->cache));
+        struct sp__link *link = sp__cache_link(client->cache);
+        sp_status status = link ? sp__link_watch_breakers(link, keep_breaker, client) : SP_OK;
 
         for (size_t i = 0; i < client->pool_count && status == SP_OK; i++)
                 status = sp__client_keep_breaker(client, sp__pool_breaker(client->pools[i].pool));

@@ -140,6 +140,7 @@ static void add_order(struct sp__command *command, const struct sp__order *order
 static void send_piece(struct sp__piece *piece, sp__op *caller)
 {
         struct sp__command *command = sp__command_new();
+        sp_error *open;
 
         if (!command) {
                 fail(piece->trip, sp__error_new(SP_NOMEM, NULL, "out of memory"));
@@ -153,7 +154,11 @@ static void send_piece(struct sp__piece *piece, sp__op *caller)
         command->op.then = answered;
         command->op.owner = piece;
         command->op.caller = caller;
-        sp__pipe_run(piece->node->pipe, command);
+        open = sp__command_guard(command, piece->node->breaker);
+        if (open)
+                sp__command_refuse(command, open);
+        else
+                sp__pipe_run(piece->node->pipe, command);
 }
 
 static void resume(struct sp__piece *piece);

@@ -14,6 +14,7 @@
 #ifndef SP_REDIS_CLUSTER_H
 #define SP_REDIS_CLUSTER_H
 
+#include "redis/guards.h"
 #include "redis/pipe.h"
 
 struct sp__cluster;
@@ -21,7 +22,8 @@ struct sp__cluster;
 struct sp__cluster_options {
         struct sp__pipe_options pipe; /* of each node: time-outs, TLS, stats; greet and arg as below */
         /** As sp__pipe_options.greet, towards the node that serves `home`, before any command of that slot. */
-        const char *home; /* a key; copied. NULL: nobody is greeted */
+        const char *home;          /* a key; copied. NULL: nobody is greeted */
+        struct sp__guards *guards; /* that make each node's breaker, until it is closed; NULL: none */
 };
 
 /** `address` names some of the nodes. NULL: no memory or descriptor left. */

@@ -15,6 +15,7 @@ struct sp__node {
         struct sp__cluster *cluster;
         struct sp__address address;
         struct sp__pipe *pipe;
+        sp_breaker *breaker;     /* NULL: none */
         unsigned number;         /* among the nodes, from 1 */
         atomic_uint greeted;     /* `moves` when its connection was, by the owner's greeting; 0: it was not */
         bool listed;             /* in the map, or it was never asked for one; under the cluster's lock */
@@ -26,6 +27,7 @@ struct sp__cluster {
         struct sp__engine *engine;
         struct sp__address address;
         struct sp__pipe_options options;
+        struct sp__guards *guards;
         int home;          /* slot */
         atomic_uint moves; /* of it, from 1: who was greeted before the last one is to be greeted again */
         _Atomic uint16_t owners[SP__SLOTS];    /* number of the node, 0: unknown */
@@ -33,7 +35,7 @@ struct sp__cluster {
         struct sp__node *nodes[SP__NODES_MAX]; /* they stay; those below `count` */
         atomic_uint turn;                      /* for what any node will do for */
 
-        sp__mutex lock; /* a leaf; guards what follows */
+        sp__mutex lock; /* before that of the guards; guards what follows */
         bool closed;
         struct sp__random random;
         bool asking;             /* for the map */

@@ -58,10 +58,12 @@ static struct sp__node *node_new(struct sp__cluster *cluster, const char *host, 
         options.greet = cluster->options.greet ? greet : NULL;
         options.strayed = strayed;
         options.arg = node;
-        if (sp__address_at(&node->address, &cluster->address, host, port))
+        if (sp__address_at(&node->address, &cluster->address, host, port) &&
+            sp__guards_add(cluster->guards, node->address.where, &node->breaker, NULL) == SP_OK)
                 node->pipe = sp__pipe_new(cluster->engine, &node->address, &options);
         if (node->pipe)
                 return node;
+        sp_breaker_unref(node->breaker);
         sp__address_free(&node->address);
         free(node);
         return NULL;
@@ -356,6 +358,7 @@ struct sp__cluster *sp__cluster_new(struct sp__engine *engine, const struct sp__
         atomic_init(&cluster->refs, 1);
         cluster->engine = engine;
         cluster->options = options->pipe;
+        cluster->guards = options->guards;
         cluster->options.greet = options->home ? options->pipe.greet : NULL;
         cluster->home = options->home ? sp__slot_of(options->home, strlen(options->home)) : 0;
         cluster->asked_at = -PAUSE;
@@ -391,6 +394,7 @@ void sp__cluster_unref(struct sp__cluster *cluster)
                 return;
         for (unsigned i = 0; i < cluster->count; i++) {
                 sp__pipe_free(cluster->nodes[i]->pipe);
+                sp_breaker_unref(cluster->nodes[i]->breaker);
                 sp__address_free(&cluster->nodes[i]->address);
                 free(cluster->nodes[i]);
         }

@@ -110,6 +110,27 @@ void sp__command_answer(struct sp__command *command, const char *where, struct s
                 sp__op_yield(&command->op, SP__YIELD_NONE, NULL, NULL, done);
 }
 
+sp_error *sp__command_guard(struct sp__command *command, sp_breaker *breaker)
+{
+        if (!breaker)
+                return NULL;
+        if (sp_breaker_acquire(breaker, &command->permit) != SP_OK)
+                return sp__error_new(SP_OPEN, NULL, "circuit breaker \"%s\" is open", sp_breaker_name(breaker));
+        command->breaker = sp_breaker_ref(breaker);
+        command->since = sp__now();
+        return NULL;
+}
+
+void sp__command_refuse(struct sp__command *command, sp_error *error)
+{
+        struct sp__batch done;
+
+        sp__batch_init(&done);
+        sp__op_fail(&command->op, sp_error_status(error), error, &done);
+        sp__op_unref(&command->op);
+        sp__batch_deliver(&done);
+}
+
 void sp__command_free(struct sp__command *command)
 {
         if (command)

@@ -63,6 +63,10 @@ void sp__command_begin(struct sp__command *command, size_t words);
 void sp__command_arg(struct sp__command *command, const void *data, size_t len);
 void sp__command_text(struct sp__command *command, const char *text);
 void sp__command_int(struct sp__command *command, int64_t value);
+/** Asks the breaker (NULL: none), and tells it of the outcome once that is there. NULL: the trip may be made. */
+sp_error *sp__command_guard(struct sp__command *command, sp_breaker *breaker);
+/** Settles one that was never run; takes it and the error. No lock held. */
+void sp__command_refuse(struct sp__command *command, sp_error *error);
 /** Drops one that was never run. */
 void sp__command_free(struct sp__command *command);
 

@@ -3,7 +3,6 @@
 
 #include "core/config.h"
 #include "core/error.h"
-#include "guard/breaker.h"
 #include "redis/cluster.h"
 #include "redis/sentinel.h"
 #include "redis/tls.h"
@@ -19,7 +18,8 @@ struct sp__link {
         struct sp__address address;
         struct sp__redis_stats *stats;
         SSL_CTX *tls;
-        sp_breaker *breaker;
+        struct sp__guards *guards;
+        sp_breaker *breaker;           /* NULL: none, or the cluster's nodes have theirs */
         struct sp__pipe *pipe;         /* to the server, or the primary; NULL: a cluster */
         struct sp__sentinel *sentinel; /* that say where the primary is, or NULL */
         struct sp__cluster *cluster;
@@ -41,7 +41,7 @@ static bool connect_parts(struct sp__link *link, const struct sp__link_options *
                                         .arg = options->arg};
 
         if (link->address.kind == SP__ADDRESS_CLUSTER) {
-                struct sp__cluster_options cluster = {.pipe = pipe, .home = options->home};
+                struct sp__cluster_options cluster = {.pipe = pipe, .home = options->home, .guards = options->guards};
 
                 link->cluster = sp__cluster_new(link->engine, &link->address, &cluster);
                 return link->cluster != NULL;
@@ -78,6 +78,7 @@ static void end(struct sp__task *task)
         sp__cluster_free(link->cluster);
         sp__redis_stats_unref(link->stats);
         sp_breaker_unref(link->breaker);
+        sp__guards_free(link->guards);
         SSL_CTX_free(link->tls);
         sp__address_free(&link->address);
         free(link);
@@ -94,6 +95,7 @@ struct sp__link *sp__link_new(struct sp__engine *engine, const struct sp__addres
         link->stats = sp__redis_stats_new();
         if (link->stats && sp__address_copy(&link->address, address) && connect_parts(link, options)) {
                 link->breaker = options->breaker;
+                link->guards = options->guards;
                 link->tls = options->tls;
                 return link;
         }
@@ -110,23 +112,6 @@ static sp_status take_address(const sp_config *config, struct sp__address *out, 
 
         snprintf(setting, sizeof setting, "redis.url%s%s%s", *source ? " (" : "", source, *source ? ")" : "");
         return sp__address_parse(sp__config_text(config, "redis", NULL, "url"), setting, out, error);
-}
-
-/* `breaker.redis.…`. */
-static sp_status breaker_new(const struct sp__address *address, const sp_config *config, sp_breaker **out,
-                             sp_error **error)
-{
-        struct sp__buf name = SP__BUF_INIT;
-        sp_status status;
-
-        if (!sp__config_int(config, "redis", NULL, "breaker"))
-                return SP_OK;
-        sp__buf_format(&name, "redis@%s/primary", address->where);
-        sp__buf_char(&name, 0);
-        status = name.failed ? sp__fail(error, SP_NOMEM, "out of memory")
-                             : sp__breaker_new(config, "redis", name.data, NULL, out, error);
-        sp__buf_free(&name);
-        return status;
 }
 
 static const char *text_or_null(const sp_config *config, const char *name)
@@ -146,7 +131,11 @@ static sp_status read_options(const sp_config *config, const struct sp__address 
         out->sentinel_user = text_or_null(config, "sentinel_user");
         out->sentinel_password = text_or_null(config, "sentinel_password");
         status = address->tls ? sp__tls_context_new(config, &out->tls, error) : SP_OK;
-        return status == SP_OK ? breaker_new(address, config, &out->breaker, error) : status;
+        if (status == SP_OK)
+                status = sp__guards_new(config, &out->guards, error);
+        if (status == SP_OK && address->kind != SP__ADDRESS_CLUSTER)
+                status = sp__guards_add(out->guards, address->where, &out->breaker, error);
+        return status;
 }
 
 sp_status sp__link_open(const sp_config *config, struct sp__engine *engine, const struct sp__link_options *given,
@@ -169,43 +158,20 @@ sp_status sp__link_open(const sp_config *config, struct sp__engine *engine, cons
         }
         SSL_CTX_free(options.tls);
         sp_breaker_unref(options.breaker);
+        sp__guards_free(options.guards);
         return status;
-}
-
-/* NULL: it may go. */
-static sp_error *ask_breaker(struct sp__link *link, struct sp__command *command)
-{
-        sp_breaker *breaker = link->breaker;
-
-        if (!breaker)
-                return NULL;
-        if (sp_breaker_acquire(breaker, &command->permit) != SP_OK)
-                return sp__error_new(SP_OPEN, NULL, "circuit breaker \"%s\" is open", sp_breaker_name(breaker));
-        command->breaker = sp_breaker_ref(breaker);
-        command->since = sp__now();
-        return NULL;
-}
-
-static void refuse(struct sp__command *command, sp_error *open)
-{
-        struct sp__batch done;
-
-        sp__batch_init(&done);
-        sp__op_fail(&command->op, SP_OPEN, open, &done);
-        sp__op_unref(&command->op);
-        sp__batch_deliver(&done);
 }
 
 void sp__link_run(struct sp__link *link, struct sp__command *command, sp__op *caller, void (*then)(sp__op *op),
                   void *owner)
 {
-        sp_error *open = ask_breaker(link, command);
+        sp_error *open = sp__command_guard(command, link->breaker);
 
         command->op.then = then;
         command->op.owner = owner;
         command->op.caller = caller;
         if (open)
-                refuse(command, open);
+                sp__command_refuse(command, open);
         else if (link->cluster)
                 sp__cluster_run(link->cluster, command);
         else
@@ -240,6 +206,11 @@ SSL_CTX *sp__link_tls(const struct sp__link *link)
 sp_breaker *sp__link_breaker(struct sp__link *link)
 {
         return link->breaker;
+}
+
+sp_status sp__link_watch_breakers(struct sp__link *link, sp__guards_keep keep, void *arg)
+{
+        return sp__guards_watch(link->guards, keep, arg);
 }
 
 bool sp__link_stood(struct sp__link *link)

@@ -8,6 +8,7 @@
 #ifndef SP_REDIS_LINK_H
 #define SP_REDIS_LINK_H
 
+#include "redis/guards.h"
 #include "redis/pipe.h"
 
 #include <sugarperf/breaker.h>
@@ -28,7 +29,8 @@ struct sp__link_options {
         bool (*greet)(void *arg, const char *run_id, struct sp__buf *out);
         void *arg;
         const char *home;
-        sp_breaker *breaker; /* asked before each trip, told of its outcome; the link's reference. NULL: none */
+        sp_breaker *breaker;       /* asked before each trip, told of its outcome; the link's reference. NULL: none */
+        struct sp__guards *guards; /* in a cluster each node has a breaker of them; the link's. NULL: none */
 };
 
 /** NULL: no memory or descriptor left. */
@@ -48,7 +50,10 @@ void sp__link_find(struct sp__link *link, unsigned attempt, struct sp__locate *l
 const struct sp__address *sp__link_address(const struct sp__link *link);
 /** Borrowed; NULL for none. */
 SSL_CTX *sp__link_tls(const struct sp__link *link);
+/** That of a single server. */
 sp_breaker *sp__link_breaker(struct sp__link *link);
+/** As sp__guards_watch(). */
+sp_status sp__link_watch_breakers(struct sp__link *link, sp__guards_keep keep, void *arg);
 /** Whether a connection ever stood. */
 bool sp__link_stood(struct sp__link *link);
 /** Writes its metrics. */

@@ -5,6 +5,8 @@
 #include "redis/slot.h"
 #include "redis_nodes.h"
 
+#include <sugarperf/client.h>
+
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -438,6 +440,82 @@ static void test_a_node_that_hangs_fails_its_own_commands_alone(void **state)
         sp_redis_free(redis);
 }
 
+/* Until its breaker is open, which says which node it is. */
+static void await_open(const struct redis_way *way, sp_redis *redis, const char *text, int node)
+{
+        sp_status status = SP_OK;
+        sp_reply *reply = NULL;
+        sp_error *error;
+        char name[64];
+
+        while (status != SP_OPEN) {
+                error = NULL;
+                status = tell(way, redis, text, &reply, &error);
+                assert_true(status == SP_LOST || status == SP_UNAVAILABLE || status == SP_OPEN);
+                if (status != SP_OPEN)
+                        sp_error_free(error);
+        }
+        snprintf(name, sizeof name, "redis@127.0.0.1:%d/primary", nodes[node].port);
+        says(error, name, NULL);
+}
+
+static void test_a_breaker_opens_for_its_own_node_alone(void **state)
+{
+        const struct redis_way *way = way_of(state);
+        sp_redis *redis =
+            redis_to(nodes_url(), (const char *[]){"redis.timeout=100ms", "redis.breaker=true",
+                                                   "breaker.redis.failures=2", "breaker.redis.open_time=200ms", NULL});
+        char mine[32], other[32], text[96];
+
+        key_at(2, mine);
+        key_at(1, other);
+        snprintf(text, sizeof text, "SET %s 1", mine);
+        answers(way, redis, text, "OK");
+        redis_freeze(&nodes[2]);
+        snprintf(text, sizeof text, "GET %s", mine);
+        await_open(way, redis, text, 2);
+        snprintf(text, sizeof text, "SET %s 3", other);
+        answers(way, redis, text, "OK");
+        redis_thaw(&nodes[2]);
+        snprintf(text, sizeof text, "GET %s", mine);
+        await_answer(way, redis, text, "1");
+        sp_redis_free(redis);
+}
+
+/* Those of nodes that the client heard of later, too. */
+static void test_the_breakers_of_all_nodes_are_shown(void **state)
+{
+        sp_config *config = sp_config_new();
+        sp_client *client = NULL;
+        sp_error *error = NULL;
+        char name[64];
+        size_t len;
+
+        assert_int_equal(sp_config_set(config, "redis.url", nodes_url(), &error), SP_OK);
+        assert_int_equal(sp_config_set(config, "redis.breaker", "true", &error), SP_OK);
+        assert_int_equal(sp_client_new(config, &client, &error), SP_OK);
+        for (int node = 0; node < PRIMARIES; node++) {
+                sp_value *page = NULL;
+
+                snprintf(name, sizeof name, "redis@127.0.0.1:%d/primary", nodes[node].port);
+                while (!page || !strstr(sp_value_data(page, &len), name)) {
+                        char key[32];
+                        sp_lookup *lookup = NULL;
+
+                        key_at(node, key);
+                        sp_cache_lookup(sp_client_cache(client), NULL, key, strlen(key), &lookup, NULL);
+                        sp_lookup_free(lookup);
+                        sp_value_unref(page);
+                        page = NULL;
+                        assert_int_equal(sp_metrics_text(sp_client_metrics(client), SP_METRICS_PROMETHEUS, &page),
+                                         SP_OK);
+                }
+                sp_value_unref(page);
+        }
+        sp_client_free(client);
+        sp_config_free(config);
+}
+
 static int set_up(void **state)
 {
         nodes_start();
@@ -462,6 +540,8 @@ int main(void)
             BOTH_REDIS_WAYS(test_an_invalidation_does_not_wait_for_a_slot),
             BOTH_REDIS_WAYS(test_a_killed_node_is_followed_by_its_replica),
             BOTH_REDIS_WAYS(test_a_node_that_hangs_fails_its_own_commands_alone),
+            BOTH_REDIS_WAYS(test_a_breaker_opens_for_its_own_node_alone),
+            cmocka_unit_test(test_the_breakers_of_all_nodes_are_shown),
             /* The last one: nodes that knew each other once vote late. */
             BOTH_REDIS_WAYS(test_a_node_that_tells_nothing_is_not_listened_to),
         };
