@@ -89,6 +89,12 @@ SP_API const char *sp_error_message(const sp_error *error);
 SP_API const char *sp_error_code(const sp_error *error);
 /** Whether a retry of the same operation is safe and may help (serialization failures, unsent statements). */
 SP_API bool sp_error_retryable(const sp_error *error);
+/**
+ * What PostgreSQL itself said of a statement, by the letter of its protocol's field: 'M' its whole message, 'D' detail, 'H' hint,
+ * 'P' position, 'W' where, 's' schema, 't' table, 'c' column, 'd' data type, 'n' constraint, 'S' severity, … NULL where it did not
+ * say. 'M', 'D', 'H', 'W' and 'q' may hold values of rows and parameters: for the caller, not for a log.
+ */
+SP_API const char *sp_error_field(const sp_error *error, int letter);
 SP_API void sp_error_free(sp_error *error);
 
 /** How the bytes of a value are to be read. A service's own codecs start at SP_CODEC_USER. */

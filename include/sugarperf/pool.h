@@ -49,7 +49,8 @@ enum {
         SP_STMT_READ = 1,       /**< declared to be a read: what the text shows is then not asked */
         SP_STMT_WRITE = 2,      /**< declared to write, though the text looks like a read (SELECT f_that_writes()) */
         SP_STMT_IDEMPOTENT = 4, /**< a write that may run again when its outcome is unknown */
-        SP_STMT_UNNAMED = 8     /**< never prepared by name (statements of one use) */
+        SP_STMT_UNNAMED = 8,    /**< never prepared by name (statements of one use) */
+        SP_STMT_OPAQUE = 16     /**< a text that does not parse is the server's to judge: it runs in sessions only */
 };
 
 /**
@@ -59,6 +60,11 @@ enum {
  */
 SP_API sp_status sp_stmt_new(const char *name, const void *data, size_t len, uint32_t flags, sp_stmt **out,
                              sp_error **error);
+/**
+ * Where the statements of a text begin and end that may hold any number of them, in bytes: JSON (SP_CODEC_JSON), [[0,8],[10,18]]
+ * for "SELECT 1; SELECT 2". SP_INVALID when the text does not parse.
+ */
+SP_API sp_status sp_stmt_split(const void *data, size_t len, sp_value **out, sp_error **error);
 SP_API sp_stmt *sp_stmt_ref(sp_stmt *stmt);
 SP_API void sp_stmt_unref(sp_stmt *stmt);
 SP_API const char *sp_stmt_name(const sp_stmt *stmt);

@@ -12,6 +12,7 @@ struct sp_error {
         bool retryable;
         char code[CODE_MAX];
         char message[MESSAGE_MAX];
+        char *report; /* see sp__error_set_report(); NULL: none */
 };
 
 /* Cuts a sequence of UTF-8 that the limit broke, and makes one line of it. */
@@ -65,12 +66,46 @@ void sp__error_set_retryable(sp_error *error, bool retryable)
                 error->retryable = retryable;
 }
 
+void sp__error_set_report(sp_error *error, char *report)
+{
+        if (!error) {
+                free(report);
+                return;
+        }
+        free(error->report);
+        error->report = report;
+}
+
+void sp__error_move_report(sp_error *to, sp_error *from)
+{
+        sp__error_set_report(to, from->report);
+        from->report = NULL;
+}
+
+static size_t report_size(const char *report)
+{
+        const char *at = report;
+
+        while (*at)
+                at += strlen(at) + 1;
+        return (size_t)(at - report) + 1;
+}
+
+/* Without its report where memory is short. */
 sp_error *sp__error_copy(const sp_error *error)
 {
         sp_error *copy = error ? malloc(sizeof *copy) : NULL;
+        size_t size;
 
-        if (copy)
-                *copy = *error;
+        if (!copy)
+                return NULL;
+        *copy = *error;
+        if (!error->report)
+                return copy;
+        size = report_size(error->report);
+        copy->report = malloc(size);
+        if (copy->report)
+                memcpy(copy->report, error->report, size);
         return copy;
 }
 
@@ -122,7 +157,19 @@ bool sp_error_retryable(const sp_error *error)
         return error && error->retryable;
 }
 
+const char *sp_error_field(const sp_error *error, int letter)
+{
+        for (const char *at = error && error->report ? error->report : ""; *at; at += strlen(at) + 1) {
+                if (*at == letter)
+                        return at + 1;
+        }
+        return NULL;
+}
+
 void sp_error_free(sp_error *error)
 {
+        if (!error)
+                return;
+        free(error->report);
         free(error);
 }

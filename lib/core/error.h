@@ -10,6 +10,10 @@
 sp_error *sp__error_new(sp_status status, const char *code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 void sp__error_set_retryable(sp_error *error, bool retryable);
+/** What the server said, field by field: a letter, a text and a zero byte each, another one behind. Owned from now on; may be NULL. */
+void sp__error_set_report(sp_error *error, char *report);
+/** `from`'s report goes to `to`. */
+void sp__error_move_report(sp_error *to, sp_error *from);
 sp_error *sp__error_copy(const sp_error *error);
 
 /** Where a required argument is NULL the function around it returns SP_INVALID, and the error names the argument. */

@@ -162,6 +162,7 @@ sp_error *sp__sets_fault(const struct sp__unit *unit, sp_error *error)
         if (!told)
                 return error;
         sp__error_set_retryable(told, sp_error_retryable(error));
+        sp__error_move_report(told, error);
         sp_error_free(error);
         return told;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "pg/fault.h"
 
+#include "base/buf.h"
 #include "core/error.h"
 
 #include <ctype.h>
@@ -117,6 +118,27 @@ static const char *limit_of(const char *code, const char *line)
         return strcmp(code, "57014") == 0 && strstr(line, "statement timeout") ? " (pool.statement_timeout)" : "";
 }
 
+/* All that the server said; NULL: out of memory. */
+static char *report_of(const PGresult *res)
+{
+        static const char letters[] = "SVCMDHPpqWstcdnFLR";
+        struct sp__buf buf = SP__BUF_INIT;
+
+        for (const char *letter = letters; *letter; letter++) {
+                const char *text = PQresultErrorField(res, *letter);
+
+                if (!text)
+                        continue;
+                sp__buf_char(&buf, *letter);
+                sp__buf_add(&buf, text, strlen(text) + 1);
+        }
+        sp__buf_char(&buf, 0);
+        if (!buf.failed)
+                return buf.data;
+        sp__buf_free(&buf);
+        return NULL;
+}
+
 sp_error *sp__fault_of_result(const PGresult *res, const sp_stmt *stmt, sp_status *status)
 {
         const char *primary = PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY), *code = sp__fault_code(res);
@@ -135,6 +157,7 @@ sp_error *sp__fault_of_result(const PGresult *res, const sp_stmt *stmt, sp_statu
         error = sp__error_new(*status, code, "statement \"%s\": %s%s", stmt->name, line, limit_of(code, line));
         if (*status == SP_SQL)
                 sp__error_set_retryable(error, retryable(code));
+        sp__error_set_report(error, report_of(res));
         return error;
 }
 

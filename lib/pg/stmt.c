@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "pg/stmt.h"
 
+#include "base/buf.h"
 #include "base/hash.h"
 #include "core/error.h"
 
@@ -9,7 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NAME_LEN = 128, KNOWN_FLAGS = SP_STMT_READ | SP_STMT_WRITE | SP_STMT_IDEMPOTENT | SP_STMT_UNNAMED };
+enum {
+        NAME_LEN = 128,
+        KNOWN_FLAGS = SP_STMT_READ | SP_STMT_WRITE | SP_STMT_IDEMPOTENT | SP_STMT_UNNAMED | SP_STMT_OPAQUE
+};
 
 static bool copy_texts(sp_stmt *stmt, const char *name, const char *data, size_t len)
 {
@@ -39,11 +43,20 @@ static sp_status check_name(const char *name, sp_error **error)
 
 static sp_status parse(const void *data, size_t len, uint32_t flags, struct sp__sql *sql, sp_error **error)
 {
+        sp_status status;
+
         if (flags & ~(uint32_t)KNOWN_FLAGS)
                 return sp__fail(error, SP_INVALID, "unknown flags 0x%x", flags & ~(uint32_t)KNOWN_FLAGS);
         if ((flags & SP_STMT_READ) && (flags & SP_STMT_WRITE))
                 return sp__fail(error, SP_INVALID, "it is declared to be a read and to write");
-        return sp__sql_parse(data, len, sql, error);
+        status = sp__sql_parse(data, len, sql, error);
+        if (status != SP_INVALID || !(flags & SP_STMT_OPAQUE))
+                return status;
+        if (error) {
+                sp_error_free(*error);
+                *error = NULL;
+        }
+        return sp__sql_opaque(data, len, sql, error);
 }
 
 sp_status sp_stmt_new(const char *name, const void *data, size_t len, uint32_t flags, sp_stmt **out, sp_error **error)
@@ -82,6 +95,25 @@ sp_status sp_stmt_new(const char *name, const void *data, size_t len, uint32_t f
         }
         *out = stmt;
         return SP_OK;
+}
+
+sp_status sp_stmt_split(const void *data, size_t len, sp_value **out, sp_error **error)
+{
+        struct sp__buf buf = SP__BUF_INIT;
+        sp_value *value = NULL;
+        sp_status status;
+
+        SP__NEED(data, error);
+        SP__NEED(out, error);
+        status = sp__sql_split(data, len, &buf, error);
+        if (status == SP_OK && !buf.failed)
+                value = sp_value_new(buf.data, buf.len, SP_CODEC_JSON);
+        sp__buf_free(&buf);
+        if (status == SP_OK && !value)
+                return sp__fail(error, SP_NOMEM, "out of memory");
+        if (status == SP_OK)
+                *out = value;
+        return status;
 }
 
 sp_stmt *sp__stmt_own(const char *name, const char *text)

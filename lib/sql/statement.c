@@ -128,19 +128,105 @@ static sp_status parse(const char *text, struct sp__sql *out, sp_error **error)
         return status;
 }
 
-sp_status sp__sql_parse(const char *text, size_t len, struct sp__sql *out, sp_error **error)
+static sp_status check_length(const char *text, size_t len, sp_error **error)
 {
-        sp_status status;
-        char *copy;
-
         if (len > SP__SQL_MAX)
                 return sp__fail(error, SP_LIMIT, "the statement has %zu bytes, more than 1 MiB (%zu)", len,
                                 SP__SQL_MAX);
         if (memchr(text, 0, len))
                 return sp__fail(error, SP_INVALID, "the statement holds a zero byte");
-        copy = strndup(text, len);
-        if (!copy)
+        return SP_OK;
+}
+
+/* Ended by a zero byte, to be freed. */
+static sp_status copy_text(const char *text, size_t len, char **copy, sp_error **error)
+{
+        sp_status status = check_length(text, len, error);
+
+        if (status != SP_OK)
+                return status;
+        *copy = strndup(text, len);
+        return *copy ? SP_OK : sp__fail(error, SP_NOMEM, "out of memory");
+}
+
+sp_status sp__sql_opaque(const char *text, size_t len, struct sp__sql *out, sp_error **error)
+{
+        sp_status status = check_length(text, len, error);
+        char *shown = status == SP_OK ? strdup("?") : NULL;
+
+        if (status != SP_OK)
+                return status;
+        if (!shown)
                 return sp__fail(error, SP_NOMEM, "out of memory");
+        *out = (struct sp__sql){
+            .kind = SP__SQL_SESSION, .dirties = true, .fingerprint = sp__hash(text, len, 0), .text = shown};
+        return SP_OK;
+}
+
+static void write_split(PgQuerySplitResult split, struct sp__buf *out)
+{
+        sp__buf_char(out, '[');
+        for (int i = 0; i < split.n_stmts; i++) {
+                const PgQuerySplitStmt *stmt = split.stmts[i];
+
+                sp__buf_format(out, "%s[%d,%d]", i > 0 ? "," : "", stmt->stmt_location,
+                               stmt->stmt_location + stmt->stmt_len);
+        }
+        sp__buf_char(out, ']');
+}
+
+/* Whether the parser may have it. */
+static sp_status check_scan(const char *text, sp_error **error)
+{
+        PgQueryScanResult scanned = pg_query_scan(text);
+        sp_status status = SP_OK;
+
+        if (scanned.error)
+                status = unparsable(scanned.error, error);
+        else if (!sp__sql_shallow(text, (struct sp__tokens){scanned.pbuf.data, scanned.pbuf.data + scanned.pbuf.len}))
+                status = sp__fail(error, SP_LIMIT, "the statement nests deeper than %d levels", SP__SQL_DEPTH);
+        pg_query_free_scan_result(scanned);
+        return status;
+}
+
+static sp_status split_text(const char *text, struct sp__buf *out, sp_error **error)
+{
+        sp_status status = check_scan(text, error);
+        PgQuerySplitResult split;
+
+        if (status != SP_OK)
+                return status;
+        split = pg_query_split_with_parser(text);
+        if (split.error)
+                status = unparsable(split.error, error);
+        else
+                write_split(split, out);
+        pg_query_free_split_result(split);
+        return status;
+}
+
+sp_status sp__sql_split(const char *text, size_t len, struct sp__buf *out, sp_error **error)
+{
+        char *copy;
+        sp_status status = copy_text(text, len, &copy, error);
+
+        if (status != SP_OK)
+                return status;
+        pthread_mutex_lock(&parser);
+        parser_pin();
+        status = split_text(copy, out, error);
+        pthread_mutex_unlock(&parser);
+        free(copy);
+        return status;
+}
+
+sp_status sp__sql_parse(const char *text, size_t len, struct sp__sql *out, sp_error **error)
+{
+        char *copy;
+        sp_status status = copy_text(text, len, &copy, error);
+
+        if (status != SP_OK)
+                return status;
         pthread_mutex_lock(&parser);
         status = parse(copy, out, error);
         pthread_mutex_unlock(&parser);

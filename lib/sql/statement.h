@@ -36,7 +36,13 @@ struct sp__sql {
  * longer than SP__SQL_MAX or nested too deep. On success sp__sql_free() what `out` holds.
  */
 sp_status sp__sql_parse(const char *text, size_t len, struct sp__sql *out, sp_error **error);
+/** Of a text that is not looked into: it may be anything that a session can run, and leave anything behind. */
+sp_status sp__sql_opaque(const char *text, size_t len, struct sp__sql *out, sp_error **error);
 void sp__sql_free(struct sp__sql *sql);
+
+/** Adds where each statement of a text begins and ends, in bytes: [[0,8],[10,18]]. SP_INVALID: it does not parse. */
+struct sp__buf;
+sp_status sp__sql_split(const char *text, size_t len, struct sp__buf *out, sp_error **error);
 
 /** Hands the tokens of a text (ended by a zero byte) to `use`, while nobody else parses; false where it has none. */
 struct sp__tokens;

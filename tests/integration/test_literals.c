@@ -118,11 +118,35 @@ static void test_names_of_the_statement_are_told(void **state)
         sp_pool_free(pool);
 }
 
+static void test_what_the_server_said_is_there_for_who_asks(void **state)
+{
+        sp_pool *pool = pool_with(NULL);
+        sp_error *error;
+
+        run(&ways[0], pool, "DROP TABLE IF EXISTS literal_rows");
+        run(&ways[0], pool, "CREATE TABLE literal_rows (name text CONSTRAINT literal_key PRIMARY KEY)");
+        run(&ways[0], pool, "INSERT INTO literal_rows VALUES ('hunter2')");
+        error = error_of(pool, "INSERT INTO literal_rows VALUES ($1)", "hunter2");
+        assert_null(strstr(sp_error_message(error), "hunter2"));
+        assert_string_equal(sp_error_field(error, 'D'), "Key (name)=(hunter2) already exists.");
+        assert_string_equal(sp_error_field(error, 'n'), "literal_key");
+        assert_string_equal(sp_error_field(error, 't'), "literal_rows");
+        assert_string_equal(sp_error_field(error, 'C'), "23505");
+        assert_null(sp_error_field(error, 'c'));
+        sp_error_free(error);
+        error = error_of(pool, "SELECT nowhere FROM literal_rows", NULL);
+        assert_string_equal(sp_error_field(error, 'P'), "8");
+        sp_error_free(error);
+        run(&ways[0], pool, "DROP TABLE literal_rows");
+        sp_pool_free(pool);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
             cmocka_unit_test(test_no_error_shows_a_literal_or_a_parameter),
             cmocka_unit_test(test_names_of_the_statement_are_told),
+            cmocka_unit_test(test_what_the_server_said_is_there_for_who_asks),
         };
 
         return cmocka_run_group_tests_name("literals", tests, NULL, NULL);

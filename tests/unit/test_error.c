@@ -65,6 +65,34 @@ static void test_who_did_not_ask_gets_no_error(void **state)
         assert_null(sp__error_copy(NULL));
 }
 
+static void test_what_the_server_said_is_told_by_letter(void **state)
+{
+        static const char said[] = "MText\0D\0nkey\0";
+        sp_error *error = sp__error_new(SP_SQL, "23505", "short"), *copy, *other;
+        char *report = malloc(sizeof said);
+
+        memcpy(report, said, sizeof said);
+        sp__error_set_report(error, report);
+        copy = sp__error_copy(error);
+        other = sp__error_new(SP_SQL, "23505", "set 1: short");
+        sp__error_move_report(other, error);
+        assert_null(sp_error_field(error, 'M'));
+        sp_error_free(error);
+        for (int i = 0; i < 2; i++) {
+                const sp_error *one = i == 0 ? copy : other;
+
+                assert_string_equal(sp_error_field(one, 'M'), "Text");
+                assert_string_equal(sp_error_field(one, 'D'), "");
+                assert_string_equal(sp_error_field(one, 'n'), "key");
+                assert_null(sp_error_field(one, 'T'));
+                assert_null(sp_error_field(one, 0));
+        }
+        assert_null(sp_error_field(NULL, 'M'));
+        sp_error_free(copy);
+        sp_error_free(other);
+        sp__error_set_report(NULL, malloc(1));
+}
+
 static void test_every_status_has_a_name_and_a_text_of_its_own(void **state)
 {
         for (int one = 0; one >= SP_INTERNAL; one--) {
@@ -108,6 +136,7 @@ int main(void)
             cmocka_unit_test(test_a_message_is_one_line),
             cmocka_unit_test(test_a_cut_never_splits_a_character),
             cmocka_unit_test(test_who_did_not_ask_gets_no_error),
+            cmocka_unit_test(test_what_the_server_said_is_told_by_letter),
             cmocka_unit_test(test_every_status_has_a_name_and_a_text_of_its_own),
             cmocka_unit_test(test_a_value_lives_until_its_last_reference),
         };

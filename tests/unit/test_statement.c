@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A statement's text tells how it may be run; no literal of it, and no secret, reaches text, fingerprint or error. */
+#include "base/buf.h"
 #include "base/random.h"
 #include "sql/statement.h"
 
@@ -355,6 +356,51 @@ static void test_deep_statements_are_refused_and_long_flat_ones_are_not(void **s
 }
 
 /* Pieces of SQL in any order: whatever comes of it, nothing breaks and no literal shows. */
+static void test_a_text_is_split_where_its_statements_end(void **state)
+{
+        static const struct {
+                const char *text, *places;
+        } rows[] = {
+            {"", "[]"},
+            {" ; -- nothing", "[]"},
+            {"SELECT 1", "[[0,8]]"},
+            {"SELECT 1;", "[[0,8]]"},
+            {"SELECT ';'; SELECT $$;$$", "[[0,10],[11,24]]"},
+            {"SELECT '\xc3\xa4'; SELECT 2;", "[[0,11],[12,21]]"},
+        };
+        char deep[8192];
+        struct sp__buf buf = SP__BUF_INIT;
+
+        for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+                assert_int_equal(sp__sql_split(rows[i].text, strlen(rows[i].text), &buf, NULL), SP_OK);
+                sp__buf_char(&buf, 0);
+                assert_string_equal(buf.data, rows[i].places);
+                sp__buf_clear(&buf);
+        }
+        assert_int_equal(sp__sql_split("SELECT 1; SELEC", 15, &buf, NULL), SP_INVALID);
+        assert_int_equal(sp__sql_split("SELECT 'x", 9, &buf, NULL), SP_INVALID);
+        assert_int_equal(sp__sql_split("SELECT\0", 7, &buf, NULL), SP_INVALID);
+        memset(deep, '(', sizeof deep);
+        assert_int_equal(sp__sql_split(deep, sizeof deep, &buf, NULL), SP_LIMIT);
+        assert_int_equal(buf.len, 0);
+        sp__buf_free(&buf);
+}
+
+static void test_what_is_not_looked_into_may_leave_anything_behind(void **state)
+{
+        struct sp__sql one, two;
+
+        assert_int_equal(sp__sql_opaque("SELEC 'secret'", 14, &one, NULL), SP_OK);
+        assert_int_equal(sp__sql_opaque("SELEC 'other'", 13, &two, NULL), SP_OK);
+        assert_int_equal(one.kind, SP__SQL_SESSION);
+        assert_true(one.dirties);
+        assert_string_equal(one.text, "?");
+        assert_int_not_equal(one.fingerprint, two.fingerprint);
+        sp__sql_free(&one);
+        sp__sql_free(&two);
+        assert_int_equal(sp__sql_opaque("a\0b", 3, &one, NULL), SP_INVALID);
+}
+
 static void test_rubbish_does_no_harm(void **state)
 {
         static const char *const pieces[] = {"SELECT ", "'hunter2'", "(",  ")",      ",",        " FROM t ",    "$1",
@@ -419,6 +465,8 @@ int main(void)
             cmocka_unit_test(test_the_length_of_a_list_does_not_change_the_fingerprint),
             cmocka_unit_test(test_what_is_not_one_statement_is_refused_by_position_alone),
             cmocka_unit_test(test_deep_statements_are_refused_and_long_flat_ones_are_not),
+            cmocka_unit_test(test_a_text_is_split_where_its_statements_end),
+            cmocka_unit_test(test_what_is_not_looked_into_may_leave_anything_behind),
             cmocka_unit_test(test_rubbish_does_no_harm),
             cmocka_unit_test(test_threads_parse_and_end_without_a_leak),
         };
