@@ -24,7 +24,7 @@ static const struct sp_word {
     {"lease_fill", "data", "value", false},
     {"lease_fill", "ttl_ms", "ttl", false},
     {"params_load", "data", "parameters", false},
-    {"stmt_new", "data", "sql", false},
+    {"stmt_", "data", "sql", false},
     {"stmt_new", "name", NULL, true},
     {"template_new", "text", "template", false},
     {"template_new", "options", NULL, true},

@@ -40,6 +40,8 @@ export interface StatementOptions {
     write?: boolean;
     idempotent?: boolean;
     unnamed?: boolean;
+    /** A text that does not parse is the server's to judge; it runs on sessions only. */
+    opaque?: boolean;
 }
 
 /** A statement with the name that metrics and the profiler use; null: its fingerprint. */
@@ -429,6 +431,11 @@ export class SugarperfError extends Error {
 }
 export class SqlError extends SugarperfError {
     readonly sqlstate: string;
+    /**
+     * What the server said, by the letters of its protocol: M message, D detail, H hint, t table, c column, n constraint, …
+     * May hold values of rows and parameters: for the program, not for a log.
+     */
+    readonly fields?: Readonly<Record<string, string>>;
 }
 export class RedisError extends SugarperfError {
     readonly prefix: string;

@@ -47,6 +47,11 @@ void sp_watch_release(sp_watch *watch, uint32_t slot);
 void sp_watch_forget(sp_watch *watch, uint32_t slot);
 napi_value sp_watch_end(napi_env env, sp_watch *watch, int64_t timeout_ms);
 void sp_watch_close(sp_watch *watch);
+sp_status sp_watch_learn_pool(sp_watch *watch, sp_pool *pool, uint32_t *slot);
+sp_status sp_watch_learn_cache(sp_watch *watch, sp_cache *cache, uint32_t *slot);
+sp_status sp_watch_learn_stmt(sp_watch *watch, sp_stmt *stmt, uint32_t *slot);
+void sp_watch_unlearn(sp_watch *watch);
+uint32_t sp_watch_send(sp_watch *watch, const void *data, size_t len);
 napi_value sp_watch_peek(napi_env env, sp_watch *watch, sp_cache *cache, napi_value key);
 
 %inline %{

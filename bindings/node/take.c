@@ -18,6 +18,7 @@ struct item {
         const void *data;
         size_t len;       /* of `data`, or of all sets of the result */
         const char *code; /* of an error; its message is `data` */
+        const sp_error *error;
         int kind;
         double extra;
 };
@@ -25,6 +26,7 @@ struct item {
 static void item_error(struct item *item, const sp_error *error, sp_status status)
 {
         item->kind = SP_KIND_ERROR;
+        item->error = error;
         item->code = error != NULL ? sp_error_code(error) : "";
         item->data = error != NULL ? sp_error_message(error) : sp_status_text(status);
         item->len = strlen(item->data);
@@ -99,10 +101,31 @@ static void item_open(struct item *item, sp_completion *completion)
                 item_takes(item, SP_NOUN_COPY, sp_completion_take_copy(completion));
 }
 
-/* Bytes the item takes: an error is its code, a zero byte, and its message. */
+/* What the server said of an error, field by field: a letter, a text and a zero byte. How many bytes; `to` may be NULL. */
+static size_t fields_copy(const sp_error *error, char *to)
+{
+        size_t size = 0;
+
+        for (const char *letter = "SVCMDHPpqWstcdnFLR"; *letter != 0; letter++) {
+                const char *text = sp_error_field(error, *letter);
+
+                if (text == NULL)
+                        continue;
+                if (to != NULL) {
+                        to[size] = *letter;
+                        strcpy(to + size + 1, text);
+                }
+                size += strlen(text) + 2;
+        }
+        return size;
+}
+
+/* Bytes the item takes: an error is its code, a zero byte, its message, another one, and its fields. */
 static size_t item_size(const struct item *item)
 {
-        return item->len + (item->code != NULL ? strlen(item->code) + 1 : 0);
+        if (item->code == NULL)
+                return item->len;
+        return strlen(item->code) + 1 + item->len + 1 + fields_copy(item->error, NULL);
 }
 
 static void item_copy(const struct item *item, char *to)
@@ -121,6 +144,10 @@ static void item_copy(const struct item *item, char *to)
                 memcpy(to, item->code, code);
         if (item->len != 0)
                 memcpy(to + code, item->data, item->len);
+        if (code == 0)
+                return;
+        to[code + item->len] = 0;
+        fields_copy(item->error, to + code + item->len + 1);
 }
 
 /* Hands the item's handle to JavaScript at place `index`; the slot's number, or -1: none, or given back as good as lost. */

@@ -99,8 +99,11 @@ static void watch_release_all(sp_watch *watch)
 
 static void watch_free(sp_watch *watch)
 {
+        sp_watch_unlearn(watch);
+        sp_params_free(watch->params);
         sp_queue_free(watch->queue);
         sp_ctx_unref(watch->root);
+        free(watch->known);
         free(watch->slots);
         free(watch);
 }
@@ -218,6 +221,7 @@ napi_value sp_watch_new(napi_env env, sp_client *client, sp_queue *queue, sp_ctx
 
         if (watch == NULL)
                 return NULL;
+        watch->params = sp_params_new();
         watch->env = env;
         watch->client = client;
         watch->queue = queue;

@@ -53,6 +53,17 @@ napi_value sp_watch_end(napi_env env, sp_watch *watch, int64_t timeout_ms);
 /** Stops watching and frees the queue. */
 void sp_watch_close(sp_watch *watch);
 
+/** A number for what sp_watch_send() is told of. A statement is kept until all numbers are forgotten, or the watch goes. */
+sp_status sp_watch_learn_pool(sp_watch *watch, sp_pool *pool, uint32_t *slot);
+sp_status sp_watch_learn_cache(sp_watch *watch, sp_cache *cache, uint32_t *slot);
+sp_status sp_watch_learn_stmt(sp_watch *watch, sp_stmt *stmt, uint32_t *slot);
+void sp_watch_unlearn(sp_watch *watch);
+/**
+ * Submits what lies in `data`, see send.c. Returns how far it came: it stops where cells are full of those that were refused,
+ * cell 0: how many, then tag and status of each.
+ */
+uint32_t sp_watch_send(sp_watch *watch, const void *data, size_t len);
+
 /** The in-process level: null, or a string (text, JSON) or a Buffer, with the codec in cell 1. */
 napi_value sp_watch_peek(napi_env env, sp_watch *watch, sp_cache *cache, napi_value key);
 

@@ -14,6 +14,12 @@ struct sp_slot {
         uint32_t next;
 };
 
+/* A pool, a cache or a statement (with a reference) that submissions name by its place. */
+struct sp_known {
+        void *handle;
+        bool stmt;
+};
+
 struct sp_watch {
         napi_env env;
         sp_client *client;
@@ -35,6 +41,11 @@ struct sp_watch {
         struct sp_slot *slots;
         uint32_t slot_count;
         uint32_t slot_free;
+
+        struct sp_known *known;
+        uint32_t known_count;
+        uint32_t known_cap;
+        sp_params *params; /* of the submission that is looked at */
 
         napi_async_work work;
         napi_deferred deferred;

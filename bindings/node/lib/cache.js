@@ -15,6 +15,7 @@ const GET = ['ttl', 'tags', 'signal', 'timeout'];
 const QUERY = ['as', 'signal', 'timeout', 'types', 'pool'];
 const INVALIDATE = ['signal', 'timeout'];
 const TARGETS = ['keys', 'tags', 'patterns'];
+const LEASE = native.SP_LOOKUP_LEASE;
 const MODES = { rows: native.SP_QUERY_RESULT, cell: native.SP_QUERY_CELL };
 
 /* A string is iterable too, letter by letter: nobody means that. */
@@ -82,21 +83,34 @@ class Cache {
      * Options: ttl (milliseconds; else the template's), tags (an array, or a function of the value), signal and timeout,
      * which end the whole call: then the loader's own signal is aborted and the next caller loads.
      */
-    async get(key, loader, named) {
-        const options = given.options(named, GET);
-        const known = this.peek(key);
+    get(key, loader, named) {
+        try {
+            const options = given.options(named, GET);
+            const known = this.peek(key);
 
-        if (known !== undefined)
-            return known;
-        checkLoad(loader, options);
+            if (known !== undefined)
+                return Promise.resolve(known);
+            checkLoad(loader, options);
+            return this.#seek(key, loader, options);
+        } catch (error) {
+            return Promise.reject(error);
+        }
+    }
+
+    #seek(key, loader, options) {
         const limits = { signal: options.signal, ctx: this.#watch.context(options.timeout) };
-        const found = await this.#watch.submit('cache_lookup_async', (ctx) => [this.#handle, ctx, key], limits);
-        if (found.state === native.SP_LOOKUP_LEASE)
-            return this.#load(found.lease, loader, options, limits);
-        /* Behind the caller's back, so not within its time. */
-        if (found.lease !== null)
-            this.#load(found.lease, loader, options, {}).catch(() => {});
-        return found.value;
+        const plain = !this.#watch.scoped && !limits.signal && limits.ctx === undefined;
+        const found = plain ? this.#watch.find(this.#handle, key)
+            : this.#watch.submit('cache_lookup_async', (ctx) => [this.#handle, ctx, key], limits);
+
+        return found.then(({ state, lease, value }) => {
+            if (state === LEASE)
+                return this.#load(lease, loader, options, limits);
+            /* Behind the caller's back, so not within its time. */
+            if (lease !== null)
+                this.#load(lease, loader, options, {}).catch(() => {});
+            return value;
+        });
     }
 
     async #load(lease, loader, options, limits) {

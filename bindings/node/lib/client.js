@@ -16,6 +16,9 @@ const scope = require('./scope.js');
 const CLIENT = ['env', 'types'];
 const CLOSE = ['timeout'];
 
+/* For faces of this package that are not the client's own. */
+let watchOf;
+
 /* A client that nobody closed and nobody can reach any more. */
 const lost = new FinalizationRegistry((watch) => watch.abandon());
 
@@ -41,6 +44,10 @@ class Client {
         this.cache = new Cache(this, native.client_cache(this.#handle), this.#watch);
         this.profiler = new Profiler(this, native.client_profiler(this.#handle));
         lost.register(this, this.#watch, this.#watch);
+    }
+
+    static {
+        watchOf = (client) => client.#watch;
     }
 
     get closed() {
@@ -178,6 +185,7 @@ class Client {
         const { timeout = -1 } = given.options(options, CLOSE);
 
         if (this.#closing === null) {
+            this.#watch.flush();
             native.ctx_cancel(this.#watch.listening);
             native.client_close(this.#handle);
             lost.unregister(this.#watch);
@@ -191,4 +199,4 @@ class Client {
     }
 }
 
-module.exports = { Client };
+module.exports = { Client, watchOf: (client) => watchOf(client) };

@@ -26,6 +26,11 @@ class SqlError extends SugarperfError {
     }
 }
 
+/* What the server said, by the letters of its protocol; not shown with the error, for it may hold values. */
+function tell(error, fields) {
+    return Object.defineProperty(error, 'fields', { value: fields, configurable: true });
+}
+
 class RedisError extends SugarperfError {
     get prefix() {
         return this.serverCode;
@@ -88,4 +93,4 @@ function because(error, cause) {
     return error;
 }
 
-module.exports = { classes, because, makeError, errorOfStatus, adopt, call };
+module.exports = { classes, because, makeError, errorOfStatus, adopt, call, tell };

@@ -2,7 +2,7 @@
 'use strict';
 /*
  * Results from packed form (result_pack() in pool.h), in one pass. Text becomes JavaScript by the column's type; `types`
- * overrides: { [oid]: text => value }.
+ * overrides: { [oid]: text => value }, or decides alone, by getTypeParser(oid, format), as node-postgres's do.
  */
 const { parseArray } = require('./array.js');
 
@@ -43,6 +43,8 @@ const arrays = {
 };
 
 function parserOf(oid, types) {
+    if (typeof types?.getTypeParser === 'function')
+        return types.getTypeParser(oid, 'text');
     if (types && types[oid])
         return types[oid];
     if (scalar[oid])
@@ -70,7 +72,7 @@ const readText = (buffer, at, end) => buffer.utf8Slice(at, end);
 function readerOf(oid, types) {
     const parse = parserOf(oid, types);
 
-    if (parse === Number && (oid === 21 || oid === 23 || oid === 26) && types?.[oid] === undefined)
+    if (parse === Number && (oid === 21 || oid === 23 || oid === 26))
         return readInteger;
     return parse === identity ? readText : (buffer, at, end) => parse(buffer.utf8Slice(at, end));
 }
@@ -114,7 +116,12 @@ function fieldsOf(buffer, at, columns) {
 /* Heads that are kept, for each table of parsers. */
 const KEPT = 1024;
 const none = new Map();
-const byTypes = new WeakMap();
+let byTypes = new WeakMap();
+
+/* Parsers of some table were changed. */
+function forget() {
+    byTypes = new WeakMap();
+}
 
 function keptFor(types) {
     if (types === undefined || types === null)
@@ -188,22 +195,57 @@ function readRow(buffer, place, shape) {
     return row;
 }
 
-/* `place.at` is behind it afterwards. */
-function decodeAt(buffer, place, types) {
+function readList(buffer, place, { readers }) {
+    const row = new Array(readers.length);
+    let { at } = place;
+
+    for (let c = 0; c < readers.length; c++) {
+        const length = i32(buffer, at);
+        at += 4;
+        row[c] = length < 0 ? null : readers[c](buffer, at, at + length);
+        if (length > 0)
+            at += length;
+    }
+    place.at = at;
+    return row;
+}
+
+/* What stands before the rows; `place.at` is at the first one afterwards. */
+function headAt(buffer, place, types) {
     const start = place.at;
     const columns = u16(buffer, start + 2);
-    const count = u32(buffer, start + 4);
 
     if (buffer[start] !== 1)
         throw new Error('sugarperf: a result of an unknown format');
     place.at = start + 18 + u16(buffer, start + 16);
     for (let i = 0; i < columns; i++)
         place.at += 6 + u16(buffer, place.at + 4);
-    const shape = shapeAt(buffer, start + 16, place.at, columns, types);
+    return shapeAt(buffer, start + 16, place.at, columns, types);
+}
+
+/* `place.at` is behind it afterwards. */
+function decodeAt(buffer, place, types) {
+    const start = place.at;
+    const shape = headAt(buffer, place, types);
+    const count = u32(buffer, start + 4);
     const rows = Rows.made(count, shape, u32(buffer, start + 8) + i32(buffer, start + 12) * 4294967296);
+
     for (let r = 0; r < count; r++)
         rows[r] = readRow(buffer, place, shape);
     return rows;
+}
+
+/* Rows in an array that is nothing else, as objects or as `lists` of values; with their shape. */
+function decodePlain(buffer, offset, types, lists) {
+    const place = { at: offset };
+    const shape = headAt(buffer, place, types);
+    const count = u32(buffer, offset + 4);
+    const read = lists ? readList : readRow;
+    const rows = [];
+
+    for (let r = 0; r < count; r++)
+        rows.push(read(buffer, place, shape));
+    return { rows, shape };
 }
 
 function decode(buffer, offset, types) {
@@ -223,4 +265,4 @@ function decodeSets(buffer, offset, count, types) {
     return Object.defineProperty(sets, 'affected', { value: affected });
 }
 
-module.exports = { decode, decodeSets };
+module.exports = { decode, decodePlain, decodeSets, forget, identity, parserOf };

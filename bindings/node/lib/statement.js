@@ -8,13 +8,13 @@ const { call } = require('./errors.js');
 /* Statements of plain query texts that are kept declared. */
 const KEPT = 1024;
 const kept = new Map();
-const FLAGS = ['read', 'write', 'idempotent', 'unnamed'];
+const FLAGS = ['read', 'write', 'idempotent', 'unnamed', 'opaque'];
 
 function flagsOf(options) {
-    const { read, write, idempotent, unnamed } = given.options(options, FLAGS);
+    const { read, write, idempotent, unnamed, opaque } = given.options(options, FLAGS);
 
     return (read ? native.SP_STMT_READ : 0) | (write ? native.SP_STMT_WRITE : 0) |
-        (idempotent ? native.SP_STMT_IDEMPOTENT : 0) | (unnamed ? native.SP_STMT_UNNAMED : 0);
+        (idempotent ? native.SP_STMT_IDEMPOTENT : 0) | (unnamed ? native.SP_STMT_UNNAMED : 0) | (opaque ? native.SP_STMT_OPAQUE : 0);
 }
 
 class Statement {

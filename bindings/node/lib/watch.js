@@ -8,8 +8,9 @@ const native = require('./native.js');
 const codec = require('./codec.js');
 const params = require('./params.js');
 const rows = require('./rows.js');
-const { adopt, call, errorOfStatus, makeError } = require('./errors.js');
+const { adopt, call, errorOfStatus, makeError, tell } = require('./errors.js');
 const { Held } = require('./held.js');
+const { Outbox } = require('./outbox.js');
 const scope = require('./scope.js');
 
 const BATCH = 64;
@@ -18,10 +19,13 @@ const KIND = { NONE: 0, ERROR: 1, RESULT: 2, VALUE: 3, LOOKUP: 4, HANDLE: 5 };
 /* Batches a wake-up: the rest of the loop gets its turn under load; the fd stays readable. */
 const ROUNDS = 16;
 
+/* Code, message, and what the server said: a letter and a text each. */
 function errorAt(bytes, status, offset, length, retryable) {
-    const zero = bytes.indexOf(0, offset);
-    const serverCode = bytes.latin1Slice(offset, zero);
-    return errorOfStatus(status, bytes.utf8Slice(zero + 1, offset + length), serverCode, retryable);
+    const [serverCode, message, ...said] = bytes.utf8Slice(offset, offset + length).split('\0');
+    const error = errorOfStatus(status, message, serverCode, retryable);
+
+    said.pop();
+    return said.length === 0 ? error : tell(error, Object.fromEntries(said.map((field) => [field[0], field.slice(1)])));
 }
 
 class Watch {
@@ -42,6 +46,7 @@ class Watch {
         this.handles = [];
         this.native = native.watch_new(client, this.queue, this.root, () => this.drain(), this.cells, this.bytes,
             this.handles);
+        this.outbox = new Outbox(this.native, () => this.refused());
     }
 
     /* The context above a call that is made here. */
@@ -60,14 +65,14 @@ class Watch {
     }
 
     /*
-     * Calls `name` of the addon with args, queue and tag. `options`: signal, timeout or ctx, types, sets (of a batch), idle (holds
-     * nothing); `unit`: what it belongs to.
+     * Calls `name` of the addon with args, queue and tag. `options`: signal, timeout or ctx, types, decode (of a result), sets (of
+     * a batch), idle (holds nothing); `unit`: what it belongs to.
      */
     submit(name, args, options, unit = this.scoped ? scope.unitOf(this) : undefined) {
         return new Promise((resolve, reject) => {
             const operation = {
                 resolve, reject, types: options?.types ?? this.types, ctx: options?.ctx ?? unit?.ctx ?? this.root,
-                forget: null, idle: options?.idle === true, sets: options?.sets === true,
+                forget: null, idle: options?.idle === true, sets: options?.sets === true, decode: options?.decode,
                 signal: options?.signal ?? unit?.signal,
             };
             const tag = ++this.tag;
@@ -75,6 +80,7 @@ class Watch {
             try {
                 if (options?.signal || options?.timeout !== undefined)
                     this.limit(operation, options, operation.ctx);
+                this.flush();
                 native[name](...args(operation.ctx), this.queue, tag);
             } catch (thrown) {
                 operation.forget?.();
@@ -87,26 +93,56 @@ class Watch {
         });
     }
 
-    /* submit() of a pool's statement: what is most often called has no closure and no list of arguments. */
+    /* submit() of a pool's statement: what is most often called goes with the others of its turn. */
     query(pool, statement, values, options) {
         if (this.scoped || options.signal || options.timeout !== undefined)
             return this.submit('pool_query_async', (ctx) => [pool, ctx, statement, params.load(values)], options);
         return new Promise((resolve, reject) => {
             const tag = ++this.tag;
 
-            try {
-                native.pool_query_async(pool, this.root, statement, params.load(values), this.queue, tag);
-            } catch (thrown) {
-                reject(adopt(thrown));
-                return;
-            }
-            this.pending.set(tag, {
-                resolve, reject, types: options.types ?? this.types, ctx: null, forget: null, idle: false, sets: false,
-                signal: undefined,
-            });
-            if (++this.holding === 1)
-                native.watch_hold(this.native, true);
+            this.outbox.query(tag, pool, statement, values);
+            this.expect(tag, resolve, reject, options.types ?? this.types, options.decode);
         });
+    }
+
+    /* Likewise of a look-up in a cache. */
+    find(cache, key) {
+        return new Promise((resolve, reject) => {
+            const tag = ++this.tag;
+
+            this.outbox.lookup(tag, cache, key);
+            this.expect(tag, resolve, reject, this.types, undefined);
+        });
+    }
+
+    expect(tag, resolve, reject, types, decode) {
+        this.pending.set(tag, {
+            resolve, reject, types, ctx: null, forget: null, idle: false, sets: false, decode, signal: undefined,
+        });
+        if (++this.holding === 1)
+            native.watch_hold(this.native, true);
+    }
+
+    /* What was put off until the end of the turn goes now. */
+    flush() {
+        if (this.outbox.full)
+            this.outbox.flush();
+    }
+
+    /* The library would not take some of what was sent. */
+    refused() {
+        const count = this.cells[0];
+
+        for (let i = 0; i < count; i++) {
+            const operation = this.pending.get(this.cells[1 + 2 * i]);
+            const status = this.cells[2 + 2 * i];
+
+            this.pending.delete(this.cells[1 + 2 * i]);
+            this.holding--;
+            operation.reject(errorOfStatus(status, native.status_text(status), '', native.status_retryable(status)));
+        }
+        if (count > 0 && this.holding === 0)
+            native.watch_hold(this.native, false);
     }
 
     /* As submit(), for what happens some time: ends when the client closes. */
@@ -187,8 +223,9 @@ class Watch {
 
         switch (kind) {
         case KIND.RESULT:
-            operation.resolve(operation.sets ? rows.decodeSets(bytes, offset, extra, operation.types)
-                : rows.decode(bytes, offset, operation.types));
+            operation.resolve(operation.decode !== undefined ? operation.decode(bytes, offset)
+                : operation.sets ? rows.decodeSets(bytes, offset, extra, operation.types)
+                    : rows.decode(bytes, offset, operation.types));
             break;
         case KIND.ERROR:
             operation.reject(this.explain(errorAt(bytes, cells[base + 1], offset, length, extra !== 0),
@@ -233,6 +270,7 @@ class Watch {
         this.lost = this.pending.size > 0;
         if (this.lost)
             return;
+        this.flush();
         process.emitWarning('a Client was never closed: await client.close() when its work is done', 'ResourceWarning');
         native.client_close(this.client);
         this.end(-1).catch(() => {});

@@ -87,7 +87,7 @@ test('an option that there is not is called by its name', async (t) => {
         [(of) => client.policy('refused').run(work, of), 'fallback, signal, retry'],
         [(of) => client.breaker('refused').changes(of), 'signal'],
         [(of) => Breaker.create({}, of), 'name, clock'],
-        [(of) => new Statement(null, 'SELECT 1', of), 'read, write, idempotent, unnamed'],
+        [(of) => new Statement(null, 'SELECT 1', of), 'read, write, idempotent, unnamed, opaque'],
         [(of) => new Client({}, of), 'env, types'],
     ]) {
         await assert.rejects(async () => call({ timout: 5 }),

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* Compiled, never run: what a program may write, and what it may not. */
+import pg, { DatabaseError, types } from 'sugarperf/pg';
 import sugarperf, { Breaker, Client, Clock, Rows, SqlError, Statement, SugarperfError, TimeoutError } from 'sugarperf';
 
 interface Content {
@@ -47,6 +48,20 @@ function explain(error: unknown): string {
     return sugarperf.version;
 }
 
+async function likePg(client: Client): Promise<unknown[]> {
+    const pool = new pg.Pool({ sugarperf: client, max: 4, onConnect: async (one) => void (await one.query('SELECT 1')) });
+    const lent = await pool.connect();
+    const { rows } = await lent.query<{ n: number }>({ text: 'SELECT $1::int AS n', values: [1], rowMode: 'array' });
+
+    lent.query('SELECT 1', (error, result) => console.log(error?.message, result.rowCount));
+    lent.on('notification', (message) => console.log(message.payload));
+    lent.release(true);
+    types.setTypeParser(types.builtins.INT8, BigInt);
+    pg.defaults.parseInt8 = true;
+    await pool.end();
+    return [rows[0].n.toFixed(), pool.sugarperf.closed, new DatabaseError('no').constraint, new pg.Query('SELECT 1').submit(null)];
+}
+
 // @ts-expect-error: a query is text or a Statement
 new Client().query(42);
 // @ts-expect-error: no such level
@@ -56,4 +71,4 @@ new Client().batch('SELECT $1', [1]);
 // @ts-expect-error: only these two
 new Client().metrics('xml');
 
-export { use, explain };
+export { use, explain, likePg };

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: MIT
+'use strict';
+/* node-postgres's Client: a connection of one's own, or one that a pool lends. */
+const { EventEmitter } = require('node:events');
+const { baseOf, sit } = require('./base.js');
+const { pgError } = require('./errors.js');
+const { IDLE, Line } = require('./line.js');
+const { Listener } = require('./listener.js');
+const { Query, configOf } = require('./query.js');
+const { TypeOverrides } = require('./types.js');
+const { escapeIdentifier, escapeLiteral } = require('./values.js');
+const { Wire } = require('./wire.js');
+
+const CONNECT = 'timeout expired';
+
+/* As a promise, or to `callback(error, value)`. */
+function told(promise, callback) {
+    if (typeof callback !== 'function')
+        return promise;
+    promise.then((value) => process.nextTick(callback, null, value), (error) => process.nextTick(callback, error));
+    return undefined;
+}
+
+class Client extends EventEmitter {
+    #base = null;
+    #config;
+    #line = null;
+    #asked = false;
+    #ended = false;
+    #wire = null;
+
+    constructor(config) {
+        super();
+        this.#config = config;
+        this._types = new TypeOverrides(config?.types);
+        this.processID = null;
+        this.secretKey = null;
+        this._queryable = true;
+    }
+
+    /* For a pool: lends it a session. */
+    static lend(client, base, held) {
+        client.#base = base;
+        client.#asked = true;
+        client.#sit(held);
+    }
+
+    /* Takes it back: nothing can be run on it any more. */
+    static take(client) {
+        const line = client.#line;
+
+        client.#line = null;
+        client._queryable = false;
+        line.release();
+    }
+
+    static idle(client) {
+        return !client.#line.busy;
+    }
+
+    #sit(held) {
+        const listener = new Listener(this.#base, (message) => this.emit('notification', message));
+
+        this.#line = new Line(this.#base.watch, held, listener, () => this.emit('drain'));
+    }
+
+    get #at() {
+        return this.#base?.at ?? {};
+    }
+
+    get user() {
+        return this.#at.user;
+    }
+
+    get database() {
+        return this.#at.database;
+    }
+
+    get host() {
+        return this.#at.host;
+    }
+
+    get port() {
+        return this.#at.port;
+    }
+
+    get connectionParameters() {
+        return { ...this.#at, password: undefined };
+    }
+
+    /* What submittables of other packages (pg-cursor, pg-query-stream, pg-copy-streams) speak to. */
+    get connection() {
+        this.#wire ??= new Wire(() => this.#line);
+        return this.#wire;
+    }
+
+    connect(callback) {
+        return told(this.#connect(), callback);
+    }
+
+    async #connect() {
+        if (this.#asked)
+            throw new Error('Client has already been connected. You cannot reuse a client.');
+        this.#asked = true;
+        this.#base = baseOf(this.#config, 1);
+        try {
+            this.#sit(await sit(this.#base));
+            this.processID = (await this.#line.query('SELECT pg_backend_pid() AS pid', undefined,
+                { decode: new Query('').reader(this._types) })).rows[0].pid;
+        } catch (error) {
+            this.#ended = true;
+            await this.#close();
+            throw pgError(error, CONNECT);
+        }
+        this.emit('connect');
+        return this;
+    }
+
+    query(config, values, callback) {
+        if (config === null || config === undefined)
+            throw new TypeError('Client was passed a null or undefined query');
+        if (typeof config.submit === 'function' && !(config instanceof Query))
+            return this.#submit(config);
+        const query = config instanceof Query ? config : new Query(configOf(config, values, callback));
+
+        if (config === query && typeof values === 'function')
+            query.callback = values;
+        const answer = this.#run(query);
+
+        if (config !== query && query.callback === undefined)
+            return answer;
+        answer.then((results) => process.nextTick(() => query.handleResult(results)),
+            (error) => process.nextTick(() => query.handleError(error)));
+        return config === query ? query : undefined;
+    }
+
+    async #run(query) {
+        try {
+            const values = query.check();
+
+            return await this.#open().query(query.text, values, { decode: query.reader(this._types), timeout: query.timeout });
+        } catch (error) {
+            throw pgError(error);
+        }
+    }
+
+    #open() {
+        if (this.#line === null)
+            throw new Error(this.#ended || !this._queryable ? 'Client was closed and is not queryable'
+                : 'Client is not connected: call connect() first');
+        return this.#line;
+    }
+
+    /* Not ours, but written for node-postgres. */
+    #submit(submittable) {
+        const wire = this.connection;
+
+        try {
+            this.#open().add(true, () => wire.run(submittable));
+        } catch (error) {
+            process.nextTick(() => submittable.handleError(error, wire));
+        }
+        return submittable;
+    }
+
+    setTypeParser(oid, format, parse) {
+        return this._types.setTypeParser(oid, format, parse);
+    }
+
+    getTypeParser(oid, format) {
+        return this._types.getTypeParser(oid, format);
+    }
+
+    escapeIdentifier(name) {
+        return escapeIdentifier(name);
+    }
+
+    escapeLiteral(value) {
+        return escapeLiteral(value);
+    }
+
+    /* 'I', 'T' in a transaction, 'E' in one that failed; null before it is connected. */
+    getTransactionStatus() {
+        return this.#line === null ? null : this.#line.status ?? IDLE;
+    }
+
+    /* A client does not keep the process but while it works. */
+    ref() {}
+
+    unref() {}
+
+    end(callback) {
+        return told(this.#end(), callback);
+    }
+
+    async #end() {
+        if (this.#ended || this.#base === null || !this.#base.own) {
+            this.#ended = true;
+            return;
+        }
+        this.#ended = true;
+        this._queryable = false;
+        const line = this.#line;
+
+        this.#line = null;
+        if (line !== null) {
+            await line.add(true, async () => {});
+            line.release();
+        }
+        await this.#close();
+        this.emit('end');
+    }
+
+    async #close() {
+        if (this.#base?.own)
+            await this.#base.client.close();
+    }
+}
+
+Client.Query = Query;
+
+module.exports = { Client, told };

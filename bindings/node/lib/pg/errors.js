@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT
+'use strict';
+/* Errors as node-postgres has them; what the library said is their cause. */
+
+/* The fields of the server's answer, by the letters of its protocol. */
+const FIELDS = {
+    S: 'severity', C: 'code', D: 'detail', H: 'hint', P: 'position', p: 'internalPosition', q: 'internalQuery', W: 'where',
+    s: 'schema', t: 'table', c: 'column', d: 'dataType', n: 'constraint', F: 'file', L: 'line', R: 'routine',
+};
+
+const SQLSTATE = /^[0-9A-Z]{5}$/;
+
+class DatabaseError extends Error {
+    constructor(message, length = message.length, name = 'error') {
+        super(message);
+        this.length = length;
+        this.name = name;
+        for (const field of Object.values(FIELDS))
+            this[field] = undefined;
+    }
+}
+
+function because(error, cause) {
+    Object.defineProperty(error, 'cause', { value: cause, configurable: true, writable: true });
+    return error;
+}
+
+/* `shift`: how many characters of the text that was sent are ours. */
+function databaseError(error, fields, shift) {
+    const made = new DatabaseError(fields.M ?? error.message);
+
+    for (const [letter, name] of Object.entries(FIELDS))
+        made[name] = fields[letter];
+    made.severity ??= 'FATAL';
+    made.code ??= error.serverCode;
+    if (made.position !== undefined && shift > 0)
+        made.position = String(Number(made.position) - shift);
+    return made;
+}
+
+function coded(message, code) {
+    const error = new Error(message);
+
+    error.code = code;
+    return error;
+}
+
+const CAUSES = [[/refused/i, 'ECONNREFUSED'], [/translate host|resolve|name or service/i, 'ENOTFOUND'],
+    [/no such file/i, 'ENOENT'], [/timed? ?out/i, 'ETIMEDOUT'], [/reset/i, 'ECONNRESET']];
+
+function unavailable(error) {
+    const found = CAUSES.find(([said]) => said.test(error.message));
+
+    return coded(error.message, found === undefined ? error.code : found[1]);
+}
+
+/* `late`: what is said where the caller's own time is over. */
+function pgError(error, late = 'Query read timeout', shift = 0) {
+    if (typeof error?.code !== 'string' || !error.code.startsWith('SP_'))
+        return error;
+    if (error.fields !== undefined || SQLSTATE.test(error.serverCode))
+        return because(databaseError(error, error.fields ?? {}, shift), error);
+    switch (error.code) {
+    case 'SP_TIMEOUT':
+        return because(new Error(error.serverCode === 'acquire' ? 'timeout exceeded when trying to connect' : late), error);
+    case 'SP_LOST':
+        return because(new Error('Connection terminated unexpectedly'), error);
+    case 'SP_UNAVAILABLE':
+        return because(unavailable(error), error);
+    default:
+        return error;
+    }
+}
+
+module.exports = { DatabaseError, pgError };

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: MIT
+'use strict';
+/*
+ * What runs on one session, in the order in which it was given. Statements are sent without waiting for those before them: the
+ * server answers them one by one all the same. What needs the session for itself (several statements, a cursor, COPY) waits until
+ * all before it have been answered, and holds up what comes behind.
+ */
+const native = require('../native.js');
+const params = require('../params.js');
+const { makeError } = require('../errors.js');
+const { Unit } = require('../unit.js');
+const { Result } = require('./result.js');
+const { runOf } = require('./text.js');
+
+const IDLE = 'I', OPEN = 'T', FAILED = 'E';
+
+class Line {
+    #held;
+    #idle;
+    #jobs = [];
+    #running = 0;
+    #alone = false;
+    #unit;
+
+    /* `listener`: of LISTEN and UNLISTEN; `idle()`: nothing is left to do. */
+    constructor(watch, held, listener, idle) {
+        this.watch = watch;
+        this.#held = held;
+        this.#idle = idle;
+        this.listener = listener;
+        this.status = IDLE;
+    }
+
+    get handle() {
+        if (!this.#held.here)
+            throw makeError('SP_CLOSED', 'the session was given back');
+        return this.#held.handle;
+    }
+
+    get busy() {
+        return this.#running > 0 || this.#jobs.length > 0;
+    }
+
+    /* `work()` resolves or rejects in its turn; `alone`: with nothing beside it. */
+    add(alone, work) {
+        return new Promise((resolve, reject) => {
+            this.#jobs.push({ alone, work, resolve, reject });
+            this.#advance();
+        });
+    }
+
+    #advance() {
+        while (this.#jobs.length > 0 && !this.#alone && !(this.#jobs[0].alone && this.#running > 0)) {
+            const { alone, work, resolve, reject } = this.#jobs.shift();
+
+            this.#running++;
+            this.#alone = alone;
+            work().then(resolve, reject).then(() => this.#over(alone));
+        }
+    }
+
+    #over(alone) {
+        this.#running--;
+        if (alone)
+            this.#alone = false;
+        this.#advance();
+        if (!this.busy)
+            this.#idle();
+    }
+
+    /* Of the library's, on this session. */
+    submit(name, args, options) {
+        const { handle } = this;
+
+        return this.watch.submit(name, (ctx) => [handle, ctx, ...args()], options, this.#unit);
+    }
+
+    /* Resolves to a Result, or an array of them where the text holds several statements. */
+    query(text, values, options) {
+        const run = runOf(text);
+        const alone = run.parts !== undefined || run.listen !== undefined;
+
+        return this.add(alone, () => this.#run(run, values, options));
+    }
+
+    /* query() for who has the line alone: at once. */
+    now(text, values, options) {
+        return this.#run(runOf(text), values, options);
+    }
+
+    async #run(run, values, options) {
+        if (run.listen !== undefined)
+            return this.#listen(run);
+        if (run.parts?.length === 0)
+            return new Result();
+        if (run.parts !== undefined && !(values?.length > 0))
+            return this.#script(run.parts, options);
+        return this.#one(run, values, options);
+    }
+
+    async #one(run, values, options) {
+        if (run.deed !== undefined && this.#deedable(run))
+            return this.#deed(run, options);
+        try {
+            const result = await this.submit('session_query_async', () => [run.statement, params.load(values)], options);
+
+            this.#ran(run, result.command);
+            return result;
+        } catch (error) {
+            if (this.status === OPEN)
+                this.status = FAILED;
+            throw error;
+        }
+    }
+
+    #ran(run, command) {
+        if (command === 'BEGIN' || command === 'START')
+            this.status = OPEN;
+        else if (run.ends)
+            this.status = run.back || run.chained ? OPEN : IDLE;
+        if (this.status === IDLE && this.#running <= 1)
+            this.#leave();
+    }
+
+    /* Where the transaction stands is known only while nothing is on its way. */
+    #deedable(run) {
+        return this.#running === 1 && (run.deed === 'begin' ? this.status === IDLE : this.status !== IDLE);
+    }
+
+    /* A transaction is a unit of work of its own. BEGIN goes with its first statement. */
+    async #deed(run, options) {
+        if (run.deed === 'begin') {
+            this.#unit = new Unit(this.watch.above, { unit: 'own', reads: 'primary' });
+            this.status = OPEN;
+            await this.submit('session_begin_async', () => [null], options);
+            return Result.of(run.command);
+        }
+        try {
+            await this.submit(`session_${run.deed}_async`, () => [], options);
+            return Result.of(run.command);
+        } catch (error) {
+            /* A statement in it had failed, so nothing took effect: to the server that is an answer. */
+            if (error.serverCode !== '25P02')
+                throw error;
+            return Result.of('ROLLBACK');
+        } finally {
+            this.status = IDLE;
+            this.#leave();
+        }
+    }
+
+    #leave() {
+        this.#unit?.end();
+        this.#unit = undefined;
+    }
+
+    /* One transaction, as the server has it for a text of several statements, unless they say otherwise themselves. */
+    async #script(parts, options) {
+        const own = this.status === IDLE && !parts.some((part) => part.deed !== undefined || part.ends || part.listen !== undefined);
+        const results = [];
+
+        if (own)
+            await this.#one(runOf('BEGIN'), undefined, options);
+        try {
+            for (const part of parts)
+                results.push(await this.#run(part, undefined, options));
+        } catch (error) {
+            if (own)
+                await this.#one(runOf('ROLLBACK')).catch(() => {});
+            throw error;
+        }
+        if (own)
+            await this.#one(runOf('COMMIT'), undefined, options);
+        return results;
+    }
+
+    async #listen({ listen, channel }) {
+        if (listen)
+            await this.listener.listen(channel);
+        else
+            this.listener.unlisten(channel);
+        return Result.of(listen ? 'LISTEN' : 'UNLISTEN');
+    }
+
+    /* Nothing runs on it any more. */
+    release() {
+        this.#leave();
+        this.listener.unlisten(null);
+        this.#held.release();
+    }
+}
+
+module.exports = { FAILED, IDLE, Line, OPEN };

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: MIT
+'use strict';
+/*
+ * node-postgres's Pool. pool.query() goes over connections that many callers share, where the text needs no session; a client that
+ * is taken has a connection of its own until it is released, which leaves no state behind for the next one.
+ */
+const { EventEmitter } = require('node:events');
+const native = require('../native.js');
+const { baseOf, sit } = require('./base.js');
+const { Client, told } = require('./client.js');
+const { pgError } = require('./errors.js');
+const { Query, configOf } = require('./query.js');
+const { runOf } = require('./text.js');
+const { TypeOverrides } = require('./types.js');
+
+const LATE = 'timeout exceeded when trying to connect';
+
+function hide(object, name) {
+    if (object?.[name] !== undefined)
+        Object.defineProperty(object, name, { value: object[name], enumerable: false, configurable: true, writable: true });
+}
+
+class Pool extends EventEmitter {
+    #base = null;
+    #config;
+    #types;
+    #out = new Set();
+    #work = 0;
+    #idle = () => {};
+
+    constructor(options) {
+        super();
+        this.#config = { ...options };
+        this.options = { ...options };
+        hide(this.options, 'password');
+        this.options.max = this.options.max || this.options.poolSize || 10;
+        this.options.min ??= 0;
+        this.options.maxUses ??= Infinity;
+        this.options.idleTimeoutMillis ??= 10000;
+        this.Client = this.options.Client ?? Client;
+        this.#types = new TypeOverrides(options?.types);
+        this.ending = false;
+        this.ended = false;
+    }
+
+    get #made() {
+        this.#base ??= baseOf(this.#config, this.options.max);
+        return this.#base;
+    }
+
+    /* The library's client underneath: profiler, metrics, breakers. */
+    get sugarperf() {
+        return this.#made.client;
+    }
+
+    get totalCount() {
+        return this.#count('pool_active') + this.#count('pool_idle');
+    }
+
+    get idleCount() {
+        return this.#count('pool_idle');
+    }
+
+    get waitingCount() {
+        return this.#count('pool_waiting');
+    }
+
+    get expiredCount() {
+        return 0;
+    }
+
+    #count(name) {
+        return this.#base === null || this.ended ? 0 : native[name](this.#base.handle);
+    }
+
+    connect(callback) {
+        const promise = this.#connect();
+
+        if (typeof callback !== 'function')
+            return promise;
+        promise.then((client) => process.nextTick(callback, undefined, client, client.release),
+            (error) => process.nextTick(callback, error, undefined, () => {}));
+        return undefined;
+    }
+
+    async #connect() {
+        this.#check();
+        this.#work++;
+        try {
+            const held = await sit(this.#made);
+            const client = new this.Client(this.#config);
+
+            Client.lend(client, this.#made, held);
+            this.#out.add(client);
+            client.release = (error) => this.#release(client, error);
+            await this.#welcome(client);
+            return client;
+        } catch (error) {
+            throw pgError(error, LATE);
+        } finally {
+            this.#left();
+        }
+    }
+
+    /* Each client that is taken is a new one: what a program does to new connections it does to it. */
+    async #welcome(client) {
+        try {
+            this.emit('connect', client);
+            await this.options.onConnect?.(client);
+            if (this.options.verify)
+                await new Promise((resolve, reject) => this.options.verify(client, (error) => (error ? reject(error) : resolve())));
+        } catch (error) {
+            client.release(error);
+            throw error;
+        }
+        this.emit('acquire', client);
+    }
+
+    #check() {
+        if (this.ending)
+            throw new Error('Cannot use a pool after calling end on the pool');
+    }
+
+    #release(client, error) {
+        if (!this.#out.delete(client))
+            throw new Error('Release called on client which has already been released to the pool.');
+        Client.take(client);
+        this.emit('release', error, client);
+        if (error)
+            this.emit('remove', client);
+        this.#left(0);
+    }
+
+    #left(count = 1) {
+        this.#work -= count;
+        if (this.#work === 0 && this.#out.size === 0)
+            this.#idle();
+    }
+
+    /* Whether something is to be done with each client before it is used. */
+    get #greets() {
+        return this.listenerCount('connect') > 0 || this.options.onConnect !== undefined || this.options.verify !== undefined;
+    }
+
+    query(config, values, callback) {
+        if (typeof config === 'function') {
+            const error = new Error('Passing a function as the first parameter to pool.query is not supported');
+            return told(Promise.reject(error), config);
+        }
+        const query = new Query(configOf(config, values, callback));
+
+        return told(this.#query(query), query.callback);
+    }
+
+    async #query(query) {
+        this.#check();
+        this.#work++;
+        try {
+            const sent = query.check();
+            const run = this.#greets ? { shared: false } : runOf(query.text);
+
+            return run.shared ? await this.#shared(run, sent, query) : await this.#alone(query);
+        } catch (error) {
+            throw pgError(error);
+        } finally {
+            this.#left();
+        }
+    }
+
+    async #shared(run, sent, query) {
+        const { watch, handle } = this.#made;
+
+        try {
+            return await watch.query(handle, run.statement, sent,
+                { decode: query.reader(this.#types), timeout: query.timeout, signal: undefined });
+        } catch (error) {
+            if (error.code !== 'SP_SESSION')
+                throw error;
+            run.shared = false;
+            return this.#alone(query);
+        }
+    }
+
+    async #alone({ text, values, types, _rowMode: rowMode, timeout }) {
+        const client = await this.#connect();
+
+        try {
+            return await client.query({ text, values, types, rowMode, query_timeout: timeout });
+        } finally {
+            if (this.#out.has(client))
+                client.release();
+        }
+    }
+
+    /* Resolves when all clients have been released and all is closed. */
+    end(callback) {
+        return told(this.#end(), callback);
+    }
+
+    async #end() {
+        if (this.ending)
+            throw new Error('Called end on pool more than once');
+        this.ending = true;
+        if (this.#work > 0 || this.#out.size > 0)
+            await new Promise((resolve) => {
+                this.#idle = resolve;
+            });
+        if (this.#base?.own)
+            await this.#base.client.close();
+        this.ended = true;
+    }
+
+    async [Symbol.asyncDispose ?? Symbol.for('Symbol.asyncDispose')]() {
+        await this.end();
+    }
+}
+
+module.exports = { Pool };

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: MIT
+'use strict';
+/*
+ * What a query's text is to be run as. node-postgres sends any text: none, one statement, several, or what only the server can
+ * judge. Each text is looked at once.
+ */
+const native = require('../native.js');
+const { call } = require('../errors.js');
+const { Statement } = require('../statement.js');
+
+const KEPT = 1024;
+const kept = new Map();
+
+/* Statements that a session does by itself, where nothing else is said in them. */
+const DEEDS = [[/^begin(\s+(work|transaction))?$/i, 'begin', 'BEGIN'], [/^start\s+transaction$/i, 'begin', 'START'],
+    [/^(commit|end)(\s+(work|transaction))?$/i, 'commit', 'COMMIT'], [/^(rollback|abort)(\s+(work|transaction))?$/i, 'rollback', 'ROLLBACK']];
+const CHANNEL = /^(un)?listen\s+(\*|"(?:[^"]|"")+"|[\w$\u0080-\uffff]+)$/i;
+
+/* Without blanks and comments around it, and the semicolon behind. */
+function bare(text) {
+    return text.replace(/^(?:\s+|--[^\n]*(?:\n|$)|\/\*[^]*?\*\/)+/, '').replace(/[\s;]+$/, '');
+}
+
+function channelOf(name) {
+    if (name === '*')
+        return null;
+    return name.startsWith('"') ? name.slice(1, -1).replaceAll('""', '"') : name.toLowerCase();
+}
+
+function partsOf(text) {
+    const bytes = Buffer.from(text);
+    const places = JSON.parse(native.value_data(call('stmt_split', bytes)).toString());
+
+    return places.map(([from, to]) => bytes.subarray(from, to).toString());
+}
+
+/* Several statements, none, or one that only the server knows. */
+function odd(text) {
+    let parts = [text];
+
+    try {
+        parts = partsOf(text);
+    } catch (error) {
+        if (error.code !== 'SP_INVALID')
+            throw error;
+    }
+    const statement = parts.length === 0 ? null : new Statement(null, text, { opaque: true, unnamed: true }).native;
+
+    return parts.length === 1 ? { statement, shared: false } : { statement, parts: parts.map(runOf), shared: false };
+}
+
+function one(text) {
+    const words = bare(text);
+    const found = words.length < 64 ? CHANNEL.exec(words) : null;
+
+    if (found !== null)
+        return { listen: found[1] === undefined, channel: channelOf(found[2]), shared: false };
+    const statement = new Statement(null, text).native;
+    const [, deed, command] = (words.length < 64 && DEEDS.find(([said]) => said.test(words))) || [];
+
+    return { statement, deed, command, shared: deed === undefined, ends: /^(commit|rollback|end|abort|prepare\s+transaction)\b/i.test(words),
+        back: /^rollback\b[^]*\bto\b/i.test(words), chained: /\band\s+chain$/i.test(words) };
+}
+
+function look(text) {
+    try {
+        return { text, ...one(text) };
+    } catch (error) {
+        if (error.code !== 'SP_INVALID')
+            throw error;
+        return { text, ...odd(text) };
+    }
+}
+
+/*
+ * { text, statement } of one; `shared`: any connection will do, as far as the text shows; `deed`: begin, commit or rollback;
+ * { listen, channel } of LISTEN and UNLISTEN (null: all); { parts } of none or several, which the server takes without values only.
+ */
+function runOf(text) {
+    let run = kept.get(text);
+    if (run !== undefined)
+        kept.delete(text);
+    else
+        run = look(text);
+    kept.set(text, run);
+    if (kept.size > KEPT)
+        kept.delete(kept.keys().next().value);
+    return run;
+}
+
+module.exports = { runOf };

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: MIT
+/** In place of node-postgres: `import pg from 'sugarperf/pg'` where `import pg from 'pg'` was. */
+/// <reference types="node" />
+import { EventEmitter } from 'node:events';
+import { Client as Sugarperf } from './index.js';
+
+export type Format = 'text' | 'binary';
+export type Parser = (text: string) => any;
+
+export interface CustomTypes {
+    getTypeParser(oid: number, format?: Format): Parser;
+}
+
+export interface ClientConfig {
+    user?: string;
+    database?: string;
+    /** A function is asked for each password that the server wants or refuses. */
+    password?: string | ((config: unknown) => string | Promise<string>);
+    host?: string;
+    port?: number;
+    connectionString?: string;
+    application_name?: string;
+    fallback_application_name?: string;
+    options?: string;
+    ssl?: boolean | { rejectUnauthorized?: boolean };
+    types?: CustomTypes;
+    /** Milliseconds, as all of these; 0 or false: no limit. */
+    statement_timeout?: number | false;
+    query_timeout?: number | false;
+    lock_timeout?: number | false;
+    idle_in_transaction_session_timeout?: number | false;
+    connectionTimeoutMillis?: number;
+}
+
+export interface PoolConfig extends ClientConfig {
+    max?: number;
+    min?: number;
+    idleTimeoutMillis?: number;
+    maxUses?: number;
+    maxLifetimeSeconds?: number;
+    /** A client of the library that is there already, and one of its pools; then the pool's settings are its. */
+    sugarperf?: Sugarperf;
+    pool?: string;
+    onConnect?: (client: PoolClient) => void | Promise<void>;
+}
+
+export interface QueryConfig {
+    text: string;
+    values?: any[];
+    name?: string;
+    types?: CustomTypes;
+    rowMode?: 'array';
+    query_timeout?: number;
+}
+
+export interface FieldDef {
+    name: string;
+    tableID: number;
+    columnID: number;
+    dataTypeID: number;
+    dataTypeSize: number;
+    dataTypeModifier: number;
+    format: string;
+}
+
+export interface QueryResult<R = any> {
+    command: string;
+    rowCount: number | null;
+    oid: number | null;
+    rows: R[];
+    fields: FieldDef[];
+}
+
+/** What has submit(): a cursor or a stream of a package that was written for node-postgres. */
+export interface Submittable {
+    submit(connection: any): void | Error | null;
+}
+
+type Answer<R> = (error: Error | null | undefined, result: QueryResult<R>) => void;
+
+interface Queryable {
+    query<T extends Submittable>(submittable: T): T;
+    query<R = any>(query: string | QueryConfig, values?: any[]): Promise<QueryResult<R>>;
+    query<R = any>(query: string | QueryConfig, answer: Answer<R>): void;
+    query<R = any>(query: string | QueryConfig, values: any[], answer: Answer<R>): void;
+}
+
+export class Query extends EventEmitter implements Submittable {
+    constructor(config: string | QueryConfig, values?: any[], answer?: Answer<any>);
+    submit(connection: any): Error | null;
+}
+
+export class Client extends EventEmitter {
+    constructor(config?: string | ClientConfig);
+    readonly processID: number | null;
+    connect(): Promise<this>;
+    connect(done: (error?: Error | null) => void): void;
+    end(): Promise<void>;
+    end(done: (error?: Error | null) => void): void;
+    escapeIdentifier(name: string): string;
+    escapeLiteral(value: string): string;
+    setTypeParser(oid: number, format: Format | Parser, parse?: Parser): void;
+    getTypeParser(oid: number, format?: Format): Parser;
+    /** Idle, in a transaction, or in one that failed; null before it is connected. */
+    getTransactionStatus(): 'I' | 'T' | 'E' | null;
+    ref(): void;
+    unref(): void;
+}
+export interface Client extends Queryable {}
+
+export interface PoolClient extends Client {
+    release(error?: Error | boolean): void;
+}
+
+export class Pool extends EventEmitter {
+    constructor(config?: PoolConfig);
+    readonly totalCount: number;
+    readonly idleCount: number;
+    readonly waitingCount: number;
+    readonly ending: boolean;
+    readonly ended: boolean;
+    readonly options: PoolConfig;
+    /** The library's client underneath: profiler, metrics, breakers. */
+    readonly sugarperf: Sugarperf;
+    connect(): Promise<PoolClient>;
+    connect(done: (error: Error | undefined, client: PoolClient | undefined, release: (error?: any) => void) => void): void;
+    end(): Promise<void>;
+    end(done: () => void): void;
+}
+export interface Pool extends Queryable {}
+
+export class DatabaseError extends Error {
+    readonly severity?: string;
+    readonly code?: string;
+    readonly detail?: string;
+    readonly hint?: string;
+    readonly position?: string;
+    readonly internalPosition?: string;
+    readonly internalQuery?: string;
+    readonly where?: string;
+    readonly schema?: string;
+    readonly table?: string;
+    readonly column?: string;
+    readonly dataType?: string;
+    readonly constraint?: string;
+    readonly file?: string;
+    readonly line?: string;
+    readonly routine?: string;
+}
+
+export class Result<R = any> implements QueryResult<R> {
+    command: string;
+    rowCount: number | null;
+    oid: number | null;
+    rows: R[];
+    fields: FieldDef[];
+}
+
+export class TypeOverrides implements CustomTypes {
+    constructor(types?: CustomTypes);
+    setTypeParser(oid: number, format: Format | Parser, parse?: Parser): void;
+    getTypeParser(oid: number, format?: Format): Parser;
+}
+
+export const types: CustomTypes & {
+    builtins: Readonly<Record<string, number>>;
+    setTypeParser(oid: number, format: Format | Parser, parse?: Parser): void;
+};
+export const defaults: Record<string, any> & { parseInt8: boolean };
+export function escapeIdentifier(name: string): string;
+export function escapeLiteral(value: string): string;
+
+declare const pg: {
+    Client: typeof Client;
+    Pool: typeof Pool;
+    Query: typeof Query;
+    DatabaseError: typeof DatabaseError;
+    types: typeof types;
+    defaults: typeof defaults;
+    escapeIdentifier: typeof escapeIdentifier;
+    escapeLiteral: typeof escapeLiteral;
+};
+export default pg;

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: MIT
+'use strict';
+/* The life of a pool and of the clients that it lends. */
+const test = require('node:test');
+const assert = require('node:assert/strict');
+const { both, failure, name, ours, pool, table } = require('./pg_support.js');
+
+both('hundreds of callers each get their own answer', async (t, pg) => {
+    const on = pool(t, pg);
+    const answers = await Promise.all(Array.from({ length: 300 }, (_, n) => on.query('SELECT $1::int AS n', [n])));
+
+    answers.forEach(({ rows }, n) => assert.deepEqual(rows, [{ n }]));
+});
+
+both('a query of the pool answers a callback, an error, several results', async (t, pg) => {
+    const on = pool(t, pg);
+    const result = await new Promise((resolve, reject) => {
+        on.query('SELECT $1::int AS n', [1], (error, found) => (error ? reject(error) : resolve(found)));
+    });
+
+    assert.deepEqual(result.rows, [{ n: 1 }]);
+    assert.equal((await failure(on.query('SELECT wrong'))).code, '42703');
+    assert.equal((await failure(on.query('SELEC 1'))).code, '42601');
+    assert.equal((await on.query('SELECT 1; SELECT 2')).length, 2);
+    assert.equal((await on.query("SET application_name = 'x'")).command, 'SET');
+    const error = await new Promise((resolve) => {
+        on.query('SELECT wrong', (wrong) => resolve(wrong));
+    });
+    assert.equal(error.code, '42703');
+    const refused = await new Promise((resolve) => {
+        on.query((why) => resolve(why));
+    });
+    assert.match(refused.message, /function as the first parameter/);
+});
+
+both('as many clients as max are lent at a time; who comes late waits, or gives up', async (t, pg) => {
+    const on = pool(t, pg, { max: 2, connectionTimeoutMillis: 200 });
+    const [one, two] = [await on.connect(), await on.connect()];
+
+    assert.equal((await failure(on.connect())).message, 'timeout exceeded when trying to connect');
+    const waiting = on.connect();
+    one.release();
+    const three = await waiting;
+    assert.deepEqual((await three.query('SELECT 1 AS n')).rows, [{ n: 1 }]);
+    two.release();
+    three.release();
+});
+
+both('a client is released once, and used by nobody afterwards', async (t, pg) => {
+    const on = pool(t, pg);
+    const client = await on.connect();
+
+    client.release();
+    assert.throws(() => client.release(), /Release called on client which has already been released to the pool/);
+    const done = await new Promise((resolve, reject) => {
+        on.connect((error, lent, release) => (error ? reject(error) : resolve({ lent, release })));
+    });
+    assert.deepEqual((await done.lent.query('SELECT 1 AS n')).rows, [{ n: 1 }]);
+    done.release();
+});
+
+both('a transaction runs on one client', async (t, pg) => {
+    const on = pool(t, pg);
+    const into = await table(t, on, 'n int PRIMARY KEY');
+    const client = await on.connect();
+
+    await client.query('BEGIN');
+    await client.query(`INSERT INTO ${into} VALUES ($1)`, [1]);
+    assert.equal((await on.query(`SELECT * FROM ${into}`)).rowCount, 0);
+    await client.query('COMMIT');
+    assert.equal((await on.query(`SELECT * FROM ${into}`)).rowCount, 1);
+    await client.query('BEGIN');
+    await client.query(`INSERT INTO ${into} VALUES ($1)`, [2]);
+    client.release(new Error('given up'));
+    assert.equal((await on.query(`SELECT * FROM ${into}`)).rowCount, 1);
+});
+
+both('the pool tells of its clients', async (t, pg) => {
+    const on = pool(t, pg);
+    const seen = [];
+
+    for (const event of ['connect', 'acquire', 'release'])
+        on.on(event, () => seen.push(event));
+    const client = await on.connect();
+    client.release();
+    assert.deepEqual(seen, ['connect', 'acquire', 'release']);
+});
+
+both('each connection is prepared by its listener before it is used', async (t, pg) => {
+    const on = pool(t, pg);
+    const schema = name();
+
+    on.on('connect', (client) => client.query(`SET search_path = ${schema}`));
+    assert.equal((await on.query('SHOW search_path')).rows[0].search_path, schema);
+    const client = await on.connect();
+    assert.equal((await client.query('SHOW search_path')).rows[0].search_path, schema);
+    client.release();
+});
+
+both('a pool ends once all clients are back, and refuses from then on', async (t, pg) => {
+    const on = pool(t, pg);
+    const client = await on.connect();
+    let ended = false;
+    const end = on.end().then(() => {
+        ended = true;
+    });
+
+    assert.equal((await failure(on.connect())).message, 'Cannot use a pool after calling end on the pool');
+    assert.equal((await failure(on.query('SELECT 1'))).message, 'Cannot use a pool after calling end on the pool');
+    assert.equal((await failure(on.end())).message, 'Called end on pool more than once');
+    assert.deepEqual((await client.query('SELECT 1 AS n')).rows, [{ n: 1 }]);
+    assert.equal(ended, false);
+    client.release();
+    await end;
+    assert.deepEqual([on.ending, on.ended], [true, true]);
+});
+
+both('a pool that was never used ends', async (t, pg) => {
+    const on = pool(t, pg);
+
+    assert.deepEqual([on.totalCount, on.idleCount, on.waitingCount], [0, 0, 0]);
+    await on.end();
+});
+
+both('a pool counts its connections and who waits', async (t, pg) => {
+    const on = pool(t, pg, { max: 1 });
+    const client = await on.connect();
+    const waiting = on.connect();
+
+    while (on.waitingCount !== 1)
+        await new Promise((resolve) => setImmediate(resolve));
+    assert.ok(on.totalCount >= 1);
+    client.release();
+    (await waiting).release();
+});
+
+both('secrets are not shown', async (t, pg) => {
+    const on = pool(t, pg, { password: 'hush-hush' });
+
+    assert.ok(!JSON.stringify(on.options).includes('hush-hush'));
+    assert.equal(on.options.password, 'hush-hush');
+});
+
+test('what a client leaves behind is not there for the next one', async (t) => {
+    const on = pool(t, ours, { max: 1 });
+
+    for (let i = 0; i < 3; i++) {
+        const client = await on.connect();
+
+        assert.notEqual((await client.query('SHOW application_name')).rows[0].application_name, 'left behind');
+        await client.query("SET application_name = 'left behind'");
+        await client.query('BEGIN');
+        client.release();
+    }
+});
+
+test('a pool may stand on a client of the library, whose profiler sees its statements', async (t) => {
+    const { open } = require('./support.js');
+    const client = open(t);
+    const on = new ours.Pool({ sugarperf: client, max: 4 });
+
+    await on.query('SELECT 1 AS n');
+    const lent = await on.connect();
+    await lent.query('SELECT 2 AS n');
+    lent.release();
+    assert.equal(on.sugarperf, client);
+    await on.end();
+    assert.equal((await client.query('SELECT 3 AS n'))[0].n, 3);
+    assert.match(client.metrics(), /sugarperf_/);
+});
+
+test('all clients of a pool may listen at once', async (t) => {
+    const on = pool(t, ours, { max: 2 });
+    const clients = [await on.connect(), await on.connect()];
+    const channel = name();
+    const heard = clients.map((client) => new Promise((resolve) => {
+        client.on('notification', ({ payload }) => resolve(payload));
+    }));
+
+    for (const client of clients)
+        await client.query(`LISTEN ${channel}`);
+    await clients[0].query(`NOTIFY ${channel}, 'all'`);
+    assert.deepEqual(await Promise.all(heard), ['all', 'all']);
+    clients.forEach((client) => client.release());
+});

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: MIT
+'use strict';
+/* How queries are made and answered, what errors tell, and what a client does when. */
+const test = require('node:test');
+const assert = require('node:assert/strict');
+const { once } = require('node:events');
+const { both, client, failure, name, ours, peer, table } = require('./pg_support.js');
+
+both('a query is a text, a config or a Query; it answers a promise, a callback, or events', async (t, pg) => {
+    const on = await client(t, pg);
+    const called = (...args) => new Promise((resolve, reject) => {
+        on.query(...args, (error, result) => (error ? reject(error) : resolve(result)));
+    });
+    const config = { text: 'SELECT $1::int AS n', values: [1] };
+
+    for (const result of [await on.query(config.text, [1]), await on.query(config), await called(config), await called(config.text, [1]),
+        await on.query({ text: config.text }, [1]), await on.query({ ...config, name: name() })])
+        assert.deepEqual(result.rows, [{ n: 1 }]);
+    assert.deepEqual((await called('SELECT 2 AS n')).rows, [{ n: 2 }]);
+
+    const query = new pg.Query('SELECT i FROM generate_series(1, 3) i');
+    const seen = [];
+    query.on('row', (row) => seen.push(row.i));
+    assert.equal(on.query(query), query);
+    const [result] = await once(query, 'end');
+    assert.deepEqual([seen, result.rowCount, result.rows], [[1, 2, 3], 3, []]);
+
+    const wrong = new pg.Query('SELECT wrong');
+    on.query(wrong);
+    const [error] = await once(wrong, 'error');
+    assert.equal(error.code, '42703');
+});
+
+both('a text may hold no statement, or several, which are one transaction', async (t, pg) => {
+    const on = await client(t, pg);
+    const into = await table(t, on, 'n int PRIMARY KEY');
+    const none = await on.query(' ; -- nothing');
+
+    assert.deepEqual([none.command, none.rows, none.rowCount], [null, [], null]);
+    const results = await on.query(`INSERT INTO ${into} VALUES (1), (2); SELECT count(*)::int AS n FROM ${into};`);
+    assert.deepEqual(results.map(({ command, rowCount, rows }) => [command, rowCount, rows]),
+        [['INSERT', 2, []], ['SELECT', 1, [{ n: 2 }]]]);
+    assert.equal((await failure(on.query(`INSERT INTO ${into} VALUES (3); INSERT INTO ${into} VALUES (1)`))).code, '23505');
+    assert.equal((await failure(on.query(`INSERT INTO ${into} VALUES (3); SELEC 1`))).code, '42601');
+    assert.equal((await failure(on.query('SELECT 1; SELECT $1', ['x']))).code, '42601');
+    assert.equal((await on.query(`SELECT * FROM ${into}`)).rowCount, 2);
+    await on.query(`BEGIN; INSERT INTO ${into} VALUES (3); ROLLBACK; INSERT INTO ${into} VALUES (4)`);
+    assert.deepEqual((await on.query(`SELECT n FROM ${into} ORDER BY n`)).rows.map((row) => row.n), [1, 2, 4]);
+});
+
+test('an error has the fields that node-postgres gives it', async (t) => {
+    const [theirs, own] = await Promise.all([client(t, peer), client(t, ours)]);
+    const into = await table(t, theirs, "id int PRIMARY KEY, mail text NOT NULL UNIQUE, age int CHECK (age > 0)");
+    const wrong = [
+        ['SELEC 1'], ['SELECT 1 +'], [`SELECT missing FROM ${into}`], ['SELECT * FROM no_such_table'], ['SELECT no_such_function(1)'],
+        [`INSERT INTO ${into} VALUES (1, 'a', 1), (1, 'b', 1)`], [`INSERT INTO ${into} VALUES (2, NULL, 1)`],
+        [`INSERT INTO ${into} VALUES (3, 'c', $1)`, [-1]], ['SELECT $1::int', ['x']], ['SELECT 1/$1::int', [0]],
+        ["DO $$BEGIN RAISE EXCEPTION 'said %', 42 USING HINT = 'a hint', DETAIL = 'a detail', ERRCODE = 'ZX001'; END$$"],
+        ['SELECT $1::int, $2::int', [1]], ['SET no_such_setting = 1'], [`CREATE TABLE ${into} (a int)`],
+        ["SELECT * FROM json_to_record('{\"a\":\"x\"}') AS r(a int)"], ['SELECT 1; SELECT $1', [1]],
+    ];
+    const shown = (error) => {
+        const { length, ...fields } = error;
+
+        return { ...fields, message: error.message.replace(/statement "\w*"/, 'statement ?'), length: typeof length };
+    };
+
+    for (const [text, values] of wrong) {
+        const [expected, found] = [await failure(theirs.query(text, values)), await failure(own.query(text, values))];
+
+        assert.deepEqual(shown(found), shown(expected), text);
+        assert.ok(found instanceof ours.DatabaseError);
+    }
+});
+
+both('an error leaves the client fit for the next query', async (t, pg) => {
+    const on = await client(t, pg);
+    const all = await Promise.allSettled(['SELECT 1 AS n', 'SELECT wrong', 'SELECT 2 AS n'].map((text) => on.query(text)));
+
+    assert.deepEqual(all.map((one) => one.value?.rows ?? one.reason.code), [[{ n: 1 }], '42703', [{ n: 2 }]]);
+    assert.match((await failure(on.query('SELECT $1', 'no array'))).message, /array/);
+    const circle = { toPostgres: () => circle };
+    assert.match((await failure(on.query('SELECT $1', [circle]))).message, /circular/);
+    assert.match((await failure(on.query({}))).message, /text or a name/);
+    assert.throws(() => on.query(null), TypeError);
+    assert.deepEqual((await on.query('SELECT 3 AS n')).rows, [{ n: 3 }]);
+});
+
+both('queries that do not wait for each other are answered in their order', async (t, pg) => {
+    const on = await client(t, pg);
+    const into = await table(t, on, 'n int');
+    const order = [];
+    const steps = [`INSERT INTO ${into} VALUES (1)`, `SELECT count(*)::int AS n FROM ${into}`, `UPDATE ${into} SET n = 2; DELETE FROM ${into}`,
+        `SELECT count(*)::int AS n FROM ${into}`];
+    const answers = await Promise.all(steps.map((text, i) => on.query(text).finally(() => order.push(i))));
+
+    assert.deepEqual(order, [0, 1, 2, 3]);
+    assert.deepEqual([answers[1].rows[0].n, answers[3].rows[0].n], [1, 0]);
+});
+
+both('a transaction is begun, ended and failed in SQL', async (t, pg) => {
+    const on = await client(t, pg);
+    const into = await table(t, on, 'n int PRIMARY KEY');
+    /* node-postgres learns it a little after its answer, where that is an error. */
+    const step = async (text, command, status) => {
+        assert.equal(await on.query(text).then((result) => result.command, (error) => error.code), command, text);
+        while (on.getTransactionStatus() !== status)
+            await new Promise((resolve) => setImmediate(resolve));
+    };
+
+    assert.equal(on.getTransactionStatus(), 'I');
+    await step('BEGIN', 'BEGIN', 'T');
+    await step(`INSERT INTO ${into} VALUES (1)`, 'INSERT', 'T');
+    await step('COMMIT', 'COMMIT', 'I');
+    await step('START TRANSACTION', 'START', 'T');
+    await step('SET TRANSACTION ISOLATION LEVEL SERIALIZABLE', 'SET', 'T');
+    await step('SAVEPOINT one', 'SAVEPOINT', 'T');
+    await step(`INSERT INTO ${into} VALUES (1)`, '23505', 'E');
+    await step('SELECT 1', '25P02', 'E');
+    await step('ROLLBACK TO SAVEPOINT one', 'ROLLBACK', 'T');
+    await step('SHOW transaction_isolation', 'SHOW', 'T');
+    await step(`INSERT INTO ${into} VALUES (1)`, '23505', 'E');
+    await step('COMMIT', 'ROLLBACK', 'I');
+    await step('COMMIT', 'COMMIT', 'I');
+    await step('ROLLBACK', 'ROLLBACK', 'I');
+    await step('BEGIN', 'BEGIN', 'T');
+    await step('BEGIN', 'BEGIN', 'T');
+    await step(`INSERT INTO ${into} VALUES (2)`, 'INSERT', 'T');
+    await step('ROLLBACK', 'ROLLBACK', 'I');
+    assert.deepEqual((await on.query(`SELECT n FROM ${into}`)).rows, [{ n: 1 }]);
+    await Promise.all(['BEGIN', `INSERT INTO ${into} VALUES (3)`, 'COMMIT'].map((text) => on.query(text)));
+    assert.equal((await on.query(`SELECT n FROM ${into}`)).rowCount, 2);
+});
+
+both('session state stays with the client', async (t, pg) => {
+    const on = await client(t, pg, { application_name: 'named here' });
+
+    assert.equal((await on.query('SHOW application_name')).rows[0].application_name, 'named here');
+    await on.query("SET application_name = 'another'; CREATE TEMPORARY TABLE held (n int)");
+    assert.equal((await on.query('SHOW application_name')).rows[0].application_name, 'another');
+    assert.equal((await on.query('SELECT * FROM held')).rowCount, 0);
+    assert.equal((await on.query('SELECT pg_backend_pid() AS pid')).rows[0].pid, on.processID);
+});
+
+both('a client is connected once, and refuses once it has ended', async (t, pg) => {
+    const on = await client(t, pg);
+
+    assert.equal((await failure(on.connect())).message, 'Client has already been connected. You cannot reuse a client.');
+    const last = on.query('SELECT 1 AS n');
+    assert.deepEqual((await last).rows, [{ n: 1 }]);
+    const ended = once(on, 'end');
+    await on.end();
+    await ended;
+    assert.equal((await failure(on.query('SELECT 1'))).message, 'Client was closed and is not queryable');
+    await new pg.Client({ connectionString: process.env.DATABASE_URL }).end();
+});
+
+both('a server that cannot be reached or refuses is told by its code', async (t, pg) => {
+    const nobody = new pg.Client({ host: '127.0.0.1', port: 1, user: 'nobody', database: 'none' });
+    assert.equal((await failure(nobody.connect())).code, 'ECONNREFUSED');
+
+    const url = new URL(process.env.DATABASE_URL);
+    url.pathname = '/no_such_database';
+    const lost = new pg.Client({ connectionString: url.href });
+    assert.equal((await failure(lost.connect())).code, '3D000');
+});
+
+both('a statement ends at the server\'s time-out, and at the caller\'s', async (t, pg) => {
+    const short = await client(t, pg, { statement_timeout: 50 });
+    const error = await failure(short.query('SELECT pg_sleep(60)'));
+    assert.deepEqual([error.code, error.message], ['57014', 'canceling statement due to statement timeout']);
+
+    const late = new pg.Client({ connectionString: process.env.DATABASE_URL, query_timeout: 50 });
+    await late.connect();
+    assert.equal((await failure(late.query('SELECT pg_sleep(0.5)'))).message, 'Query read timeout');
+    await late.end();
+});
+
+both('a client hears what it listens to, until it does not', async (t, pg) => {
+    const [on, other] = await Promise.all([client(t, pg), client(t, pg)]);
+    const channel = name();
+    const heard = [];
+    on.on('notification', (message) => heard.push([message.channel, message.payload, typeof message.processId]));
+
+    await on.query(`LISTEN ${channel.toUpperCase()}`);
+    await on.query(`LISTEN "${channel}.X"`);
+    await other.query(`NOTIFY ${channel}, 'one'`);
+    await other.query('SELECT pg_notify($1, $2)', [`${channel}.X`, 'two']);
+    while (heard.length < 2)
+        await once(on, 'notification');
+    assert.deepEqual(heard, [[channel, 'one', 'number'], [`${channel}.X`, 'two', 'number']]);
+    await on.query(`UNLISTEN ${channel}`);
+    await other.query(`NOTIFY ${channel}, 'three'; NOTIFY "${channel}.X", 'four'`);
+    while (heard.length < 3)
+        await once(on, 'notification');
+    assert.deepEqual(heard[2], [`${channel}.X`, 'four', 'number']);
+    await on.query('UNLISTEN *');
+});
+
+test('a client tells when it has nothing left to do', async (t) => {
+    const on = await client(t, ours);
+    const drained = once(on, 'drain');
+
+    await Promise.all([on.query('SELECT 1'), on.query('SELECT 2')]);
+    await drained;
+});
