@@ -313,7 +313,8 @@ static bool stream_deaf(void *arg)
         struct sp__log *log = arg;
         int64_t now = sp__now();
 
-        if (!atomic_exchange(&log->deaf, false) || now < log->deaf_until)
+        /* What is noticed during the pause waits for its end. */
+        if (now < log->deaf_until || !atomic_exchange(&log->deaf, false))
                 return false;
         log->deaf_until = now + DEAF_PAUSE;
         return true;

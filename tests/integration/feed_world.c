@@ -64,6 +64,7 @@ void world_begin(struct world *world, bool redis, const char *columns)
         snprintf(world->name, NAMES_MAX, "w%016llx", (unsigned long long)sp__random_seed());
         snprintf(world->table, NAMES_MAX, "%.40s_rows", world->name);
         world->redis = redis;
+        world->tls_ca = NULL;
         snprintf(text, sizeof text, "CREATE TABLE %s (%s)", world->table,
                  columns ? columns : "id text PRIMARY KEY, title text, views int DEFAULT 0");
         run_sql(text, true);
@@ -142,6 +143,8 @@ void service_begin(struct service *service, struct world *world, const char *rul
         set(service, "feed.lease", "500ms");
         if (world->redis)
                 set(service, "redis.url", getenv("REDIS_URL"));
+        if (world->tls_ca)
+                set(service, "redis.tls_ca", world->tls_ca);
         assert_int_equal(sp_pool_new(service->config, NULL, &service->pool, NULL), SP_OK);
         if (sp_cache_new(service->config, &service->cache, &error) != SP_OK)
                 fail_msg("%s", sp_error_message(error));

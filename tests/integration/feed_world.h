@@ -17,6 +17,7 @@ struct world {
         char name[NAMES_MAX];
         char table[NAMES_MAX];
         bool redis;
+        const char *tls_ca; /* for rediss://, NULL: none */
 };
 
 struct service {
