@@ -55,8 +55,8 @@ SP_API void sp_cache_free(sp_cache *cache);
 SP_API sp_status sp_cache_declare(sp_cache *cache, sp_template *tmpl, sp_error **error);
 
 /**
- * What was declared, as JSON: [{"template":"rec:…","ttl_ms":…,"size":…,"negative_ms":…,"stale_ms":…,"patterns":["rec:*"]}, …],
- * in the order of the texts. `size` is the estimate, 0 where none was given.
+ * What was declared, as JSON: [{"template":"rec:…","ttl_ms":…,"size":…,"max":…,"raw":false,"negative_ms":…,"stale_ms":…,
+ * "patterns":["rec:*"]}, …], in the order of the texts. `size` is the estimate, 0 where none was given, as is `max`.
  */
 SP_API sp_status sp_cache_templates(const sp_cache *cache, sp_value **out);
 
@@ -82,7 +82,7 @@ SP_API sp_lease *sp_lookup_take_lease(sp_lookup *lookup);
 /** Gives a lease back that was not taken. */
 SP_API void sp_lookup_free(sp_lookup *lookup);
 
-/** Adds a tag to the entry to come; sp_targets_tag() then invalidates it. SP_LIMIT past SP_TAGS_MAX tags or SP_TAG_MAX bytes each. */
+/** Adds a tag to the entry to come; sp_targets_tag() then invalidates it. SP_LIMIT past SP_TAGS_MAX tags or SP_TAG_MAX bytes each; SP_UNSUPPORTED for raw keys (key.h). */
 SP_API sp_status sp_lease_tag(sp_lease *lease, const void *data, size_t len);
 /** How long the entry to come is fresh, where the call that fills it does not say; 0: not at all, only who waits gets it. */
 SP_API sp_status sp_lease_ttl(sp_lease *lease, int64_t ttl_ms);
@@ -95,7 +95,8 @@ SP_API sp_status sp_lease_expires(sp_lease *lease, int64_t unix_ms);
 SP_API int64_t sp_lease_remaining(const sp_lease *lease);
 /**
  * Stores the value in both levels and ends the lease, whatever the answer. `ttl_ms` 0: sp_lease_ttl()'s, else the template's. SP_LEASE_LOST: the
- * key was invalidated since, or the lease expired; the value is right for the caller but was not stored. The asynchronous
+ * key was invalidated since, or the lease expired; the value is right for the caller but was not stored. SP_LIMIT: it is larger than
+ * the template's `max`, else `cache.value_max`. The asynchronous
  * form ends the lease too, also where the submission is refused.
  */
 SP_API sp_status sp_lease_fill(sp_lease *lease, sp_ctx *ctx, const void *data, size_t len, uint32_t codec,

@@ -41,7 +41,22 @@ typedef struct sp_template sp_template;
  *     hard       how long they wait for a load at all: then they get what is stale, else SP_TIMEOUT (0: as their context says)
  *
  * and refresh (0–100, default 0): it is loaded anew before its end, by about that many times what its load takes, so that
- * nobody waits (XFetch's beta); size (bytes, an estimate). SP_INVALID names what is wrong with the text or the option.
+ * nobody waits (XFetch's beta); size (bytes, an estimate); max (bytes of a value at most; `cache.value_max` where it does not
+ * say): a larger one is its caller's, and those callers' who wait for it, and is not stored.
+ *
+ * `raw=json` (or `raw=text`): keys that other programs read and write as well. The value stands in Redis as it is, under the key
+ * itself, without the cache's namespace. Of the other options it goes with ttl, hard, size and max; there are no patterns and no
+ * tags, and that there is nothing is not stored. What holds then:
+ *
+ *     - Each look-up asks Redis; nothing is kept in process. What another program wrote is seen by every look-up that begins
+ *       later; one that joins a trip which is under way sees what that brings.
+ *     - What is loaded is stored only where nobody wrote, changed or deleted a value meanwhile. Of a program that deletes a key
+ *       where nothing stands nothing can be seen: it says UNLINK key {key}:sp:l (`cache.namespace` for sp; without the braces
+ *       where the key has some), which takes the load's lease away, or what was being loaded stays, at most for its ttl.
+ *     - sp_cache_delete() and sp_cache_set() hold as ever while Redis answers. Where it did not (SP_UNAVAILABLE), the old value
+ *       may stand there still: they are to be called again. Invalidating all, or a pattern that a rule widened, reaches no raw key.
+ *
+ * SP_INVALID names what is wrong with the text or the option.
  */
 SP_API sp_status sp_template_new(const char *text, const char *options, sp_template **out, sp_error **error);
 SP_API sp_template *sp_template_ref(sp_template *tmpl);

@@ -32,9 +32,10 @@ static inline unsigned sp__stripe(void)
         return own ? own - 1 : sp__stripe_first();
 }
 
-static inline void sp__striped_add(struct sp__striped *tally, int64_t count)
+/** What this stripe had before. */
+static inline int64_t sp__striped_add(struct sp__striped *tally, int64_t count)
 {
-        atomic_fetch_add_explicit(&tally->stripes[sp__stripe()].count, count, memory_order_relaxed);
+        return atomic_fetch_add_explicit(&tally->stripes[sp__stripe()].count, count, memory_order_relaxed);
 }
 
 int64_t sp__striped_read(const struct sp__striped *tally);

@@ -11,6 +11,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+static enum sp__outage outage_of(const char *word)
+{
+        if (strcmp(word, "fail") == 0)
+                return SP__OUTAGE_FAIL;
+        return strcmp(word, "stale") == 0 ? SP__OUTAGE_STALE : SP__OUTAGE_LOAD;
+}
+
 static void read_config(sp_cache *cache, const sp_config *config)
 {
         cache->ttl_ms = sp__config_int(config, "cache", NULL, "ttl");
@@ -21,7 +28,7 @@ static void read_config(sp_cache *cache, const sp_config *config)
         cache->value_max = sp__config_int(config, "cache", NULL, "value_max");
         cache->pack_from = sp__config_int(config, "cache", NULL, "compress");
         cache->jitter = sp__config_int(config, "cache", NULL, "jitter");
-        cache->outage_fails = strcmp(sp__config_text(config, "cache", NULL, "outage"), "fail") == 0;
+        cache->outage = outage_of(sp__config_text(config, "cache", NULL, "outage"));
         cache->use = sp__cache_use_of(sp__config_text(config, "cache", NULL, "mode"));
         sp__slots_init(&cache->slots, sp__config_int(config, "cache", NULL, "loads"));
         cache->prefix_len = (size_t)snprintf(cache->prefix, sizeof cache->prefix,
@@ -44,11 +51,14 @@ static bool make_parts(sp_cache *cache, const sp_config *config)
         cache->keys = sp__keys_new();
         cache->loads = sp__histogram_new();
         cache->seeks = sp__histogram_new();
+        cache->waits = sp__histogram_new();
+        if (cache->outage == SP__OUTAGE_STALE)
+                sp__mirror_recall(&cache->log.mirror);
         if (memory > 0)
                 cache->store = sp__store_new(memory, &cache->log.mirror);
         if (cache->store)
                 cache->near_hits = sp__store_hits(cache->store);
-        return cache->keys && cache->loads && cache->seeks && (cache->store || memory == 0) &&
+        return cache->keys && cache->loads && cache->seeks && cache->waits && (cache->store || memory == 0) &&
                make_events(cache, config);
 }
 
@@ -68,6 +78,7 @@ static void free_parts(sp_cache *cache)
         sp__store_free(cache->store);
         sp__histogram_free(cache->loads);
         sp__histogram_free(cache->seeks);
+        sp__histogram_free(cache->waits);
         sp__keys_free(cache->keys);
         sp__cache_unref(cache);
 }
@@ -160,36 +171,6 @@ void sp__cache_rest(sp_cache *cache)
         sp__unlock(&cache->lock);
 }
 
-sp_status sp__cache_admit(sp_cache *cache, sp_ctx *ctx, const void *key, size_t len, sp_error **error)
-{
-        if (!cache)
-                return sp__fail(error, SP_INVALID, "a cache is needed");
-        if (!key || len == 0)
-                return sp__fail(error, SP_INVALID, key ? "the key is empty" : "a key is needed");
-        if (len > SP_KEY_MAX)
-                return sp__fail(error, SP_LIMIT, "the key has %zu bytes, at most %d are allowed", len, SP_KEY_MAX);
-        if (sp__engine_forked(cache->engine))
-                return sp__fail(error, SP_FORKED, "%s", sp_status_text(SP_FORKED));
-        if (atomic_load(&cache->closed))
-                return sp__fail(error, SP_CLOSED, "the cache is closed");
-        if (ctx && sp_ctx_cancelled(ctx))
-                return sp__fail(error, SP_CANCELLED, "%s", sp_status_text(SP_CANCELLED));
-        sp__log_start(&cache->log);
-        return SP_OK;
-}
-
-enum sp__cache_use sp__cache_use(const sp_cache *cache, const sp_ctx *ctx, bool apart)
-{
-        enum sp__cache_use use = ctx ? sp__ctx_cache(ctx) : SP__CACHE_USE;
-        bool stores = use != SP__CACHE_BYPASS && cache->use != SP__CACHE_BYPASS;
-
-        if (!stores)
-                return SP__CACHE_BYPASS;
-        if (cache->use == SP__CACHE_READ || (!apart && sp__ctx_in_transaction(ctx) && !sp__bugged(SP__BUG_TRANSACTION)))
-                return SP__CACHE_READ;
-        return use;
-}
-
 void sp__cache_times(const sp_cache *cache, const sp_template *tmpl, struct sp__times *times)
 {
         *times = (struct sp__times){.ttl = cache->ttl_ms, .negative = cache->negative_ms, .stale = cache->stale_ms};
@@ -203,7 +184,7 @@ void sp__cache_times(const sp_cache *cache, const sp_template *tmpl, struct sp__
                                     .refresh = sp__template_refresh(tmpl),
                                     .sliding = sp__template_sliding_ms(tmpl)};
         if (times->stale < 0)
-                times->stale = cache->stale_ms;
+                times->stale = sp__template_raw(tmpl) ? 0 : cache->stale_ms;
 }
 
 void sp__cache_keeps(sp_cache *cache, const struct sp__entry *entry)
@@ -245,6 +226,11 @@ static enum sp__found attend(sp_cache *cache, const void *key, size_t len, sp_va
         }
 }
 
+static __attribute__((noinline)) void sample(sp_cache *cache, const void *key, size_t len)
+{
+        sp__usage_sample(sp__usages_of(&cache->usages, sp__keys_find(cache->keys, key, len)));
+}
+
 enum sp__found sp__cache_find(sp_cache *cache, const void *key, size_t len, sp_value **value, struct sp__item *stale)
 {
         uint64_t declared = atomic_load(&cache->declared);
@@ -255,8 +241,8 @@ enum sp__found sp__cache_find(sp_cache *cache, const void *key, size_t len, sp_v
         found = sp__store_get(cache->store, key, len, declared, value, stale);
         if (found == SP__FOUND_STALE && stale && atomic_load(&cache->early))
                 found = attend(cache, key, len, value, stale);
-        if (found == SP__FOUND_FRESH)
-                sp__striped_add(cache->near_hits, 1);
+        if (found == SP__FOUND_FRESH && sp__usage_samples(sp__striped_add(cache->near_hits, 1)))
+                sample(cache, key, len);
         return found;
 }
 
@@ -269,6 +255,10 @@ sp_status sp_cache_declare(sp_cache *cache, sp_template *tmpl, sp_error **error)
         SP__NEED(tmpl, error);
         if (sp__engine_forked(cache->engine))
                 return sp__fail(error, SP_FORKED, "%s", sp_status_text(SP_FORKED));
+        if (sp__template_raw(tmpl) && strncmp(sp_template_text(tmpl), cache->prefix, cache->prefix_len) == 0)
+                return sp__fail(error, SP_INVALID,
+                                "template \"%.128s\": raw keys beginning with \"%s\" are the cache's own",
+                                sp_template_text(tmpl), cache->prefix);
         status = sp__keys_declare(cache->keys, tmpl, error);
         if (status != SP_OK)
                 return status;
@@ -276,6 +266,8 @@ sp_status sp_cache_declare(sp_cache *cache, sp_template *tmpl, sp_error **error)
         if (sp__times_early(&times))
                 atomic_store(&cache->early, true);
         keep_for(cache, times.ttl + times.stale);
+        if (sp__template_raw(tmpl))
+                atomic_store(&cache->raws, true);
         atomic_fetch_add(&cache->declared, 1);
         return status;
 }

@@ -19,6 +19,9 @@
 
 enum { SP__FLIGHT_BUCKETS = 1024, SP__NAME_EXTRA = SP__NAMESPACE_MAX + 16 };
 
+/** What is done without Redis. */
+enum sp__outage { SP__OUTAGE_LOAD, SP__OUTAGE_FAIL, SP__OUTAGE_STALE };
+
 struct sp_cache {
         atomic_uint refs; /* the owner's, and each flight's: a lease may be given back after the cache is gone */
         atomic_bool gone;
@@ -32,7 +35,7 @@ struct sp_cache {
         int64_t value_max;
         int64_t pack_from;
         int64_t jitter; /* percent */
-        bool outage_fails;
+        enum sp__outage outage;
         enum sp__cache_use use;             /* the most that callers may */
         char prefix[SP__NAMESPACE_MAX + 2]; /* "namespace:" */
         size_t prefix_len;
@@ -43,6 +46,7 @@ struct sp_cache {
         _Atomic int
             unsure;        /* above 0: entries were from before what the mirror knows, so tags are asked with the key */
         atomic_bool early; /* some template wants attention before its end */
+        atomic_bool raws;  /* some template's keys are raw */
         _Atomic uint64_t declared; /* counts templates: what was made of fewer has not all its tags */
         struct sp__log log;
         struct sp__store *store; /* NULL: none */
@@ -67,6 +71,7 @@ struct sp_cache {
         _Atomic int64_t errors;
         struct sp__usages usages;
         struct sp__histogram *loads;
+        struct sp__histogram *waits; /* for the loads of others */
         struct sp__histogram *seeks; /* what a look-up took that the in-process level did not answer */
 };
 
@@ -81,6 +86,10 @@ sp_breaker *sp__cache_breaker(sp_cache *cache);
 
 /** Before anything else of a public call: SP_FORKED, SP_CLOSED, SP_INVALID or SP_LIMIT for the key, SP_CANCELLED. */
 sp_status sp__cache_admit(sp_cache *cache, sp_ctx *ctx, const void *key, size_t len, sp_error **error);
+/** Whether a value of that size may be stored under keys of the template (NULL: none); the same and all else, as an error. */
+bool sp__cache_fits(const sp_cache *cache, const sp_template *tmpl, size_t len);
+sp_status sp__cache_admit_value(const sp_cache *cache, const sp_template *tmpl, const void *data, size_t len,
+                                uint32_t codec, sp_error **error);
 /** Work begins and ends: sp_cache_free() waits for it. Any lock but the cache's may be held. Afterwards it may be gone. */
 void sp__cache_work(sp_cache *cache);
 void sp__cache_rest(sp_cache *cache);
@@ -119,6 +128,8 @@ uint64_t sp__tag_of_name(const void *data, size_t len);
 /** A key's own tag and those of the declared patterns that it matches; `tags` has room for SP__TAGS_MAX + 1. */
 size_t sp__cache_tags(sp_cache *cache, const void *key, size_t len, uint64_t *tags, const sp_template **tmpl);
 
+/** Whether other programs read and write it as it is: it stands in Redis under no other name, and has nothing beside it. */
+bool sp__cache_is_raw(const sp_cache *cache, const void *key, size_t len);
 /** What the key, and the lease for it, are called in Redis: the same slot of a cluster. `out` has room for SP__NAME_MAX. */
 size_t sp__cache_entry_name(const sp_cache *cache, const void *key, size_t len, char *out);
 size_t sp__cache_lease_name(const sp_cache *cache, const void *key, size_t len, char *out);

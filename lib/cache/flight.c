@@ -60,15 +60,16 @@ static struct sp__flight *blank(sp_cache *cache, const void *key, size_t len)
 struct sp__flight *sp__flight_begin(sp_cache *cache, const void *key, size_t len)
 {
         struct sp__flight *flight = blank(cache, key, len);
-        const sp_template *tmpl;
 
         if (!flight)
                 return NULL;
         flight->declared = atomic_load(&cache->declared);
-        flight->tag_count = sp__cache_tags(cache, key, len, flight->tags, &tmpl);
-        sp__cache_times(cache, tmpl, &flight->times);
-        flight->usage = sp__usages_of(&cache->usages, tmpl);
+        flight->tag_count = sp__cache_tags(cache, key, len, flight->tags, &flight->tmpl);
+        sp__cache_times(cache, flight->tmpl, &flight->times);
+        flight->usage = sp__usages_of(&cache->usages, flight->tmpl);
         flight->local = cache->log.link == NULL;
+        flight->form = flight->tmpl ? sp__template_raw(flight->tmpl) : 0;
+        flight->raw = flight->form && !flight->local;
         new_token(flight);
         sp__list_push(bucket_of(cache, key, len), &flight->link);
         return flight;
@@ -191,6 +192,7 @@ void sp__flight_hold(struct sp__flight *flight, const struct sp__item *item, int
         flight->found = *item;
         sp_value_ref(item->value);
         flight->held_until = until;
+        flight->held_state = SP_LOOKUP_HIT;
         flight->lease = NULL;
         flight->state = SP__FLIGHT_RESTING;
         give_slot(flight);
@@ -257,6 +259,9 @@ enum sp__fresh sp__flight_usable(struct sp__flight *flight)
         uint64_t version;
         enum sp__fresh fresh = sp__mirror_check(mirror, found->e, found->v0, found->tags, found->tag_count, &version);
 
+        /* It is as Redis had it after the mark, which is all that there is to know. */
+        if (flight->raw && fresh != SP__GONE)
+                return sp__mirror_holds(mirror, &flight->mark, found->tags, found->tag_count) ? SP__FRESH : SP__GONE;
         if (fresh != SP__UNKNOWN || !flight->found_verified)
                 return fresh;
         return sp__mirror_holds(mirror, &flight->mark, found->tags, found->tag_count) ? SP__FRESH : SP__GONE;

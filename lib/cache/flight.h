@@ -26,7 +26,7 @@
 #include "cache/entry.h"
 #include "cache/times.h"
 
-enum { SP__TOKEN_LEN = 32, SP__FLIGHT_TAGS = SP__TAGS_MAX + 1 };
+enum { SP__TOKEN_LEN = 32, SP__SEEN_LEN = 40, SP__FLIGHT_TAGS = SP__TAGS_MAX + 1 };
 
 enum sp__flight_state {
         SP__FLIGHT_SEEKING,
@@ -62,7 +62,8 @@ struct sp__flight {
         struct sp__mark mark;
         struct sp__item found; /* what Redis has, to be verified; or a value past its time that may be served */
         bool found_stale;
-        int64_t held_until;  /* RESTING with a value that was loaded just now; 0: with a stale one */
+        int64_t held_until;  /* RESTING with a value that was loaded just now, or recalled; 0: with a stale one */
+        int held_state;      /* how that is given out */
         bool found_verified; /* by the log in Redis, as of the mark */
         uint64_t bad_e;      /* what Redis has and does not hold */
         int64_t bad_v0;
@@ -71,6 +72,10 @@ struct sp__flight {
 
         /* Of the key. */
         uint64_t declared;
+        const sp_template *tmpl;     /* NULL: none, or a lone one; the cache's, while it is there */
+        uint32_t form;               /* the only codec that may be stored, 0: any */
+        bool raw;                    /* see cache/raw.h */
+        char seen[SP__SEEN_LEN + 1]; /* raw: what stood there when the lease was given */
         struct sp__times times;
         struct sp__usage *usage; /* NULL: a lone one's */
         size_t tag_count;
@@ -104,7 +109,7 @@ struct sp__seeker {
         int64_t soft_at;         /* it takes what is stale then */
         int64_t hard_at;         /* it gives up then */
         sp_value *stale;         /* what it may take: a reference. The cache's lock */
-        bool shared;             /* another caller of this process loaded it */
+        bool shared;             /* another caller loaded it meanwhile */
         bool counted;            /* in the statistics */
         bool rests;              /* its work for the cache is done */
 };
@@ -143,7 +148,7 @@ void sp__seeker_step(struct sp__seeker *seeker, const void *key, size_t len, con
 /** Answers claimed ones: each gets `state` and a reference to the value, or the error. No lock held. */
 void sp__seekers_answer(struct sp__list *waiters, int state, sp_value *value, sp_status status, const sp_error *error,
                         struct sp__batch *done);
-/** The same with what another caller of this process loaded. */
+/** The same with what another caller loaded while they waited. */
 void sp__seekers_share(struct sp__list *waiters, sp_value *value, struct sp__batch *done);
 /** A lease of its own for each; a value where there is a stale one. No lock held. */
 void sp__seekers_leave_alone(struct sp__list *waiters, sp_cache *cache, struct sp__batch *done);
@@ -194,6 +199,11 @@ bool sp__flight_fail(struct sp__flight *flight, struct sp__list *waiters);
  * held, and a reference.
  */
 void sp__flight_hold(struct sp__flight *flight, const struct sp__item *item, int64_t granted_at);
+/**
+ * Redis cannot help: where that is wished, the in-process level's own copy, which cannot be proven, is given to all who wait and held
+ * as above, as stale. Ends the step; false: there is none. No lock held.
+ */
+bool sp__flight_recall(struct sp__flight *flight);
 /** That key was invalidated here: who loads it now shall not store it, and who waits gets a load that begins now. */
 void sp__flight_kill(sp_cache *cache, const void *key, size_t len);
 /** Gives the lease in Redis back, without waiting. */

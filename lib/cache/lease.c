@@ -11,8 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CODEC_MAX = 255 };
-
 struct fill {
         sp__op op;
         sp_cache *cache;
@@ -33,11 +31,7 @@ static struct fill *fill_of(sp__op *op)
 
 static void cancel(sp__op *op, sp_status why)
 {
-        struct sp__batch done;
-
-        sp__batch_init(&done);
-        sp__op_fail(op, why, sp__error_new(why, NULL, "filling a lease: %s", sp_status_text(why)), &done);
-        sp__batch_deliver(&done);
+        sp__op_give_up(op, why, "filling a lease");
 }
 
 static void destroy(sp__op *op)
@@ -57,6 +51,8 @@ sp_status sp_lease_tag(sp_lease *lease, const void *data, size_t len)
 {
         if (!lease || !data || len == 0)
                 return SP_INVALID;
+        if (lease->flight->form)
+                return SP_UNSUPPORTED;
         if (len > SP_TAG_MAX || lease->tag_count == SP__ENTRY_TAGS)
                 return SP_LIMIT;
         lease->tags[lease->tag_count++] = sp__tag_of_name(data, len);
@@ -159,7 +155,8 @@ static void set_times(struct fill *fill, const sp_lease *lease, int64_t ttl_ms)
         int64_t load_ms = (sp__now() - lease->granted_at) / SP__MS;
 
         ttl_ms = life(fill, lease, ttl_ms);
-        fill->kept = ttl_ms > 0;
+        /* Nothing that others could read says that there is nothing. */
+        fill->kept = ttl_ms > 0 && !(fill->flight->raw && fill->entry.codec == SP_CODEC_ABSENT);
         sp__times_make(&fill->flight->times, ttl_ms, lease->expires_ms == 0, load_ms, sp__cache_unit(fill->cache),
                        &fill->entry, &fill->item);
         sp__cache_keeps(fill->cache, &fill->entry);
@@ -208,6 +205,8 @@ static enum sp__fresh judge(struct fill *fill)
 
         if (!sp__mirror_holds(mirror, mark, item->tags, item->tag_count))
                 return SP__GONE;
+        if (fill->flight->raw)
+                return SP__FRESH;
         return mark->known ? sp__mirror_judge(mirror, item->e, item->v0, item->tags, item->tag_count) : SP__UNKNOWN;
 }
 
@@ -221,7 +220,7 @@ static bool hand_out(struct fill *fill, bool holds, bool keep, struct sp__list *
         sp__list_init(waiters);
         sp__lock(&fill->cache->lock);
         holds = holds && judge(fill) != SP__GONE;
-        if (holds && keep && fill->cache->store)
+        if (holds && keep && fill->cache->store && !flight->raw)
                 sp__store_put(fill->cache->store, flight->key, flight->len, &fill->item);
         if (flight->state == SP__FLIGHT_FILLING && holds) {
                 sp__seekers_take(flight, waiters);
@@ -292,15 +291,21 @@ static void finish_lost(struct fill *fill)
         finish(fill, SP_LEASE_LOST, lost(), false, false);
 }
 
+/* The in-process level cannot have it. */
+static bool must_be_held(const struct fill *fill)
+{
+        return fill->flight->raw || !fill->flight->mark.known;
+}
+
 /* Redis did not take it. The value is right all the same, and who waits in this process may have it. */
 static void finish_unstored(struct fill *fill, sp_status status, sp_error *error)
 {
-        if (!fill->cache->outage_fails && status != SP_CLOSED) {
+        if (fill->cache->outage != SP__OUTAGE_FAIL && status != SP_CLOSED) {
                 sp_error_free(error);
                 status = SP_OK;
                 error = NULL;
         }
-        fill->held = status == SP_OK && !fill->flight->mark.known;
+        fill->held = status == SP_OK && must_be_held(fill);
         finish(fill, status, error, judge(fill) != SP__GONE, fill->flight->mark.known);
 }
 
@@ -362,27 +367,40 @@ static int64_t kept_ms(const struct fill *fill)
         return (fill->flight->times.sliding > 0 ? fill->entry.fresh_until : fill->entry.kept_until) - fill->entry.made;
 }
 
+/* The entry, or the value as it is. */
+static void add_packed(struct fill *fill, struct sp__command *command)
+{
+        struct sp__buf packed = SP__BUF_INIT;
+
+        if (fill->flight->raw) {
+                sp__command_arg(command, fill->entry.data, fill->entry.len);
+                return;
+        }
+        sp__entry_encode(&fill->entry, (size_t)fill->cache->pack_from, &packed);
+        sp__command_arg(command, packed.data ? packed.data : "", packed.len);
+        command->request.failed = command->request.failed || packed.failed;
+        sp__buf_free(&packed);
+}
+
 /* With the log's numbers of all its tags, where the mirror is not live and cannot tell. */
 static void send(struct fill *fill)
 {
         struct sp__log *log = &fill->cache->log;
         struct sp__command *command = sp__command_new();
-        struct sp__buf packed = SP__BUF_INIT;
+        bool raw = fill->flight->raw;
 
         sp__probe_step();
-        sp__entry_encode(&fill->entry, (size_t)fill->cache->pack_from, &packed);
-        if (!command || packed.failed) {
-                sp__command_free(command);
-                sp__buf_free(&packed);
+        if (!command) {
                 finish_unstored(fill, SP_NOMEM, sp__error_new(SP_NOMEM, NULL, "out of memory"));
                 return;
         }
-        sp__script_begin(command, SP__SCRIPT_FILL, fill->with_text, 2, 3);
+        sp__script_begin(command, raw ? SP__SCRIPT_FILL_RAW : SP__SCRIPT_FILL, fill->with_text, 2, raw ? 4 : 3);
         add_names(fill, command);
         sp__command_text(command, fill->flight->token);
-        sp__command_arg(command, packed.data, packed.len);
+        add_packed(fill, command);
         sp__command_int(command, kept_ms(fill));
-        sp__buf_free(&packed);
+        if (raw)
+                sp__command_text(command, fill->flight->seen);
         if (judge(fill) == SP__UNKNOWN)
                 sp__log_add_tags(log, command, fill->item.tags, fill->item.tag_count);
         sp__link_run(log->link, command, fill->op.caller, filled, fill);
@@ -438,7 +456,7 @@ static void start(struct fill *fill, sp_lease *lease)
                         sp__flight_release(flight, flight->token);
                 finish_lost(fill);
         } else if (flight->local) {
-                fill->held = !flight->mark.known && fill->cache->log.link;
+                fill->held = must_be_held(fill) && fill->cache->log.link;
                 finish(fill, SP_OK, NULL, true, flight->mark.known);
         } else {
                 send(fill);
@@ -447,7 +465,7 @@ static void start(struct fill *fill, sp_lease *lease)
 
 static sp_status admit(const sp_lease *lease, const void *data, size_t len, uint32_t codec, sp_error **error)
 {
-        int64_t max;
+        sp_status status;
 
         if (!lease)
                 return sp__fail(error, SP_INVALID, "a lease is needed");
@@ -455,13 +473,10 @@ static sp_status admit(const sp_lease *lease, const void *data, size_t len, uint
                 return sp__fail(error, SP_CLOSED, "the cache is closed");
         if (sp__engine_forked(lease->flight->cache->engine))
                 return sp__fail(error, SP_FORKED, "%s", sp_status_text(SP_FORKED));
-        max = lease->flight->cache->value_max;
-        if ((!data && len) || codec > CODEC_MAX)
-                return sp__fail(error, SP_INVALID, "a value has bytes, and a codec up to %d", CODEC_MAX);
-        if ((int64_t)len > max)
-                return sp__fail(error, SP_LIMIT, "the value has %zu bytes, cache.value_max is %lld", len,
-                                (long long)max);
-        return SP_OK;
+        status = sp__cache_admit_value(lease->flight->cache, lease->flight->tmpl, data, len, codec, error);
+        if (status == SP_LIMIT)
+                sp__usage_count(lease->flight->usage, SP__USED_TOO_LARGE);
+        return status;
 }
 
 /* An operation ready to be told whom to answer; on failure the lease was given back. */
@@ -509,12 +524,7 @@ sp_status sp_lease_fill(sp_lease *lease, sp_ctx *ctx, const void *data, size_t l
         sp__op_ref(&fill->op);
         start(fill, lease);
         sp__op_wait(&fill->op);
-        status = fill->op.status;
-        if (status != SP_OK) {
-                sp__error_give(error, fill->op.error);
-                fill->op.error = NULL;
-        }
-        sp__op_unref(&fill->op);
+        status = sp__op_take(&fill->op, NULL, error);
         sp__cache_rest(cache);
         return status;
 }
@@ -552,4 +562,23 @@ bool sp__lease_fill_step(sp_lease *lease, sp_value *value, sp_ctx *ctx, sp__op *
         fill->op.owner = owner;
         start(fill, lease);
         return true;
+}
+
+void sp__lease_set_unfit(sp_lease *lease)
+{
+        sp__usage_count(lease->flight->usage, SP__USED_TOO_LARGE);
+        lease->ttl_ms = 0;
+}
+
+void sp__lease_give(sp_lease *lease, sp_ctx *ctx, sp_value *value)
+{
+        size_t len;
+        const void *data = sp_value_data(value, &len);
+
+        if (admit(lease, data, len, sp_value_codec(value), NULL) != SP_LIMIT) {
+                sp_lease_fill(lease, ctx, data, len, sp_value_codec(value), 0, NULL);
+                return;
+        }
+        lease->ttl_ms = 0;
+        sp__lease_fill_step(lease, value, ctx, NULL, NULL, NULL);
 }

@@ -12,5 +12,9 @@
  */
 bool sp__lease_fill_step(sp_lease *lease, sp_value *value, sp_ctx *ctx, sp__op *caller, void (*then)(sp__op *op),
                          void *owner);
+/** As sp_lease_fill(); what cannot be stored for its size goes to who waits for it all the same. */
+void sp__lease_give(sp_lease *lease, sp_ctx *ctx, sp_value *value);
+/** For sp__lease_fill_step(): its value is of that kind. */
+void sp__lease_set_unfit(sp_lease *lease);
 
 #endif

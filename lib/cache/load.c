@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Look-up, the caller's loader on the caller's thread, fill. */
-#include "cache/flight.h"
+#include "cache/lease.h"
 
 #include "core/ctx.h"
 #include "core/error.h"
@@ -25,10 +25,7 @@ static sp_status give(sp_value *value, sp_value **out, sp_error **error)
 /* The value is right for its caller also where it could not be stored. Takes the value. */
 static sp_status fill(sp_lease *lease, sp_ctx *ctx, sp_value *value, sp_value **out, sp_error **error)
 {
-        size_t len;
-        const void *data = sp_value_data(value, &len);
-
-        sp_lease_fill(lease, ctx, data, len, sp_value_codec(value), 0, NULL);
+        sp__lease_give(lease, ctx, value);
         return give(value, out, error);
 }
 

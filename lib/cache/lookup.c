@@ -81,25 +81,16 @@ static sp_status find_at_once(sp_cache *cache, enum sp__cache_use use, const voi
 static sp_status wait_for(struct sp__seeker *seeker, const void *data, size_t len, struct sp__item *stale,
                           sp_lookup **out, sp_error **error)
 {
-        sp__op *op = &seeker->op;
-        sp_status status;
+        sp_status status = sp__op_for_caller(&seeker->op, error);
+        void *what = NULL;
 
-        sp__op_to_caller(op);
-        if (sp__op_enlist(op) != SP_OK) {
-                sp__op_abandon(op);
-                return sp__fail(error, SP_CANCELLED, "%s", sp_status_text(SP_CANCELLED));
-        }
+        if (status != SP_OK)
+                return status;
         sp__seeker_join(seeker, data, len, stale->value ? stale : NULL);
-        sp__op_wait(op);
-        status = op->status;
-        if (status == SP_OK) {
-                *out = op->what;
-                op->what = NULL;
-        } else {
-                sp__error_give(error, op->error);
-                op->error = NULL;
-        }
-        sp__op_unref(op);
+        sp__op_wait(&seeker->op);
+        status = sp__op_take(&seeker->op, &what, error);
+        if (status == SP_OK)
+                *out = what;
         return status;
 }
 
@@ -133,21 +124,17 @@ sp_status sp_cache_lookup(sp_cache *cache, sp_ctx *ctx, const void *data, size_t
 static sp_status submit(struct sp__seeker *seeker, const void *data, size_t len, struct sp__item *stale,
                         sp_lookup *found, sp_queue *queue, uint64_t tag)
 {
-        sp__op *op = &seeker->op;
-        sp_status status = sp__op_to_queue(op, queue, tag);
+        sp_status status = sp__op_for_queue(&seeker->op, queue, tag);
 
-        if (status == SP_OK)
-                status = sp__op_enlist(op);
         if (status != SP_OK) {
                 sp_lookup_free(found);
-                sp__op_abandon(op);
                 return status;
         }
         if (found)
                 sp__seeker_yield(seeker, found);
         else
                 sp__seeker_join(seeker, data, len, stale->value ? stale : NULL);
-        sp__op_unref(op);
+        sp__op_unref(&seeker->op);
         return SP_OK;
 }
 

@@ -6,8 +6,6 @@
 
 #include <stdlib.h>
 
-enum { CODEC_MAX = 255 };
-
 static sp_status add(sp_lookups *lookups, size_t index, sp_ctx *ctx, const char *key, size_t len, sp_error **error)
 {
         struct sp__lookups_item *item = &lookups->items[index];
@@ -145,15 +143,14 @@ sp_status sp_lookups_put(sp_lookups *lookups, size_t index, const void *data, si
                          int64_t ttl_ms, sp_error **error)
 {
         sp_lease *lease = lease_of(lookups, index);
+        sp_status status;
         sp_value *value;
 
         if (!lease)
                 return sp__fail(error, SP_INVALID, "key %zu is not yours to load", index);
-        if ((!data && len) || codec > CODEC_MAX)
-                return sp__fail(error, SP_INVALID, "a value has bytes, and a codec up to %d", CODEC_MAX);
-        if ((int64_t)len > lookups->cache->value_max)
-                return sp__fail(error, SP_LIMIT, "the value has %zu bytes, cache.value_max is %lld", len,
-                                (long long)lookups->cache->value_max);
+        status = sp__cache_admit_value(lookups->cache, lease->flight->tmpl, data, len, codec, error);
+        if (status != SP_OK)
+                return status;
         value = sp_value_new(data, len, codec);
         if (!value)
                 return sp__fail(error, SP_NOMEM, "out of memory");

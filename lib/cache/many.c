@@ -40,11 +40,7 @@ static struct many *many_of(sp__op *op)
 
 static void cancel(sp__op *op, sp_status why)
 {
-        struct sp__batch done;
-
-        sp__batch_init(&done);
-        sp__op_fail(op, why, sp__error_new(why, NULL, "waiting for many keys: %s", sp_status_text(why)), &done);
-        sp__batch_deliver(&done);
+        sp__op_give_up(op, why, "waiting for many keys");
 }
 
 static void destroy(sp__op *op)
@@ -293,40 +289,24 @@ static sp_status prepare_fill(sp_lookups *lookups, sp_ctx *ctx, struct many **ou
 static sp_status run(struct many *many, void **what, sp_error **error)
 {
         sp_cache *cache = many->cache;
-        sp__op *op = &many->op;
-        sp_status status;
+        sp_status status = sp__op_for_caller(&many->op, error);
 
-        sp__op_to_caller(op);
-        if (sp__op_enlist(op) != SP_OK) {
-                sp__op_abandon(op);
-                return sp__fail(error, SP_CANCELLED, "%s", sp_status_text(SP_CANCELLED));
-        }
+        if (status != SP_OK)
+                return status;
         sp__cache_work(cache);
         start(many);
-        sp__op_wait(op);
-        status = op->status;
-        if (status == SP_OK) {
-                *what = op->what;
-                op->what = NULL;
-        } else {
-                sp__error_give(error, op->error);
-                op->error = NULL;
-        }
-        sp__op_unref(op);
+        sp__op_wait(&many->op);
+        status = sp__op_take(&many->op, what, error);
         sp__cache_rest(cache);
         return status;
 }
 
 static sp_status submit(struct many *many, sp_queue *queue, uint64_t tag)
 {
-        sp_status status = sp__op_to_queue(&many->op, queue, tag);
+        sp_status status = sp__op_for_queue(&many->op, queue, tag);
 
-        if (status == SP_OK)
-                status = sp__op_enlist(&many->op);
-        if (status != SP_OK) {
-                sp__op_abandon(&many->op);
+        if (status != SP_OK)
                 return status;
-        }
         start(many);
         sp__op_unref(&many->op);
         return SP_OK;
@@ -357,12 +337,11 @@ sp_status sp_cache_lookup_many_async(sp_cache *cache, sp_ctx *ctx, const sp_para
 sp_status sp_lookups_fill(sp_lookups *lookups, sp_ctx *ctx, sp_error **error)
 {
         struct many *many = NULL;
-        void *nothing = NULL;
         sp_status status;
 
         SP__NEED(lookups, error);
         status = prepare_fill(lookups, ctx, &many, error);
-        return status == SP_OK ? run(many, &nothing, error) : status;
+        return status == SP_OK ? run(many, NULL, error) : status;
 }
 
 sp_status sp_lookups_fill_async(sp_lookups *lookups, sp_ctx *ctx, sp_queue *queue, uint64_t tag)

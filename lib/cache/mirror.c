@@ -16,8 +16,42 @@ static void set_horizon(struct sp__mirror *mirror, int64_t at)
         atomic_store(&mirror->live_until, at + mirror->bound);
 }
 
+/* The lock is held. */
+static void remember(struct sp__mirror *mirror)
+{
+        sp__tagmap_clear(&mirror->was_last);
+        mirror->was_last = mirror->last;
+        mirror->last = (struct sp__tagmap){.slots = NULL};
+        mirror->was_known = true;
+        mirror->was_e = mirror->e;
+        mirror->was_c0 = mirror->c0;
+}
+
+static void forget_what_was(struct sp__mirror *mirror)
+{
+        sp__tagmap_clear(&mirror->was_last);
+        mirror->was_known = false;
+}
+
+/* This process invalidates while nothing is proven: what it had under these tags does not hold. The lock is held. */
+static void end_what_was(struct sp__mirror *mirror, const uint64_t *tags, size_t count)
+{
+        for (size_t i = 0; i < count && mirror->was_known; i++) {
+                if (mirror->was_last.count >= LAST_MAX || !sp__tagmap_raise(&mirror->was_last, tags[i], UINT64_MAX))
+                        forget_what_was(mirror);
+        }
+}
+
+/* Whether what is known was proven since the last reset: a stream that tells of older times is none. The lock is held. */
+static bool proven_once(struct sp__mirror *mirror)
+{
+        return mirror->known && atomic_load(&mirror->live_until) >= 0;
+}
+
 static void forget(struct sp__mirror *mirror)
 {
+        if (mirror->recalls && proven_once(mirror))
+                remember(mirror);
         mirror->known = false;
         mirror->wait_n = 0;
         /* Own acknowledgements go with the rest: a proof from before them must not bring back what they ended. */
@@ -59,6 +93,7 @@ void sp__mirror_destroy(struct sp__mirror *mirror)
         sp__tagmap_clear(&mirror->last);
         sp__tagmap_clear(&mirror->own);
         sp__tagmap_clear(&mirror->owed);
+        sp__tagmap_clear(&mirror->was_last);
         sp__mutex_destroy(&mirror->lock);
 }
 
@@ -111,6 +146,26 @@ enum sp__fresh sp__mirror_judge(struct sp__mirror *mirror, uint64_t e, int64_t v
         fresh = judge(mirror, e, v0, tags, count);
         sp__unlock(&mirror->lock);
         return fresh;
+}
+
+void sp__mirror_recall(struct sp__mirror *mirror)
+{
+        mirror->recalls = true;
+}
+
+bool sp__mirror_doubts(struct sp__mirror *mirror, uint64_t e, int64_t v0, const uint64_t *tags, size_t count)
+{
+        bool doubts;
+
+        sp__lock(&mirror->lock);
+        doubts = mirror->owes_all || above(&mirror->owed, tags, count, 0);
+        if (proven_once(mirror))
+                doubts = doubts || e != mirror->e || v0 < mirror->c0 || above(&mirror->last, tags, count, (uint64_t)v0);
+        else
+                doubts = doubts || !mirror->was_known || e != mirror->was_e || v0 < mirror->was_c0 ||
+                         above(&mirror->was_last, tags, count, (uint64_t)v0);
+        sp__unlock(&mirror->lock);
+        return doubts;
 }
 
 bool sp__mirror_holds(struct sp__mirror *mirror, const struct sp__mark *mark, const uint64_t *tags, size_t count)
@@ -268,6 +323,7 @@ void sp__mirror_acknowledge_all(struct sp__mirror *mirror)
         sp__lock(&mirror->lock);
         log_own_all(mirror);
         forget(mirror);
+        forget_what_was(mirror);
         sp__unlock(&mirror->lock);
 }
 
@@ -277,11 +333,14 @@ bool sp__mirror_acknowledge(struct sp__mirror *mirror, uint64_t e, int64_t n, co
 
         sp__lock(&mirror->lock);
         log_own(mirror, tags, count);
+        if (!proven_once(mirror))
+                end_what_was(mirror, tags, count);
         if (mirror->known && mirror->e == e) {
                 raise_seen(mirror, n);
                 bump(mirror, n, tags, count);
         } else {
                 forget(mirror);
+                end_what_was(mirror, tags, count);
                 mirror->unplaced = mirror->own_n;
                 knows = false;
         }
@@ -374,6 +433,8 @@ void sp__mirror_pay(struct sp__mirror *mirror, const uint64_t *tags, size_t coun
         for (size_t i = 0; i < count; i++)
                 sp__tagmap_raise(&payment.tags, tags[i], 1);
         sp__lock(&mirror->lock);
+        if (all)
+                forget_what_was(mirror);
         if (all && mirror->owes_all <= upto)
                 mirror->owes_all = 0;
         owe_still(mirror, unpaid, &payment);

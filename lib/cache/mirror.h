@@ -56,6 +56,12 @@ struct sp__mirror {
         int64_t seen; /* the highest number seen, or acknowledged to this process */
         struct sp__tagmap last;
 
+        bool recalls; /* what was known when the touch was lost is remembered, for sp__mirror_doubts() */
+        bool was_known;
+        uint64_t was_e;
+        int64_t was_c0;
+        struct sp__tagmap was_last;
+
         uint64_t stream; /* counts subscriptions */
         bool streaming;
         int64_t wait_n; /* a proof that holds once the stream has come here; 0: none */
@@ -85,6 +91,14 @@ enum sp__fresh sp__mirror_check(struct sp__mirror *mirror, uint64_t e, int64_t v
 enum sp__fresh sp__mirror_judge(struct sp__mirror *mirror, uint64_t e, int64_t v0, const uint64_t *tags, size_t count);
 /** Whether nobody in this process invalidated one of the tags since the mark. */
 bool sp__mirror_holds(struct sp__mirror *mirror, const struct sp__mark *mark, const uint64_t *tags, size_t count);
+
+/** From now on it remembers what sp__mirror_doubts() asks for. Before it is shared. */
+void sp__mirror_recall(struct sp__mirror *mirror);
+/**
+ * For when nothing can be proven: false where the entry held when it was last known what holds, and nobody in this process has
+ * invalidated it since. What others have done since is not known.
+ */
+bool sp__mirror_doubts(struct sp__mirror *mirror, uint64_t e, int64_t v0, const uint64_t *tags, size_t count);
 
 /** Whether an answer that was fresh at `version` is so now. No lock. */
 static inline bool sp__mirror_same(struct sp__mirror *mirror, uint64_t version, int64_t now)

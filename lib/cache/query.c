@@ -37,11 +37,7 @@ static struct query *query_of(sp__op *op)
 
 static void cancel(sp__op *op, sp_status why)
 {
-        struct sp__batch done;
-
-        sp__batch_init(&done);
-        sp__op_fail(op, why, sp__error_new(why, NULL, "a query through the cache: %s", sp_status_text(why)), &done);
-        sp__batch_deliver(&done);
+        sp__op_give_up(op, why, "a query through the cache");
 }
 
 static void destroy(sp__op *op)
@@ -95,15 +91,10 @@ static void answer(struct query *query, sp_value *value)
 
 static void fail(struct query *query, sp_status status, const sp_error *error)
 {
-        struct sp__batch done;
-
-        if (query->stale) {
+        if (query->stale)
                 answer(query, query->stale);
-                return;
-        }
-        sp__batch_init(&done);
-        sp__op_fail(&query->op, status, sp__error_copy(error), &done);
-        sp__batch_deliver(&done);
+        else
+                sp__op_conclude(&query->op, status, sp__error_copy(error));
 }
 
 static sp__op *caller_of(struct query *query)
@@ -111,7 +102,8 @@ static sp__op *caller_of(struct query *query)
         return query->refreshing ? NULL : query->op.caller;
 }
 
-static sp_value *value_of_cell(sp_result *result)
+/* `form`: what it has to be where it is to be stored, 0: as its type says. */
+static sp_value *value_of_cell(sp_result *result, uint32_t form)
 {
         uint32_t type = sp_result_columns(result) ? sp_result_type(result, 0) : 0;
         size_t len = 0;
@@ -119,7 +111,9 @@ static sp_value *value_of_cell(sp_result *result)
 
         if (!cell)
                 return sp_value_new(NULL, 0, SP_CODEC_ABSENT);
-        return sp_value_new(cell, len, type == OID_JSON || type == OID_JSONB ? SP_CODEC_JSON : SP_CODEC_TEXT);
+        if (form == 0)
+                form = type == OID_JSON || type == OID_JSONB ? SP_CODEC_JSON : SP_CODEC_TEXT;
+        return sp_value_new(cell, len, form);
 }
 
 static sp_value *value_of(struct query *query, sp_result *result)
@@ -128,7 +122,7 @@ static sp_value *value_of(struct query *query, sp_result *result)
         size_t len;
 
         if (query->mode == SP_QUERY_CELL)
-                return value_of_cell(result);
+                return value_of_cell(result, query->lease->flight->form);
         packed = sp_result_pack(result, &len);
         return packed ? sp_value_new(packed, len, SP_CODEC_RESULT) : NULL;
 }
@@ -162,12 +156,10 @@ static void fill(struct query *query)
 
         query->lease = NULL;
         sp_value_data(query->value, &len);
-        if ((int64_t)len <= query->cache->value_max) {
-                if (sp__lease_fill_step(lease, query->value, NULL, caller_of(query), filled, query))
-                        return;
-        } else {
-                sp_lease_release(lease);
-        }
+        if (!sp__cache_fits(query->cache, lease->flight->tmpl, len))
+                sp__lease_set_unfit(lease);
+        if (sp__lease_fill_step(lease, query->value, NULL, caller_of(query), filled, query))
+                return;
         answer(query, query->value);
         end(query);
 }
@@ -201,8 +193,12 @@ static void load(struct query *query)
 
         /* Before it is answered: then the query may be gone. */
         tell(query->cache, query->pool, query->stmt, SP__OUTCOME_LOAD);
-        status = sp__pool_step(query->pool, ctx, last < deadline ? last : deadline, query->stmt, query->params,
-                               caller_of(query), loaded, query, &error);
+        if (query->lease->flight->form && query->mode == SP_QUERY_RESULT)
+                status =
+                    sp__fail(&error, SP_INVALID, "a packed result cannot stand under a raw key: SP_QUERY_CELL can");
+        else
+                status = sp__pool_step(query->pool, ctx, last < deadline ? last : deadline, query->stmt, query->params,
+                                       caller_of(query), loaded, query, &error);
         if (status == SP_OK)
                 return;
         fail(query, status, error);
@@ -360,25 +356,16 @@ static sp_status take_hit(sp_value *value, sp_value **out, sp_error **error)
 
 static sp_status wait_for(struct query *query, struct sp__item *stale, sp_value **out, sp_error **error)
 {
-        sp__op *op = &query->op;
-        sp_status status;
+        sp_status status = sp__op_for_caller(&query->op, error);
+        void *what = NULL;
 
-        sp__op_to_caller(op);
-        if (sp__op_enlist(op) != SP_OK) {
-                sp__op_abandon(op);
-                return sp__fail(error, SP_CANCELLED, "%s", sp_status_text(SP_CANCELLED));
-        }
+        if (status != SP_OK)
+                return status;
         start(query, stale);
-        sp__op_wait(op);
-        status = op->status;
-        if (status == SP_OK) {
-                *out = op->what;
-                op->what = NULL;
-        } else {
-                sp__error_give(error, op->error);
-                op->error = NULL;
-        }
-        sp__op_unref(op);
+        sp__op_wait(&query->op);
+        status = sp__op_take(&query->op, &what, error);
+        if (status == SP_OK)
+                *out = what;
         return status;
 }
 
@@ -420,13 +407,9 @@ sp_status sp_cache_query_async(sp_cache *cache, sp_pool *pool, sp_ctx *ctx, cons
         query = query_new(cache, pool, ctx, data, len, stmt, params, mode);
         if (!query)
                 return SP_NOMEM;
-        status = sp__op_to_queue(&query->op, queue, tag);
-        if (status == SP_OK)
-                status = sp__op_enlist(&query->op);
-        if (status != SP_OK) {
-                sp__op_abandon(&query->op);
+        status = sp__op_for_queue(&query->op, queue, tag);
+        if (status != SP_OK)
                 return status;
-        }
         fresh = find(cache, query->use, data, len, &value, &stale);
         if (fresh)
                 tell(cache, pool, stmt, SP__OUTCOME_HIT);

@@ -141,38 +141,50 @@ static const char *template_of(const struct sp__usage *usage)
         return tmpl ? sp_template_text(tmpl) : "";
 }
 
-static void collect_templates(sp_cache *cache, struct sp__expo *expo)
+/* What is counted for each template, under a label that tells the kinds apart; NULL: of the one kind there is. */
+struct kind {
+        enum sp__used used;
+        const char *result;
+};
+
+static void collect_kinds(sp_cache *cache, const struct kind *kinds, size_t count, struct sp__expo *expo)
 {
-        static const struct {
-                enum sp__used kind;
-                const char *result;
-        } results[] = {
-            {SP__USED_HIT, "hit"}, {SP__USED_SHARED, "shared"}, {SP__USED_STALE, "stale"}, {SP__USED_MISS, "miss"}};
         size_t used = atomic_load(&cache->usages.used);
 
-        sp__expo_family(
-            expo, "sugarperf_cache_template_requests", "counter",
-            "Look-ups that memory did not answer, by the key's template and what they found; shared: another "
-            "caller of the process loaded it.");
-        for (size_t i = 0; i < used; i++) {
-                for (size_t k = 0; k < sizeof results / sizeof *results; k++)
-                        sp__expo_sample(expo, "_total",
-                                        (const char *[]){"template", template_of(&cache->usages.all[i]), "result",
-                                                         results[k].result, NULL},
-                                        (double)read_counter(&cache->usages.all[i].counts[results[k].kind]));
-        }
-        sp__expo_family(expo, "sugarperf_cache_template_loads", "counter",
-                        "Loads by the key's template: with a value (filled), or given up.");
-        for (size_t i = 0; i < used; i++) {
-                const struct sp__usage *usage = &cache->usages.all[i];
+        for (size_t i = 0; i < used * count; i++) {
+                const struct sp__usage *usage = &cache->usages.all[i / count];
+                const struct kind *kind = &kinds[i % count];
 
                 sp__expo_sample(expo, "_total",
-                                (const char *[]){"template", template_of(usage), "result", "filled", NULL},
-                                (double)read_counter(&usage->counts[SP__USED_LOAD]));
-                sp__expo_sample(expo, "_total",
-                                (const char *[]){"template", template_of(usage), "result", "failed", NULL},
-                                (double)read_counter(&usage->counts[SP__USED_FAILED]));
+                                (const char *[]){"template", template_of(usage), kind->result ? "result" : NULL,
+                                                 kind->result, NULL},
+                                (double)read_counter(&usage->counts[kind->used]));
         }
+}
+
+#define KINDS(kinds) kinds, sizeof kinds / sizeof *kinds
+
+static void collect_templates(sp_cache *cache, struct sp__expo *expo)
+{
+        static const struct kind requests[] = {{SP__USED_MEMORY, "memory"},
+                                               {SP__USED_HIT, "hit"},
+                                               {SP__USED_SHARED, "shared"},
+                                               {SP__USED_STALE, "stale"},
+                                               {SP__USED_MISS, "miss"}};
+        static const struct kind loads[] = {{SP__USED_LOAD, "filled"}, {SP__USED_FAILED, "failed"}};
+        static const struct kind unstored[] = {{SP__USED_TOO_LARGE, NULL}};
+        size_t used = atomic_load(&cache->usages.used);
+
+        sp__expo_family(expo, "sugarperf_cache_template_requests", "counter",
+                        "Look-ups by the key's template and what they found; memory: an estimate, from one of 64; "
+                        "shared: another caller loaded it meanwhile.");
+        collect_kinds(cache, KINDS(requests), expo);
+        sp__expo_family(expo, "sugarperf_cache_template_loads", "counter",
+                        "Loads by the key's template: with a value (filled), or given up.");
+        collect_kinds(cache, KINDS(loads), expo);
+        sp__expo_family(expo, "sugarperf_cache_template_unstored", "counter",
+                        "Values that were loaded and not stored, as they were too large.");
+        collect_kinds(cache, KINDS(unstored), expo);
         sp__expo_family(expo, "sugarperf_cache_template_load_seconds", "counter", "Time that these loads took.");
         for (size_t i = 0; i < used; i++)
                 sp__expo_sample(expo, "_total", (const char *[]){"template", template_of(&cache->usages.all[i]), NULL},
@@ -218,6 +230,9 @@ void sp__cache_collect(void *arg, struct sp__expo *expo)
         sp__expo_family(expo, "sugarperf_cache_lookup_duration_seconds", "histogram",
                         "What a look-up took that memory did not answer: trips, and waiting for loads of others.");
         sp__expo_histogram(expo, labels, cache->seeks);
+        sp__expo_family(expo, "sugarperf_cache_wait_duration_seconds", "histogram",
+                        "Of these, the look-ups that waited for a load of another caller, and got its value.");
+        sp__expo_histogram(expo, labels, cache->waits);
         collect_loading(cache, labels, expo);
         collect_windows(cache, expo);
         collect_templates(cache, expo);

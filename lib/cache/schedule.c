@@ -486,27 +486,17 @@ sp_status sp_schedule_wait(sp_schedule *schedule, sp_ctx *ctx, sp_turn **out, sp
 {
         struct waiting *waiting = NULL;
         sp_status status = waiting_new(schedule, ctx, &waiting, error);
-        sp__op *op;
+        void *what = NULL;
 
+        if (status == SP_OK)
+                status = sp__op_for_caller(&waiting->op, error);
         if (status != SP_OK)
                 return status;
-        op = &waiting->op;
-        sp__op_to_caller(op);
-        if (sp__op_enlist(op) != SP_OK) {
-                sp__op_abandon(op);
-                return sp__fail(error, SP_CANCELLED, "%s", sp_status_text(SP_CANCELLED));
-        }
         start(waiting);
-        sp__op_wait(op);
-        status = op->status;
-        if (status == SP_OK) {
-                *out = op->what;
-                op->what = NULL;
-        } else {
-                sp__error_give(error, op->error);
-                op->error = NULL;
-        }
-        sp__op_unref(op);
+        sp__op_wait(&waiting->op);
+        status = sp__op_take(&waiting->op, &what, error);
+        if (status == SP_OK)
+                *out = what;
         return status;
 }
 
@@ -518,13 +508,9 @@ sp_status sp_schedule_wait_async(sp_schedule *schedule, sp_ctx *ctx, sp_queue *q
 
         if (status != SP_OK)
                 return sp__op_refuse(queue, tag, status, error);
-        status = sp__op_to_queue(&waiting->op, queue, tag);
-        if (status == SP_OK)
-                status = sp__op_enlist(&waiting->op);
-        if (status != SP_OK) {
-                sp__op_abandon(&waiting->op);
+        status = sp__op_for_queue(&waiting->op, queue, tag);
+        if (status != SP_OK)
                 return status;
-        }
         start(waiting);
         sp__op_unref(&waiting->op);
         return SP_OK;

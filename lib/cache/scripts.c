@@ -41,6 +41,12 @@ static const char *const texts[SP__SCRIPTS] = {
                         "redis.call('set', KEYS[1], ARGV[2], 'PX', ARGV[3])\n"
                         "redis.call('del', KEYS[2])\n"
                         "return 1\n",
+    [SP__SCRIPT_FILL_RAW] = "if redis.call('get', KEYS[2]) ~= ARGV[1] then return 0 end\n"
+                            "redis.call('del', KEYS[2])\n"
+                            "local there = redis.call('get', KEYS[1])\n"
+                            "if (there and redis.sha1hex(there) or '') ~= ARGV[4] then return 0 end\n"
+                            "redis.call('set', KEYS[1], ARGV[2], 'PX', ARGV[3])\n"
+                            "return 1\n",
     [SP__SCRIPT_EXTEND] = "local head = redis.call('getrange', KEYS[1], 0, 47)\n"
                           "if #head < 48 or string.sub(head, 1, 2) ~= 'SP' then return 0 end\n"
                           "if string.byte(head, 3) == 0 or string.byte(head, 3) > tonumber(ARGV[1]) then return 0 end\n"
@@ -72,11 +78,11 @@ static const char *const texts[SP__SCRIPTS] = {
                             "return redis.call('del', KEYS[1])\n"),
 };
 
-static void digest(const char *text, char hex[2 * SHA_DIGEST_LENGTH + 1])
+void sp__sha1_hex(const void *data, size_t len, char *hex)
 {
         unsigned char bytes[SHA_DIGEST_LENGTH];
 
-        SHA1((const unsigned char *)text, strlen(text), bytes);
+        SHA1(data, len, bytes);
         for (int i = 0; i < SHA_DIGEST_LENGTH; i++)
                 snprintf(hex + 2 * (size_t)i, 3, "%02x", bytes[i]);
 }
@@ -95,7 +101,7 @@ void sp__script_begin(struct sp__command *command, enum sp__script script, bool 
                 sp__command_text(command, "EVAL");
                 sp__command_text(command, texts[script]);
         } else {
-                digest(texts[script], hex);
+                sp__sha1_hex(texts[script], strlen(texts[script]), hex);
                 sp__command_text(command, "EVALSHA");
                 sp__command_text(command, hex);
         }

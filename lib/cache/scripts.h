@@ -17,6 +17,8 @@ enum sp__script {
         SP__SCRIPT_ACQUIRE,
         /** k, k's lease · token, entry, ms → 1 or 0. */
         SP__SCRIPT_FILL,
+        /** A raw k, its lease · token, value, ms, SHA-1 of what stood there (empty: nothing) → 1 or 0. */
+        SP__SCRIPT_FILL_RAW,
         /** k's lease · token → 1 or 0. */
         SP__SCRIPT_RELEASE,
         /** k · the format's 3 bytes, fresh until, kept until (0: as it is, and the limit of the former), now → 1 or 0. */
@@ -34,6 +36,8 @@ enum sp__script {
 
 /** Adds the script's call with `keys` keys and `args` arguments, which are to be added next. */
 void sp__script_begin(struct sp__command *command, enum sp__script script, bool with_text, size_t keys, size_t args);
+/** A SHA-1 as Redis writes it; `hex` has room for 41. */
+void sp__sha1_hex(const void *data, size_t len, char *hex);
 /** The same as bytes, for a greeting. Always with its text. */
 const char *sp__script_text(enum sp__script script);
 

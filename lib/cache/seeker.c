@@ -91,6 +91,13 @@ static void count(struct sp__seeker *seeker, int state)
         }
 }
 
+static void record_time(struct sp__seeker *seeker, int64_t took)
+{
+        sp__histogram_record(seeker->cache->seeks, took);
+        if (seeker->shared)
+                sp__histogram_record(seeker->cache->waits, took);
+}
+
 static void settled(sp__op *op)
 {
         struct sp__seeker *seeker = seeker_of(op);
@@ -102,7 +109,7 @@ static void settled(sp__op *op)
         else if (!seeker->counted)
                 count(seeker, lookup->state);
         if (seeker->since)
-                sp__histogram_record(cache->seeks, sp__now() - seeker->since);
+                record_time(seeker, sp__now() - seeker->since);
         sp__cache_see(cache);
         if (seeker->timed && sp__timer_stop(cache->engine, &seeker->timer))
                 sp__op_unref(op);
@@ -349,7 +356,7 @@ static bool gives_held(struct sp__seeker *seeker, struct seat *seat)
         if (seeker->anew || sp__now() >= flight->held_until ||
             !sp__mirror_holds(&flight->cache->log.mirror, &flight->mark, held->tags, held->tag_count))
                 return false;
-        seat->lookup = sp__lookup_new(SP_LOOKUP_HIT, sp_value_ref(held->value), NULL);
+        seat->lookup = sp__lookup_new(flight->held_state, sp_value_ref(held->value), NULL);
         return seat->lookup != NULL;
 }
 

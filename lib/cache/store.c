@@ -315,6 +315,27 @@ void sp__store_put(struct sp__store *store, const void *key, size_t len, const s
         sp__unlock(&shard->lock);
 }
 
+bool sp__store_recall(struct sp__store *store, const void *key, size_t len, uint64_t declared, struct sp__item *out)
+{
+        uint64_t hash = sp__hash(key, len, store->seed);
+        struct sp__shard *shard = shard_of(store, hash);
+        struct sp__kept *kept;
+        bool good = false;
+
+        sp__lock(&shard->lock);
+        kept = is_current(shard, declared) ? sp__table_find(&shard->table, hash, key, len) : NULL;
+        if (kept && sp__now() < sp__kept_until(kept)) {
+                describe(shard, kept, out);
+                good = !sp__mirror_doubts(store->mirror, out->e, out->v0, out->tags, out->tag_count);
+        }
+        if (good) {
+                note_hit(shard, kept);
+                out->value = sp_value_ref(value_of(kept));
+        }
+        sp__unlock(&shard->lock);
+        return good;
+}
+
 bool sp__store_extend(struct sp__store *store, const void *key, size_t len, int64_t fresh_until, int64_t kept_until)
 {
         uint64_t hash = sp__hash(key, len, store->seed);

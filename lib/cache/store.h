@@ -60,6 +60,11 @@ enum sp__found sp__store_get(struct sp__store *store, const void *key, size_t le
  * now, is not kept.
  */
 void sp__store_put(struct sp__store *store, const void *key, size_t len, const struct sp__item *item);
+/**
+ * What it has and cannot prove, for when nothing can be proven (sp__mirror_doubts()); false: nothing of the kind. The value is a
+ * reference.
+ */
+bool sp__store_recall(struct sp__store *store, const void *key, size_t len, uint64_t declared, struct sp__item *out);
 /** Gives an entry new times. false: there is none. */
 bool sp__store_extend(struct sp__store *store, const void *key, size_t len, int64_t fresh_until, int64_t kept_until);
 void sp__store_drop(struct sp__store *store, const void *key, size_t len);

@@ -47,21 +47,39 @@ static size_t add(char *out, size_t at, const void *data, size_t len)
         return at + len;
 }
 
-size_t sp__cache_entry_name(const sp_cache *cache, const void *key, size_t len, char *out)
+bool sp__cache_is_raw(const sp_cache *cache, const void *key, size_t len)
 {
-        return add(out, add(out, 0, cache->prefix, cache->prefix_len), key, len);
+        const sp_template *tmpl;
+
+        if (!atomic_load_explicit(&((sp_cache *)(uintptr_t)cache)->raws, memory_order_relaxed))
+                return false;
+        tmpl = sp__keys_find(cache->keys, key, len);
+        return tmpl && sp__template_raw(tmpl);
 }
 
+size_t sp__cache_entry_name(const sp_cache *cache, const void *key, size_t len, char *out)
+{
+        size_t at = sp__cache_is_raw(cache, key, len) ? 0 : add(out, 0, cache->prefix, cache->prefix_len);
+
+        return add(out, at, key, len);
+}
+
+/* {namespace:key}:l, of a raw key {key}:namespace:l; without braces where the key has them. */
 size_t sp__cache_lease_name(const sp_cache *cache, const void *key, size_t len, char *out)
 {
-        bool braced = memchr(key, '{', len) != NULL;
+        bool braced = memchr(key, '{', len) != NULL, raw = sp__cache_is_raw(cache, key, len);
         size_t at = 0;
 
         if (!braced)
                 out[at++] = '{';
-        at = add(out, at, cache->prefix, cache->prefix_len);
+        if (!raw)
+                at = add(out, at, cache->prefix, cache->prefix_len);
         at = add(out, at, key, len);
         if (!braced)
                 out[at++] = '}';
+        if (raw) {
+                out[at++] = ':';
+                at = add(out, at, cache->prefix, cache->prefix_len - 1);
+        }
         return add(out, at, ":l", 2);
 }

@@ -9,8 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CODEC_MAX = 255 };
-
 /* One such call. A value that is set first ends what there was, by an entry in the log, whose number it has then. */
 struct touch {
         sp__op op;
@@ -18,6 +16,7 @@ struct touch {
         sp_value *value; /* NULL: more time alone */
         bool with_text;
         bool unstored; /* this caller may not */
+        bool raw;      /* see cache/raw.h */
         struct sp__entry entry;
         struct sp__item item;
         size_t len;
@@ -31,11 +30,7 @@ static struct touch *touch_of(sp__op *op)
 
 static void cancel(sp__op *op, sp_status why)
 {
-        struct sp__batch done;
-
-        sp__batch_init(&done);
-        sp__op_fail(op, why, sp__error_new(why, NULL, "changing a cached value: %s", sp_status_text(why)), &done);
-        sp__batch_deliver(&done);
+        sp__op_give_up(op, why, "changing a cached value");
 }
 
 static void destroy(sp__op *op)
@@ -52,14 +47,8 @@ static const struct sp__op_kind touch_kind = {.cancel = cancel, .destroy = destr
 static void finish(struct touch *touch, sp_status status, sp_error *error)
 {
         sp_cache *cache = touch->cache;
-        struct sp__batch done;
 
-        sp__batch_init(&done);
-        if (status == SP_OK)
-                sp__op_yield(&touch->op, SP__YIELD_NONE, NULL, NULL, &done);
-        else
-                sp__op_fail(&touch->op, status, error, &done);
-        sp__batch_deliver(&done);
+        sp__op_conclude(&touch->op, status, error);
         sp__op_unref(&touch->op);
         sp__cache_rest(cache);
 }
@@ -82,7 +71,7 @@ static void keep(struct touch *touch)
         sp_cache *cache = touch->cache;
 
         sp__flight_kill(cache, touch->key, touch->len);
-        if (cache->store)
+        if (cache->store && !touch->raw)
                 sp__store_put(cache->store, touch->key, touch->len, &touch->item);
 }
 
@@ -124,6 +113,32 @@ static void add_name(struct touch *touch, struct sp__command *command, bool leas
                               : sp__cache_entry_name(touch->cache, touch->key, touch->len, name));
 }
 
+/* The log's answer: what there was is ended everywhere, and what is set is as of this number. false: it was told. */
+static bool note_bump(struct touch *touch, const redisReply *reply)
+{
+        struct sp__log *log = &touch->cache->log;
+
+        if (!sp__log_read(reply, &touch->entry.e, &touch->entry.v0)) {
+                finish_unset(
+                    touch, SP_PROTOCOL,
+                    sp__error_new(SP_PROTOCOL, NULL, "Redis at %s: an answer that makes no sense", log->address.where));
+                return false;
+        }
+        touch->item.e = touch->entry.e;
+        touch->item.v0 = touch->entry.v0;
+        sp__log_acknowledge(log, touch->entry.e, touch->entry.v0, touch->item.tags, 1);
+        return true;
+}
+
+static void add_set(struct touch *touch, struct sp__command *command, const void *data, size_t len)
+{
+        sp__script_begin(command, SP__SCRIPT_SET, touch->with_text, 2, 2);
+        add_name(touch, command, false);
+        add_name(touch, command, true);
+        sp__command_arg(command, data ? data : "", len);
+        sp__command_int(command, touch->entry.kept_until - touch->entry.made);
+}
+
 static void store(struct touch *touch);
 
 static void stored(sp__op *op)
@@ -144,11 +159,7 @@ static void store(struct touch *touch)
         if (!command)
                 return;
         sp__entry_encode(&touch->entry, (size_t)touch->cache->pack_from, &packed);
-        sp__script_begin(command, SP__SCRIPT_SET, touch->with_text, 2, 2);
-        add_name(touch, command, false);
-        add_name(touch, command, true);
-        sp__command_arg(command, packed.data ? packed.data : "", packed.len);
-        sp__command_int(command, touch->entry.kept_until - touch->entry.made);
+        add_set(touch, command, packed.data, packed.len);
         command->request.failed = command->request.failed || packed.failed;
         sp__buf_free(&packed);
         sp__link_run(touch->cache->log.link, command, touch->op.caller, stored, touch);
@@ -156,24 +167,13 @@ static void store(struct touch *touch)
 
 static void bump(struct touch *touch);
 
-/* What there was is ended everywhere; the value is as of this number. */
 static void bumped(sp__op *op)
 {
         struct touch *touch = op->owner;
-        struct sp__log *log = &touch->cache->log;
         struct sp__command *command = sp__command_of(op);
 
-        if (!went(touch, command, bump))
+        if (!went(touch, command, bump) || !note_bump(touch, command->replies[0]))
                 return;
-        if (!sp__log_read(command->replies[0], &touch->entry.e, &touch->entry.v0)) {
-                finish_unset(
-                    touch, SP_PROTOCOL,
-                    sp__error_new(SP_PROTOCOL, NULL, "Redis at %s: an answer that makes no sense", log->address.where));
-                return;
-        }
-        touch->item.e = touch->entry.e;
-        touch->item.v0 = touch->entry.v0;
-        sp__log_acknowledge(log, touch->entry.e, touch->entry.v0, touch->item.tags, 1);
         touch->with_text = false;
         store(touch);
 }
@@ -188,11 +188,40 @@ static void bump(struct touch *touch)
         sp__link_run(touch->cache->log.link, command, touch->op.caller, bumped, touch);
 }
 
+static void store_raw(struct touch *touch);
+
+static void stored_raw(sp__op *op)
+{
+        struct touch *touch = op->owner;
+        struct sp__command *command = sp__command_of(op);
+
+        if (!went(touch, command, store_raw) || !note_bump(touch, command->replies[1]))
+                return;
+        keep(touch);
+        finish(touch, SP_OK, NULL);
+}
+
+/* A raw value carries no number to be judged by: it is there first, and then who asked before for the key asks again. */
+static void store_raw(struct touch *touch)
+{
+        struct sp__command *command = command_new(touch);
+
+        if (!command)
+                return;
+        add_set(touch, command, touch->entry.data, touch->entry.len);
+        sp__log_add_bump(&touch->cache->log, command, touch->with_text, touch->item.tags, 1, false);
+        sp__link_run(touch->cache->log.link, command, touch->op.caller, stored_raw, touch);
+}
+
 static void set(struct touch *touch)
 {
         struct sp__mirror *mirror = &touch->cache->log.mirror;
         struct sp__mark mark;
 
+        if (touch->raw) {
+                store_raw(touch);
+                return;
+        }
         if (touch->cache->log.link) {
                 bump(touch);
                 return;
@@ -227,6 +256,15 @@ void sp__cache_extend(sp_cache *cache, const void *key, size_t len, int64_t unti
                 return;
         add_extend(command, cache, true, key, len, until, 0);
         sp__link_run(cache->log.link, command, NULL, NULL, NULL);
+}
+
+/* The value has no times beside it, only Redis's own. */
+static void add_extend_raw(struct touch *touch, struct sp__command *command)
+{
+        sp__command_begin(command, 3);
+        sp__command_text(command, "PEXPIRE");
+        add_name(touch, command, false);
+        sp__command_int(command, touch->entry.kept_until - touch->entry.made);
 }
 
 static void extend(struct touch *touch);
@@ -264,8 +302,11 @@ static void extend(struct touch *touch)
         command = command_new(touch);
         if (!command)
                 return;
-        add_extend(command, cache, touch->with_text, touch->key, touch->len, touch->entry.fresh_until,
-                   touch->entry.kept_until);
+        if (touch->raw)
+                add_extend_raw(touch, command);
+        else
+                add_extend(command, cache, touch->with_text, touch->key, touch->len, touch->entry.fresh_until,
+                           touch->entry.kept_until);
         sp__link_run(cache->log.link, command, touch->op.caller, extended, touch);
 }
 
@@ -293,6 +334,7 @@ static void describe(struct touch *touch, int64_t ttl_ms)
         touch->item.tag_count = (unsigned)sp__cache_tags(cache, touch->key, touch->len, tags, &tmpl);
         memcpy(touch->item.tags, tags, touch->item.tag_count * sizeof *tags);
         sp__cache_times(cache, tmpl, &times);
+        touch->raw = cache->log.link && tmpl && sp__template_raw(tmpl);
         sp__times_make(&times, ttl_ms > 0 ? ttl_ms : times.ttl, true, 0, 0, &touch->entry, &touch->item);
         sp__cache_keeps(cache, &touch->entry);
         touch->item.value = touch->value;
@@ -327,37 +369,24 @@ static sp_status prepare(sp_cache *cache, sp_ctx *ctx, const void *key, size_t l
 static sp_status run(struct touch *touch, sp_error **error)
 {
         sp_cache *cache = touch->cache;
-        sp__op *op = &touch->op;
-        sp_status status;
+        sp_status status = sp__op_for_caller(&touch->op, error);
 
-        sp__op_to_caller(op);
-        if (sp__op_enlist(op) != SP_OK) {
-                sp__op_abandon(op);
-                return sp__fail(error, SP_CANCELLED, "%s", sp_status_text(SP_CANCELLED));
-        }
+        if (status != SP_OK)
+                return status;
         sp__cache_work(cache);
         start(touch);
-        sp__op_wait(op);
-        status = op->status;
-        if (status != SP_OK) {
-                sp__error_give(error, op->error);
-                op->error = NULL;
-        }
-        sp__op_unref(op);
+        sp__op_wait(&touch->op);
+        status = sp__op_take(&touch->op, NULL, error);
         sp__cache_rest(cache);
         return status;
 }
 
 static sp_status submit(struct touch *touch, sp_queue *queue, uint64_t tag)
 {
-        sp_status status = sp__op_to_queue(&touch->op, queue, tag);
+        sp_status status = sp__op_for_queue(&touch->op, queue, tag);
 
-        if (status == SP_OK)
-                status = sp__op_enlist(&touch->op);
-        if (status != SP_OK) {
-                sp__op_abandon(&touch->op);
+        if (status != SP_OK)
                 return status;
-        }
         start(touch);
         sp__op_unref(&touch->op);
         return SP_OK;
@@ -366,14 +395,17 @@ static sp_status submit(struct touch *touch, sp_queue *queue, uint64_t tag)
 static sp_status prepare_set(sp_cache *cache, sp_ctx *ctx, const void *key, size_t key_len, const void *data,
                              size_t len, uint32_t codec, int64_t ttl_ms, struct touch **out, sp_error **error)
 {
+        const sp_template *tmpl;
+        sp_status status;
         sp_value *value;
 
         SP__NEED(cache, error);
-        if ((!data && len) || codec > CODEC_MAX)
-                return sp__fail(error, SP_INVALID, "a value has bytes, and a codec up to %d", CODEC_MAX);
-        if ((int64_t)len > cache->value_max)
-                return sp__fail(error, SP_LIMIT, "the value has %zu bytes, cache.value_max is %lld", len,
-                                (long long)cache->value_max);
+        tmpl = key ? sp__keys_find(cache->keys, key, key_len) : NULL;
+        status = sp__cache_admit_value(cache, tmpl, data, len, codec, error);
+        if (status == SP_OK && tmpl && sp__template_raw(tmpl) && codec == SP_CODEC_ABSENT)
+                status = sp__fail(error, SP_INVALID, "a raw key has a value, or does not exist: sp_cache_delete()");
+        if (status != SP_OK)
+                return status;
         value = sp_value_new(data, len, codec);
         return value ? prepare(cache, ctx, key, key_len, value, ttl_ms, out, error)
                      : sp__fail(error, SP_NOMEM, "out of memory");

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The steps of a flight: what it asks Redis, and what follows from the answers. */
 #include "cache/flight.h"
+#include "cache/raw.h"
 
 #include "core/error.h"
 #include "redis/wire.h"
@@ -105,10 +106,12 @@ static void without_redis(struct sp__flight *flight, sp_status status, const sp_
         sp_cache *cache = flight->cache;
         bool misled = (status == SP_AUTH || status == SP_CONFIG) && !sp__link_stood(cache->log.link);
 
-        if (cache->outage_fails || misled || status == SP_CLOSED || status == SP_NOMEM) {
+        if (cache->outage == SP__OUTAGE_FAIL || misled || status == SP_CLOSED || status == SP_NOMEM) {
                 conclude(flight, 0, status, error);
                 return;
         }
+        if (sp__flight_recall(flight))
+                return;
         flight->local = true;
         flight->acquired = false;
         sp__flight_acquire(flight);
@@ -221,7 +224,7 @@ static void give(struct sp__flight *flight)
         sp__lock(&cache->lock);
         fresh = sp__flight_usable(flight);
         if (fresh == SP__FRESH) {
-                if (cache->store)
+                if (cache->store && !flight->raw)
                         sp__store_put(cache->store, flight->key, flight->len, &flight->found);
                 sp__seekers_take(flight, &waiters);
                 sp__flight_over(flight);
@@ -237,7 +240,10 @@ static void give(struct sp__flight *flight)
         }
         if (flight->acquired)
                 sp__flight_release(flight, flight->token);
-        sp__seekers_answer(&waiters, SP_LOOKUP_HIT, flight->found.value, SP_OK, NULL, &done);
+        if (flight->pauses > 0)
+                sp__seekers_share(&waiters, flight->found.value, &done);
+        else
+                sp__seekers_answer(&waiters, SP_LOOKUP_HIT, flight->found.value, SP_OK, NULL, &done);
         sp__batch_deliver(&done);
         sp__flight_end_step(flight);
 }
@@ -341,15 +347,27 @@ static void consider(struct sp__flight *flight, const struct sp__entry *entry, c
                 verify(flight);
 }
 
+static void read_raw(struct sp__flight *flight, const char *bytes, size_t len)
+{
+        if (flight->acquired)
+                sp__raw_see(flight, bytes, len);
+        if (bytes && sp__raw_take(flight, bytes, len))
+                give(flight);
+        else
+                go_without_value(flight);
+}
+
 /* What Redis has under the key. */
 static void read_value(struct sp__flight *flight, const redisReply *reply, const redisReply *tags)
 {
         struct sp__entry entry;
-        size_t len;
+        size_t len = 0;
         const char *bytes = sp__reply_bytes(reply, &len);
         enum sp__entry_kind kind = bytes ? sp__entry_decode(bytes, len, &entry) : SP__ENTRY_FOREIGN;
 
-        if (kind == SP__ENTRY_NEWER) {
+        if (flight->raw) {
+                read_raw(flight, bytes, len);
+        } else if (kind == SP__ENTRY_NEWER) {
                 /* Of a later library, which must not lose it to us: load, do not store. */
                 flight->local = true;
                 if (flight->acquired)
@@ -419,12 +437,18 @@ void sp__flight_seek(struct sp__flight *flight)
         sp__command_begin(command, 2);
         sp__command_text(command, "GET");
         add_entry_name(flight, command);
-        if (!flight->mark.known || atomic_load(&cache->unsure) > 0)
+        if (!flight->raw && (!flight->mark.known || atomic_load(&cache->unsure) > 0))
                 sp__log_add_tags(&cache->log, command, flight->tags, flight->tag_count);
         run(flight, command, sought);
 }
 
 static void ask_for_lease(struct sp__flight *flight);
+
+/* Whether the log's place is known, or needed by nobody. */
+static bool placed(const struct sp__flight *flight)
+{
+        return flight->mark.known || flight->raw;
+}
 
 static void acquired(sp__op *op)
 {
@@ -447,7 +471,7 @@ static void acquired(sp__op *op)
                 refused_by(flight, sp__command_refused(command));
                 return;
         }
-        if (!flight->mark.known && !sp__log_read(command->replies[0], &flight->mark.e, &flight->mark.v0)) {
+        if (!placed(flight) && !sp__log_read(command->replies[0], &flight->mark.e, &flight->mark.v0)) {
                 nonsense(flight);
                 return;
         }
@@ -516,7 +540,7 @@ static void ask_for_lease(struct sp__flight *flight)
         }
         if (!(command = new_command(flight)))
                 return;
-        if (!flight->mark.known)
+        if (!placed(flight))
                 sp__log_add_place(&cache->log, command, flight->with_text);
         sp__script_begin(command, SP__SCRIPT_ACQUIRE, flight->with_text, 2, 3);
         add_entry_name(flight, command);

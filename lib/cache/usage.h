@@ -2,7 +2,8 @@
 /**
  * What is counted of look-ups that the in-process level did not answer, for each template, and hits over a time.
  *
- * A hit in process counts for the cache alone: to know its template would cost more than the hit.
+ * A hit in process counts for the cache; to know its template would cost more than the hit, so one of 64 is looked at and
+ * counts for as many.
  *
  * Threads: any.
  */
@@ -14,15 +15,17 @@
 #include <stdatomic.h>
 #include <sugarperf/key.h>
 
-enum { SP__USAGES = 64, SP__SIGHTS = 96 };
+enum { SP__USAGES = 64, SP__SIGHTS = 96, SP__SAMPLE_BITS = 6, SP__SAMPLE = 1 << SP__SAMPLE_BITS };
 
 enum sp__used {
+        SP__USED_MEMORY, /* found in process: about */
         SP__USED_HIT,    /* found in Redis, or held */
-        SP__USED_SHARED, /* another caller of this process loaded it */
+        SP__USED_SHARED, /* another caller loaded it meanwhile */
         SP__USED_STALE,
         SP__USED_MISS,
-        SP__USED_LOAD,   /* loads that ended with a value */
-        SP__USED_FAILED, /* … that ended without */
+        SP__USED_LOAD,      /* loads that ended with a value */
+        SP__USED_FAILED,    /* … that ended without */
+        SP__USED_TOO_LARGE, /* … with one that was not stored */
         SP__USED_KINDS
 };
 
@@ -56,6 +59,17 @@ static inline void sp__usage_count(struct sp__usage *usage, enum sp__used kind)
 {
         if (usage)
                 atomic_fetch_add_explicit(&usage->counts[kind], 1, memory_order_relaxed);
+}
+
+/** Whether the hit after so many others is one of those that are looked at. Not each 64th: callers have rhythms too. */
+static inline bool sp__usage_samples(int64_t before)
+{
+        return ((uint64_t)before + 1) * UINT64_C(0x9e3779b97f4a7c15) >> (64 - SP__SAMPLE_BITS) == 0;
+}
+
+static inline void sp__usage_sample(struct sp__usage *usage)
+{
+        atomic_fetch_add_explicit(&usage->counts[SP__USED_MEMORY], SP__SAMPLE, memory_order_relaxed);
 }
 
 /** Whether it is time to look again, 10 s after the last time. */

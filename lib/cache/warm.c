@@ -45,11 +45,7 @@ struct going {
 
 static void cancel(sp__op *op, sp_status why)
 {
-        struct sp__batch done;
-
-        sp__batch_init(&done);
-        sp__op_fail(op, why, sp__error_new(why, NULL, "warming: %s", sp_status_text(why)), &done);
-        sp__batch_deliver(&done);
+        sp__op_give_up(op, why, "warming");
 }
 
 static void destroy(sp__op *op)
@@ -68,15 +64,9 @@ static const struct sp__op_kind going_kind = {.cancel = cancel, .destroy = destr
 static void finish(struct going *going, sp_status status, const sp_error *error)
 {
         sp_cache *cache = going->warm->cache;
-        struct sp__batch done;
 
-        sp__batch_init(&done);
         atomic_store(&going->warm->running, false);
-        if (status == SP_OK)
-                sp__op_yield(&going->op, SP__YIELD_NONE, NULL, NULL, &done);
-        else
-                sp__op_fail(&going->op, status, sp__error_copy(error), &done);
-        sp__batch_deliver(&done);
+        sp__op_conclude(&going->op, status, sp__error_copy(error));
         sp__op_unref(&going->op);
         sp__cache_rest(cache);
 }
@@ -269,34 +259,21 @@ static sp_status prepare(sp_warm *warm, sp_ctx *ctx, uint32_t concurrency, struc
         return SP_OK;
 }
 
-static sp_status abandon(struct going *going, sp_status status)
-{
-        atomic_store(&going->warm->running, false);
-        sp__op_abandon(&going->op);
-        return status;
-}
-
 sp_status sp_warm_run(sp_warm *warm, sp_ctx *ctx, uint32_t concurrency, sp_error **error)
 {
         struct going *going = NULL;
         sp_status status = prepare(warm, ctx, concurrency, &going, error);
-        sp__op *op;
 
         if (status != SP_OK)
                 return status;
-        op = &going->op;
-        sp__op_to_caller(op);
-        if (sp__op_enlist(op) != SP_OK)
-                return sp__fail(error, abandon(going, SP_CANCELLED), "%s", sp_status_text(SP_CANCELLED));
-        start(going);
-        sp__op_wait(op);
-        status = op->status;
+        status = sp__op_for_caller(&going->op, error);
         if (status != SP_OK) {
-                sp__error_give(error, op->error);
-                op->error = NULL;
+                atomic_store(&warm->running, false);
+                return status;
         }
-        sp__op_unref(op);
-        return status;
+        start(going);
+        sp__op_wait(&going->op);
+        return sp__op_take(&going->op, NULL, error);
 }
 
 sp_status sp_warm_run_async(sp_warm *warm, sp_ctx *ctx, uint32_t concurrency, sp_queue *queue, uint64_t tag)
@@ -307,11 +284,11 @@ sp_status sp_warm_run_async(sp_warm *warm, sp_ctx *ctx, uint32_t concurrency, sp
 
         if (status != SP_OK)
                 return sp__op_refuse(queue, tag, status, error);
-        status = sp__op_to_queue(&going->op, queue, tag);
-        if (status == SP_OK)
-                status = sp__op_enlist(&going->op);
-        if (status != SP_OK)
-                return abandon(going, status);
+        status = sp__op_for_queue(&going->op, queue, tag);
+        if (status != SP_OK) {
+                atomic_store(&warm->running, false);
+                return status;
+        }
         start(going);
         sp__op_unref(&going->op);
         return SP_OK;

@@ -133,12 +133,15 @@ const struct sp__config_row sp__config_table[] = {
     ROW_TIME("cache.lease", false, "5s", 10, 600000, "10ms–10m",
              "how long a loader has the key to itself before the oldest waiter loads"),
     ROW_INT("cache.jitter", false, "10", 0, 50, "0–50", NULL, "percent by which a time to live is shortened at random"),
-    ROW_SIZE("cache.value_max", "8MB", 1, 512LL << 20, "1B–512MB", "bytes of a value at most"),
+    ROW_SIZE("cache.value_max", "8MB", 1, 512LL << 20, "1B–512MB",
+             "bytes of a value at most, where its template does not say"),
     ROW_BOOL("cache.events", false, "true", "whether other processes that watch are told of invalidations"),
     ROW_SIZE("cache.compress", "1KB", 0, 512LL << 20, "0–512MB",
              "a value of at least so many bytes is compressed (LZ4) in Redis, where that saves an eighth; 0: never"),
-    ROW_WORD("cache.outage", SP__CONFIG_CHOICE, false, "load", "load fail", "load, fail", NULL,
-             "without Redis: load from the database, one load a key in this process, or fail"),
+    ROW_WORD(
+        "cache.outage", SP__CONFIG_CHOICE, false, "load", "load fail stale", "load, fail, stale", NULL,
+        "without Redis: load from the database, one load a key in this process; or fail; or first serve what is in "
+        "process, unproven, up to its end"),
 
     ROW_WORD("feed.slot", SP__CONFIG_TEXT, false, "", NULL, "", NULL,
              "the replication slot that the change feed reads from; unset: sugarperf_ and cache.namespace"),

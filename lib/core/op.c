@@ -66,6 +66,26 @@ void sp__op_abandon(sp__op *op)
         sp__op_unref(op);
 }
 
+sp_status sp__op_for_queue(sp__op *op, sp_queue *queue, uint64_t tag)
+{
+        sp_status status = sp__op_to_queue(op, queue, tag);
+
+        if (status == SP_OK)
+                status = sp__op_enlist(op);
+        if (status != SP_OK)
+                sp__op_abandon(op);
+        return status;
+}
+
+sp_status sp__op_for_caller(sp__op *op, sp_error **error)
+{
+        sp__op_to_caller(op);
+        if (sp__op_enlist(op) == SP_OK)
+                return SP_OK;
+        sp__op_abandon(op);
+        return sp__fail(error, SP_CANCELLED, "%s", sp_status_text(SP_CANCELLED));
+}
+
 sp__op *sp__op_ref(sp__op *op)
 {
         atomic_fetch_add_explicit(&op->refs, 1, memory_order_relaxed);
@@ -284,6 +304,23 @@ void sp__batch_deliver(struct sp__batch *batch)
                 }
         }
         run_end(&run);
+}
+
+void sp__op_conclude(sp__op *op, sp_status status, sp_error *error)
+{
+        struct sp__batch done;
+
+        sp__batch_init(&done);
+        if (status == SP_OK)
+                sp__op_yield(op, SP__YIELD_NONE, NULL, NULL, &done);
+        else
+                sp__op_fail(op, status, error, &done);
+        sp__batch_deliver(&done);
+}
+
+void sp__op_give_up(sp__op *op, sp_status why, const char *what)
+{
+        sp__op_conclude(op, why, sp__error_new(why, NULL, "%s: %s", what, sp_status_text(why)));
 }
 
 sp_status sp__op_take(sp__op *op, void **what, sp_error **error)

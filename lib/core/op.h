@@ -122,6 +122,9 @@ sp_status sp__op_missing(sp_queue *queue, uint64_t tag, const char *function, co
 sp_status sp__op_at_once(sp_queue *queue, uint64_t tag, enum sp__yield yield, void *what, void (*what_free)(void *));
 /** A submission that was refused: undoes the above and drops the caller's reference. */
 void sp__op_abandon(sp__op *op);
+/** Makes it ready to be begun, for a queue, or for a caller that then calls sp__op_wait(). Where it is refused, it was abandoned. */
+sp_status sp__op_for_queue(sp__op *op, sp_queue *queue, uint64_t tag);
+sp_status sp__op_for_caller(sp__op *op, sp_error **error);
 
 sp__op *sp__op_ref(sp__op *op);
 void sp__op_unref(sp__op *op);
@@ -147,6 +150,14 @@ bool sp__op_fail(sp__op *op, sp_status status, sp_error *error, struct sp__batch
 bool sp__op_yield(sp__op *op, enum sp__yield yield, void *what, void (*what_free)(void *), struct sp__batch *batch);
 /** Tells everybody. No locks held. Continuations run here, on this thread. */
 void sp__batch_deliver(struct sp__batch *batch);
+
+/**
+ * Ends it, where it is alone in its batch, and tells: with success that yields nothing, or with a status and an error (taken, may be
+ * NULL). No locks held.
+ */
+void sp__op_conclude(sp__op *op, sp_status status, sp_error *error);
+/** The same for a kind's cancel(), which says what was waited for. */
+void sp__op_give_up(sp__op *op, sp_status why, const char *what);
 
 /** For who waited: what it yielded (`what` may be NULL where it yields nothing) or its error, and drops the caller's reference. */
 sp_status sp__op_take(sp__op *op, void **what, sp_error **error);

@@ -23,6 +23,8 @@ struct sp_template {
         int64_t hard_ms;
         int64_t refresh;
         int64_t sliding_ms;
+        int64_t value_max; /* 0: not said */
+        int64_t raw;       /* the codec of values that stand in Redis as they are, 0: they do not */
         size_t pattern_count;
         struct sp__shape *patterns[SP__PATTERNS_MAX]; /* whose parameters are secret where the template's are */
 };

@@ -99,6 +99,10 @@ sp_status sp_template_pattern(sp_template *tmpl, const char *text, sp_error **er
         if (atomic_load(&tmpl->frozen))
                 return sp__fail(error, SP_INVALID, "template \"%.128s\" is in use: its patterns are declared before",
                                 tmpl->shape.text);
+        if (tmpl->raw)
+                return sp__fail(error, SP_INVALID,
+                                "template \"%.128s\" is raw: what other programs write stands under no pattern",
+                                tmpl->shape.text);
         status = sp__shape_parse("pattern", text, &pattern, error);
         if (status != SP_OK)
                 return status;

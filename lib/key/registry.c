@@ -135,7 +135,7 @@ static bool same(const sp_template *a, const sp_template *b)
         return strcmp(a->shape.text, b->shape.text) == 0 && a->ttl_ms == b->ttl_ms && a->size == b->size &&
                a->negative_ms == b->negative_ms && a->stale_ms == b->stale_ms && a->soft_ms == b->soft_ms &&
                a->hard_ms == b->hard_ms && a->refresh == b->refresh && a->sliding_ms == b->sliding_ms &&
-               same_patterns(a, b);
+               a->value_max == b->value_max && a->raw == b->raw && same_patterns(a, b);
 }
 
 /* A pattern that both declare must give one text, hence hash the same parameters. */
@@ -168,6 +168,10 @@ static sp_status check_pair(const sp_template *known, const sp_template *tmpl, s
         if (templates_meet(known, tmpl)) {
                 if (compare(known, tmpl) == 0)
                         return sp__fail(error, SP_INVALID, "template \"%.128s\" has the same keys as \"%.128s\"",
+                                        tmpl->shape.text, known->shape.text);
+                if ((known->raw != 0) != (tmpl->raw != 0))
+                        return sp__fail(error, SP_INVALID,
+                                        "a key can be of template \"%.128s\" and of \"%.128s\": both are raw, or none",
                                         tmpl->shape.text, known->shape.text);
                 *patterns += known->pattern_count;
         }
@@ -321,9 +325,10 @@ static void list_one(const sp_template *tmpl, struct sp__buf *out)
 {
         sp__buf_text(out, "{\"template\":");
         sp__buf_json(out, tmpl->shape.text, strlen(tmpl->shape.text));
-        sp__buf_format(out, ",\"ttl_ms\":%lld,\"size\":%lld,\"negative_ms\":%lld,\"stale_ms\":%lld,\"patterns\":[",
-                       (long long)tmpl->ttl_ms, (long long)tmpl->size, (long long)tmpl->negative_ms,
-                       (long long)tmpl->stale_ms);
+        sp__buf_format(out, ",\"ttl_ms\":%lld,\"size\":%lld,\"max\":%lld,\"raw\":%s,\"negative_ms\":%lld",
+                       (long long)tmpl->ttl_ms, (long long)tmpl->size, (long long)tmpl->value_max,
+                       tmpl->raw ? "true" : "false", (long long)tmpl->negative_ms);
+        sp__buf_format(out, ",\"stale_ms\":%lld,\"patterns\":[", (long long)tmpl->stale_ms);
         for (size_t i = 0; i < tmpl->pattern_count; i++) {
                 if (i > 0)
                         sp__buf_char(out, ',');

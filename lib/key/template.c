@@ -8,24 +8,29 @@
 
 #define DAY_MS (24LL * 3600 * 1000)
 
-/* Each option: its field, its default, its bounds. */
+enum kind { DURATION, SIZE, FORM };
+
+/* Each option: its field, its default, its bounds; whether it goes with `raw`, and so needs nothing beside the value. */
 static const struct option {
         const char *name;
         size_t field;
-        bool duration;
+        enum kind kind;
+        bool raw;
         int64_t fallback;
         int64_t min;
         int64_t max;
         const char *range;
 } options_known[] = {
-    {"ttl", offsetof(sp_template, ttl_ms), true, 3600 * 1000, 1, 3650 * DAY_MS, "1ms–10y, as 30s or 1h"},
-    {"size", offsetof(sp_template, size), false, 0, 0, 1LL << 30, "0–1GB, as 512 or 5KB"},
-    {"negative", offsetof(sp_template, negative_ms), true, 30 * 1000, 0, 3650 * DAY_MS, "0–10y, as 30s"},
-    {"stale", offsetof(sp_template, stale_ms), true, -1, 0, 3650 * DAY_MS, "0–10y, as 5m, or never"},
-    {"soft", offsetof(sp_template, soft_ms), true, 0, 0, DAY_MS, "0–1d, as 100ms"},
-    {"hard", offsetof(sp_template, hard_ms), true, 0, 0, DAY_MS, "0–1d, as 2s"},
-    {"refresh", offsetof(sp_template, refresh), false, 0, 0, 100, "0–100"},
-    {"sliding", offsetof(sp_template, sliding_ms), true, 0, 0, 3650 * DAY_MS, "0–10y, as 30m"},
+    {"ttl", offsetof(sp_template, ttl_ms), DURATION, true, 3600 * 1000, 1, 3650 * DAY_MS, "1ms–10y, as 30s or 1h"},
+    {"size", offsetof(sp_template, size), SIZE, true, 0, 0, 1LL << 30, "0–1GB, as 512 or 5KB"},
+    {"max", offsetof(sp_template, value_max), SIZE, true, 0, 1, 512LL << 20, "1B–512MB, as 64KB"},
+    {"negative", offsetof(sp_template, negative_ms), DURATION, false, 30 * 1000, 0, 3650 * DAY_MS, "0–10y, as 30s"},
+    {"stale", offsetof(sp_template, stale_ms), DURATION, false, -1, 0, 3650 * DAY_MS, "0–10y, as 5m, or never"},
+    {"soft", offsetof(sp_template, soft_ms), DURATION, false, 0, 0, DAY_MS, "0–1d, as 100ms"},
+    {"hard", offsetof(sp_template, hard_ms), DURATION, true, 0, 0, DAY_MS, "0–1d, as 2s"},
+    {"refresh", offsetof(sp_template, refresh), SIZE, false, 0, 0, 100, "0–100"},
+    {"sliding", offsetof(sp_template, sliding_ms), DURATION, false, 0, 0, 3650 * DAY_MS, "0–10y, as 30m"},
+    {"raw", offsetof(sp_template, raw), FORM, true, 0, 1, SP_CODEC_JSON, "json or text"},
 };
 
 enum { OPTIONS = sizeof options_known / sizeof *options_known, OPTION_MAX = 64 };
@@ -44,6 +49,23 @@ static const struct option *option_find(const char *name)
         return NULL;
 }
 
+static bool read_form(const char *text, int64_t *codec)
+{
+        bool json = strcmp(text, "json") == 0;
+
+        *codec = json ? SP_CODEC_JSON : SP_CODEC_TEXT;
+        return json || strcmp(text, "text") == 0;
+}
+
+static bool read_value(const struct option *option, const char *text, int64_t *number)
+{
+        bool good = option->kind == DURATION ? sp__parse_duration(text, number)
+                    : option->kind == SIZE   ? sp__parse_size(text, number)
+                                             : read_form(text, number);
+
+        return good && *number >= option->min && *number <= option->max;
+}
+
 /* One "name=value", which it takes apart. */
 static sp_status option_take(sp_template *tmpl, char *word, unsigned *seen, sp_error **error)
 {
@@ -59,20 +81,34 @@ static sp_status option_take(sp_template *tmpl, char *word, unsigned *seen, sp_e
         if (!option)
                 return sp__fail(
                     error, SP_INVALID,
-                    "template \"%.128s\": there is no option \"%s\": ttl, size, negative, stale, soft, hard, "
-                    "refresh, sliding",
+                    "template \"%.128s\": there is no option \"%s\": ttl, size, max, negative, stale, soft, "
+                    "hard, refresh, sliding, raw",
                     tmpl->shape.text, word);
         if (strcmp(word, "stale") == 0 && strcmp(value, "never") == 0)
                 value = zero;
         if (*seen & 1u << (option - options_known))
                 return sp__fail(error, SP_INVALID, "template \"%.128s\": option \"%s\" stands twice", tmpl->shape.text,
                                 word);
-        if (!(option->duration ? sp__parse_duration(value, &number) : sp__parse_size(value, &number)) ||
-            number < option->min || number > option->max)
+        if (!read_value(option, value, &number))
                 return sp__fail(error, SP_INVALID, "template \"%.128s\": %s=%s: allowed is %s", tmpl->shape.text, word,
                                 value, option->range);
         *seen |= 1u << (option - options_known);
         *option_field(tmpl, option) = number;
+        return SP_OK;
+}
+
+/* What other programs write has nothing beside it in which these could be kept. */
+static sp_status raw_check(const sp_template *tmpl, unsigned seen, sp_error **error)
+{
+        if (tmpl->shape.segments[0].kind != SP__SEGMENT_TEXT)
+                return sp__fail(error, SP_INVALID, "template \"%.128s\": raw keys begin with a fixed text",
+                                tmpl->shape.text);
+        for (size_t i = 0; i < OPTIONS; i++) {
+                if ((seen & 1u << i) && !options_known[i].raw)
+                        return sp__fail(error, SP_INVALID,
+                                        "template \"%.128s\": %s needs more than the value, and raw keys have no more",
+                                        tmpl->shape.text, options_known[i].name);
+        }
         return SP_OK;
 }
 
@@ -99,7 +135,7 @@ static sp_status options_take(sp_template *tmpl, const char *options, sp_error *
                 options += len;
                 status = option_take(tmpl, word, &seen, error);
         }
-        return status;
+        return status == SP_OK && tmpl->raw ? raw_check(tmpl, seen, error) : status;
 }
 
 static bool names_take(sp_template *tmpl)
@@ -209,4 +245,14 @@ int64_t sp__template_sliding_ms(const sp_template *tmpl)
 int64_t sp__template_size(const sp_template *tmpl)
 {
         return tmpl->size;
+}
+
+int64_t sp__template_value_max(const sp_template *tmpl)
+{
+        return tmpl->value_max;
+}
+
+uint32_t sp__template_raw(const sp_template *tmpl)
+{
+        return (uint32_t)tmpl->raw;
 }

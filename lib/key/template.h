@@ -14,6 +14,10 @@ int64_t sp__template_refresh(const sp_template *tmpl);
 int64_t sp__template_sliding_ms(const sp_template *tmpl);
 /** Estimated bytes of a value; 0 where none was given. */
 int64_t sp__template_size(const sp_template *tmpl);
+/** Bytes of a value at most; 0: as the cache says. */
+int64_t sp__template_value_max(const sp_template *tmpl);
+/** The codec of values that other programs read and write as they are; 0: they are the cache's own. */
+uint32_t sp__template_raw(const sp_template *tmpl);
 
 /** Whether sp_key_format() of this template makes this key of some parameters. */
 bool sp__template_matches(const sp_template *tmpl, const char *key, size_t len);

@@ -2,6 +2,7 @@
 /* A parameter can never widen a key, every language builds the same one, and no secret stands in it. */
 #include "base/random.h"
 #include "core/params.h"
+#include "key/registry.h"
 #include "key/template.h"
 
 #include <inttypes.h>
@@ -200,7 +201,40 @@ static void test_options_and_parameters_are_told(void **state)
         assert_int_equal(sp__template_hard_ms(tmpl), 2000);
         assert_int_equal(sp__template_refresh(tmpl), 3);
         assert_int_equal(sp__template_sliding_ms(tmpl), 1800000);
+        assert_int_equal(sp__template_raw(tmpl), 0);
         sp_template_unref(tmpl);
+        assert_int_equal(sp_template_new("rec:x:{id}", "raw=json max=64KB", &tmpl, NULL), SP_OK);
+        assert_int_equal(sp__template_raw(tmpl), SP_CODEC_JSON);
+        assert_int_equal(sp__template_value_max(tmpl), 65536);
+        sp_template_unref(tmpl);
+}
+
+static void test_raw_keys_have_nothing_beside_their_values(void **state)
+{
+        static const char *const wrong[] = {"raw=json stale=5m",    "raw=text refresh=1", "raw=json sliding=1m",
+                                            "raw=json negative=1s", "soft=1s raw=json",   "raw=xml"};
+        struct sp__keys *keys = sp__keys_new();
+        sp_template *tmpl = NULL, *other = NULL;
+        sp_error *error = NULL;
+
+        for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+                assert_int_equal(sp_template_new("rec:x:{id}", wrong[i], &tmpl, NULL), SP_INVALID);
+        assert_int_equal(sp_template_new("{id}:x", "raw=json", &tmpl, NULL), SP_INVALID);
+        assert_int_equal(sp_template_new("rec:x:{id}", "raw=text", &tmpl, NULL), SP_OK);
+        assert_int_equal(sp__template_raw(tmpl), SP_CODEC_TEXT);
+        assert_int_equal(sp_template_pattern(tmpl, "rec:x:*", &error), SP_INVALID);
+        assert_non_null(strstr(sp_error_message(error), "raw"));
+        sp_error_free(error);
+        /* A pattern of the one would not reach those keys that stand raw. */
+        assert_int_equal(sp_template_new("rec:{kind}:{id}", NULL, &other, NULL), SP_OK);
+        assert_int_equal(sp__keys_declare(keys, tmpl, NULL), SP_OK);
+        error = NULL;
+        assert_int_equal(sp__keys_declare(keys, other, &error), SP_INVALID);
+        assert_non_null(strstr(sp_error_message(error), "raw"));
+        sp_error_free(error);
+        sp_template_unref(other);
+        sp_template_unref(tmpl);
+        sp__keys_free(keys);
 }
 
 /* The escaping of the header, written down once more and as plainly as it gets. */
@@ -400,6 +434,7 @@ int main(void)
             cmocka_unit_test(test_what_no_key_can_be_made_of_is_refused),
             cmocka_unit_test(test_a_template_that_cannot_be_one_names_what_is_wrong),
             cmocka_unit_test(test_options_and_parameters_are_told),
+            cmocka_unit_test(test_raw_keys_have_nothing_beside_their_values),
             cmocka_unit_test(test_format_then_parse_is_identity_for_any_bytes),
             cmocka_unit_test(test_the_parameter_of_the_slot_is_in_braces_and_comes_back),
             cmocka_unit_test(test_only_the_template_s_own_keys_match),

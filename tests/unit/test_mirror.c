@@ -180,10 +180,28 @@ static int look(struct truth *truth, struct sp__mirror *mirror)
         return 1;
 }
 
+/* What it does not doubt when it knows nothing any more, this process has not invalidated. */
+static int recall(struct truth *truth, struct sp__mirror *mirror)
+{
+        uint64_t e = any(truth, 2) ? mirror->e : mirror->was_e, tag = 1 + any(truth, TAGS);
+        int64_t v0 = (int64_t)any(truth, (uint64_t)truth->n + 2);
+
+        if (sp__mirror_doubts(mirror, e, v0, &tag, 1))
+                return 0;
+        for (int i = 0; i < truth->count; i++) {
+                const struct bump *bump = &truth->bumps[i];
+
+                if (bump->e == e && bump->tag == tag && bump->n > v0 && bump->own)
+                        fail_msg("step %d: no doubt, though bump %lld of its own is above %lld", truth->step,
+                                 (long long)bump->n, (long long)v0);
+        }
+        return 1;
+}
+
 static void test_fresh_means_fresh_under_random_events(void **state)
 {
         uint64_t seed = sp__random_seed();
-        int fresh = 0;
+        int fresh = 0, recalled = 0;
 
         print_message("# seed %llu\n", (unsigned long long)seed);
         for (uint64_t run = 0; run < 100; run++) {
@@ -193,16 +211,19 @@ static void test_fresh_means_fresh_under_random_events(void **state)
                 truth->random.state = seed + run;
                 renew(truth);
                 sp__mirror_init(&mirror, true, 3600 * SP__SECOND);
+                sp__mirror_recall(&mirror);
                 reconnect(truth, &mirror);
                 for (truth->step = 1; truth->step < STEPS; truth->step++) {
                         happen(truth, &mirror);
                         fresh += look(truth, &mirror);
+                        recalled += recall(truth, &mirror);
                 }
                 sp__mirror_destroy(&mirror);
                 free(truth);
         }
         /* It was not true because nothing ever was. */
         assert_true(fresh > 10000);
+        assert_true(recalled > 10000);
 }
 
 /* A stream may still tell of an epoch that a proof has already left behind. */

@@ -354,7 +354,7 @@ static void test_what_was_declared_is_listed(void **state)
         sp__keys_list(keys, &text);
         sp__buf_char(&text, 0);
         assert_non_null(
-            strstr(text.data, "{\"template\":\"a:x\",\"ttl_ms\":3600000,\"size\":0,\"negative_ms\":30000,"));
+            strstr(text.data, "{\"template\":\"a:x\",\"ttl_ms\":3600000,\"size\":0,\"max\":0,\"raw\":false,\"negative_ms\":30000,"));
         assert_non_null(strstr(text.data, "{\"template\":\"b:{id}\",\"ttl_ms\":3600000,"));
         assert_non_null(strstr(text.data, "\"patterns\":[\"b:*\"]}]"));
         assert_true(strstr(text.data, "a:x") < strstr(text.data, "b:{id}"));
