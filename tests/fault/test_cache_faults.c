@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Redis goes, hangs, is full or comes back from an old snapshot: calls end in time, nothing old is read, nothing restarts. */
-#include "../integration/cache_ways.h"
+#include "../integration/cache_way.h"
+#include "../support/ctl.h"
+#include "../support/foreign.h"
 
-#include "base/clock.h"
 #include "cache/cache.h"
 
 #include <arpa/inet.h>
@@ -13,45 +14,6 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-static const struct cache_way *way_of(void **state)
-{
-        return *state;
-}
-
-static void control(const char *verb)
-{
-        pid_t pid = fork();
-        int status = 0;
-
-        if (pid == 0) {
-                execlp("python3", "python3", "tests/support/servers.py", "ctl", verb, "redis", (char *)NULL);
-                _exit(127);
-        }
-        assert_int_equal(waitpid(pid, &status, 0), pid);
-        assert_int_equal(status, 0);
-}
-
-static void tell(const char *command)
-{
-        redisContext *redis = redisConnect("127.0.0.1", atoi(strstr(getenv("REDIS_URL"), "127.0.0.1:") + 10));
-        redisReply *reply;
-
-        assert_true(redis && !redis->err);
-        reply = redisCommand(redis, command);
-        assert_non_null(reply);
-        assert_int_not_equal(reply->type, REDIS_REPLY_ERROR);
-        freeReplyObject(reply);
-        redisFree(redis);
-}
-
-static void reads(const struct cache_way *way, sp_cache *cache, const char *key, const char *expected)
-{
-        char *text = text_of(way, cache, key);
-
-        assert_string_equal(text, expected);
-        free(text);
-}
 
 static bool is_text(const struct cache_way *way, sp_cache *cache, const char *key, const char *expected)
 {
@@ -118,7 +80,7 @@ static void test_without_redis_one_loads_for_all_or_calls_fail(void **state)
         sp_error *error = NULL;
         char key[64];
 
-        control("stop");
+        control("stop", "redis");
         loads = cache_with(way, NULL);
         fails = cache_with(way, (const char *[]){"cache.outage=fail", NULL});
         fresh_key("f:down", key, sizeof key);
@@ -129,7 +91,7 @@ static void test_without_redis_one_loads_for_all_or_calls_fail(void **state)
         error = NULL;
         assert_int_equal(drop_key(way, loads, key, &error), SP_UNAVAILABLE);
         says(error, "127.0.0.1:", NULL);
-        control("start");
+        control("start", "redis");
         await_recovery(way, loads);
         keep(way, loads, key, "kept");
         sp_cache_free(fails);
@@ -145,10 +107,10 @@ static void test_an_invalidation_that_redis_missed_holds_here_and_is_made_up_for
         fresh_key("f:owed", key, sizeof key);
         put_text(way, cache, key, "old");
         reads(way, other, key, "old");
-        tell("CONFIG SET maxmemory 1");
+        foreign_does("CONFIG SET maxmemory 1");
         assert_int_equal(drop_key(way, cache, key, NULL), SP_REDIS);
         put_text(way, cache, key, "loaded, and held for as long as the bound allows");
-        tell("CONFIG SET maxmemory 0");
+        foreign_does("CONFIG SET maxmemory 0");
         while (is_text(way, other, key, "old"))
                 continue;
         keep(way, cache, key, "new");
@@ -169,7 +131,7 @@ static void test_what_is_owed_lapses_with_the_last_entry_that_it_is_about(void *
         fresh_key("f:lapsed", key, sizeof key);
         put_text(way, cache, key, "old");
         reads(way, other, key, "old");
-        tell("CONFIG SET maxmemory 1");
+        foreign_does("CONFIG SET maxmemory 1");
         assert_int_equal(drop_key(way, cache, key, NULL), SP_REDIS);
         assert_true(sp__mirror_owing(&cache->log.mirror) > 0);
         while (sp__mirror_owing(&cache->log.mirror) > 0) {
@@ -178,7 +140,7 @@ static void test_what_is_owed_lapses_with_the_last_entry_that_it_is_about(void *
         }
         assert_false(is_text(way, cache, key, "old"));
         assert_false(is_text(way, other, key, "old"));
-        tell("CONFIG SET maxmemory 0");
+        foreign_does("CONFIG SET maxmemory 0");
         keep(way, cache, key, "new");
         reads(way, cache, key, "new");
         sp_cache_free(other);
@@ -196,7 +158,7 @@ static void test_a_server_that_hangs_is_given_up_in_time(void **state)
         fresh_key("f:hang", key, sizeof key);
         put_text(way, cache, "f:hang:warm", "one");
         assert_int_equal(drop_key(way, cache, "f:hang:warm", NULL), SP_OK);
-        tell("CLIENT PAUSE 1500 ALL");
+        foreign_does("CLIENT PAUSE 1500 ALL");
         begun = sp__now();
         assert_int_equal(look(way, cache, key, &error), SP_UNAVAILABLE);
         assert_true(sp__now() - begun < 1400 * SP__MS);
@@ -218,9 +180,9 @@ static void test_an_invalidation_ends_with_its_caller_s_time(void **state)
 
         put_text(way, cache, "f:late", "one");
         sp_targets_key(targets, "f:late", 6);
-        control("freeze");
+        control("freeze", "redis");
         assert_int_equal(way->invalidate(cache, ctx, targets, NULL), SP_TIMEOUT);
-        control("thaw");
+        control("thaw", "redis");
         while (is_text(way, cache, "f:late", "one"))
                 continue;
         sp_targets_free(targets);
@@ -236,11 +198,11 @@ static void test_a_server_back_from_an_old_snapshot_has_nothing_that_was_invalid
 
         fresh_key("f:snapshot", key, sizeof key);
         put_text(way, cache, key, "old");
-        tell("SAVE");
+        foreign_does("SAVE");
         assert_int_equal(drop_key(way, cache, key, NULL), SP_OK);
         put_text(way, cache, key, "new");
-        control("kill");
-        control("start");
+        control("kill", "redis");
+        control("start", "redis");
         other = cache_with(way, NULL);
         reads(way, other, key, "");
         await_recovery(way, cache);
@@ -259,13 +221,13 @@ static void test_values_are_served_from_memory_only_within_the_bound(void **stat
 
         fresh_key("f:bound", key, sizeof key);
         keep(way, cache, key, "one");
-        control("stop");
+        control("stop", "redis");
         stopped = sp__now();
         while (sp_cache_peek(cache, key, strlen(key), &value)) {
                 sp_value_unref(value);
                 assert_true(sp__now() - stopped < 2 * SP__SECOND);
         }
-        control("start");
+        control("start", "redis");
         await_recovery(way, cache);
         sp_cache_free(cache);
 }
@@ -336,26 +298,20 @@ static void test_a_mute_server_costs_one_connect_timeout(void **state)
         close(listener);
 }
 
-#define REDIS_WAYS(test)                                                                                               \
-        {#test ", blocking", test, NULL, NULL, (void *)(uintptr_t)&cache_ways[0]},                                     \
-        {                                                                                                              \
-#test ", asynchronous", test, NULL, NULL, (void *)(uintptr_t)&cache_ways[1]                            \
-        }
-
 int main(void)
 {
-        const struct CMUnitTest tests[] = {
-            REDIS_WAYS(test_without_redis_one_loads_for_all_or_calls_fail),
-            REDIS_WAYS(test_an_invalidation_that_redis_missed_holds_here_and_is_made_up_for),
-            REDIS_WAYS(test_what_is_owed_lapses_with_the_last_entry_that_it_is_about),
-            REDIS_WAYS(test_a_server_that_hangs_is_given_up_in_time),
-            REDIS_WAYS(test_an_invalidation_ends_with_its_caller_s_time),
-            REDIS_WAYS(test_a_server_back_from_an_old_snapshot_has_nothing_that_was_invalidated),
-            REDIS_WAYS(test_values_are_served_from_memory_only_within_the_bound),
-            REDIS_WAYS(test_a_wrong_password_is_told_apart_and_never_shown),
-            REDIS_WAYS(test_a_database_that_redis_has_not_is_told),
-            REDIS_WAYS(test_a_mute_server_costs_one_connect_timeout),
+        static const struct way_test tests[] = {
+            WAY_TEST(test_without_redis_one_loads_for_all_or_calls_fail),
+            WAY_TEST(test_an_invalidation_that_redis_missed_holds_here_and_is_made_up_for),
+            WAY_TEST(test_what_is_owed_lapses_with_the_last_entry_that_it_is_about),
+            WAY_TEST(test_a_server_that_hangs_is_given_up_in_time),
+            WAY_TEST(test_an_invalidation_ends_with_its_caller_s_time),
+            WAY_TEST(test_a_server_back_from_an_old_snapshot_has_nothing_that_was_invalidated),
+            WAY_TEST(test_values_are_served_from_memory_only_within_the_bound),
+            WAY_TEST(test_a_wrong_password_is_told_apart_and_never_shown),
+            WAY_TEST(test_a_database_that_redis_has_not_is_told),
+            WAY_TEST(test_a_mute_server_costs_one_connect_timeout),
         };
 
-        return cmocka_run_group_tests_name("cache faults", tests, NULL, NULL);
+        return RUN_OVER_WAYS("cache faults", tests, WAYS_WITH_REDIS);
 }

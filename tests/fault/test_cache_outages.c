@@ -3,57 +3,17 @@
  * Redis is slow, gone, full, read-only, loading, or flushed, while callers go on: what was configured holds, the database is
  * asked no more than it must be, and nothing needs a restart.
  */
-#include "../integration/cache_ways.h"
+#include "../integration/cache_way.h"
+#include "../support/ctl.h"
+#include "../support/foreign.h"
 
-#include "base/clock.h"
 #include "cache/cache.h"
 
-#include <hiredis/hiredis.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
-
-static const struct cache_way *way_of(void **state)
-{
-        return *state;
-}
-
-static void control(const char *verb)
-{
-        pid_t pid = fork();
-        int status = 0;
-
-        if (pid == 0) {
-                execlp("python3", "python3", "tests/support/servers.py", "ctl", verb, "redis", (char *)NULL);
-                _exit(127);
-        }
-        assert_int_equal(waitpid(pid, &status, 0), pid);
-        assert_int_equal(status, 0);
-}
-
-static void tell(const char *command)
-{
-        redisContext *redis = redisConnect("127.0.0.1", atoi(strstr(getenv("REDIS_URL"), "127.0.0.1:") + 10));
-        redisReply *reply;
-
-        assert_true(redis && !redis->err);
-        reply = redisCommand(redis, command);
-        assert_non_null(reply);
-        if (reply->type == REDIS_REPLY_ERROR)
-                fail_msg("%s: %s", command, reply->str);
-        freeReplyObject(reply);
-        redisFree(redis);
-}
-
-static void wait_ms(int64_t ms)
-{
-        nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * SP__MS}, NULL);
-}
 
 /* Callers that want a few keys all the time, and how often each was loaded. */
 enum { KEYS = 20, CALLERS = 6 };
@@ -175,47 +135,47 @@ static void live_through(const struct cache_way *way, void (*begin)(void), void 
 
 static void stop(void)
 {
-        control("stop");
+        control("stop", "redis");
 }
 
 static void start(void)
 {
-        control("start");
+        control("start", "redis");
 }
 
 static void freeze(void)
 {
-        control("freeze");
+        control("freeze", "redis");
 }
 
 static void thaw(void)
 {
-        control("thaw");
+        control("thaw", "redis");
 }
 
 static void fill_up(void)
 {
-        tell("CONFIG SET maxmemory 1");
+        foreign_does("CONFIG SET maxmemory 1");
 }
 
 static void make_room(void)
 {
-        tell("CONFIG SET maxmemory 0");
+        foreign_does("CONFIG SET maxmemory 0");
 }
 
 static void forbid_writes(void)
 {
-        tell("REPLICAOF 127.0.0.1 1");
+        foreign_does("REPLICAOF 127.0.0.1 1");
 }
 
 static void allow_writes(void)
 {
-        tell("REPLICAOF NO ONE");
+        foreign_does("REPLICAOF NO ONE");
 }
 
 static void flush(void)
 {
-        tell("FLUSHALL");
+        foreign_does("FLUSHALL");
 }
 
 static void nothing(void)
@@ -250,17 +210,10 @@ static void test_flushed(void **state)
 /* So many keys that it takes a while to read them at the start. */
 static void test_loading(void **state)
 {
-        redisContext *redis = redisConnect("127.0.0.1", atoi(strstr(getenv("REDIS_URL"), "127.0.0.1:") + 10));
-        redisReply *reply;
-
-        assert_true(redis && !redis->err);
-        reply = redisCommand(redis, "EVAL %s 0", "for i = 1, 600000 do redis.call('set', 'ballast:' .. i, 'x') end");
-        assert_non_null(reply);
-        freeReplyObject(reply);
-        redisFree(redis);
-        tell("SAVE");
+        foreign_does("EVAL %s 0", "for i = 1, 600000 do redis.call('set', 'ballast:' .. i, 'x') end");
+        foreign_does("SAVE");
         live_through(way_of(state), stop, start, 0);
-        tell("FLUSHALL");
+        foreign_does("FLUSHALL");
 }
 
 static void test_calls_fail_where_that_is_wished_and_the_breaker_recovers(void **state)
@@ -279,14 +232,14 @@ static void test_calls_fail_where_that_is_wished_and_the_breaker_recovers(void *
         put_text(way, cache, key, "one");
         assert_int_equal(drop_key(way, cache, key, NULL), SP_OK);
         assert_int_equal(sp_breaker_state(breaker), SP_BREAKER_CLOSED);
-        control("freeze");
+        control("freeze", "redis");
         while (status != SP_OPEN) {
                 status = way->lookup(cache, NULL, key, strlen(key), &lookup, NULL);
                 if (status == SP_OK)
                         sp_lookup_free(lookup);
                 assert_true(sp__now() - begun < 60 * SP__SECOND);
         }
-        control("thaw");
+        control("thaw", "redis");
         do {
                 status = way->lookup(cache, NULL, key, strlen(key), &lookup, NULL);
                 if (status == SP_OK)
@@ -302,7 +255,7 @@ static void test_an_invalidation_ends_what_is_held_without_redis(void **state)
         sp_cache *cache;
         char key[64], *text;
 
-        control("stop");
+        control("stop", "redis");
         cache = cache_with(way, (const char *[]){"cache.bound=1h", NULL});
         fresh_key("out:held", key, sizeof key);
         put_text(way, cache, key, "held");
@@ -316,28 +269,106 @@ static void test_an_invalidation_ends_what_is_held_without_redis(void **state)
         put_text(way, cache, key, "held");
         wait_ms(150);
         assert_int_equal(state_of(way, cache, key), SP_LOOKUP_LEASE);
-        control("start");
+        control("start", "redis");
         sp_cache_free(cache);
 }
 
-#define REDIS_WAYS(test)                                                                                               \
-        {#test ", blocking", test, NULL, NULL, (void *)(uintptr_t)&cache_ways[0]},                                     \
-        {                                                                                                              \
-#test ", asynchronous", test, NULL, NULL, (void *)(uintptr_t)&cache_ways[1]                            \
-        }
+static const char *const stale_settings[] = {"cache.outage=stale", "redis.timeout=100ms", "redis.connect_timeout=100ms",
+                                             "cache.bound=300ms", NULL};
+
+/* Until this process can prove nothing any more. */
+static void lose_redis(const struct cache_way *way, sp_cache *cache, const char *key)
+{
+        int64_t begun = sp__now();
+
+        control("stop", "redis");
+        while (state_of(way, cache, key) == SP_LOOKUP_HIT)
+                assert_true(sp__now() - begun < 60 * SP__SECOND);
+}
+
+static void test_what_is_in_process_is_served_where_that_is_wished(void **state)
+{
+        const struct cache_way *way = way_of(state);
+        sp_cache *cache = cache_with(way, stale_settings);
+        sp_lookup *lookup = NULL;
+        char key[64], never[64], other[64];
+
+        fresh_key("out:kept", key, sizeof key);
+        fresh_key("out:never", never, sizeof never);
+        fresh_key("out:other", other, sizeof other);
+        declare(cache, "out:never:{id}", "ttl=1h stale=never", NULL);
+        put_text(way, cache, key, "kept");
+        put_text(way, cache, never, "permitted");
+        lose_redis(way, cache, key);
+        assert_int_equal(way->lookup(cache, NULL, key, strlen(key), &lookup, NULL), SP_OK);
+        assert_int_equal(sp_lookup_state(lookup), SP_LOOKUP_STALE);
+        assert_null(sp_lookup_take_lease(lookup));
+        sp_lookup_free(lookup);
+        reads(way, cache, key, "kept");
+        assert_int_equal(state_of(way, cache, never), SP_LOOKUP_LEASE);
+        assert_int_equal(state_of(way, cache, other), SP_LOOKUP_LEASE);
+        control("start", "redis");
+        sp_cache_free(cache);
+}
+
+static void test_what_was_invalidated_here_is_not_served_without_redis(void **state)
+{
+        const struct cache_way *way = way_of(state);
+        sp_cache *cache = cache_with(way, stale_settings);
+        char key[64], before[64], tag[64];
+        sp_lease *lease;
+
+        fresh_key("out:after", key, sizeof key);
+        fresh_key("out:before", before, sizeof before);
+        fresh_key("out:tag", tag, sizeof tag);
+        put_text(way, cache, key, "old");
+        lease = lease_of(way, cache, before);
+        assert_int_equal(sp_lease_tag(lease, tag, strlen(tag)), SP_OK);
+        assert_int_equal(fill_text(way, lease, "old"), SP_OK);
+        assert_int_equal(drop_tag(way, cache, tag), SP_OK);
+        lose_redis(way, cache, key);
+        assert_int_equal(state_of(way, cache, key), SP_LOOKUP_STALE);
+        assert_int_equal(state_of(way, cache, before), SP_LOOKUP_LEASE);
+        assert_int_equal(drop_key(way, cache, key, NULL), SP_UNAVAILABLE);
+        assert_int_equal(state_of(way, cache, key), SP_LOOKUP_LEASE);
+        control("start", "redis");
+        sp_cache_free(cache);
+}
+
+static void test_the_database_is_left_alone_where_stale_is_served(void **state)
+{
+        struct crowd crowd;
+        long long loads, reads_before;
+
+        gather(&crowd, way_of(state), stale_settings);
+        await_calm(&crowd);
+        loads = atomic_load(&crowd.loads);
+        reads_before = atomic_load(&crowd.reads);
+        control("stop", "redis");
+        wait_ms(2000);
+        assert_int_equal(atomic_load(&crowd.loads), loads);
+        assert_true(atomic_load(&crowd.reads) > reads_before + KEYS);
+        assert_int_equal(atomic_load(&crowd.failed), 0);
+        control("start", "redis");
+        await_calm(&crowd);
+        dismiss(&crowd);
+}
 
 int main(void)
 {
-        const struct CMUnitTest tests[] = {
-            REDIS_WAYS(test_gone),
-            REDIS_WAYS(test_frozen),
-            REDIS_WAYS(test_full),
-            REDIS_WAYS(test_read_only),
-            REDIS_WAYS(test_flushed),
-            REDIS_WAYS(test_loading),
-            REDIS_WAYS(test_calls_fail_where_that_is_wished_and_the_breaker_recovers),
-            REDIS_WAYS(test_an_invalidation_ends_what_is_held_without_redis),
+        static const struct way_test tests[] = {
+            WAY_TEST(test_gone),
+            WAY_TEST(test_frozen),
+            WAY_TEST(test_full),
+            WAY_TEST(test_read_only),
+            WAY_TEST(test_flushed),
+            WAY_TEST(test_loading),
+            WAY_TEST(test_calls_fail_where_that_is_wished_and_the_breaker_recovers),
+            WAY_TEST(test_an_invalidation_ends_what_is_held_without_redis),
+            WAY_TEST(test_what_is_in_process_is_served_where_that_is_wished),
+            WAY_TEST(test_what_was_invalidated_here_is_not_served_without_redis),
+            WAY_TEST(test_the_database_is_left_alone_where_stale_is_served),
         };
 
-        return cmocka_run_group_tests_name("cache outages", tests, NULL, NULL);
+        return RUN_OVER_WAYS("cache outages", tests, WAYS_WITH_REDIS);
 }

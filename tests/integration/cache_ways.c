@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "cache_ways.h"
+#include "cache_way.h"
 
 #include "base/random.h"
 #include "core/error.h"
@@ -295,4 +295,24 @@ sp_status drop_pattern(const struct cache_way *way, sp_cache *cache, const char 
         assert_int_equal(sp_targets_pattern(targets, pattern, params), SP_OK);
         sp_params_free(params);
         return drop(way, cache, targets, error);
+}
+
+int run_over_ways(const char *suite, const struct way_test *tests, size_t count, size_t among)
+{
+        char(*names)[128] = calloc(count * among, sizeof *names);
+        struct CMUnitTest *all = calloc(count * among, sizeof *all);
+        int failed;
+
+        assert_true(names && all);
+        for (size_t i = 0; i < count * among; i++) {
+                const struct cache_way *way = &cache_ways[i % among];
+
+                snprintf(names[i], sizeof names[i], "%s, %s", tests[i / among].name, way->name);
+                all[i] = (struct CMUnitTest){
+                    .name = names[i], .test_func = tests[i / among].run, .initial_state = (void *)(uintptr_t)way};
+        }
+        failed = _cmocka_run_group_tests(suite, all, count * among, NULL, NULL);
+        free(all);
+        free(names);
+        return failed;
 }

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* A value is loaded once, found in both levels, and gone everywhere in this process when its invalidation returns. */
 #include "../support/child.h"
-#include "cache_ways.h"
+#include "cache_way.h"
 
-#include "base/clock.h"
 #include "cache/cache.h"
 #include "redis/address.h"
 
@@ -14,19 +13,6 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-static const struct cache_way *way_of(void **state)
-{
-        return *state;
-}
-
-static void reads(const struct cache_way *way, sp_cache *cache, const char *key, const char *expected)
-{
-        char *text = text_of(way, cache, key);
-
-        assert_string_equal(text, expected);
-        free(text);
-}
 
 static void test_a_lease_is_filled_and_found_in_both_levels(void **state)
 {
@@ -204,28 +190,6 @@ static void test_redis_alone_where_there_is_no_memory(void **state)
         reads(way, cache, key, way->redis ? "one" : "");
         assert_int_equal(drop_key(way, cache, key, NULL), SP_OK);
         reads(way, cache, key, "");
-        sp_cache_free(cache);
-}
-
-static void test_what_is_too_large_is_refused_and_gives_the_lease_back(void **state)
-{
-        const struct cache_way *way = way_of(state);
-        sp_cache *cache = cache_with(way, (const char *[]){"cache.value_max=4B", NULL});
-        char key[64], long_key[SP_KEY_MAX + 1];
-        sp_lookup *lookup;
-        sp_lease *lease;
-
-        fresh_key("t:large", key, sizeof key);
-        assert_int_equal(fill_text(way, lease_of(way, cache, key), "12345"), SP_LIMIT);
-        lease = lease_of(way, cache, key);
-        for (int i = 0; i < 16; i++)
-                assert_int_equal(sp_lease_tag(lease, "x", 1), SP_OK);
-        assert_int_equal(sp_lease_tag(lease, "x", 1), SP_LIMIT);
-        assert_int_equal(fill_text(way, lease, "1234"), SP_OK);
-        memset(long_key, 'k', sizeof long_key);
-        assert_int_equal(way->lookup(cache, NULL, long_key, sizeof long_key, &lookup, NULL), SP_LIMIT);
-        put_text(way, cache, "t:plain", "1");
-        assert_int_equal(drop_key(way, cache, "t:plain", NULL), SP_OK);
         sp_cache_free(cache);
 }
 
@@ -546,43 +510,27 @@ static void test_the_report_and_the_rate(void **state)
 
 int main(void)
 {
-        static const struct {
-                const char *name;
-                CMUnitTestFunction run;
-        } tests[] = {
-#define TEST(name) {#name, name}
-            TEST(test_a_lease_is_filled_and_found_in_both_levels),
-            TEST(test_a_released_lease_goes_to_the_next),
-            TEST(test_an_invalidated_key_is_a_miss_at_once),
-            TEST(test_a_fill_after_an_invalidation_is_lost),
-            TEST(test_a_tag_of_the_loader_drops_its_entries_alone),
-            TEST(test_a_pattern_drops_the_keys_that_match_alone),
-            TEST(test_an_absent_value_is_remembered_for_its_own_time),
-            TEST(test_a_stale_value_is_served_while_one_refreshes),
-            TEST(test_redis_alone_where_there_is_no_memory),
-            TEST(test_what_is_too_large_is_refused_and_gives_the_lease_back),
-            TEST(test_many_threads_on_a_cold_key_make_one_load),
-            TEST(test_the_oldest_waiter_loads_when_the_lease_is_over),
-            TEST(test_a_deadline_and_a_cancel_end_the_wait),
-            TEST(test_closing_wakes_who_waits),
-            TEST(test_answers_and_leases_outlive_the_cache),
-            TEST(test_hosts_by_name_sockets_and_databases),
-            TEST(test_a_child_is_refused_and_leaves_the_parents_connections),
-            TEST(test_get_or_load),
-            TEST(test_a_query_runs_once),
-            TEST(test_the_report_and_the_rate),
-#undef TEST
+        static const struct way_test tests[] = {
+            WAY_TEST(test_a_lease_is_filled_and_found_in_both_levels),
+            WAY_TEST(test_a_released_lease_goes_to_the_next),
+            WAY_TEST(test_an_invalidated_key_is_a_miss_at_once),
+            WAY_TEST(test_a_fill_after_an_invalidation_is_lost),
+            WAY_TEST(test_a_tag_of_the_loader_drops_its_entries_alone),
+            WAY_TEST(test_a_pattern_drops_the_keys_that_match_alone),
+            WAY_TEST(test_an_absent_value_is_remembered_for_its_own_time),
+            WAY_TEST(test_a_stale_value_is_served_while_one_refreshes),
+            WAY_TEST(test_redis_alone_where_there_is_no_memory),
+            WAY_TEST(test_many_threads_on_a_cold_key_make_one_load),
+            WAY_TEST(test_the_oldest_waiter_loads_when_the_lease_is_over),
+            WAY_TEST(test_a_deadline_and_a_cancel_end_the_wait),
+            WAY_TEST(test_closing_wakes_who_waits),
+            WAY_TEST(test_answers_and_leases_outlive_the_cache),
+            WAY_TEST(test_hosts_by_name_sockets_and_databases),
+            WAY_TEST(test_a_child_is_refused_and_leaves_the_parents_connections),
+            WAY_TEST(test_get_or_load),
+            WAY_TEST(test_a_query_runs_once),
+            WAY_TEST(test_the_report_and_the_rate),
         };
-        enum { TESTS = sizeof tests / sizeof *tests };
-        static char names[TESTS * CACHE_WAYS][128];
-        static struct CMUnitTest all[TESTS * CACHE_WAYS];
 
-        for (size_t i = 0; i < TESTS * CACHE_WAYS; i++) {
-                const struct cache_way *way = &cache_ways[i % CACHE_WAYS];
-
-                snprintf(names[i], sizeof names[i], "%s, %s", tests[i / CACHE_WAYS].name, way->name);
-                all[i] = (struct CMUnitTest){
-                    .name = names[i], .test_func = tests[i / CACHE_WAYS].run, .initial_state = (void *)(uintptr_t)way};
-        }
-        return cmocka_run_group_tests(all, NULL, NULL);
+        return RUN_OVER_WAYS("cache", tests, CACHE_WAYS);
 }

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* How long what is in a cache is kept. */
-#include "cache_ways.h"
+#include "cache_way.h"
 
-#include "base/clock.h"
 #include "cache/cache.h"
 #include "cache/entry.h"
 #include "redis/address.h"
@@ -10,11 +9,6 @@
 #include <hiredis/hiredis.h>
 #include <stdlib.h>
 #include <string.h>
-
-static const struct cache_way *way_of(void **state)
-{
-        return *state;
-}
 
 /* The time to live that the entry in Redis was given. */
 static int64_t ttl_in_redis(redisContext *redis, sp_cache *cache, const char *key)
@@ -60,15 +54,9 @@ static void test_entries_made_together_do_not_expire_together(void **state)
         sp_cache_free(cache);
 }
 
-#define CASE(i)                                                                                                        \
-        {                                                                                                              \
-                "entries made together do not expire together, way " #i,                                               \
-                    test_entries_made_together_do_not_expire_together, NULL, NULL, (void *)(uintptr_t)&cache_ways[i]   \
-        }
-
 int main(void)
 {
-        const struct CMUnitTest tests[] = {CASE(0), CASE(1), CASE(2), CASE(3)};
+        static const struct way_test tests[] = {WAY_TEST(test_entries_made_together_do_not_expire_together)};
 
-        return cmocka_run_group_tests_name("expiry", tests, NULL, NULL);
+        return RUN_OVER_WAYS("expiry", tests, CACHE_WAYS);
 }

@@ -1,24 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* How fresh what is served is: ends that slide or are the value's own, what stands in for a load, and who may store at all. */
-#include "cache_ways.h"
+#include "cache_way.h"
 
-#include "base/clock.h"
 #include "cache/cache.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-
-static const struct cache_way *way_of(void **state)
-{
-        return *state;
-}
-
-static void wait_ms(int64_t ms)
-{
-        nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * SP__MS}, NULL);
-}
 
 static int64_t unix_ms(void)
 {
@@ -36,14 +25,6 @@ static sp_lookup *look(const struct cache_way *way, sp_cache *cache, sp_ctx *ctx
         if (way->lookup(cache, ctx, key, strlen(key), &lookup, &error) != SP_OK)
                 fail_msg("%s", error ? sp_error_message(error) : "no error");
         return lookup;
-}
-
-static void reads(const struct cache_way *way, sp_cache *cache, const char *key, const char *expected)
-{
-        char *text = text_of(way, cache, key);
-
-        assert_string_equal(text, expected);
-        free(text);
 }
 
 /* Expects a lease of this caller's, with or without a value. */
@@ -442,37 +423,22 @@ static void test_a_query_that_fails_or_is_late_leaves_what_is_stale(void **state
 
 int main(void)
 {
-        static const struct {
-                const char *name;
-                CMUnitTestFunction run;
-        } tests[] = {
-#define TEST(name) {#name, name}
-            TEST(test_what_is_used_slides),
-            TEST(test_sliding_ends_with_the_time_to_live),
-            TEST(test_a_value_that_expires_itself_is_never_served_past_that),
-            TEST(test_the_loader_says_how_long),
-            TEST(test_what_is_stale_stands_in_when_a_load_takes_too_long),
-            TEST(test_nobody_waits_longer_than_the_hard_limit),
-            TEST(test_a_load_that_failed_is_not_tried_again_at_once),
-            TEST(test_a_value_is_loaded_anew_before_its_end),
-            TEST(test_stale_is_never_served_where_it_must_not),
-            TEST(test_a_context_that_only_reads_stores_nothing),
-            TEST(test_a_refresh_loads_what_is_there),
-            TEST(test_a_bypass_neither_looks_nor_stores),
-            TEST(test_what_a_transaction_read_is_not_stored),
-            TEST(test_a_query_that_fails_or_is_late_leaves_what_is_stale),
-#undef TEST
+        static const struct way_test tests[] = {
+            WAY_TEST(test_what_is_used_slides),
+            WAY_TEST(test_sliding_ends_with_the_time_to_live),
+            WAY_TEST(test_a_value_that_expires_itself_is_never_served_past_that),
+            WAY_TEST(test_the_loader_says_how_long),
+            WAY_TEST(test_what_is_stale_stands_in_when_a_load_takes_too_long),
+            WAY_TEST(test_nobody_waits_longer_than_the_hard_limit),
+            WAY_TEST(test_a_load_that_failed_is_not_tried_again_at_once),
+            WAY_TEST(test_a_value_is_loaded_anew_before_its_end),
+            WAY_TEST(test_stale_is_never_served_where_it_must_not),
+            WAY_TEST(test_a_context_that_only_reads_stores_nothing),
+            WAY_TEST(test_a_refresh_loads_what_is_there),
+            WAY_TEST(test_a_bypass_neither_looks_nor_stores),
+            WAY_TEST(test_what_a_transaction_read_is_not_stored),
+            WAY_TEST(test_a_query_that_fails_or_is_late_leaves_what_is_stale),
         };
-        enum { TESTS = sizeof tests / sizeof *tests };
-        static char names[TESTS * CACHE_WAYS][128];
-        static struct CMUnitTest all[TESTS * CACHE_WAYS];
 
-        for (size_t i = 0; i < TESTS * CACHE_WAYS; i++) {
-                const struct cache_way *way = &cache_ways[i % CACHE_WAYS];
-
-                snprintf(names[i], sizeof names[i], "%s, %s", tests[i / CACHE_WAYS].name, way->name);
-                all[i] = (struct CMUnitTest){
-                    .name = names[i], .test_func = tests[i / CACHE_WAYS].run, .initial_state = (void *)(uintptr_t)way};
-        }
-        return cmocka_run_group_tests_name("freshness", all, NULL, NULL);
+        return RUN_OVER_WAYS("freshness", tests, CACHE_WAYS);
 }

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Many keys in one call; what is set, deleted and touched. */
-#include "cache_ways.h"
+#include "cache_way.h"
 
-#include "base/clock.h"
 #include "core/ctx.h"
 
 #include <pthread.h>
@@ -10,19 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-
-static const struct cache_way *way_of(void **state)
-{
-        return *state;
-}
-
-static void reads(const struct cache_way *way, sp_cache *cache, const char *key, const char *expected)
-{
-        char *text = text_of(way, cache, key);
-
-        assert_string_equal(text, expected);
-        free(text);
-}
 
 enum { KEYS = 5 };
 
@@ -424,37 +410,22 @@ static void test_what_is_touched_lives_on(void **state)
 
 int main(void)
 {
-        static const struct {
-                const char *name;
-                CMUnitTestFunction run;
-        } tests[] = {
-#define TEST(name) {#name, name}
-            TEST(test_what_is_missing_is_loaded_at_once),
-            TEST(test_another_process_finds_them_in_one_trip),
-            TEST(test_who_holds_leases_does_not_wait_for_others),
-            TEST(test_who_no_longer_waits_for_a_fill_may_free_it),
-            TEST(test_a_key_that_stands_twice_is_loaded_once),
-            TEST(test_what_is_no_list_of_keys_is_refused),
-            TEST(test_get_many_calls_its_loader_once),
-            TEST(test_many_that_were_invalidated_during_their_load_are_not_stored),
-            TEST(test_leases_of_many_outlive_the_cache),
-            TEST(test_what_is_set_is_there_everywhere),
-            TEST(test_a_load_that_was_overtaken_by_a_set_is_not_stored),
-            TEST(test_a_pattern_ends_what_was_set),
-            TEST(test_what_is_deleted_is_gone),
-            TEST(test_what_is_touched_lives_on),
-#undef TEST
+        static const struct way_test tests[] = {
+            WAY_TEST(test_what_is_missing_is_loaded_at_once),
+            WAY_TEST(test_another_process_finds_them_in_one_trip),
+            WAY_TEST(test_who_holds_leases_does_not_wait_for_others),
+            WAY_TEST(test_who_no_longer_waits_for_a_fill_may_free_it),
+            WAY_TEST(test_a_key_that_stands_twice_is_loaded_once),
+            WAY_TEST(test_what_is_no_list_of_keys_is_refused),
+            WAY_TEST(test_get_many_calls_its_loader_once),
+            WAY_TEST(test_many_that_were_invalidated_during_their_load_are_not_stored),
+            WAY_TEST(test_leases_of_many_outlive_the_cache),
+            WAY_TEST(test_what_is_set_is_there_everywhere),
+            WAY_TEST(test_a_load_that_was_overtaken_by_a_set_is_not_stored),
+            WAY_TEST(test_a_pattern_ends_what_was_set),
+            WAY_TEST(test_what_is_deleted_is_gone),
+            WAY_TEST(test_what_is_touched_lives_on),
         };
-        enum { TESTS = sizeof tests / sizeof *tests };
-        static char names[TESTS * CACHE_WAYS][128];
-        static struct CMUnitTest all[TESTS * CACHE_WAYS];
 
-        for (size_t i = 0; i < TESTS * CACHE_WAYS; i++) {
-                const struct cache_way *way = &cache_ways[i % CACHE_WAYS];
-
-                snprintf(names[i], sizeof names[i], "%s, %s", tests[i / CACHE_WAYS].name, way->name);
-                all[i] = (struct CMUnitTest){
-                    .name = names[i], .test_func = tests[i / CACHE_WAYS].run, .initial_state = (void *)(uintptr_t)way};
-        }
-        return cmocka_run_group_tests_name("many", all, NULL, NULL);
+        return RUN_OVER_WAYS("many", tests, CACHE_WAYS);
 }

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Turns come to one of a fleet, at their time; warming loads what a list names. */
 #include "../support/child.h"
-#include "cache_ways.h"
-
-#include "base/clock.h"
+#include "cache_way.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -58,11 +56,6 @@ static sp_status run_warm(const struct cache_way *way, sp_warm *warm, sp_ctx *ct
         sp_completion_free(completion);
         sp_queue_free(queue);
         return status;
-}
-
-static const struct cache_way *way_of(void **state)
-{
-        return *state;
 }
 
 static const char *fresh_name(char *out, size_t cap)
@@ -408,33 +401,18 @@ static void test_warming_can_be_cancelled_and_runs_once_at_a_time(void **state)
 
 int main(void)
 {
-        static const struct {
-                const char *name;
-                CMUnitTestFunction run;
-        } tests[] = {
-#define TEST(name) {#name, name}
-            TEST(test_one_of_the_fleet_gets_each_turn),
-            TEST(test_a_turn_that_was_not_done_comes_again),
-            TEST(test_a_start_comes_once_to_those_who_start_together),
-            TEST(test_who_dies_with_a_turn_loses_it),
-            TEST(test_who_waits_can_be_woken),
-            TEST(test_what_is_no_schedule_is_refused),
-            TEST(test_warming_loads_what_the_list_names),
-            TEST(test_warming_loads_anew_what_is_there),
-            TEST(test_loads_that_fail_are_counted),
-            TEST(test_warming_can_be_cancelled_and_runs_once_at_a_time),
-#undef TEST
+        static const struct way_test tests[] = {
+            WAY_TEST(test_one_of_the_fleet_gets_each_turn),
+            WAY_TEST(test_a_turn_that_was_not_done_comes_again),
+            WAY_TEST(test_a_start_comes_once_to_those_who_start_together),
+            WAY_TEST(test_who_dies_with_a_turn_loses_it),
+            WAY_TEST(test_who_waits_can_be_woken),
+            WAY_TEST(test_what_is_no_schedule_is_refused),
+            WAY_TEST(test_warming_loads_what_the_list_names),
+            WAY_TEST(test_warming_loads_anew_what_is_there),
+            WAY_TEST(test_loads_that_fail_are_counted),
+            WAY_TEST(test_warming_can_be_cancelled_and_runs_once_at_a_time),
         };
-        enum { TESTS = sizeof tests / sizeof *tests };
-        static char names[TESTS * CACHE_WAYS][128];
-        static struct CMUnitTest all[TESTS * CACHE_WAYS];
 
-        for (size_t i = 0; i < TESTS * CACHE_WAYS; i++) {
-                const struct cache_way *way = &cache_ways[i % CACHE_WAYS];
-
-                snprintf(names[i], sizeof names[i], "%s, %s", tests[i / CACHE_WAYS].name, way->name);
-                all[i] = (struct CMUnitTest){
-                    .name = names[i], .test_func = tests[i / CACHE_WAYS].run, .initial_state = (void *)(uintptr_t)way};
-        }
-        return cmocka_run_group_tests_name("schedule", all, NULL, NULL);
+        return RUN_OVER_WAYS("schedule", tests, CACHE_WAYS);
 }
