@@ -8,6 +8,9 @@ from harness import Budget, Case
 from servers import Failure, find_program
 
 CALLERS = 64
+# What traces of others are to be held of; SP_TRACES names a directory of them.
+MADE, OTHERS = ('zipf', 'scan', 'loop', 'shifting', 'mixed'), {'gli': 1000, 'loop': 500, 'oltp': 1000, 'web12': 1000, 'corda': 512}
+BOUND = 128 << 20
 
 
 def redis_benchmark(context, clients):
@@ -26,6 +29,24 @@ def rueidis(context, callers):
     return context.side(f'rueidis, {callers} goroutines', lambda: (
         (context.made('rueidis', 'go'), *context.span(), '--url', context.redis, '--items', str(KEYS), '--callers',
          str(callers)),))
+
+
+def holds(context, name, *arguments):
+    return context.side(name, lambda: ((context.program('bench-cache-holds'), *arguments),))
+
+
+def traces(context):
+    """Hits of each trace, beside what they are to reach with as many bytes."""
+    folder = os.environ.get('SP_TRACES', '')
+    named = [(f'{name}, made', name) for name in MADE]
+    named += [(name, f'{folder}/{name}={entries}') for name, entries in OTHERS.items() if folder]
+    return [Case('cache', f'hit ratio, {name}', holds(context, 'in-process level', 'hits', trace),
+                 holds(context, 'LRU; better of S3-FIFO and W-TinyLFU - 2', 'asked', trace), 1.0, measure='hits')
+            for name, trace in named]
+
+
+def takes(context, name, mode, most):
+    return Case('cache', name, holds(context, 'in-process level', mode), Budget(most), 1.0, measure='bytes')
 
 
 def cases(context):
@@ -75,4 +96,8 @@ def cases(context):
         Case('cache', 'a key of two parameters', key, Budget(100), 1.0, measure='p50_ns', floor=copied),
         Case('cache', 'a key, its parameters filled first', params, Budget(100), 1.0, measure='p50_ns',
              floor=copied),
+        takes(context, 'bytes of an entry beyond key and value', 'beyond', 64),
+        takes(context, 'bytes resident, a million entries and as many after them in 128 MB', 'resident',
+              BOUND + BOUND // 10),
+        *traces(context),
     ]
