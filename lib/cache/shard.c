@@ -231,7 +231,10 @@ static void reflect(struct sp__shard *shard)
                 grow_older(shard);
         if (shard->window_asked * 2 < entries)
                 return;
-        sp__share_judge(&shard->window, shard->window_hits, shard->table.count - shard->main_count, shard->main_count);
+        /* Until something has left, all are in the window, whose hits are not known yet. */
+        if (shard->evictions > 0)
+                sp__share_judge(&shard->window, shard->window_hits, shard->table.count - shard->main_count,
+                                shard->main_count);
         shard->window_asked = shard->window_hits = 0;
 }
 

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 /* Found with the traces of tests/unit/test_hit_ratio.c. */
-#define SHARE_FIRST 0.13
+#define SHARE_FIRST 0.06
 #define SHARE_LEAST 0.01
 #define SHARE_MOST  0.8
 #define GROW        1.3

@@ -83,17 +83,21 @@ void hit_trace_shifting(struct hit_trace *trace, struct sp__random *random)
                 hit_trace_zipf(trace, random, i * 500, 5000, 0.9, 15000);
 }
 
+void hit_trace_near(struct hit_trace *trace, uint32_t first, uint32_t keys, uint32_t distance)
+{
+        for (uint32_t i = 0; i < keys; i++) {
+                add(trace, first + i);
+                if (i >= distance)
+                        add(trace, first + i - distance);
+        }
+}
+
 void hit_trace_mixed(struct hit_trace *trace, struct sp__random *random)
 {
         for (uint32_t i = 0; i < 8; i++) {
                 hit_trace_zipf(trace, random, 0, 20000, 0.8, 20000);
                 hit_trace_loop(trace, 20000, 1500, 8);
-                for (uint32_t k = 0; k < 10000; k++) {
-                        /* Soon again, and never more. */
-                        add(trace, 30000 + i * 10000 + k);
-                        if (k >= 20)
-                                add(trace, 30000 + i * 10000 + k - 20);
-                }
+                hit_trace_near(trace, 30000 + i * 10000, 10000, 20);
         }
 }
 

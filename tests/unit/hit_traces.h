@@ -23,6 +23,8 @@ struct hit_trace {
 void hit_trace_zipf(struct hit_trace *trace, struct sp__random *random, uint32_t first, uint32_t keys, double skew,
                     int asks);
 void hit_trace_loop(struct hit_trace *trace, uint32_t first, uint32_t keys, int rounds);
+/* Each key comes again soon, after so many others, and never more. */
+void hit_trace_near(struct hit_trace *trace, uint32_t first, uint32_t keys, uint32_t distance);
 void hit_trace_scan(struct hit_trace *trace, struct sp__random *random);
 void hit_trace_shifting(struct hit_trace *trace, struct sp__random *random);
 void hit_trace_mixed(struct hit_trace *trace, struct sp__random *random);
