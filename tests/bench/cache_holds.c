@@ -2,7 +2,7 @@
 /*
  * What the in-process level holds, and what it takes. `beyond`: bytes that an entry takes beyond its key and its value, on
  * average over a million; `resident`: bytes by which the process grew when a million entries, then as many of other sizes, went into
- * a level of 128 MB; `hits TRACE`: hits of the trace in percent; `asked TRACE`: what they are to reach, LRU's, and the
+ * a level of 128 MB; `hits TRACE`: hits of the trace in percent; `asked TRACE`: what they are to reach, LRU's to a hundredth, and the
  * better of S3-FIFO's and W-TinyLFU's less two. A trace is made here, or NAME of a directory NAME.txt.gz: `DIRECTORY/NAME=ENTRIES`.
  */
 #include "../unit/hit_traces.h"
@@ -139,7 +139,7 @@ static int64_t read_trace(struct hit_trace *trace, char *text)
 
 static double asked(const struct hit_trace *trace, int64_t held)
 {
-        double lru = hit_model_run(HIT_LRU, trace, held), s3 = hit_model_run(HIT_S3_FIFO, trace, held);
+        double lru = hit_model_run(HIT_LRU, trace, held) - 0.01, s3 = hit_model_run(HIT_S3_FIFO, trace, held);
         double tiny = hit_model_run(HIT_W_TINYLFU, trace, held), best = (s3 > tiny ? s3 : tiny) - 2;
 
         return lru > best ? lru : best;
