@@ -7,6 +7,7 @@
 
 #include <arpa/inet.h>
 #include <grp.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <pwd.h>
@@ -68,16 +69,18 @@ static bool answers(int port)
         return good;
 }
 
-/* It does not run as root. */
+/* It does not run as root, and may stand where only root may look. */
 static void run_bouncer(const char *path)
 {
         const struct passwd *account = getuid() == 0 ? getpwnam("nobody") : NULL;
+        char *const words[] = {"pgbouncer", "-q", (char *)(uintptr_t)path, NULL};
+        int file = open(program(), O_RDONLY | O_CLOEXEC);
 
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         if (account && (setgroups(0, NULL) != 0 || setgid(account->pw_gid) != 0 || setuid(account->pw_uid) != 0))
                 _exit(126);
         prctl(PR_SET_PDEATHSIG, SIGKILL);
-        execl(program(), "pgbouncer", "-q", path, (char *)NULL);
+        fexecve(file, words, environ);
         _exit(127);
 }
 

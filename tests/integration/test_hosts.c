@@ -133,7 +133,7 @@ static void test_a_slow_name_server_holds_up_nobody_else(void **state)
         url_of(url, sizeof url, "slow.test:%d/test", server_port());
         snprintf(named, sizeof named, "%s", url + strlen("pool.url="));
         assert_int_equal(sp_config_set(config, "pool.slow.url", named, NULL), SP_OK);
-        assert_int_equal(sp_config_set(config, "pool.slow.connect_timeout", "200ms", NULL), SP_OK);
+        assert_int_equal(sp_config_set(config, "pool.slow.connect_timeout", "1s", NULL), SP_OK);
         url_of(url, sizeof url, "localhost:%d/test", server_port());
         assert_int_equal(sp_config_set(config, "pool.near.url", url + strlen("pool.url="), NULL), SP_OK);
         assert_int_equal(sp_config_set(config, "pool.statement_timeout", "0", NULL), SP_OK);
@@ -141,7 +141,7 @@ static void test_a_slow_name_server_holds_up_nobody_else(void **state)
         slow = sp_client_pool(client, "slow");
         set_gate(false);
         says(fails(way_of(state), slow, NULL, "SELECT 1", SP_UNAVAILABLE),
-             "its address was not found out within 200 ms", NULL);
+             "its address was not found out within 1000 ms", NULL);
         await_asked();
         /* The engine that all share goes on, and so do its look-ups. */
         assert_int_equal(number(way_of(state), sp_client_pool(client, "near"), "SELECT 1", 0), 1);
@@ -185,7 +185,7 @@ static void test_a_server_that_says_nothing_has_its_part_of_the_time(void **stat
 
         snprintf(format, sizeof format, "127.0.0.1:%d,127.0.0.1:%%d/test", mute);
         pool = pool_with((const char *[]){url_of(url, sizeof url, format, server_port()), "pool.acquire_timeout=20s",
-                                          "pool.connect_timeout=400ms", "pool.max=2", "pool.query_timeout=20s", NULL});
+                                          "pool.connect_timeout=3s", "pool.max=2", "pool.query_timeout=20s", NULL});
         assert_int_equal(number(way_of(state), pool, "SELECT 1", 0), 1);
         sp_pool_free(pool);
         close(fd);
@@ -199,7 +199,7 @@ static void test_all_that_is_wrong_with_several_servers_is_told(void **state)
         sp_pool *pool;
 
         snprintf(format, sizeof format, "127.0.0.1:%d,unknown.test:1,127.0.0.1:%%d/test", mute);
-        pool = pool_with((const char *[]){url_of(url, sizeof url, format, away), "pool.connect_timeout=200ms", NULL});
+        pool = pool_with((const char *[]){url_of(url, sizeof url, format, away), "pool.connect_timeout=1s", NULL});
         error = fails(way_of(state), pool, NULL, "SELECT 1", SP_UNAVAILABLE);
         snprintf(place, sizeof place, "127.0.0.1:%d: no answer in time", mute);
         assert_non_null(strstr(sp_error_message(error), place));
