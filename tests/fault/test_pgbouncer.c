@@ -73,14 +73,14 @@ static bool answers(int port)
 static void run_bouncer(const char *path)
 {
         const struct passwd *account = getuid() == 0 ? getpwnam("nobody") : NULL;
-        char *const words[] = {"pgbouncer", "-q", (char *)(uintptr_t)path, NULL};
+        const char *const words[] = {"pgbouncer", "-q", path, NULL};
         int file = open(program(), O_RDONLY | O_CLOEXEC);
 
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         if (account && (setgroups(0, NULL) != 0 || setgid(account->pw_gid) != 0 || setuid(account->pw_uid) != 0))
                 _exit(126);
         prctl(PR_SET_PDEATHSIG, SIGKILL);
-        fexecve(file, words, environ);
+        fexecve(file, (char *const *)(uintptr_t)words, environ);
         _exit(127);
 }
 
