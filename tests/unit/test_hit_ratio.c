@@ -13,7 +13,11 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
-static void compare(struct hit_trace *trace, int64_t max)
+/* In points: what is over of a byte here or there; and what chance does to a trace that is drawn anew each time. */
+#define EXACT 0.05
+#define DRAWN 0.3
+
+static void compare(struct hit_trace *trace, int64_t max, double slack)
 {
         int64_t held;
         double ours = hit_store_run(trace, max, &held), lru = hit_model_run(HIT_LRU, trace, held);
@@ -21,8 +25,7 @@ static void compare(struct hit_trace *trace, int64_t max)
 
         print_message("# %-9s %8lld held: ours %5.2f %%, LRU %5.2f, S3-FIFO %5.2f, W-TinyLFU %5.2f\n", trace->name,
                       (long long)held, ours, lru, s3, tiny);
-        /* A little for what is over of a byte here or there. */
-        assert_true(ours >= lru - 0.05);
+        assert_true(ours >= lru - slack);
         assert_true(ours >= (s3 > tiny ? s3 : tiny) - 2);
         free(trace->asks);
 }
@@ -43,7 +46,7 @@ static void test_zipf(void **state)
                 struct hit_trace trace = {.name = "zipf"};
 
                 hit_trace_zipf(&trace, &random, 0, 20000, 0.7 + 0.2 * i, 300000);
-                compare(&trace, hit_bytes_for(2000));
+                compare(&trace, hit_bytes_for(2000), DRAWN);
         }
 }
 
@@ -53,7 +56,7 @@ static void test_scan(void **state)
         struct hit_trace trace = {.name = "scan"};
 
         hit_trace_scan(&trace, &random);
-        compare(&trace, hit_bytes_for(1000));
+        compare(&trace, hit_bytes_for(1000), DRAWN);
 }
 
 static void test_loop(void **state)
@@ -61,7 +64,7 @@ static void test_loop(void **state)
         struct hit_trace trace = {.name = "loop"};
 
         hit_trace_loop(&trace, 0, 2000, 100);
-        compare(&trace, hit_bytes_for(1000));
+        compare(&trace, hit_bytes_for(1000), EXACT);
 }
 
 /* From the first eviction on: the window has not lost its share before anything was known of it. */
@@ -70,7 +73,7 @@ static void test_near(void **state)
         struct hit_trace trace = {.name = "near"};
 
         hit_trace_near(&trace, 0, 20000, 15);
-        compare(&trace, hit_bytes_for(500));
+        compare(&trace, hit_bytes_for(500), EXACT);
 }
 
 static void test_shifting(void **state)
@@ -79,7 +82,7 @@ static void test_shifting(void **state)
         struct hit_trace trace = {.name = "shifting"};
 
         hit_trace_shifting(&trace, &random);
-        compare(&trace, hit_bytes_for(1000));
+        compare(&trace, hit_bytes_for(1000), DRAWN);
 }
 
 static void test_mixed(void **state)
@@ -88,7 +91,7 @@ static void test_mixed(void **state)
         struct hit_trace trace = {.name = "mixed"};
 
         hit_trace_mixed(&trace, &random);
-        compare(&trace, hit_bytes_for(1000));
+        compare(&trace, hit_bytes_for(1000), DRAWN);
 }
 
 static void test_values_of_many_sizes(void **state)
@@ -97,9 +100,9 @@ static void test_values_of_many_sizes(void **state)
         struct hit_trace zipf = {.name = "zipf, sized", .sized = true}, mixed = {.name = "mixed, sized", .sized = true};
 
         hit_trace_zipf(&zipf, &random, 0, 20000, 0.9, 300000);
-        compare(&zipf, 2 << 20);
+        compare(&zipf, 2 << 20, DRAWN);
         hit_trace_mixed(&mixed, &random);
-        compare(&mixed, 2 << 20);
+        compare(&mixed, 2 << 20, DRAWN);
 }
 
 static void test_traces_of_others(void **state)
@@ -120,7 +123,7 @@ static void test_traces_of_others(void **state)
 
                 if (!hit_trace_read(&trace, folder))
                         fail_msg("%s of %s cannot be read", trace.name, folder);
-                compare(&trace, hit_bytes_for(known[i].entries));
+                compare(&trace, hit_bytes_for(known[i].entries), EXACT);
         }
 }
 
