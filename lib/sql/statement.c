@@ -145,8 +145,12 @@ static sp_status copy_text(const char *text, size_t len, char **copy, sp_error *
 
         if (status != SP_OK)
                 return status;
-        *copy = strndup(text, len);
-        return *copy ? SP_OK : sp__fail(error, SP_NOMEM, "out of memory");
+        *copy = malloc(len + 1);
+        if (!*copy)
+                return sp__fail(error, SP_NOMEM, "out of memory");
+        memcpy(*copy, text, len);
+        (*copy)[len] = 0;
+        return SP_OK;
 }
 
 sp_status sp__sql_opaque(const char *text, size_t len, struct sp__sql *out, sp_error **error)

@@ -67,24 +67,34 @@ const char *nodes_url(void)
         return text;
 }
 
+/* As this one sees it; -1: it knows none. */
+static int owner_seen_by(int node, int slot)
+{
+        redisReply *reply = redis_ask(&nodes[node], "CLUSTER SLOTS");
+        int port = 0;
+
+        for (size_t k = 0; reply && reply->type == REDIS_REPLY_ARRAY && k < (size_t)reply->elements; k++) {
+                redisReply *range = reply->element[k];
+
+                if (range->element[0]->integer <= slot && slot <= range->element[1]->integer)
+                        port = (int)range->element[2]->element[1]->integer;
+        }
+        if (reply)
+                freeReplyObject(reply);
+        for (int k = 0; port && k < NODES; k++) {
+                if (nodes[k].port == port)
+                        return k;
+        }
+        return -1;
+}
+
 int owner_of(int slot)
 {
         for (int i = 0; i < NODES; i++) {
-                redisReply *reply = redis_ask(&nodes[i], "CLUSTER SLOTS");
-                int port = 0;
+                int owner = owner_seen_by(i, slot);
 
-                for (size_t k = 0; reply && reply->type == REDIS_REPLY_ARRAY && k < (size_t)reply->elements; k++) {
-                        redisReply *range = reply->element[k];
-
-                        if (range->element[0]->integer <= slot && slot <= range->element[1]->integer)
-                                port = (int)range->element[2]->element[1]->integer;
-                }
-                if (reply)
-                        freeReplyObject(reply);
-                for (int k = 0; port && k < NODES; k++) {
-                        if (nodes[k].port == port)
-                                return k;
-                }
+                if (owner >= 0)
+                        return owner;
         }
         fail_msg("nobody serves slot %d", slot);
         return -1;
@@ -135,6 +145,56 @@ void tell_owner(int slot, int owner)
         free(id);
 }
 
+/* "<id> <address> <flags> <master> <ping> <pong> <epoch> …", a line a node; a replica's has its primary's id, too. */
+static long epoch_seen_by(int node, const char *id)
+{
+        char *table = redis_says(&nodes[node], "CLUSTER NODES"), *rest = NULL;
+        long epoch = -1;
+
+        for (char *line = strtok_r(table, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+                if (strncmp(line, id, strlen(id)) == 0)
+                        (void)sscanf(line, "%*s %*s %*s %*s %*s %*s %ld", &epoch);
+        }
+        free(table);
+        return epoch;
+}
+
+static bool agree_on_epochs(void)
+{
+        bool same = true;
+
+        for (int of = 0; of < PRIMARIES; of++) {
+                char *id = node_id(of);
+
+                for (int by = 0; by < PRIMARIES; by++)
+                        same = same && epoch_seen_by(by, id) == epoch_seen_by(of, id);
+                free(id);
+        }
+        return same;
+}
+
+static bool agree_on_owner(int slot, int owner)
+{
+        for (int by = 0; by < PRIMARIES; by++) {
+                if (owner_seen_by(by, slot) != owner)
+                        return false;
+        }
+        return true;
+}
+
+/*
+ * A node that does not know the latest epoch takes over with one that is too old: what the former owner sent just before
+ * undoes it, and the two name each other for ever. So nothing moves before all know of the last time.
+ */
+static void await_agreement(int slot, int owner)
+{
+        while (!agree_on_owner(slot, owner) || !agree_on_epochs()) {
+                poll(NULL, 0, 5);
+                if (!agree_on_owner(slot, owner))
+                        tell_owner(slot, owner);
+        }
+}
+
 void move_end(int slot, int from, int to, enum told told)
 {
         char *id = node_id(to);
@@ -143,6 +203,7 @@ void move_end(int slot, int from, int to, enum told told)
         free(id);
         poll(NULL, 0, 1 + (int)(sp__random_seed() % 10));
         tell_owner(slot, to);
+        await_agreement(slot, to);
 }
 
 void move_slot(int slot, int to, enum told told)

@@ -100,31 +100,44 @@ static bool is_ready(const struct redis_server *server)
         return ready;
 }
 
-void redis_restart(struct redis_server *server)
+/* false: it ended at once. */
+static bool comes_up(struct redis_server *server)
 {
         server->pid = fork();
         if (server->pid == 0)
                 run_server(server);
         assert_true(server->pid > 0);
         while (!is_ready(server)) {
-                assert_int_equal(waitpid(server->pid, NULL, WNOHANG), 0);
+                if (waitpid(server->pid, NULL, WNOHANG) != 0)
+                        return false;
                 poll(NULL, 0, 10);
         }
+        return true;
+}
+
+void redis_restart(struct redis_server *server)
+{
+        assert_true(comes_up(server));
 }
 
 void redis_start(struct redis_server *server, int port, const char *const args[])
 {
-        int i = 0;
+        int i = 0, tries = port ? 1 : 5;
+        bool up = false;
 
-        server->port = port ? port : redis_free_port();
-        snprintf(server->dir, sizeof server->dir, "%s/redis-%d", getenv("SP_TEST_SERVERS"), server->port);
-        assert_int_equal(mkdir(server->dir, 0700), 0);
         for (; args && args[i]; i++) {
                 assert_true(i < REDIS_ARGS - 1);
                 server->args[i] = args[i];
         }
         server->args[i] = NULL;
-        redis_restart(server);
+        /* A port that was free may be somebody's by now. */
+        for (; !up && tries > 0; tries--) {
+                server->port = port ? port : redis_free_port();
+                snprintf(server->dir, sizeof server->dir, "%s/redis-%d", getenv("SP_TEST_SERVERS"), server->port);
+                assert_int_equal(mkdir(server->dir, 0700), 0);
+                up = comes_up(server);
+        }
+        assert_true(up);
 }
 
 void redis_kill(struct redis_server *server)
