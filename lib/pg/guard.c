@@ -37,6 +37,9 @@ sp_status sp__query_ask(struct sp__query *query, sp_error **error)
 
         if (!pool->breaker || query->in_session || query->stmt == pool->probe)
                 return SP_OK;
+        /* Who comes after its time is up hears nothing of the server, and says nothing of it. */
+        if (query->op.deadline <= sp__now())
+                return SP_OK;
         if (sp_breaker_acquire(pool->breaker, &query->permit) == SP_OK)
                 return SP_OK;
         return sp__fail(error, SP_OPEN, "circuit breaker \"%s\" is open", sp_breaker_name(pool->breaker));

@@ -114,6 +114,8 @@ static sp_client *client_new(void)
         sp_client *client = NULL;
 
         assert_int_equal(sp_config_set(config, "pool.url", url, NULL), SP_OK);
+        /* Without indexes a busy machine takes its time. */
+        assert_int_equal(sp_config_set(config, "pool.statement_timeout", "30s", NULL), SP_OK);
         assert_int_equal(sp_client_new(config, &client, NULL), SP_OK);
         sp_config_free(config);
         return client;

@@ -4,6 +4,7 @@
 
 #include <sugarperf/sugarperf.h>
 
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -105,6 +106,30 @@ static void test_a_caller_s_mistake_opens_the_breaker_for_nobody(void **state)
         sp_error_free(error);
         assert_int_equal(ask(client, "SELECT 1", NULL), SP_OK);
         assert_int_equal(sp_breaker_state(built_in(client, "pool@")), SP_BREAKER_CLOSED);
+        sp_client_free(client);
+}
+
+/* Under overload deadlines pass on their way: that says nothing of a server that is well. */
+static void test_who_comes_after_its_deadline_opens_the_breaker_for_nobody(void **state)
+{
+        sp_client *client =
+            client_of((const char *const[]){"pool.breaker", "true", "breaker.pool.failures", "1", NULL});
+        sp_result *result = NULL;
+        sp_error *error = NULL;
+        sp_stmt *stmt = NULL;
+        sp_ctx *ctx = sp_ctx_new(NULL);
+
+        assert_int_equal(sp_stmt_new(NULL, "SELECT 1", 8, 0, &stmt, NULL), SP_OK);
+        assert_int_equal(sp_ctx_set(ctx, "timeout", "1ms", NULL), SP_OK);
+        while (sp_ctx_remaining(ctx) > 0)
+                poll(NULL, 0, 1);
+        poll(NULL, 0, 1); /* less than a millisecond may be left */
+        assert_int_equal(sp_pool_query(sp_client_pool(client, NULL), ctx, stmt, NULL, &result, &error), SP_TIMEOUT);
+        sp_error_free(error);
+        assert_int_equal(sp_breaker_state(built_in(client, "pool@")), SP_BREAKER_CLOSED);
+        assert_int_equal(ask(client, "SELECT 1", NULL), SP_OK);
+        sp_ctx_unref(ctx);
+        sp_stmt_unref(stmt);
         sp_client_free(client);
 }
 
@@ -382,6 +407,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
             cmocka_unit_test(test_a_pool_s_breaker_counts_what_the_server_answers),
             cmocka_unit_test(test_a_caller_s_mistake_opens_the_breaker_for_nobody),
+            cmocka_unit_test(test_who_comes_after_its_deadline_opens_the_breaker_for_nobody),
             cmocka_unit_test(test_a_pool_s_breaker_hears_how_long_a_statement_took),
             cmocka_unit_test(test_the_health_report_and_a_refusal_through_a_queue),
             cmocka_unit_test(test_a_session_goes_on_while_the_breaker_is_open),

@@ -312,7 +312,7 @@ static void test_what_no_retry_mends_says_what_does(void **state)
 
                 snprintf(url, sizeof url, "pool.url=postgresql://%s@%.*s%s", cases[i].user, (int)strcspn(at, "/"), at,
                          cases[i].rest);
-                pool = pool_with((const char *[]){url, NULL});
+                pool = pool_with((const char *[]){url, "pool.connect_timeout=20s", "pool.acquire_timeout=60s", NULL});
                 error = fails(way_of(state), pool, NULL, "SELECT 1", cases[i].status);
                 assert_false(sp_error_retryable(error));
                 assert_string_equal(sp_error_code(error), cases[i].code);

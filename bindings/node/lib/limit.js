@@ -40,6 +40,8 @@ class Limit {
             signal.addEventListener('abort', late, { once: true });
         });
 
+        /* Work that aborts its own signal and throws at once leaves nobody to hear of the end. */
+        ended.catch(() => {});
         try {
             signal.throwIfAborted();
             return await Promise.race([work(), ended]);

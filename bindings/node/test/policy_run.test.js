@@ -28,6 +28,17 @@ function failing(...errors) {
     return work;
 }
 
+test('work that aborts its own signal and throws at once is answered as any other', async (t) => {
+    const policy = open(t).policy('own');
+    const abort = new AbortController();
+    const work = () => {
+        abort.abort();
+        throw new Error('thrown');
+    };
+
+    assert.equal(await policy.run(work, { signal: abort.signal, fallback: 'instead' }), 'instead');
+});
+
 /* `when` the caller gives up, its call ends and its place is free. */
 async function abandoned(t, when) {
     const policy = open(t, { 'policy.narrow.concurrency': 1 }).policy('narrow');
