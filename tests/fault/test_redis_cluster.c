@@ -297,12 +297,28 @@ static void part(int one, int two)
         free(two_id);
 }
 
-static void join(int one, int two)
+static bool knows_all(int node)
 {
-        free(redis_says(&nodes[one], "CLUSTER MEET 127.0.0.1 %d", nodes[two].port));
-        for (int i = 0; i < NODES; i++) {
-                redis_await(&nodes[i], "CLUSTER INFO", "cluster_known_nodes:4");
-                redis_await(&nodes[i], "CLUSTER INFO", "cluster_slots_ok:16384");
+        char *info = redis_says(&nodes[node], "CLUSTER INFO");
+        bool all = strstr(info, "cluster_known_nodes:4") && strstr(info, "cluster_slots_ok:16384");
+
+        free(info);
+        return all;
+}
+
+/* Redis 8 tells the others whom to forget, who then do not hear of him from each other for a minute. */
+static void join(void)
+{
+        for (int node = 0; node < NODES;) {
+                if (knows_all(node)) {
+                        node++;
+                        continue;
+                }
+                for (int other = 0; other < NODES; other++) {
+                        if (other != node)
+                                free(redis_says(&nodes[node], "CLUSTER MEET 127.0.0.1 %d", nodes[other].port));
+                }
+                poll(NULL, 0, 200);
         }
 }
 
@@ -329,7 +345,7 @@ static void test_a_node_that_tells_nothing_is_not_listened_to(void **state)
         part(from, to);
         gone_everywhere(way, one, two, key);
         await_listeners(from, space, 0);
-        join(from, to);
+        join();
         share(way, one, two, key);
         gone_everywhere(way, one, two, key);
         sp_cache_free(one);
