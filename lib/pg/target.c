@@ -71,7 +71,8 @@ static bool fill_timeout(PQconninfoOption *options, const sp_config *config, con
         /* A proxy that shares sessions takes no options; without a limit there is nothing to be said to it. */
         if (ms == 0 && sp__config_int(config, "pool", pool, "statements") == 0)
                 return true;
-        if (asprintf(&text, "-c statement_timeout=%" PRId64 " %s", ms, given) < 0)
+        /* PgBouncer from 1.20 on takes no blank at the end. */
+        if (asprintf(&text, "-c statement_timeout=%" PRId64 "%s%s", ms, *given ? " " : "", given) < 0)
                 return false;
         free(option->val);
         option->val = text;
