@@ -481,7 +481,7 @@ static void test_bytes_are_copied_in_binary_form(void **state)
 /* Waits on the server for longer than the pool's statements may take. */
 static void dawdle(void)
 {
-        sp_pool *pool = pool_with(NULL);
+        sp_pool *pool = pool_with((const char *[]){"pool.statement_timeout=20s", NULL});
 
         run(&ways[0], pool, "SELECT pg_sleep(0.3)");
         sp_pool_free(pool);
