@@ -48,7 +48,9 @@ static void conn_after(struct sp__port *port)
 {
         struct sp__conn *conn = SP__OF(port, struct sp__conn, port);
         struct sp__list ended;
-        bool opened, closed, copied;
+        struct sp__copying *orphan;
+        bool opened, closed;
+        sp_copy *left;
         PGnotify *notes;
         sp_error *why;
         sp_status status;
@@ -63,19 +65,25 @@ static void conn_after(struct sp__port *port)
         conn->why = NULL;
         notes = conn->notes;
         conn->notes = NULL;
-        copied = conn->copy_left || conn->copy_orphan;
+        left = conn->copy_left;
+        orphan = conn->copy_orphan;
+        conn->copy_left = NULL;
+        conn->copy_orphan = NULL;
         sp__unlock(&port->lock);
         if (opened)
                 conn->owner->opened(conn);
-        /* Before its units are accounted for, so that a connection which is gone does not pass for an idle one. */
+        /*
+         * Before its units are accounted for, and a COPY lets go of its session, so that a connection which is gone does not
+         * pass for an idle one. So all of it is taken at once: two threads may be here.
+         */
         if (closed)
                 conn->owner->closed(conn, why, status);
         if (!sp__list_empty(&ended))
                 conn->owner->ended(conn, &ended);
         if (notes)
                 conn->owner->heard(conn, notes);
-        if (copied)
-                sp__copy_after(conn);
+        if (left || orphan)
+                sp__copy_tell(conn, left, orphan);
 }
 
 static const struct sp__port_kind kind = {

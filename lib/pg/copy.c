@@ -82,20 +82,12 @@ sp_status sp_session_copy_async(sp_session *session, sp_ctx *ctx, const sp_stmt 
                                : sp__op_refuse(queue, tag, status, error);
 }
 
-void sp__copy_after(struct sp__conn *conn)
+void sp__copy_tell(struct sp__conn *conn, sp_copy *left, struct sp__copying *orphan)
 {
         sp_pool *pool = conn->pool;
-        struct sp__copying *orphan;
         struct sp__batch done;
-        sp_copy *left;
 
         sp__batch_init(&done);
-        sp__lock(&conn->port.lock);
-        orphan = conn->copy_orphan;
-        left = conn->copy_left;
-        conn->copy_orphan = NULL;
-        conn->copy_left = NULL;
-        sp__unlock(&conn->port.lock);
         if (left) {
                 sp__lock(&pool->lock);
                 left->session->copy = NULL;

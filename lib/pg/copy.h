@@ -71,8 +71,8 @@ void sp__copy_lost(struct sp__conn *conn);
 
 /* copy.c: no lock held */
 
-/** What happened to copies under the lock. */
-void sp__copy_after(struct sp__conn *conn);
+/** One has ended, NULL: none, and the operation whose connection was lost: the references are consumed. */
+void sp__copy_tell(struct sp__conn *conn, sp_copy *left, struct sp__copying *orphan);
 void sp__copy_unref(sp_copy *copy);
 
 #endif

@@ -112,7 +112,8 @@ void sp__command_answer(struct sp__command *command, const char *where, struct s
 
 sp_error *sp__command_guard(struct sp__command *command, sp_breaker *breaker)
 {
-        if (!breaker)
+        /* Who comes after its time is up hears nothing of the server, and says nothing of it. */
+        if (!breaker || command->op.deadline <= sp__now())
                 return NULL;
         if (sp_breaker_acquire(breaker, &command->permit) != SP_OK)
                 return sp__error_new(SP_OPEN, NULL, "circuit breaker \"%s\" is open", sp_breaker_name(breaker));

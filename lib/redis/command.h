@@ -26,6 +26,8 @@ struct sp__command;
 
 /** What is more than a trip begins with one. */
 struct sp__command_kind {
+        /** It is about to go, and all of it is set: from here on others may end it, a timer, say. May be NULL. */
+        void (*shared)(struct sp__command *command);
         /** All replies are there: settles it, instead of with success. May be NULL. Locks may be held. */
         void (*answer)(struct sp__command *command, const char *where, struct sp__batch *done);
         /** As sp__op_kind.settled. May be NULL. */

@@ -170,6 +170,8 @@ void sp__link_run(struct sp__link *link, struct sp__command *command, sp__op *ca
         command->op.then = then;
         command->op.owner = owner;
         command->op.caller = caller;
+        if (command->kind && command->kind->shared)
+                command->kind->shared(command);
         if (open)
                 sp__command_refuse(command, open);
         else if (link->cluster)

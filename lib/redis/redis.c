@@ -5,6 +5,7 @@
 #include "core/config.h"
 #include "core/error.h"
 #include "core/params.h"
+#include "loop/limit.h"
 #include "loop/port.h"
 #include "redis/slot.h"
 #include "redis/wire.h"
@@ -22,8 +23,7 @@ struct sp_redis {
 struct call {
         struct sp__command command; /* first: it is freed as one */
         struct sp__engine *engine;
-        struct sp__timer timer;
-        bool timed;
+        struct sp__limit limit;
 };
 
 static struct call *call_of(struct sp__command *command)
@@ -54,35 +54,21 @@ static void settled(struct sp__command *command)
 {
         struct call *call = call_of(command);
 
-        if (call->timed && sp__timer_stop(call->engine, &call->timer))
-                sp__op_unref(&command->op);
-}
-
-static const struct sp__command_kind call_kind = {.answer = answer, .settled = settled};
-
-static void too_late(struct sp__timer *timer)
-{
-        sp__op *op = &SP__OF(timer, struct call, timer)->command.op;
-
-        op->kind->cancel(op, SP_TIMEOUT);
-        sp__op_unref(op);
+        sp__limit_stop(&call->limit, call->engine);
 }
 
 /* A blocked caller minds the time itself. */
-static void watch_time(struct call *call)
+static void shared(struct sp__command *command)
 {
-        sp__op *op = &call->command.op;
+        struct call *call = call_of(command);
 
-        if (op->waits || op->deadline == SP__FOREVER)
-                return;
-        call->timer.fire = too_late;
-        call->timed = true;
-        sp__op_ref(op);
-        if (!sp__timer_set(call->engine, &call->timer, op->deadline)) {
-                call->timed = false;
-                sp__op_unref(op);
-        }
+        if (!command->op.waits)
+                sp__limit_set(&call->limit, call->engine, &command->op);
+        if (sp__op_enlist(&command->op) != SP_OK)
+                command->op.kind->cancel(&command->op, SP_CANCELLED);
 }
+
+static const struct sp__command_kind call_kind = {.shared = shared, .answer = answer, .settled = settled};
 
 static bool is_one_of(const struct sp__word *word, const char *const list[])
 {
@@ -198,7 +184,6 @@ static void start(sp_redis *redis, struct call *call, void (*then)(sp__op *op), 
         sp__op *op = &call->command.op;
 
         sp__op_ref(op);
-        watch_time(call);
         sp__link_run(redis->link, &call->command, op->waits ? op : NULL, then, owner);
 }
 
@@ -232,10 +217,6 @@ sp_status sp_redis_command(sp_redis *redis, sp_ctx *ctx, const sp_params *words,
                 return status;
         op = &call->command.op;
         sp__op_to_caller(op);
-        if (sp__op_enlist(op) != SP_OK) {
-                sp__op_abandon(op);
-                return sp__fail(error, SP_CANCELLED, "%s", sp_status_text(SP_CANCELLED));
-        }
         start(redis, call, NULL, NULL);
         sp__op_wait(op);
         status = op->status;
@@ -263,8 +244,6 @@ sp_status sp_redis_command_async(sp_redis *redis, sp_ctx *ctx, const sp_params *
         if (status != SP_OK)
                 return sp__op_refuse(queue, tag, status, error);
         status = sp__op_to_queue(&call->command.op, queue, tag);
-        if (status == SP_OK)
-                status = sp__op_enlist(&call->command.op);
         if (status != SP_OK) {
                 sp__op_abandon(&call->command.op);
                 return status;

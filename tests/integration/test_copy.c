@@ -264,6 +264,25 @@ static void test_a_reader_that_goes_away_costs_only_its_connection(void **state)
         done_with(pool);
 }
 
+/* Its connection ends while its holder still lets go of it: whoever comes next gets one that stands. */
+static void test_after_one_that_was_left_the_next_session_works(void **state)
+{
+        const struct way *way = way_of(state);
+        sp_pool *pool = pool_with_table((const char *[]){"pool.max=2", NULL});
+
+        for (int i = 0; i < 100; i++) {
+                sp_session *session = session_of(way, pool);
+                sp_copy *copy = copy_of(way, session, "COPY (SELECT generate_series(1, 100000)) TO STDOUT");
+
+                sp_copy_free(copy);
+                sp_session_release(session);
+                session = session_of(way, pool);
+                assert_int_equal(session_number(way, session, "SELECT 5"), 5);
+                sp_session_release(session);
+        }
+        done_with(pool);
+}
+
 static void test_memory_is_bounded(void **state)
 {
         const struct way *way = way_of(state);
@@ -532,6 +551,7 @@ int main(void)
             BOTH_WAYS(test_what_is_wrong_with_the_data_is_told_at_the_end),
             BOTH_WAYS(test_what_is_given_up_leaves_nothing),
             BOTH_WAYS(test_a_reader_that_goes_away_costs_only_its_connection),
+            BOTH_WAYS(test_after_one_that_was_left_the_next_session_works),
             BOTH_WAYS(test_memory_is_bounded),
             BOTH_WAYS(test_nothing_else_runs_meanwhile),
             BOTH_WAYS(test_a_late_call_ends_the_connection),
