@@ -225,8 +225,8 @@ static void test_a_load_that_failed_is_not_tried_again_at_once(void **state)
         declare(cache, "safe:it:{id}", "ttl=1ms stale=1h", NULL);
         put_text(way, cache, key, "old");
         wait_ms(5);
-        sp_lease_release(take(look(way, cache, NULL, key), SP_LOOKUP_STALE));
         failed = sp__now();
+        sp_lease_release(take(look(way, cache, NULL, key), SP_LOOKUP_STALE));
         while (!lease) {
                 lookup = look(way, cache, NULL, key);
                 assert_int_equal(sp_lookup_state(lookup), SP_LOOKUP_STALE);

@@ -20,8 +20,6 @@ static sp_client *client_with(const char *const settings[])
         sp_client *client = NULL;
         sp_error *error = NULL;
 
-        /* A busy machine takes its time to make tables. */
-        sp_config_set(config, "pool.statement_timeout", "20s", NULL);
         if (sp_client_new(config, &client, &error) != SP_OK)
                 fail_msg("%s", sp_error_message(error));
         sp_config_free(config);

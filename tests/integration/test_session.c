@@ -27,7 +27,7 @@ static void test_what_is_open_is_rolled_back(void **state)
 
 static void test_session_state_does_not_reach_the_next_holder(void **state)
 {
-        sp_pool *pool = pool_with((const char *[]){"pool.max=1", NULL});
+        sp_pool *pool = pool_with((const char *[]){"pool.max=1", "pool.statement_timeout=7s", NULL});
         sp_session *session = session_of(way_of(state), pool);
         int64_t backend = session_number(way_of(state), session, "SELECT pg_backend_pid()");
 
@@ -49,7 +49,7 @@ static void test_session_state_does_not_reach_the_next_holder(void **state)
         /* The pool's own settings are back in force. */
         assert_int_equal(session_number(way_of(state), session,
                                         "SELECT setting::int FROM pg_settings WHERE name = 'statement_timeout'"),
-                         1000);
+                         7000);
         sp_session_release(session);
         sp_pool_free(pool);
 }
