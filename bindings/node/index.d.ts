@@ -84,7 +84,7 @@ export interface Targets {
 
 export class Cache {
     private constructor();
-    template(text: string, options?: TemplateOptions): Template;
+    template(text: string | Template, options?: TemplateOptions): Template;
     /** The in-process level alone; undefined where it has none, null where the value is known to be absent. */
     peek(key: Key): unknown;
     /**

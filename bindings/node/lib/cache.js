@@ -60,9 +60,12 @@ class Cache {
         this.#watch = watch;
     }
 
-    /* Declares a key template, its TTLs and the patterns under which its keys can be invalidated. */
+    /*
+     * Declares a key template, its TTLs and the patterns under which its keys can be invalidated; or a Template that is there. What
+     * is in process is looked up anew: declare before there is anything.
+     */
     template(text, options) {
-        const template = new Template(text, options);
+        const template = text instanceof Template ? text : new Template(text, options);
 
         this.#client.check();
         call('cache_declare', this.#handle, template.native);

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: MIT
+'use strict';
+/*
+ * What a method is to have around it. The client is the one of the application that made the object: Nest hands it to each
+ * instance, as a property that the decorators ask for.
+ */
+const { Inject } = require('@nestjs/common');
+const { Client } = require('../client.js');
+const { Template } = require('../key.js');
+
+const CLIENT = Symbol('sugarperf');
+
+/* A decorator: `around(client, work, args, name)` in place of the method, which it calls by work(). */
+function method(around) {
+    return (target, property, descriptor) => {
+        const own = descriptor?.value;
+        const name = `${target.constructor.name}.${String(property)}`;
+
+        if (typeof own !== 'function')
+            throw new TypeError(`${name} is no method`);
+        descriptor.value = copyMetadata(own, async function (...args) {
+            return around(clientOf(this, name), () => own.apply(this, args), args, name);
+        });
+        if (!(CLIENT in target)) {
+            Inject(Client)(target, CLIENT);
+            target[CLIENT] = null;
+        }
+        return descriptor;
+    };
+}
+
+function clientOf(object, name) {
+    const client = object?.[CLIENT];
+
+    if (!client)
+        throw new TypeError(`${name}: its object was not made by an application that imports SugarperfModule`);
+    return client;
+}
+
+/* What `make(client)` made, once for each client. */
+function perClient(make) {
+    const made = new WeakMap();
+
+    return (client, ...rest) => {
+        if (!made.has(client))
+            made.set(client, make(client, ...rest));
+        return made.get(client);
+    };
+}
+
+/* What other decorators left at the method (routes, guards) stays at what stands in its place. */
+function copyMetadata(from, to) {
+    for (const key of Reflect.getMetadataKeys?.(from) ?? [])
+        Reflect.defineMetadata(key, Reflect.getMetadata(key, from), to);
+    Object.defineProperty(to, 'name', { value: from.name, configurable: true });
+    return to;
+}
+
+/* Of all methods that are cached. */
+const cached = new Set();
+const declared = new WeakMap();
+
+/* What is cached in this application is declared before anything is: a declaration empties what is in process. */
+function declare(client) {
+    for (const template of cached)
+        declareOne(client, template);
+}
+
+function declareOne(client, template) {
+    if (!declared.has(client))
+        declared.set(client, new Set());
+    if (declared.get(client).has(template))
+        return;
+    client.cache.template(template);
+    declared.get(client).add(template);
+}
+
+/*
+ * The method's answer from the cache. `key` is a template whose {names} are the method's arguments in their order, or those that
+ * `args(...)` makes of them. Options: ttl, stale, negative and patterns as a template's; tags (an array, or a function of the
+ * value). What comes from the cache has been JSON: a Date is text.
+ */
+function Cached({ key, args: pick, tags, ...options }) {
+    const template = new Template(key, options);
+
+    cached.add(template);
+    return method((client, work, args) => {
+        const values = pick === undefined ? args.slice(0, template.params.length) : pick(...args);
+
+        declareOne(client, template);
+        return client.cache.get(template.key(...values), work, { tags });
+    });
+}
+
+const templates = new Map();
+
+/* A key as it is, or { key, params }: a template and what stands for its names. */
+function keyOf(given) {
+    if (given?.key === undefined)
+        return given;
+    if (!templates.has(given.key))
+        templates.set(given.key, new Template(given.key));
+    return templates.get(given.key).key(...given.params ?? []);
+}
+
+/*
+ * Once the method has answered, what it made old is dropped, before its caller hears. `targets`: { keys, tags, patterns } as
+ * cache.invalidate() takes them, or a function of the method's answer and its arguments; a key may be { key, params } as well.
+ */
+function Invalidates(targets) {
+    return method(async (client, work, args) => {
+        const value = await work();
+        const chosen = typeof targets === 'function' ? await targets(value, ...args) : targets;
+
+        if (chosen)
+            await client.cache.invalidate({ ...chosen, keys: (chosen.keys ?? []).map(keyOf) });
+        return value;
+    });
+}
+
+/* A unit of work by this name, else Class.method: its time, and whether it asks the same again and again. */
+function Profiled(named) {
+    return method((client, work, args, name) =>
+        client.scope({ name: named ?? name }, () => client.profiler.run(named ?? name, work)));
+}
+
+/* Behind a breaker of this name, else Class.method. `fallback`: a value, or a function of the error and the arguments. */
+function CircuitBreaker({ name: named, fallback } = {}) {
+    const breakerOf = perClient((client, name) => client.breaker(named ?? name));
+
+    return method((client, work, args, name) => {
+        const answer = typeof fallback === 'function' ? (error) => fallback(error, ...args) : fallback;
+
+        return breakerOf(client, name).run(work, answer);
+    });
+}
+
+module.exports = { Cached, CircuitBreaker, Invalidates, Profiled, declare };
