@@ -44,7 +44,7 @@ static sp_status guards_new(sp_client *client, sp_error **error)
         sp_status status = link ? sp__link_watch_breakers(link, keep_breaker, client) : SP_OK;
 
         for (size_t i = 0; i < client->pool_count && status == SP_OK; i++)
-                status = sp__client_keep_breaker(client, sp__pool_breaker(client->pools[i].pool));
+                status = sp__pool_each_breaker(client->pools[i].pool, keep_breaker, client);
         if (status == SP_OK && sp__metrics_add(client->metrics, sp__client_collect_breakers, client) &&
             sp__metrics_add(client->metrics, sp__client_collect_policies, client))
                 return SP_OK;

@@ -89,7 +89,7 @@ const struct sp__config_row sp__config_table[] = {
              "the longest pause before its first retry; it doubles with each, six times at most, and each is a random "
              "part of it"),
     ROW_BOOL("pool.breaker", true, "false",
-             "a circuit breaker of its host's, breaker.pool.… or breaker.pool-<name>.…, before every statement"),
+             "a circuit breaker of each host's, breaker.pool.… or breaker.pool-<name>.…, before every statement"),
     ROW_WORD("pool.application_name", SP__CONFIG_TEXT, true, "sugarperf", NULL, "", NULL,
              "what pg_stat_activity calls the connections"),
 
@@ -110,7 +110,7 @@ const struct sp__config_row sp__config_table[] = {
              "a file with our own certificate (PEM), if the server asks for one"),
     ROW_WORD("redis.tls_key", SP__CONFIG_TEXT, false, "", NULL, "", NULL,
              "a file with its key (PEM); unset: it stands in redis.tls_cert"),
-    ROW_BOOL("redis.breaker", false, "false", "a circuit breaker of the server's, breaker.redis.…, before every trip"),
+    ROW_BOOL("redis.breaker", false, "false", "a circuit breaker of each server's, breaker.redis.…, before every trip"),
     ROW_TIME("redis.connect_timeout", false, "1s", 1, DAY_MS, "1ms–1d", "how long connecting may take"),
     ROW_TIME("redis.timeout", false, "500ms", 1, DAY_MS, "1ms–1d", "how long a command may take"),
 

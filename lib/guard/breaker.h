@@ -24,6 +24,8 @@ sp_status sp__breaker_new(const sp_config *config, const char *instance, const c
                           sp_breaker **out, sp_error **error);
 /** Whether it certainly refuses now, which then counts as a refusal. */
 bool sp__breaker_shut(sp_breaker *breaker);
+/** Whether its state is OPEN or FORCED_OPEN now. */
+bool sp__breaker_refuses(const sp_breaker *breaker);
 void sp__breaker_look(const sp_breaker *breaker, struct sp__breaker_view *view);
 /** References to it: one is the registry's. Any thread. */
 unsigned sp__breaker_refs(const sp_breaker *breaker);

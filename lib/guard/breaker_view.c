@@ -66,6 +66,13 @@ int sp_breaker_state(const sp_breaker *breaker)
         return view.state;
 }
 
+bool sp__breaker_refuses(const sp_breaker *breaker)
+{
+        int state = sp_breaker_state(breaker);
+
+        return state == SP_BREAKER_OPEN || state == SP_BREAKER_FORCED_OPEN;
+}
+
 const char *sp_breaker_state_name(int state)
 {
         static const char *const names[] = {"CLOSED", "OPEN", "HALF_OPEN", "FORCED_OPEN", "DISABLED", "METRICS_ONLY"};

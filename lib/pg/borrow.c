@@ -45,7 +45,7 @@ void sp__session_unmade(struct sp__conn *conn)
 /* What the usual way refuses, asks the breaker about, or ends at its deadline. */
 static bool needs_more(const sp_pool *pool, const sp_ctx *ctx, int64_t now)
 {
-        return sp__engine_forked(pool->engine) || pool->breaker ||
+        return sp__engine_forked(pool->engine) || pool->guarded ||
                (ctx && (sp_ctx_cancelled(ctx) || sp__ctx_deadline(ctx) <= now));
 }
 

@@ -41,10 +41,10 @@ static void give_up(sp_pool *pool, struct sp__conn *conn)
                 sp__pool_unlist(pool, conn);
 }
 
-static void sweep(sp_pool *pool, const char *where)
+void sp__pool_give_up(sp_pool *pool, const char *place)
 {
         for (size_t i = 0; i < SP__SLOTS_MAX && pool->slots[i]; i++) {
-                if (pool->slots[i]->where == where)
+                if (pool->slots[i]->where == place)
                         give_up(pool, pool->slots[i]);
         }
         if (pool->closed)
@@ -80,7 +80,7 @@ bool sp__pool_demoted(struct sp__conn *conn, bool in_session)
         sp__lock(&pool->lock);
         if (writes || now - pool->swept_ns >= SWEEP_NS) {
                 pool->swept_ns = now;
-                sweep(pool, conn->where);
+                sp__pool_give_up(pool, conn->where);
         }
         sp__unlock(&pool->lock);
         return writes && !in_session;

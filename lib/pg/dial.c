@@ -89,7 +89,7 @@ static void find_ends(struct sp__dial *dial)
         if (target->shuffle)
                 first = (size_t)(sp__random_next(&random) % count);
         for (size_t i = 0; good && i < count; i++)
-                good = add_host(dial, (first + i) % count);
+                good = sp__host_shunned(&target->hosts, (first + i) % count) || add_host(dial, (first + i) % count);
         if (good && prefers_standby(target))
                 good = second_round(dial);
         if (!good) {

@@ -2,6 +2,7 @@
 #include "pg/hosts.h"
 
 #include "base/buf.h"
+#include "guard/breaker.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -94,6 +95,31 @@ bool sp__hosts_new(const char *names, const char *numbers, const char *ports, st
         return false;
 }
 
+static bool refuses(const struct sp__host *host)
+{
+        return host->breaker && sp__breaker_refuses(host->breaker);
+}
+
+bool sp__host_shunned(const struct sp__hosts *hosts, size_t at)
+{
+        if (hosts->count == 1 || !refuses(&hosts->rows[at]))
+                return false;
+        for (size_t i = 0; i < hosts->count; i++) {
+                if (!refuses(&hosts->rows[i]))
+                        return true;
+        }
+        return false;
+}
+
+size_t sp__hosts_find(const struct sp__hosts *hosts, const char *place)
+{
+        for (size_t i = 0; i < hosts->count; i++) {
+                if (hosts->rows[i].place == place)
+                        return i;
+        }
+        return SIZE_MAX;
+}
+
 void sp__hosts_free(struct sp__hosts *hosts)
 {
         for (size_t i = 0; hosts->rows && i < hosts->count; i++) {
@@ -101,6 +127,7 @@ void sp__hosts_free(struct sp__hosts *hosts)
                 free(hosts->rows[i].number);
                 free(hosts->rows[i].port);
                 free(hosts->rows[i].place);
+                sp_breaker_unref(hosts->rows[i].breaker);
         }
         free(hosts->rows);
         free(hosts->place);

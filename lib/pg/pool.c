@@ -84,7 +84,8 @@ static void pool_opened(struct sp__conn *conn)
 {
         sp_pool *pool = conn->pool;
         int64_t now = sp__now(), life = pool->limits.lifetime_ms;
-        bool close;
+        /* Its breaker may have opened meanwhile. */
+        bool close, shunned = sp__host_shunned(&pool->target.hosts, sp__hosts_find(&pool->target.hosts, conn->where));
 
         atomic_fetch_add(&pool->counts.created, 1);
         sp__histogram_record(pool->create_time, now - conn->asked_ns);
@@ -94,7 +95,8 @@ static void pool_opened(struct sp__conn *conn)
         pool->open_after = 0;
         conn->load = 0;
         pool->warm = true;
-        conn->retire = conn->cancelled = conn->lane = conn->reads = conn->pinged = false;
+        conn->retire = shunned;
+        conn->cancelled = conn->lane = conn->reads = conn->pinged = false;
         conn->uses = conn->doomed = 0;
         conn->end = SP__END_NONE;
         /* Up to a tenth earlier, so that connections made together do not end together. */
@@ -400,7 +402,6 @@ void sp__pool_unref(sp_pool *pool)
                 free(pool->slots[i]);
         }
         sp_error_free(pool->fault);
-        sp_breaker_unref(pool->breaker);
         sp__watchers_unref(pool->news);
         sp_stmt_unref(pool->probe);
         sp_stmt_unref(pool->room);

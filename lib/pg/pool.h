@@ -62,8 +62,11 @@ sp_status sp__pool_step(sp_pool *pool, sp_ctx *ctx, int64_t deadline, const sp_s
  */
 bool sp__pool_health_step(sp_pool *pool, int64_t deadline, void (*then)(sp__op *op), void *owner);
 
-/** The breaker of its host, named pool-<name>@host:port/primary; NULL unless `pool.breaker`. Borrowed. */
-sp_breaker *sp__pool_breaker(sp_pool *pool);
+/**
+ * Gives `keep` each breaker (borrowed): one of each host, named pool-<name>@host:port/primary, and …/replica of the replicas';
+ * none unless `pool.breaker`. Ends with what is not SP_OK.
+ */
+sp_status sp__pool_each_breaker(sp_pool *pool, sp_status (*keep)(void *arg, sp_breaker *breaker), void *arg);
 /** Writes the pool's metrics. Any thread. */
 void sp__pool_collect(void *pool, struct sp__expo *expo);
 

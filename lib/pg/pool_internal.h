@@ -59,9 +59,9 @@ struct sp_pool {
         struct sp__pool_watcher watcher;
         struct sp__pool_limits limits;
         struct sp__target target;
-        sp_stmt *probe;      /* SELECT 1 */
-        sp_stmt *room;       /* how many connections the server allows, and has */
-        sp_breaker *breaker; /* NULL unless pool.breaker */
+        sp_stmt *probe; /* SELECT 1 */
+        sp_stmt *room;  /* how many connections the server allows, and has */
+        bool guarded;   /* pool.breaker: each host has its own */
         struct sp__histogram *wait_time, *use_time, *create_time;
         struct sp__pool_counts counts;
 
@@ -131,10 +131,12 @@ struct sp__query {
         int64_t lost_ns;               /* when it was lost the last time */
         bool apart;                    /* it runs again: with a Sync of its own, so that no neighbour undoes it twice */
         bool admitted;                 /* counted as pending; its submitter's */
-        uint64_t permit;               /* the breaker's, 0: none */
+        uint64_t permit;               /* of a breaker, 0: none */
+        struct sp__host *asked;        /* whose breaker that is */
 
         /* The pool's lock. */
         struct sp__conn *conn; /* that it was sent to and that has not answered */
+        const char *where;     /* the host of the connection that it was given last, or NULL */
         bool waiting;
         bool held;     /* among those that its session holds back */
         bool released; /* it was, and is the next */
@@ -168,13 +170,15 @@ struct sp_session {
 
 /* guard.c: any thread, no lock held */
 
-/** Makes the breaker: `breaker.pool.…` is the default pool's configuration, `breaker.pool-orders.…` that of "orders". */
+/** Makes its hosts' breakers: `breaker.pool.…` is the default pool's configuration, `breaker.pool-orders.…` that of "orders". */
 sp_status sp__pool_guard(sp_pool *pool, const sp_config *config, const char *name, sp_error **error);
 /**
  * Whether it may be sent at all: SP_OK or SP_OPEN. Statements inside a session are not asked about, for its end must get
  * through; nor is the health report, which asks the server itself.
  */
 sp_status sp__query_ask(struct sp__query *query, sp_error **error);
+/** It was not admitted after all. */
+void sp__query_unask(struct sp__query *query);
 /** It was settled. */
 void sp__query_tell(struct sp__query *query);
 
@@ -365,6 +369,9 @@ bool sp__cancel_due(struct sp__conn *conn);
 void sp__pool_cancel(struct sp__conn *conn);
 
 /* demote.c */
+
+/** Connections to that host are not used again, those in use once they rest. The pool's lock is held. */
+void sp__pool_give_up(sp_pool *pool, const char *place);
 
 /**
  * A write was refused (25006), and not by the session's own wish: the server's connections are given up. true: another server

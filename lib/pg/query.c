@@ -238,8 +238,8 @@ sp_status sp__query_admit(struct sp__query *query, bool inside, sp_error **error
                 return status;
         status = sp__pool_admit(pool, query->op.ctx, inside, error);
         query->admitted = status == SP_OK;
-        if (!query->admitted && query->permit)
-                sp_breaker_release(pool->breaker, query->permit);
+        if (!query->admitted)
+                sp__query_unask(query);
         return status;
 }
 
@@ -281,6 +281,7 @@ static bool place(struct sp__query *query, struct sp__conn **conn, sp_status *re
         if (*conn) {
                 sp__op_ref(&query->op);
                 query->conn = query->stmt ? *conn : NULL;
+                query->where = (*conn)->where;
                 return true;
         }
         if (pool->closed)

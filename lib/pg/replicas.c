@@ -333,6 +333,16 @@ sp_status sp__replicas_new(sp_pool *primary, const sp_config *config, const char
         return status;
 }
 
+sp_status sp__replicas_each_breaker(struct sp__replicas *replicas, sp_status (*keep)(void *arg, sp_breaker *breaker),
+                                    void *arg)
+{
+        sp_status status = SP_OK;
+
+        for (size_t i = 0; replicas && status == SP_OK && i < replicas->count; i++)
+                status = sp__pool_each_breaker(replicas->rows[i].pool, keep, arg);
+        return status;
+}
+
 void sp__replicas_close(struct sp__replicas *replicas)
 {
         if (!replicas)

@@ -25,6 +25,9 @@ sp_status sp__replicas_new(sp_pool *primary, const sp_config *config, const char
 sp_pool *sp__replicas_choose(struct sp__replicas *replicas, const sp_ctx *ctx);
 /** A read that was sent to a replica went to the primary after all. */
 void sp__replicas_fell_back(struct sp__replicas *replicas);
+/** As sp__pool_each_breaker(); NULL has none. */
+sp_status sp__replicas_each_breaker(struct sp__replicas *replicas, sp_status (*keep)(void *arg, sp_breaker *breaker),
+                                    void *arg);
 /** NULL does nothing, for these too. In the order of the pool's own; see pool_internal.h. */
 void sp__replicas_close(struct sp__replicas *replicas);
 void sp__replicas_shut(struct sp__replicas *replicas);

@@ -269,6 +269,7 @@ static struct sp__query *next_served(sp_pool *pool, struct sp__conn **conn)
                 if (*conn) {
                         sp__pool_dequeue(pool, query);
                         query->conn = query->stmt ? *conn : NULL;
+                        query->where = (*conn)->where;
                         return query;
                 }
                 if (sp__pool_cramped(pool))

@@ -59,7 +59,7 @@ static struct sp__node *node_new(struct sp__cluster *cluster, const char *host, 
         options.strayed = strayed;
         options.arg = node;
         if (sp__address_at(&node->address, &cluster->address, host, port) &&
-            sp__guards_add(cluster->guards, node->address.where, &node->breaker, NULL) == SP_OK)
+            sp__guards_at(cluster->guards, node->address.where, &node->breaker, NULL) == SP_OK)
                 node->pipe = sp__pipe_new(cluster->engine, &node->address, &options);
         if (node->pipe)
                 return node;

@@ -7,9 +7,12 @@
 #include "core/error.h"
 #include "guard/breaker.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct sp__guards {
+        atomic_uint refs;
         sp_config *config;
         sp__mutex lock; /* before that of the keeper; guards what follows */
         sp_breaker **breakers;
@@ -30,9 +33,17 @@ sp_status sp__guards_new(const sp_config *config, struct sp__guards **out, sp_er
                 free(guards);
                 return sp__fail(error, SP_NOMEM, "out of memory");
         }
+        atomic_init(&guards->refs, 1);
         sp__mutex_init(&guards->lock);
         *out = guards;
         return SP_OK;
+}
+
+struct sp__guards *sp__guards_ref(struct sp__guards *guards)
+{
+        if (guards)
+                atomic_fetch_add_explicit(&guards->refs, 1, memory_order_relaxed);
+        return guards;
 }
 
 /* The lock is held. Takes the reference where it succeeds. */
@@ -49,39 +60,50 @@ static sp_status enlist(struct sp__guards *guards, sp_breaker *breaker)
         return SP_OK;
 }
 
-static sp_status make(const struct sp__guards *guards, const char *place, sp_breaker **out, sp_error **error)
+/* The lock is held, as for the next. A reference, or NULL. */
+static sp_breaker *find(const struct sp__guards *guards, const char *name)
 {
-        struct sp__buf name = SP__BUF_INIT;
-        sp_status status;
-
-        sp__buf_format(&name, "redis@%s/primary", place);
-        sp__buf_char(&name, 0);
-        status = name.failed ? sp__fail(error, SP_NOMEM, "out of memory")
-                             : sp__breaker_new(guards->config, "redis", name.data, NULL, out, error);
-        sp__buf_free(&name);
-        return status;
+        for (size_t i = 0; i < guards->count; i++) {
+                if (strcmp(sp_breaker_name(guards->breakers[i]), name) == 0)
+                        return sp_breaker_ref(guards->breakers[i]);
+        }
+        return NULL;
 }
 
-sp_status sp__guards_add(struct sp__guards *guards, const char *place, sp_breaker **out, sp_error **error)
+static sp_status make(struct sp__guards *guards, const char *name, sp_breaker **out, sp_error **error)
 {
         sp_breaker *breaker;
-        sp_status status;
+        sp_status status = sp__breaker_new(guards->config, "redis", name, NULL, &breaker, error);
 
-        *out = NULL;
-        if (!guards)
-                return SP_OK;
-        status = make(guards, place, &breaker, error);
         if (status != SP_OK)
                 return status;
-        sp__lock(&guards->lock);
         status = enlist(guards, breaker);
-        sp__unlock(&guards->lock);
         if (status != SP_OK) {
                 sp_breaker_unref(breaker);
                 return sp__fail(error, status, "out of memory");
         }
         *out = sp_breaker_ref(breaker);
         return SP_OK;
+}
+
+sp_status sp__guards_at(struct sp__guards *guards, const char *place, sp_breaker **out, sp_error **error)
+{
+        struct sp__buf name = SP__BUF_INIT;
+        sp_status status = SP_OK;
+
+        *out = NULL;
+        if (!guards)
+                return SP_OK;
+        sp__buf_format(&name, "redis@%s/primary", place);
+        sp__buf_char(&name, 0);
+        sp__lock(&guards->lock);
+        if (name.failed)
+                status = sp__fail(error, SP_NOMEM, "out of memory");
+        else if (!(*out = find(guards, name.data)))
+                status = make(guards, name.data, out, error);
+        sp__unlock(&guards->lock);
+        sp__buf_free(&name);
+        return status;
 }
 
 sp_status sp__guards_watch(struct sp__guards *guards, sp__guards_keep keep, void *arg)
@@ -99,9 +121,9 @@ sp_status sp__guards_watch(struct sp__guards *guards, sp__guards_keep keep, void
         return status;
 }
 
-void sp__guards_free(struct sp__guards *guards)
+void sp__guards_unref(struct sp__guards *guards)
 {
-        if (!guards)
+        if (!guards || atomic_fetch_sub_explicit(&guards->refs, 1, memory_order_acq_rel) != 1)
                 return;
         for (size_t i = 0; i < guards->count; i++)
                 sp_breaker_unref(guards->breakers[i]);

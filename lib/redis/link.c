@@ -19,7 +19,8 @@ struct sp__link {
         struct sp__redis_stats *stats;
         SSL_CTX *tls;
         struct sp__guards *guards;
-        sp_breaker *breaker;           /* NULL: none, or the cluster's nodes have theirs */
+        sp_breaker *
+            breaker; /* the server's, or the service's before sentinels named a primary; NULL: none, or the nodes have theirs */
         struct sp__pipe *pipe;         /* to the server, or the primary; NULL: a cluster */
         struct sp__sentinel *sentinel; /* that say where the primary is, or NULL */
         struct sp__cluster *cluster;
@@ -48,7 +49,7 @@ static bool connect_parts(struct sp__link *link, const struct sp__link_options *
         }
         if (link->address.kind == SP__ADDRESS_SENTINEL) {
                 link->sentinel = sp__sentinel_new(link->engine, &link->address, options->sentinel_user,
-                                                  options->sentinel_password, &pipe);
+                                                  options->sentinel_password, &pipe, options->guards);
                 if (!link->sentinel)
                         return false;
                 pipe.primary = true;
@@ -78,7 +79,7 @@ static void end(struct sp__task *task)
         sp__cluster_free(link->cluster);
         sp__redis_stats_unref(link->stats);
         sp_breaker_unref(link->breaker);
-        sp__guards_free(link->guards);
+        sp__guards_unref(link->guards);
         SSL_CTX_free(link->tls);
         sp__address_free(&link->address);
         free(link);
@@ -134,7 +135,7 @@ static sp_status read_options(const sp_config *config, const struct sp__address 
         if (status == SP_OK)
                 status = sp__guards_new(config, &out->guards, error);
         if (status == SP_OK && address->kind != SP__ADDRESS_CLUSTER)
-                status = sp__guards_add(out->guards, address->where, &out->breaker, error);
+                status = sp__guards_at(out->guards, address->where, &out->breaker, error);
         return status;
 }
 
@@ -158,14 +159,26 @@ sp_status sp__link_open(const sp_config *config, struct sp__engine *engine, cons
         }
         SSL_CTX_free(options.tls);
         sp_breaker_unref(options.breaker);
-        sp__guards_free(options.guards);
+        sp__guards_unref(options.guards);
         return status;
+}
+
+/* Until sentinels have named a primary, its service's; then that primary's. */
+static sp_error *guard(struct sp__link *link, struct sp__command *command)
+{
+        sp_breaker *primary = link->sentinel && link->guards ? sp__sentinel_breaker(link->sentinel) : NULL;
+        sp_error *open = sp__command_guard(command, primary ? primary : link->breaker);
+
+        sp_breaker_unref(primary);
+        if (open && link->sentinel)
+                sp__sentinel_refused(link->sentinel);
+        return open;
 }
 
 void sp__link_run(struct sp__link *link, struct sp__command *command, sp__op *caller, void (*then)(sp__op *op),
                   void *owner)
 {
-        sp_error *open = sp__command_guard(command, link->breaker);
+        sp_error *open = guard(link, command);
 
         command->op.then = then;
         command->op.owner = owner;

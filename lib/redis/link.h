@@ -30,7 +30,7 @@ struct sp__link_options {
         void *arg;
         const char *home;
         sp_breaker *breaker;       /* asked before each trip, told of its outcome; the link's reference. NULL: none */
-        struct sp__guards *guards; /* in a cluster each node has a breaker of them; the link's. NULL: none */
+        struct sp__guards *guards; /* each server has a breaker of them; the link's. NULL: none */
 };
 
 /** NULL: no memory or descriptor left. */

@@ -1,17 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 #include "redis/sentinel.h"
 
+#include "base/clock.h"
+#include "base/thread.h"
 #include "core/error.h"
 #include "redis/wire.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+/* How often a breaker that refuses has the sentinels asked for another primary. */
+#define LOOK_NS SP__SECOND
+
 struct sp__sentinel {
         atomic_uint refs; /* the owner's, and each question's */
         struct sp__engine *engine;
         struct sp__address address;
         atomic_size_t first; /* who knew last */
+        struct sp__guards *guards;
+        _Atomic int64_t look_after; /* whoever is refused asks no earlier */
+        sp__mutex lock;             /* a leaf; guards what follows */
+        sp_breaker *breaker;        /* of the primary that was named last, or NULL */
         size_t count;
         struct sp__pipe *pipes[];
 };
@@ -31,6 +40,9 @@ static void unref(struct sp__sentinel *sentinel)
         for (size_t i = 0; i < sentinel->count; i++)
                 sp__pipe_free(sentinel->pipes[i]);
         sp__address_free(&sentinel->address);
+        sp_breaker_unref(sentinel->breaker);
+        sp__guards_unref(sentinel->guards);
+        sp__mutex_destroy(&sentinel->lock);
         free(sentinel);
 }
 
@@ -68,14 +80,17 @@ static bool add_pipes(struct sp__sentinel *sentinel, const char *user, const cha
 }
 
 struct sp__sentinel *sp__sentinel_new(struct sp__engine *engine, const struct sp__address *address, const char *user,
-                                      const char *password, const struct sp__pipe_options *options)
+                                      const char *password, const struct sp__pipe_options *options,
+                                      struct sp__guards *guards)
 {
         struct sp__sentinel *sentinel = calloc(1, sizeof *sentinel + address->place_count * sizeof sentinel->pipes[0]);
 
         if (!sentinel)
                 return NULL;
         atomic_init(&sentinel->refs, 1);
+        sp__mutex_init(&sentinel->lock);
         sentinel->engine = engine;
+        sentinel->guards = sp__guards_ref(guards);
         if (sp__address_copy(&sentinel->address, address) && add_pipes(sentinel, user, password, options))
                 return sentinel;
         sp__sentinel_close(sentinel);
@@ -125,6 +140,52 @@ static uint16_t port_of(const redisReply *reply)
         return sp__reply_int(reply, &port) && port > 0 && port <= 65535 ? (uint16_t)port : 0;
 }
 
+/* From now on its breaker is asked. Without memory for one the former stays. */
+static void name_primary(struct sp__sentinel *sentinel, const char *where)
+{
+        sp_breaker *named, *former;
+
+        if (sp__guards_at(sentinel->guards, where, &named, NULL) != SP_OK || !named)
+                return;
+        sp__lock(&sentinel->lock);
+        former = sentinel->breaker;
+        sentinel->breaker = named;
+        sp__unlock(&sentinel->lock);
+        sp_breaker_unref(former);
+}
+
+sp_breaker *sp__sentinel_breaker(struct sp__sentinel *sentinel)
+{
+        sp_breaker *breaker;
+
+        sp__lock(&sentinel->lock);
+        breaker = sp_breaker_ref(sentinel->breaker);
+        sp__unlock(&sentinel->lock);
+        return breaker;
+}
+
+static void looked(struct sp__locate *locate)
+{
+        sp__address_free(&locate->address);
+        sp_error_free(locate->error);
+        free(locate);
+}
+
+/* What it is for is said by the answer's way through name_primary(). */
+void sp__sentinel_refused(struct sp__sentinel *sentinel)
+{
+        int64_t now = sp__now(), after = atomic_load(&sentinel->look_after);
+        struct sp__locate *locate;
+
+        if (now < after || !atomic_compare_exchange_strong(&sentinel->look_after, &after, now + LOOK_NS))
+                return;
+        locate = calloc(1, sizeof *locate);
+        if (!locate)
+                return;
+        locate->then = looked;
+        sp__sentinel_find(sentinel, locate);
+}
+
 static void take_place(struct question *question, const redisReply *reply)
 {
         struct sp__sentinel *sentinel = question->sentinel;
@@ -141,6 +202,7 @@ static void take_place(struct question *question, const redisReply *reply)
                 answer(question, sp__error_new(SP_NOMEM, NULL, "out of memory"));
         } else {
                 atomic_store(&sentinel->first, question->first + question->asked);
+                name_primary(sentinel, question->locate->address.where);
                 answer(question, NULL);
         }
 }

@@ -68,6 +68,45 @@ static void test_a_killed_primary_is_followed_by_another(void **state)
         watched_stop(&set);
 }
 
+/* The error of a breaker that refuses; NULL: it was taken. */
+static sp_error *append_until_open(const struct redis_way *way, sp_redis *redis)
+{
+        for (;;) {
+                sp_reply *reply = NULL;
+                sp_error *error = NULL;
+                sp_status status = tell(way, redis, "RPUSH list 1", &reply, &error);
+
+                if (status == SP_OPEN || status == SP_OK) {
+                        sp_reply_free(reply);
+                        return error;
+                }
+                sp_error_free(error);
+        }
+}
+
+static void test_each_primary_has_its_breaker_and_an_open_one_does_not_hide_the_next(void **state)
+{
+        const struct redis_way *way = way_of(state);
+        struct set set = {.password = NULL};
+        sp_error *error;
+        sp_redis *redis;
+        char url[160], name[64];
+
+        watched_start(&set);
+        redis = redis_to(watched_url(&set, url), (const char *[]){"redis.breaker=true", "breaker.redis.failures=2",
+                                                                  "breaker.redis.open_time=1h", NULL});
+        assert_null(append_until_open(way, redis));
+        redis_kill(&set.servers[0]);
+        snprintf(name, sizeof name, "redis@127.0.0.1:%d/primary", set.servers[0].port);
+        while ((error = append_until_open(way, redis))) {
+                says(error, name, NULL);
+                poll(NULL, 0, 5);
+        }
+        assert_ptr_equal(watched_primary(&set), &set.servers[1]);
+        sp_redis_free(redis);
+        watched_stop(&set);
+}
+
 static void test_a_demoted_primary_is_left(void **state)
 {
         const struct redis_way *way = way_of(state);
@@ -149,6 +188,7 @@ int main(void)
 {
         static const struct CMUnitTest tests[] = {
             BOTH_REDIS_WAYS(test_a_killed_primary_is_followed_by_another),
+            BOTH_REDIS_WAYS(test_each_primary_has_its_breaker_and_an_open_one_does_not_hide_the_next),
             BOTH_REDIS_WAYS(test_a_demoted_primary_is_left),
             BOTH_REDIS_WAYS(test_sentinels_that_do_not_help_are_told),
             BOTH_REDIS_WAYS(test_a_cache_follows),

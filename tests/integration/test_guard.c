@@ -2,6 +2,8 @@
 /* Breakers and policies of a client: by name, built in before pool and Redis, dropped when they rest. */
 #include "client/client.h"
 
+#include "pg_proxy.h"
+
 #include <sugarperf/sugarperf.h>
 
 #include <poll.h>
@@ -39,17 +41,22 @@ static bool shows(sp_client *client, const char *text)
         return found;
 }
 
-static sp_status ask(sp_client *client, const char *text, sp_error **error)
+static sp_status ask_in(sp_client *client, sp_ctx *ctx, const char *text, sp_error **error)
 {
         sp_result *result = NULL;
         sp_stmt *stmt = NULL;
         sp_status status;
 
         assert_int_equal(sp_stmt_new(NULL, text, strlen(text), 0, &stmt, NULL), SP_OK);
-        status = sp_pool_query(sp_client_pool(client, NULL), NULL, stmt, NULL, &result, error);
+        status = sp_pool_query(sp_client_pool(client, NULL), ctx, stmt, NULL, &result, error);
         sp_result_free(result);
         sp_stmt_unref(stmt);
         return status;
+}
+
+static sp_status ask(sp_client *client, const char *text, sp_error **error)
+{
+        return ask_in(client, NULL, text, error);
 }
 
 /* The name of the built-in breaker that begins so, from the page of metrics. */
@@ -141,6 +148,120 @@ static void test_a_pool_s_breaker_hears_how_long_a_statement_took(void **state)
 
         assert_int_equal(ask(client, "SELECT pg_sleep(0.01)", NULL), SP_OK);
         assert_int_equal(sp_breaker_state(built_in(client, "pool@")), SP_BREAKER_OPEN);
+        sp_client_free(client);
+}
+
+static int port_of(const char *url)
+{
+        return atoi(strrchr(url, ':') + 1);
+}
+
+static int server_port(void)
+{
+        return port_of(getenv("DATABASE_URL"));
+}
+
+/* A pool of both, the first of which it prefers. */
+static sp_client *client_of_two(int one, int two)
+{
+        char url[200];
+
+        snprintf(url, sizeof url, "postgresql://test:test@127.0.0.1:%d,127.0.0.1:%d/test", one, two);
+        return client_of((const char *const[]){"pool.url", url, "pool.breaker", "true", "breaker.pool.failures", "2",
+                                               "breaker.pool.open_time", "1h", "pool.query_timeout", "20s", NULL});
+}
+
+static sp_breaker *breaker_at(sp_client *client, int port)
+{
+        char begins[64];
+
+        snprintf(begins, sizeof begins, "pool@127.0.0.1:%d/primary\"", port);
+        return built_in(client, begins);
+}
+
+/* It hangs: its connections stand, new ones too, and nothing is answered. */
+static void ask_until_open(sp_client *client, const sp_breaker *breaker)
+{
+        while (sp_breaker_state(breaker) != SP_BREAKER_OPEN) {
+                sp_ctx *ctx = sp_ctx_new(NULL);
+
+                assert_int_equal(sp_ctx_set(ctx, "timeout", "200ms", NULL), SP_OK);
+                assert_int_not_equal(ask_in(client, ctx, "SELECT 1", NULL), SP_OPEN);
+                sp_ctx_unref(ctx);
+        }
+}
+
+static void test_a_host_that_hangs_opens_its_own_breaker_and_the_other_serves(void **state)
+{
+        struct pg_proxy *proxy = pg_proxy_start();
+        sp_client *client = client_of_two(port_of(pg_proxy_url(proxy)), server_port());
+        sp_breaker *hangs = breaker_at(client, port_of(pg_proxy_url(proxy))),
+                   *other = breaker_at(client, server_port());
+
+        assert_ptr_not_equal(hangs, other);
+        assert_int_equal(ask(client, "SELECT 1", NULL), SP_OK);
+        assert_int_equal(sp_breaker_calls(hangs, SP_OUTCOME_SUCCESS), 1);
+        pg_proxy_delay(proxy, 3600000);
+        pg_proxy_forget(proxy);
+        ask_until_open(client, hangs);
+        for (int i = 0; i < 10; i++)
+                assert_int_equal(ask(client, "SELECT 1", NULL), SP_OK);
+        assert_int_equal(sp_breaker_calls(other, SP_OUTCOME_SUCCESS), 10);
+        assert_int_equal(sp_breaker_state(other), SP_BREAKER_CLOSED);
+        sp_client_free(client);
+        pg_proxy_stop(proxy);
+}
+
+static void test_statements_go_where_a_breaker_is_not_open_by_hand(void **state)
+{
+        struct pg_proxy *proxy = pg_proxy_start();
+        sp_client *client = client_of_two(port_of(pg_proxy_url(proxy)), server_port());
+        sp_breaker *one = breaker_at(client, port_of(pg_proxy_url(proxy))), *two = breaker_at(client, server_port());
+        sp_error *error = NULL;
+
+        assert_int_equal(ask(client, "SELECT 1", NULL), SP_OK);
+        sp_breaker_force(one, SP_BREAKER_FORCED_OPEN);
+        assert_int_equal(ask(client, "SELECT 1", NULL), SP_OK);
+        assert_int_equal(sp_breaker_calls(one, SP_OUTCOME_SUCCESS), 1);
+        assert_int_equal(sp_breaker_calls(two, SP_OUTCOME_SUCCESS), 1);
+        sp_breaker_force(two, SP_BREAKER_FORCED_OPEN);
+        assert_int_equal(ask(client, "SELECT 1", &error), SP_OPEN);
+        assert_non_null(strstr(sp_error_message(error), "the circuit breakers of all hosts of pool \"default\""));
+        sp_error_free(error);
+        sp_breaker_reset(one);
+        assert_int_equal(ask(client, "SELECT 1", NULL), SP_OK);
+        assert_int_equal(sp_breaker_calls(one, SP_OUTCOME_SUCCESS), 2);
+        assert_int_equal(sp_breaker_in_flight(one) + sp_breaker_in_flight(two), 0);
+        sp_client_free(client);
+        pg_proxy_stop(proxy);
+}
+
+static void test_a_statement_that_finds_no_host_counts_at_each(void **state)
+{
+        struct pg_proxy *proxy = pg_proxy_start();
+        sp_client *client = client_of_two(port_of(pg_proxy_url(proxy)), 1);
+        sp_breaker *one = breaker_at(client, port_of(pg_proxy_url(proxy))), *two = breaker_at(client, 1);
+
+        pg_proxy_refuse(proxy, true);
+        for (int i = 0; i < 2; i++)
+                assert_int_not_equal(ask(client, "SELECT 1", NULL), SP_OPEN);
+        assert_int_equal(sp_breaker_state(one), SP_BREAKER_OPEN);
+        assert_int_equal(sp_breaker_state(two), SP_BREAKER_OPEN);
+        assert_int_equal(ask(client, "SELECT 1", NULL), SP_OPEN);
+        sp_client_free(client);
+        pg_proxy_stop(proxy);
+}
+
+static void test_a_replica_s_breaker_is_shown_with_its_role(void **state)
+{
+        char name[64];
+        sp_client *client =
+            client_of((const char *const[]){"pool.breaker", "true", "pool.replicas", getenv("DATABASE_URL"), NULL});
+
+        snprintf(name, sizeof name, "{name=\"pool@127.0.0.1:%d/primary\"", server_port());
+        assert_true(shows(client, name));
+        snprintf(name, sizeof name, "{name=\"pool@127.0.0.1:%d/replica\"", server_port());
+        assert_true(shows(client, name));
         sp_client_free(client);
 }
 
@@ -409,6 +530,10 @@ int main(void)
             cmocka_unit_test(test_a_caller_s_mistake_opens_the_breaker_for_nobody),
             cmocka_unit_test(test_who_comes_after_its_deadline_opens_the_breaker_for_nobody),
             cmocka_unit_test(test_a_pool_s_breaker_hears_how_long_a_statement_took),
+            cmocka_unit_test(test_a_host_that_hangs_opens_its_own_breaker_and_the_other_serves),
+            cmocka_unit_test(test_statements_go_where_a_breaker_is_not_open_by_hand),
+            cmocka_unit_test(test_a_statement_that_finds_no_host_counts_at_each),
+            cmocka_unit_test(test_a_replica_s_breaker_is_shown_with_its_role),
             cmocka_unit_test(test_the_health_report_and_a_refusal_through_a_queue),
             cmocka_unit_test(test_a_session_goes_on_while_the_breaker_is_open),
             cmocka_unit_test(test_an_open_breaker_of_redis_is_an_outage_of_redis),
