@@ -94,7 +94,7 @@ static void test_what_needs_a_session_is_refused(void **state)
 
 static void test_a_deadline_ends_the_call_and_the_pool_goes_on(void **state)
 {
-        sp_pool *pool = pool_with((const char *[]){"pool.max=1", NULL});
+        sp_pool *pool = pool_with((const char *[]){"pool.max=1", "pool.statement_timeout=2s", NULL});
         sp_ctx *ctx;
 
         /* Connected before the time runs. */
