@@ -158,10 +158,12 @@ static void become(sp_breaker *breaker, int state)
         if (state != breaker->state)
                 breaker->change = (struct sp__latest){breaker->change.number + 1, breaker->state, state};
         breaker->state = state;
+        sp__guard_step();
         breaker->generation = sp__permits_door(&breaker->permits, passes(breaker));
         breaker->former = sp__breaker_recorded(breaker);
         breaker->good = breaker->bad = 0;
         memset(breaker->probes, 0, (size_t)breaker->rules.probes * sizeof *breaker->probes);
+        sp__guard_step();
         if (state == SP_BREAKER_OPEN) {
                 open_until(breaker);
                 shut = breaker->until;
@@ -223,6 +225,7 @@ static sp_status admit_probe(sp_breaker *breaker, uint64_t *permit)
         int64_t now = sp__breaker_now(breaker);
         struct sp__probe *place = probe_place(breaker, now);
 
+        sp__guard_step();
         if (!place)
                 return reject(breaker);
         *permit = place->permit = sp__permit_issue(&breaker->permits);
@@ -264,16 +267,16 @@ bool sp__breaker_shut(sp_breaker *breaker)
 }
 
 /* A change is told when the lock is gone. One call makes one at most, so the state of before shows it. */
-static void leave(sp_breaker *breaker, int before)
+static void leave(sp_breaker *breaker, int before, enum sp__guard_bug bug)
 {
         struct sp__latest change;
 
         if (__builtin_expect(breaker->state == before, 1)) {
-                sp__brief_unlock(&breaker->lock);
+                sp__breaker_unlock(breaker, bug);
                 return;
         }
         change = breaker->change;
-        sp__brief_unlock(&breaker->lock);
+        sp__breaker_unlock(breaker, bug);
         sp__watchers_tell(breaker->watchers, &change);
 }
 
@@ -290,11 +293,11 @@ sp_status sp_breaker_acquire(sp_breaker *breaker, uint64_t *permit)
                 return SP_OK;
         if (shut(breaker))
                 return reject(breaker);
-        sp__brief_lock(&breaker->lock);
+        sp__breaker_lock(breaker, SP__GUARD_NO_LOCK_ACQUIRE);
         before = breaker->state;
         tick(breaker);
         status = admit(breaker, permit);
-        leave(breaker, before);
+        leave(breaker, before, SP__GUARD_NO_LOCK_ACQUIRE);
         return status;
 }
 
@@ -316,8 +319,11 @@ static bool slow(const sp_breaker *breaker, int64_t elapsed_ns)
 
 static void failed_again(sp_breaker *breaker)
 {
-        if (breaker->failures < UINT32_MAX)
-                breaker->failures++;
+        uint32_t failures = breaker->failures;
+
+        sp__guard_step();
+        if (failures < UINT32_MAX)
+                breaker->failures = failures + 1;
 }
 
 /* CLOSED, or METRICS_ONLY. */
@@ -392,13 +398,13 @@ void sp_breaker_record(sp_breaker *breaker, uint64_t permit, int outcome, int64_
                 return;
         if (outcome != SP_OUTCOME_SUCCESS && outcome != SP_OUTCOME_FAILURE)
                 outcome = SP_OUTCOME_IGNORED;
-        sp__brief_lock(&breaker->lock);
+        sp__breaker_lock(breaker, SP__GUARD_NO_LOCK_RECORD);
         before = breaker->state;
         if (sp__permits_due(&breaker->permits, permit))
                 sp__breaker_sweep(breaker);
         if (sp__permit_take(&breaker->permits, permit))
                 result(breaker, permit, outcome, elapsed_ns);
-        leave(breaker, before);
+        leave(breaker, before, SP__GUARD_NO_LOCK_RECORD);
 }
 
 void sp_breaker_release(sp_breaker *breaker, uint64_t permit)
@@ -415,10 +421,10 @@ sp_status sp_breaker_force(sp_breaker *breaker, int state)
                 return SP_INVALID;
         if (sp__forked(&breaker->fork))
                 return SP_FORKED;
-        sp__brief_lock(&breaker->lock);
+        sp__breaker_lock(breaker, SP__GUARD_NO_LOCK_FORCE);
         before = breaker->state;
         become(breaker, state);
-        leave(breaker, before);
+        leave(breaker, before, SP__GUARD_NO_LOCK_FORCE);
         return SP_OK;
 }
 

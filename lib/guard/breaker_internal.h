@@ -10,6 +10,7 @@
 #include "core/watch.h"
 #include "guard/breaker.h"
 #include "guard/permit.h"
+#include "guard/probe.h"
 #include "guard/window.h"
 
 #include <stdatomic.h>
@@ -58,20 +59,34 @@ struct sp_breaker {
         int64_t used_calls;
 };
 
+static inline void sp__breaker_lock(sp_breaker *breaker, enum sp__guard_bug bug)
+{
+        if (!sp__guard_bugged(bug))
+                sp__brief_lock(&breaker->lock);
+        sp__guard_step();
+}
+
+static inline void sp__breaker_unlock(sp_breaker *breaker, enum sp__guard_bug bug)
+{
+        sp__guard_step();
+        if (!sp__guard_bugged(bug))
+                sp__brief_unlock(&breaker->lock);
+}
+
 /** A child has one thread, and a lock that another one held at the fork: it reads without, and changes nothing. */
 static inline sp_breaker *sp__breaker_enter(const sp_breaker *breaker)
 {
         sp_breaker *own = (sp_breaker *)(uintptr_t)breaker;
 
         if (!sp__forked(&own->fork))
-                sp__brief_lock(&own->lock);
+                sp__breaker_lock(own, SP__GUARD_NO_LOCK_LOOK);
         return own;
 }
 
 static inline void sp__breaker_leave(sp_breaker *breaker)
 {
         if (!sp__forked(&breaker->fork))
-                sp__brief_unlock(&breaker->lock);
+                sp__breaker_unlock(breaker, SP__GUARD_NO_LOCK_LOOK);
 }
 
 /** With the lock held. */

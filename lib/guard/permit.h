@@ -11,6 +11,8 @@
 #ifndef SP_GUARD_PERMIT_H
 #define SP_GUARD_PERMIT_H
 
+#include "guard/probe.h"
+
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -52,6 +54,11 @@ static inline bool sp__permit_pass(struct sp__permits *permits, uint64_t *serial
         do {
                 if (!(word & 1))
                         return false;
+                sp__guard_step();
+                if (sp__guard_bugged(SP__GUARD_DOOR)) {
+                        atomic_store(&permits->word, word + 2);
+                        break;
+                }
         } while (!atomic_compare_exchange_weak_explicit(&permits->word, &word, word + 2, memory_order_relaxed,
                                                         memory_order_relaxed));
         *serial = word >> 1;

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "breaker_model.h"
 
-#include <sugarperf/breaker.h>
-
+#include <inttypes.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
 #include <string.h>
+#include <cmocka.h>
 
 enum { SLICES = 20 };
 
@@ -191,4 +195,42 @@ void model_record(struct model *model, int id, struct model_permit *permit, int 
 void model_force(struct model *model, int state)
 {
         era(model, state);
+}
+
+sp_breaker *model_breaker(const struct model_rules *rules, sp_clock *clock)
+{
+        const struct {
+                const char *name, *unit;
+                int64_t value;
+        } rows[] = {
+            {"failures", "", rules->failures},
+            {"failure_rate", "", rules->failure_rate},
+            {"slow", "ms", MODEL_SLOW_MS},
+            {"slow_rate", "", rules->slow_rate},
+            {"window_calls", "", rules->window_calls},
+            {"window_time", "ms", rules->window_ms ? rules->window_ms : 1000},
+            {"minimum", "", rules->minimum},
+            {"in_flight", "", rules->in_flight},
+            {"probes", "", rules->probes},
+            {"probe_failures", "", rules->probe_failures},
+            {"probe_timeout", "ms", rules->probe_ms},
+            {"open_time", "ms", rules->open_ms},
+            {"open_factor", "", rules->open_factor},
+            {"open_max", "ms", rules->open_max_ms},
+            {"jitter", "", rules->jitter},
+        };
+        sp_config *config = sp_config_new();
+        sp_breaker *breaker = NULL;
+
+        for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+                char name[64], value[32];
+
+                snprintf(name, sizeof name, "breaker.%s", rows[i].name);
+                snprintf(value, sizeof value, "%" PRId64 "%s", rows[i].value, rows[i].unit);
+                assert_int_equal(sp_config_set(config, name, value, NULL), SP_OK);
+        }
+        assert_int_equal(sp_config_set(config, "breaker.window", rules->window_ms ? "time" : "count", NULL), SP_OK);
+        assert_int_equal(sp_breaker_new(config, NULL, clock, &breaker, NULL), SP_OK);
+        sp_config_free(config);
+        return breaker;
 }

@@ -8,8 +8,9 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sugarperf/breaker.h>
 
-enum { MODEL_WINDOW = 64, MODEL_PROBES = 8, MODEL_TOTALS = 3 };
+enum { MODEL_WINDOW = 64, MODEL_PROBES = 8, MODEL_TOTALS = 3, MODEL_SLOW_MS = 1000 };
 
 struct model_rules {
         int64_t failures, failure_rate, slow_rate, minimum, window_calls, window_ms; /* window_ms 0: by count */
@@ -51,5 +52,8 @@ void model_force(struct model *model, int state);
 int model_state(const struct model *model);
 /** As sp_breaker_next_attempt(). */
 int64_t model_wait(const struct model *model);
+
+/** A breaker of these rules; a call of MODEL_SLOW_MS is slow. */
+sp_breaker *model_breaker(const struct model_rules *rules, sp_clock *clock);
 
 #endif

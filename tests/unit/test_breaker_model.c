@@ -1,17 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The breaker does what a naive model does: under a million random events with random rules, and for two threads at once,
- * whose answers must be those of some order of their calls.
+ * The breaker does what a naive model does, under a million random events with random rules.
  */
 #include "base/random.h"
 #include "breaker_model.h"
 #include "guard/breaker.h"
 
 #include <inttypes.h>
-#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -19,7 +16,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-enum { LIVES = 60, EVENTS = 20000, GIVEN = 256, SLOW_NS = 2000000000 };
+enum { LIVES = 60, EVENTS = 20000, GIVEN = 256, SLOW_NS = 2 * MODEL_SLOW_MS * 1000000 };
 
 static int64_t below(struct sp__random *random, int64_t limit)
 {
@@ -49,44 +46,6 @@ static void rules_draw(struct sp__random *random, struct model_rules *rules)
         rules->probe_failures = below(random, rules->probes);
         if (!timed && rules->minimum > rules->window_calls)
                 rules->minimum = rules->window_calls;
-}
-
-static sp_breaker *breaker_of(const struct model_rules *rules, sp_clock *clock)
-{
-        const struct {
-                const char *name, *unit;
-                int64_t value;
-        } rows[] = {
-            {"failures", "", rules->failures},
-            {"failure_rate", "", rules->failure_rate},
-            {"slow", "ms", SLOW_NS / 2000000},
-            {"slow_rate", "", rules->slow_rate},
-            {"window_calls", "", rules->window_calls},
-            {"window_time", "ms", rules->window_ms ? rules->window_ms : 1000},
-            {"minimum", "", rules->minimum},
-            {"in_flight", "", rules->in_flight},
-            {"probes", "", rules->probes},
-            {"probe_failures", "", rules->probe_failures},
-            {"probe_timeout", "ms", rules->probe_ms},
-            {"open_time", "ms", rules->open_ms},
-            {"open_factor", "", rules->open_factor},
-            {"open_max", "ms", rules->open_max_ms},
-            {"jitter", "", rules->jitter},
-        };
-        sp_config *config = sp_config_new();
-        sp_breaker *breaker = NULL;
-
-        for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-                char name[64], value[32];
-
-                snprintf(name, sizeof name, "breaker.%s", rows[i].name);
-                snprintf(value, sizeof value, "%" PRId64 "%s", rows[i].value, rows[i].unit);
-                assert_int_equal(sp_config_set(config, name, value, NULL), SP_OK);
-        }
-        assert_int_equal(sp_config_set(config, "breaker.window", rules->window_ms ? "time" : "count", NULL), SP_OK);
-        assert_int_equal(sp_breaker_new(config, NULL, clock, &breaker, NULL), SP_OK);
-        sp_config_free(config);
-        return breaker;
 }
 
 struct life {
@@ -189,7 +148,7 @@ static void live(struct sp__random *random, int visits[])
 
         rules_draw(random, &rules);
         model_init(&life.model, &rules, 1000);
-        life.breaker = breaker_of(&rules, life.clock);
+        life.breaker = model_breaker(&rules, life.clock);
         for (int event = 0; event < EVENTS && !life.model.forgetful; event++) {
                 int64_t dice = below(random, 1000);
                 int luck = (event / 500) % 3;
@@ -231,186 +190,10 @@ static void test_it_does_what_the_model_does_under_random_events(void **state)
                 assert_true(visits[i] > events / 1000);
 }
 
-/*
- * Two threads, a few calls each, at once. What each call answered must be what the model answers in some order of the calls
- * that keeps each thread's own.
- */
-enum { STEPS = 4, DUELS = 4000 };
-
-enum { STEP_ACQUIRE, STEP_SUCCESS, STEP_FAILURE, STEP_STATE };
-
-struct step {
-        int what, of; /* `of`: which acquire of the thread a result belongs to */
-        int answer;
-};
-
-struct side {
-        struct step steps[STEPS];
-        uint64_t permits[STEPS];
-};
-
-struct duel {
-        sp_breaker *breaker;
-        struct side sides[2];
-        pthread_barrier_t barrier;
-        atomic_bool over;
-};
-
-struct world {
-        struct model model;
-        struct model_permit permits[2][STEPS];
-        int at[2];
-};
-
-static void side_draw(struct sp__random *random, struct side *side)
-{
-        int acquires = 0;
-
-        for (int i = 0; i < STEPS; i++) {
-                struct step *step = &side->steps[i];
-
-                step->what = acquires ? (int)below(random, 4) : (int)below(random, 8) ? STEP_ACQUIRE : STEP_STATE;
-                step->of = step->what == STEP_ACQUIRE ? acquires++ : acquires ? (int)below(random, acquires) : 0;
-                side->permits[i] = 0;
-        }
-}
-
-static void side_run(sp_breaker *breaker, struct side *side)
-{
-        for (int i = 0; i < STEPS; i++) {
-                struct step *step = &side->steps[i];
-
-                step->answer = 0;
-                if (step->what == STEP_ACQUIRE)
-                        step->answer = sp_breaker_acquire(breaker, &side->permits[step->of]) == SP_OK;
-                else if (step->what == STEP_STATE)
-                        step->answer = sp_breaker_state(breaker);
-                else
-                        sp_breaker_record(breaker, side->permits[step->of],
-                                          step->what == STEP_SUCCESS ? SP_OUTCOME_SUCCESS : SP_OUTCOME_FAILURE, 1);
-        }
-}
-
-static void *second(void *arg)
-{
-        struct duel *duel = arg;
-
-        for (;;) {
-                pthread_barrier_wait(&duel->barrier);
-                if (atomic_load(&duel->over))
-                        return NULL;
-                side_run(duel->breaker, &duel->sides[1]);
-                pthread_barrier_wait(&duel->barrier);
-        }
-}
-
-/* false: the model answers otherwise. */
-static bool world_step(struct world *world, const struct duel *duel, int who)
-{
-        const struct step *step = &duel->sides[who].steps[world->at[who]++];
-        struct model_permit *permit = &world->permits[who][step->of];
-        int id = who * STEPS + step->of;
-
-        if (step->what == STEP_ACQUIRE)
-                return model_acquire(&world->model, id, permit) == (bool)step->answer;
-        if (step->what == STEP_STATE)
-                return model_state(&world->model) == step->answer;
-        if (permit->era >= 0)
-                model_record(&world->model, id, permit,
-                             step->what == STEP_SUCCESS ? SP_OUTCOME_SUCCESS : SP_OUTCOME_FAILURE, false);
-        return true;
-}
-
-static bool ends_alike(const struct world *world, sp_breaker *breaker)
-{
-        return sp_breaker_state(breaker) == model_state(&world->model) &&
-               sp_breaker_failures(breaker) == world->model.failures &&
-               sp_breaker_rejected(breaker) == world->model.rejected &&
-               sp_breaker_changes(breaker) == world->model.changes;
-}
-
-static bool some_order(const struct world *world, const struct duel *duel)
-{
-        bool over = true;
-
-        for (int who = 0; who < 2; who++) {
-                struct world next = *world;
-
-                if (world->at[who] == STEPS)
-                        continue;
-                over = false;
-                if (world_step(&next, duel, who) && some_order(&next, duel))
-                        return true;
-        }
-        return over && ends_alike(world, duel->breaker);
-}
-
-/* A breaker somewhere in its life: closed and near its threshold, open, or due for its probes. */
-static void duel_begin(struct sp__random *random, struct duel *duel, struct world *world, sp_clock *clock)
-{
-        struct model_rules rules = {.failures = 2,
-                                    .probes = 2,
-                                    .probe_ms = 1000,
-                                    .open_ms = 1000,
-                                    .open_factor = 1,
-                                    .open_max_ms = 5000,
-                                    .window_calls = 100,
-                                    .minimum = 100};
-        int64_t failures = below(random, 3), ms = below(random, 2) * 1000;
-        struct model_permit permit;
-        uint64_t real;
-
-        memset(world, 0, sizeof *world);
-        model_init(&world->model, &rules, 1000);
-        duel->breaker = breaker_of(&rules, clock);
-        for (int64_t i = 0; i < failures; i++) {
-                assert_true(model_acquire(&world->model, -1, &permit));
-                model_record(&world->model, -1, &permit, SP_OUTCOME_FAILURE, false);
-                assert_int_equal(sp_breaker_acquire(duel->breaker, &real), SP_OK);
-                sp_breaker_record(duel->breaker, real, SP_OUTCOME_FAILURE, 1);
-        }
-        sp_clock_advance(clock, ms);
-        model_advance(&world->model, ms);
-        for (int who = 0; who < 2; who++) {
-                side_draw(random, &duel->sides[who]);
-                for (int i = 0; i < STEPS; i++)
-                        world->permits[who][i].era = -1;
-        }
-}
-
-static void test_two_threads_see_some_order_of_their_calls(void **state)
-{
-        struct sp__random random = {sp__random_seed()};
-        struct duel duel = {0};
-        struct world world;
-        pthread_t thread;
-
-        print_message("# seed %" PRIu64 "\n", random.state);
-        pthread_barrier_init(&duel.barrier, NULL, 2);
-        assert_int_equal(pthread_create(&thread, NULL, second, &duel), 0);
-        for (int round = 0; round < DUELS; round++) {
-                sp_clock *clock = sp_clock_new();
-
-                duel_begin(&random, &duel, &world, clock);
-                pthread_barrier_wait(&duel.barrier);
-                side_run(duel.breaker, &duel.sides[0]);
-                pthread_barrier_wait(&duel.barrier);
-                if (!some_order(&world, &duel))
-                        fail_msg("round %d: no order of the calls explains what they answered", round);
-                sp_breaker_unref(duel.breaker);
-                sp_clock_free(clock);
-        }
-        atomic_store(&duel.over, true);
-        pthread_barrier_wait(&duel.barrier);
-        pthread_join(thread, NULL);
-        pthread_barrier_destroy(&duel.barrier);
-}
-
 int main(void)
 {
         const struct CMUnitTest tests[] = {
             cmocka_unit_test(test_it_does_what_the_model_does_under_random_events),
-            cmocka_unit_test(test_two_threads_see_some_order_of_their_calls),
         };
 
         return cmocka_run_group_tests_name("breaker model", tests, NULL, NULL);
