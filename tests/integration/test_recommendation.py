@@ -1,20 +1,15 @@
 # SPDX-License-Identifier: MIT
 """The example service answers what plain SQL answers, also after writes; it refuses, degrades and ends as it says."""
-import itertools
 import json
 import os
 import re
-import shlex
 import shutil
-import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
 import unittest
-import urllib.parse
-import urllib.request
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 EXAMPLE = os.path.join(ROOT, 'examples', 'recommendation')
@@ -306,152 +301,6 @@ class Operations(Case):
         holder.communicate('COMMIT;\n')
         asking.join()
         self.assertEqual((statuses, service.process.wait(30)), ([200], 0))
-
-
-class Demonstration(unittest.TestCase):
-    def setUp(self):
-        self.plain = Database(os.environ['DATABASE_URL'], 'public')
-        with Redis(REDIS_URL) as redis:
-            redis.call('FLUSHDB')
-
-    @staticmethod
-    def start(*arguments, **environment):
-        return subprocess.Popen([sys.executable, os.path.join(EXAMPLE, 'demo.py'), '--build', BUILD, '--smoke', *arguments],
-                                env={**os.environ, 'REDIS_URL': REDIS_URL, **environment}, stdin=subprocess.DEVNULL,
-                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-    def demo(self, *arguments, **environment):
-        with self.start(*arguments, **environment) as process:
-            output, errors = process.communicate(timeout=400)
-        return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
-
-    def assertNothingLeft(self):
-        self.assertEqual(self.plain.query("SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'sugarperf_demo%'"), '0')
-        with Redis(REDIS_URL) as redis:
-            self.assertEqual(redis.call('DBSIZE'), 0)
-
-    def assertOneLine(self, status, errors, *naming):
-        """Beside the steps that it tells, each with its time."""
-        lines = [line for line in errors.splitlines() if not line.startswith('[')]
-        self.assertEqual((status, len(lines)), (2, 1), errors)
-        self.assertTrue(lines[0].startswith('demo: '), errors)
-        for word in naming:
-            self.assertIn(word, lines[0])
-        self.assertNotIn('hunter2', errors)
-
-    def refused(self, *naming, **environment):
-        done = self.demo('--scale', '0.02', **environment)
-        self.assertOneLine(done.returncode, done.stderr, *naming)
-        self.assertEqual(done.stdout, '')
-        self.assertNothingLeft()
-
-    @staticmethod
-    def changed(url, user):
-        """The URL with another user and password."""
-        parts = urllib.parse.urlsplit(url)
-        return urllib.parse.urlunsplit(parts._replace(netloc=f'{user}@{parts.hostname}:{parts.port}'))
-
-    def test_servers_that_do_not_answer_are_one_line(self):
-        with socket.create_server(('127.0.0.1', 0)) as mute:
-            place = f'127.0.0.1:{mute.getsockname()[1]}'
-            self.refused(place, 'REDIS_URL', 'no answer', REDIS_URL=f'redis://app:hunter2@{place}/0')
-            self.refused(place.split(':')[1], 'DATABASE_URL', DATABASE_URL=f'postgresql://app:hunter2@{place}/test')
-        self.refused(place, 'REDIS_URL', 'refused', REDIS_URL=f'redis://app:hunter2@{place}/0')
-        self.refused(place.split(':')[1], 'DATABASE_URL', 'refused', DATABASE_URL=f'postgresql://app:hunter2@{place}/test')
-
-    def test_servers_that_refuse_are_one_line(self):
-        self.refused('WRONGPASS', 'REDIS_URL', REDIS_URL=self.changed(REDIS_URL, 'sugar:hunter2'))
-        self.refused('password', 'DATABASE_URL', DATABASE_URL=self.changed(os.environ['DATABASE_URL'], 'sugar:hunter2'))
-        name = f'demo_plain_{os.getpid()}'
-        self.plain.query(f"CREATE ROLE {name} LOGIN PASSWORD 'hunter2'")
-        self.addCleanup(self.plain.query, f'DROP ROLE {name}')
-        self.refused('permission', 'schema', DATABASE_URL=self.changed(os.environ['DATABASE_URL'], f'{name}:hunter2'))
-        with Redis(REDIS_URL) as redis:
-            redis.call('ACL', 'SETUSER', name, 'on', '>hunter2', '~*', '&*', '+@read', '+@connection')
-            try:
-                self.refused('NOPERM', 'REDIS_URL', REDIS_URL=self.changed(REDIS_URL, f'{name}:hunter2'))
-            finally:
-                redis.call('ACL', 'DELUSER', name)
-
-    def test_bad_urls_are_one_line(self):
-        for url in ('http://app:hunter2@db', 'redis://app:hunter2@db:port'):
-            self.refused('REDIS_URL', REDIS_URL=url)
-        for url in ('http://app:hunter2@db', 'postgresql://app:hunter2%@127.0.0.1/db', 'postgresql://app:hunter2@[::1/db'):
-            self.refused('DATABASE_URL', DATABASE_URL=url)
-
-    def test_a_setting_that_is_none_is_told_before_anything_is_done(self):
-        done = self.demo('--scale', '0.02', SUGARPERF_POOL_MX='7')
-        self.assertOneLine(done.returncode, done.stderr, 'SUGARPERF_POOL_MX', 'did you mean SUGARPERF_POOL_MAX?')
-        self.assertEqual((done.stdout, len(done.stderr.splitlines())), ('', 1))
-        self.assertNothingLeft()
-
-    def test_what_it_offers_at_the_end_can_be_pasted(self):
-        with self.start('--scale', '0.02', '--keep') as process:
-            lines = iter(process.stdout.readline, '')
-            report = ''.join(itertools.takewhile(lambda line: not line.startswith('Still up'), lines))
-            commands = [next(lines).strip() for _ in range(7)]
-            got = []
-            for command in commands[:3]:
-                with urllib.request.urlopen(shlex.split(command)[1], timeout=60) as answer:
-                    got.append(json.load(answer))
-            process.send_signal(signal.SIGINT)
-            _, errors = process.communicate(timeout=100)
-        self.assertIn(process.returncode, (0, 130), errors)
-        self.assertIn('PostgreSQL has fsync=off, full_page_writes=off, synchronous_commit=off', report)
-        self.assertRegex(report, r'connections open, average +< 8 ')
-        self.assertEqual(len(got[0]), 10)
-        self.assertTrue(got[2])
-        for command in commands:
-            self.assertNotRegex(re.sub("'[^']*'", '', command), '[^a-z -]')
-        self.assertNothingLeft()
-
-    def wait_for_schema(self, process):
-        while self.plain.query("SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'sugarperf_demo%'") == '0':
-            self.assertIsNone(process.poll())
-            time.sleep(0.02)
-
-    def test_impatient_signals_end_it_quietly(self):
-        with self.start('--scale', '0.02') as process:
-            self.wait_for_schema(process)
-            for sig in (signal.SIGINT, signal.SIGTERM) * 20:
-                process.send_signal(sig)
-            _, errors = process.communicate(timeout=100)
-        self.assertEqual(process.returncode, 130, errors)
-        self.assertEqual([line for line in errors.splitlines() if not line.startswith('[')], [])
-        self.assertNothingLeft()
-
-    def test_a_redis_that_is_lost_in_the_middle_leaves_no_schema(self):
-        name = f'demo_lost_{os.getpid()}'
-        with Redis(REDIS_URL) as redis:
-            redis.call('ACL', 'SETUSER', name, 'on', '>hunter2', '~*', '&*', '+@all')
-            with self.start('--scale', '0.02', REDIS_URL=self.changed(REDIS_URL, f'{name}:hunter2')) as process:
-                self.wait_for_schema(process)
-                redis.call('ACL', 'DELUSER', name)
-                _, errors = process.communicate(timeout=400)
-        self.assertOneLine(process.returncode, errors, 'WRONGPASS')
-        self.assertNothingLeft()
-
-    def test_the_demo_passes_and_leaves_nothing_behind(self):
-        target = os.path.join(BUILD, f'demo-{os.getpid()}.json')
-        done = self.demo('--scale', '0.02', '--json', target)
-        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
-        with open(target, encoding='utf-8') as file:
-            result = json.load(file)
-        os.remove(target)
-        self.assertEqual(result['checked']['differences'], [])
-        self.assertGreater(result['checked']['changed'], 0)
-        self.assertNothingLeft()
-
-    def test_keys_of_others_are_left_alone(self):
-        others = ['rec:content:mine:full', 'sugarperf_demo_1:rec:content:content-1:full', 'my-sugarperf_demo_:x']
-        with Redis(REDIS_URL) as redis:
-            for key in others:
-                redis.call('SET', key, 'x')
-            done = self.demo('--scale', '0.02')
-            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
-            self.assertEqual([redis.call('GET', key) for key in others], ['x'] * len(others))
-            self.assertEqual(redis.call('DBSIZE'), len(others))
-            redis.call('FLUSHDB')
 
 
 if __name__ == '__main__':
