@@ -85,7 +85,7 @@ export interface Targets {
 export class Cache {
     private constructor();
     template(text: string | Template, options?: TemplateOptions): Template;
-    /** The in-process level alone; undefined where it has none, null where the value is known to be absent. */
+    /** The in-process level alone; undefined where it has none, null where the value is known to be absent. Each caller's own copy. */
     peek(key: Key): unknown;
     /**
      * The value; where there is none, one caller's loader makes it while all others wait. null: there is nothing.

@@ -52,7 +52,7 @@ sp_status sp_watch_learn_cache(sp_watch *watch, sp_cache *cache, uint32_t *slot)
 sp_status sp_watch_learn_stmt(sp_watch *watch, sp_stmt *stmt, uint32_t *slot);
 void sp_watch_unlearn(sp_watch *watch);
 uint32_t sp_watch_send(sp_watch *watch, const void *data, size_t len);
-napi_value sp_watch_peek(napi_env env, sp_watch *watch, sp_cache *cache, napi_value key);
+napi_value sp_watch_near(napi_env env, sp_watch *watch, sp_cache *cache);
 
 %inline %{
 /* The version that this wrapper was built for. */

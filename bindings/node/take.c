@@ -220,39 +220,3 @@ napi_value sp_watch_take(napi_env env, sp_watch *watch)
         watch_write(watch, env, items, count, bytes);
         return made;
 }
-
-static bool peek_key(napi_env env, napi_value key, char room[SP_KEY_MAX + 1], const void **data, size_t *len)
-{
-        void *bytes;
-
-        *data = room;
-        if (napi_get_value_string_utf8(env, key, room, SP_KEY_MAX + 1, len) == napi_ok)
-                return *len < SP_KEY_MAX;
-        if (napi_get_typedarray_info(env, key, NULL, len, &bytes, NULL, NULL) != napi_ok)
-                return false;
-        *data = bytes;
-        return true;
-}
-
-napi_value sp_watch_peek(napi_env env, sp_watch *watch, sp_cache *cache, napi_value key)
-{
-        char room[SP_KEY_MAX + 1];
-        sp_value *value = NULL;
-        const void *data;
-        napi_value made;
-        uint32_t codec;
-        size_t len;
-
-        napi_get_null(env, &made);
-        if (!peek_key(env, key, room, &data, &len) || sp_cache_peek(cache, data, len, &value) != 1)
-                return made;
-        codec = sp_value_codec(value);
-        data = sp_value_data(value, &len);
-        watch->cells[1] = codec;
-        if (codec == SP_CODEC_TEXT || codec == SP_CODEC_JSON)
-                napi_create_string_utf8(env, data, len, &made);
-        else
-                napi_create_buffer_copy(env, len, data, NULL, &made);
-        sp_value_unref(value);
-        return made;
-}

@@ -100,6 +100,7 @@ static void watch_release_all(sp_watch *watch)
 static void watch_free(sp_watch *watch)
 {
         sp_watch_unlearn(watch);
+        sp__watch_forget_near(watch);
         sp_params_free(watch->params);
         sp_queue_free(watch->queue);
         sp_ctx_unref(watch->root);
@@ -298,5 +299,6 @@ void sp_watch_close(sp_watch *watch)
         watch_unref(watch, &watch->bytes_ref);
         watch_unref(watch, &watch->handles);
         napi_async_destroy(watch->env, watch->async);
+        sp__watch_forget_near(watch);
         watch_stop(watch);
 }

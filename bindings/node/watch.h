@@ -64,8 +64,12 @@ void sp_watch_unlearn(sp_watch *watch);
  */
 uint32_t sp_watch_send(sp_watch *watch, const void *data, size_t len);
 
-/** The in-process level: null, or a string (text, JSON) or a Buffer, with the codec in cell 1. */
-napi_value sp_watch_peek(napi_env env, sp_watch *watch, sp_cache *cache, napi_value key);
+/**
+ * A function of a key, for hits of the in-process level: undefined: none; the number of the place at which JavaScript kept
+ * what it made of the value; or the value, a string (text, JSON) or a Buffer, with the codec in cell 1, and in cell 2 the place at
+ * which to keep what is made of it, -1: nowhere. Not to be called once the client ends.
+ */
+napi_value sp_watch_near(napi_env env, sp_watch *watch, sp_cache *cache);
 
 /** Wraps a handle for JavaScript (the generated code knows how); NULL where that cannot be. */
 napi_value sp__wrap(napi_env env, enum sp_noun noun, void *handle);

@@ -20,6 +20,15 @@ struct sp_known {
         bool stmt;
 };
 
+enum { SP_NEAR_BITS = 11, SP_NEAR_SETS = 1 << SP_NEAR_BITS, SP_NEAR_WAYS = 2 };
+
+/* Values of which JavaScript keeps what it made; see near.c. */
+struct sp_near_set {
+        sp_value *kept[SP_NEAR_WAYS]; /* references */
+        const sp_value *rival;        /* the last one that found no place: only to be compared */
+        unsigned next;                /* the way that the next one gets */
+};
+
 struct sp_watch {
         napi_env env;
         sp_client *client;
@@ -47,6 +56,10 @@ struct sp_watch {
         uint32_t known_cap;
         sp_params *params; /* of the submission that is looked at */
 
+        sp_cache *near_cache;
+        size_t near_bytes; /* of what is kept */
+        struct sp_near_set near[SP_NEAR_SETS];
+
         napi_async_work work;
         napi_deferred deferred;
         int64_t timeout_ms;
@@ -59,6 +72,8 @@ struct sp_watch {
 
 /** Keeps a handle until it is released or forgotten; UINT32_MAX when out of memory. */
 uint32_t sp__watch_keep(sp_watch *watch, enum sp_noun noun, void *handle);
+/** Gives back all values that are kept for JavaScript. */
+void sp__watch_forget_near(sp_watch *watch);
 void sp__noun_end(enum sp_noun noun, void *handle);
 
 #endif

@@ -45,6 +45,26 @@ def traces(context):
             for name, trace in named]
 
 
+def node_hits(context):
+    """In-process hits from Node, decoded: each caller's own objects, with Redis behind; the peers are in process alone."""
+    near = ('--items', 1000)
+    peek, get = (context.node(f'cache.{mode}()', 'l1_ours.js', *near, '--url', context.redis, '--mode', mode, ours=True)
+                 for mode in ('peek', 'get'))
+
+    def peer(name, package=None, least=18):
+        package = package or name
+        return context.node(name, 'l1_peer.js', *near, '--peer', name, needs=(package,), least=least)
+
+    awaited = [peer('bentocache', least=20), peer('cacheable', least=20), peer('cache-manager', least=20)]
+    lru = peer('lru-cache, JSON', 'lru-cache')
+    return [
+        Case('cache', 'Node: in-process hit', peek, Budget(400), 1.0, measure='p50_ns', floor=peer('lru-cache')),
+        Case('cache', 'Node: in-process hit, awaited', get, Budget(400), 1.0, measure='p50_ns', floor=peer('lru-cache')),
+        Case('cache', 'Node: in-process hit, beside lru-cache with an object for each caller', peek, lru, 1.0, measure='p50_ns'),
+        *(Case('cache', f'Node: in-process hit, awaited, beside {side.name}', get, side, 1.0, measure='p50_ns') for side in awaited),
+    ]
+
+
 def takes(context, name, mode, most):
     return Case('cache', name, holds(context, 'in-process level', mode), Budget(most), 1.0, measure='bytes')
 
@@ -99,5 +119,6 @@ def cases(context):
         takes(context, 'bytes of an entry beyond key and value', 'beyond', 64),
         takes(context, 'bytes resident, a million entries and as many after them in 128 MB', 'resident',
               BOUND + BOUND // 10),
+        *node_hits(context),
         *traces(context),
     ]

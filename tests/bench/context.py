@@ -61,12 +61,14 @@ class Context:
                      str(self.seconds), '--items', str(ITEMS), '--url', self.pg, *map(str, arguments)),)
         return self.side(name, make)
 
-    def node(self, name, script, *arguments, needs=(), ours=False):
-        """A side that is a script of node/; `needs` are npm modules, `ours` the binding of the build."""
+    def node(self, name, script, *arguments, needs=(), ours=False, least=18):
+        """A side that is a script of node/; `needs` are npm modules, which want Node `least`, `ours` the binding of the build."""
         def make():
             program = shutil.which('node')
             if not program:
                 raise Missing('node is missing')
+            if least > 18 and int(subprocess.check_output([program, '--version'], text=True)[1:].split('.')[0]) < least:
+                raise Missing(f'{name} wants Node {least}')
             for module in needs:
                 if not os.path.isdir(os.path.join(NODE, 'node_modules', module)):
                     raise Missing(f'npm module {module} is missing: "npm ci" in tests/bench/node')

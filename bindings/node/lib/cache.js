@@ -8,6 +8,7 @@ const { SugarperfError } = require('./errors.js').classes;
 const { call, makeError } = require('./errors.js');
 const given = require('./given.js');
 const { Limit } = require('./limit.js');
+const { Near } = require('./near.js');
 const { Template } = require('./key.js');
 const { statementOf } = require('./statement.js');
 
@@ -53,11 +54,13 @@ class Cache {
     #client;
     #handle;
     #watch;
+    #near;
 
     constructor(client, handle, watch) {
         this.#client = client;
         this.#handle = handle;
         this.#watch = watch;
+        this.#near = new Near(watch, handle);
     }
 
     /*
@@ -75,10 +78,7 @@ class Cache {
     /* The in-process level alone: the value (null: known to be absent), or undefined. */
     peek(key) {
         this.#client.check();
-        const watch = this.#watch;
-        const data = native.watch_peek(watch.native, this.#handle, key);
-
-        return data === null ? undefined : codec.decodeWhole(watch.cells[1], data, watch.types);
+        return this.#near.get(key);
     }
 
     /*

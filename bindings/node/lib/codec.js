@@ -35,7 +35,7 @@ function decode(codec, bytes, offset, length, types) {
     }
 }
 
-/* What watch_peek() returned: text is a string already. */
+/* What a hit in process brought: text is a string already. */
 function decodeWhole(codec, data, types) {
     if (codec === native.SP_CODEC_TEXT)
         return data;
