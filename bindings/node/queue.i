@@ -54,7 +54,22 @@ void sp_watch_unlearn(sp_watch *watch);
 uint32_t sp_watch_send(sp_watch *watch, const void *data, size_t len);
 napi_value sp_watch_near(napi_env env, sp_watch *watch, sp_cache *cache);
 
+/* A context that ends now, not when the collector comes; its wrapper is empty then. */
+%typemap(in) sp_ctx *ended
+{
+        void *data = nullptr;
+
+        if (!SWIG_IsOK(SWIG_ConvertPtr($input, &data, $descriptor(sp_ctx *), SWIG_POINTER_RELEASE)))
+                SWIG_exception_fail(SWIG_TypeError, "$symname: expected a context");
+        $1 = static_cast<sp_ctx *>(data);
+}
+
 %inline %{
+static void sp_ctx_end(sp_ctx *ended)
+{
+        sp_ctx_unref(ended);
+}
+
 /* The version that this wrapper was built for. */
 static const char *sp_built_for(void)
 {

@@ -46,7 +46,7 @@ async function* chunksOf(source) {
 /* Resolves to the number of rows. When the source throws nothing of it stays. */
 async function write(seat, sql, source, options) {
     const { watch } = seat;
-    const unit = new Unit(seat.unit?.ctx ?? watch.above, options);
+    const unit = new Unit(seat.unit ?? watch.above, options);
     const submit = (name, args) => watch.submit(name, args, undefined, unit);
 
     try {
@@ -92,7 +92,7 @@ function read(watch, sit, sql, options, outer, rise = () => {}) {
             rise(seat);
             throw error;
         }
-    }, { ...options, parent: outer?.ctx });
+    }, { ...options, parent: outer });
 }
 
 module.exports = { read, write };

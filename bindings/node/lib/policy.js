@@ -45,7 +45,7 @@ class Policy {
         given.function('retry', retry);
         given.signal(signal);
         this.#client.check();
-        const ctx = native.ctx_new(this.#watch.above);
+        const ctx = native.ctx_new(this.#watch.above.ctx);
         const made = call('call_new', this.#handle, ctx);
         const cancel = () => native.ctx_cancel(ctx);
 
@@ -61,6 +61,7 @@ class Policy {
         } finally {
             signal?.removeEventListener('abort', cancel);
             native.call_free(made);
+            native.ctx_end(ctx);
         }
     }
 

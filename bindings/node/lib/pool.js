@@ -159,7 +159,7 @@ class Pool {
     #events(options, open) {
         const { signal } = given.options(options, ENDS);
 
-        return this.#source({ signal, parent: this.#watch.listening, quiet: true }, open);
+        return this.#source({ signal, parent: { ctx: this.#watch.listening }, quiet: true }, open);
     }
 
     #news(name, number, unit) {

@@ -26,7 +26,7 @@ class Source {
     #error = null;
 
     /*
-     * `open(unit)` resolves to { read(), release() }; read() to an array of items, or to nothing at the end. `parent`: a context.
+     * `open(unit)` resolves to { read(), release() }; read() to an array of items, or to nothing at the end. `parent`: a unit.
      * `quiet`: an abort, or the client's end, is its end and no error.
      */
     constructor(watch, open, { parent = watch.above, quiet = false, ...options } = {}) {

@@ -10,20 +10,23 @@ const given = require('./given.js');
 
 class Unit {
     #cancel = null;
+    #above;
+    #own;
 
-    /* Options: signal, and what a context may be told. */
-    constructor(parent, { signal, ...said }, cancelled) {
+    /* `above`: another unit, or what else has a context. Options: signal, and what a context may be told. */
+    constructor(above, { signal, ...said }, cancelled) {
         given.signal(signal);
-        this.ctx = native.ctx_new(parent);
+        this.#above = above;
+        this.#own = native.ctx_new(above.ctx);
         this.signal = signal;
         for (const [name, value] of Object.entries(said)) {
             if (value !== undefined)
-                call('ctx_set', this.ctx, name, String(value));
+                call('ctx_set', this.#own, name, String(value));
         }
         if (!signal)
             return;
         this.#cancel = () => {
-            native.ctx_cancel(this.ctx);
+            this.cancel();
             cancelled?.();
         };
         if (signal.aborted)
@@ -32,15 +35,24 @@ class Unit {
             signal.addEventListener('abort', this.#cancel, { once: true });
     }
 
-    cancel() {
-        native.ctx_cancel(this.ctx);
+    /* What comes after its end belongs to what is above. */
+    get ctx() {
+        return this.#own ?? this.#above.ctx;
     }
 
-    /* Nothing of it runs any more. */
+    cancel() {
+        if (this.#own !== null)
+            native.ctx_cancel(this.#own);
+    }
+
+    /* Nothing of it runs any more: it ends now, not when the collector comes. */
     end() {
         if (this.#cancel !== null)
             this.signal.removeEventListener('abort', this.#cancel);
         this.#cancel = null;
+        if (this.#own !== null)
+            native.ctx_end(this.#own);
+        this.#own = null;
     }
 }
 

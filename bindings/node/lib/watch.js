@@ -34,6 +34,7 @@ class Watch {
         this.client = client;
         this.types = types;
         this.root = native.ctx_new(null);
+        this.base = { ctx: this.root };
         this.listening = native.ctx_new(this.root); /* of what waits for events, without end */
         this.queue = native.queue_new(0);
         this.pending = new Map();
@@ -49,16 +50,16 @@ class Watch {
         this.outbox = new Outbox(this.native, () => this.refused());
     }
 
-    /* The context above a call that is made here. */
+    /* The unit above a call that is made here. */
     get above() {
-        return (this.scoped && scope.unitOf(this)?.ctx) || this.root;
+        return (this.scoped && scope.unitOf(this)) || this.base;
     }
 
     /* A context for the calls that share a deadline; undefined: they need none of their own. */
     context(timeout) {
         if (timeout === undefined)
             return undefined;
-        const ctx = native.ctx_new(this.above);
+        const ctx = native.ctx_new(this.above.ctx);
 
         call('ctx_set', ctx, 'timeout', String(timeout));
         return ctx;
@@ -157,22 +158,27 @@ class Watch {
             return await this.submit(name, () => args(ctx), { idle: true });
         } finally {
             signal?.removeEventListener('abort', cancel);
+            native.ctx_end(ctx);
         }
     }
 
-    /* A context of the operation's own: its deadline, and its cancellation by an AbortSignal. */
+    /* A context of the operation's own, until it is settled: its deadline, and its cancellation by an AbortSignal. */
     limit(operation, { signal, timeout, ctx }, parent) {
-        operation.ctx = ctx ??= native.ctx_new(parent);
+        const own = ctx ?? native.ctx_new(parent);
+        const cancel = () => native.ctx_cancel(own);
+
+        operation.ctx = own;
+        operation.forget = () => {
+            signal?.removeEventListener('abort', cancel);
+            if (own !== ctx)
+                native.ctx_end(own);
+        };
         if (timeout !== undefined)
-            call('ctx_set', ctx, 'timeout', String(timeout));
-        if (!signal)
-            return;
-        const cancel = () => native.ctx_cancel(ctx);
-        operation.forget = () => signal.removeEventListener('abort', cancel);
-        if (signal.aborted)
+            call('ctx_set', own, 'timeout', String(timeout));
+        if (signal?.aborted)
             cancel();
         else
-            signal.addEventListener('abort', cancel, { once: true });
+            signal?.addEventListener('abort', cancel, { once: true });
     }
 
     /* A cancelled operation tells why. */

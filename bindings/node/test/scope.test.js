@@ -3,7 +3,7 @@
 /* A scope holds for all calls inside it, however deep, and for nobody else; a transaction is one. */
 const test = require('node:test');
 const assert = require('node:assert/strict');
-const { fresh, open } = require('./support.js');
+const { fresh, open, until } = require('./support.js');
 
 test('a deadline holds for all that runs inside', async (t) => {
     const client = open(t);
@@ -31,6 +31,33 @@ test('a signal ends what runs inside, and nothing else', async (t) => {
 
     assert.deepEqual(await inside, [['SP_CANCELLED', 'enough'], 'done']);
     assert.equal(await outside, 'done');
+});
+
+test('a statement that is asked again and again is found when the scope is over, not when the collector comes', async (t) => {
+    const client = open(t);
+    const asked = async (options) => {
+        for (let i = 0; i < 10; i++)
+            await client.query('SELECT relname FROM pg_class WHERE oid = $1', [i], options);
+    };
+    const found = () => Number(/^sugarperf_profiler_findings\{kind="n\+1"\} (\d+)$/m.exec(client.metrics())[1]);
+
+    await client.scope({ name: 'plain' }, () => asked());
+    await until(() => found() === 1);
+    await client.scope({ name: 'limited' }, () => asked({ timeout: '1m', signal: new AbortController().signal }));
+    await until(() => found() === 2);
+    await client.scope({ name: 'in a transaction' }, () => client.transaction(() => asked()));
+    await until(() => found() === 3);
+});
+
+test('what a scope left behind goes on under what is above it', async (t) => {
+    const client = open(t);
+    let go, late;
+    const gate = new Promise((resolve) => { go = resolve; });
+    const later = () => gate.then(() => client.query('SELECT 1 AS one'));
+
+    await client.scope({ timeout: '1m' }, () => client.scope({ name: 'left', timeout: '1m' }, async () => { late = [later(), client.transaction(later)]; }));
+    go();
+    assert.deepEqual((await Promise.all(late)).map((rows) => rows[0].one), [1, 1]);
 });
 
 test('what a scope may not be told is refused', async (t) => {
