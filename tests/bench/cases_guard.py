@@ -41,6 +41,9 @@ def cases(context):
         Case('guard', 'a million calls in the window against ten', window(1000000), window(10), 0.8, measure='p50_ns'),
         Case('guard', 'refusal through Node, fallback value', node_reject, Budget(1000), 1.0, measure='p50_ns',
              floor=context.node('its floor, an awaited call', 'guard_ours.js', '--mode', 'floor', ours=True)),
+        Case('guard', 'recommendation service at 1,000 requests a second, breaker open: a fallback is there, p99',
+             context.service_open('the service, breaker open'), Budget(5000), 1.0, measure='p99', data=('recommendation',),
+             floor=context.service_open('its floor, a hit', '--floor')),
     ]
     for name in ('opossum', 'cockatiel'):
         for mode, side, what in (('record', node, 'let through'), ('reject', node_reject, 'refused')):

@@ -9,10 +9,13 @@ from harness import Side
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, '..', 'support'))
+sys.path.insert(0, os.path.join(HERE, '..', '..', 'examples', 'recommendation'))
+from measure.database import Database  # noqa: E402 (the path comes first)
 from servers import Failure, find_program, pg_program  # noqa: E402 (the path comes first)
 
 ITEMS = 100_000
 KEYS = 10_000
+SERVICE_SIZES = {'users': 500, 'contents': 1000, 'tags': 100}
 VALUE_BYTES = 64
 NODE = os.path.join(HERE, 'node')
 # Seconds; a just-in-time compiler wants more.
@@ -121,6 +124,25 @@ class Context:
         """peers/pg_side.py with the binding's pool, asyncpg or psycopg."""
         return self.python(name, 'pg_side.py', peer.startswith('ours'), ('PEERS', 'python-postgres'), '--url', self.pg,
                            '--peer', peer, *arguments)
+
+    def service_open(self, name, *arguments):
+        """open_side.py: the recommendation service over the data of recommendation()."""
+        sizes = [word for size, count in SERVICE_SIZES.items() for word in (f'--{size}', str(count))]
+        return Side(name, (sys.executable, os.path.join(HERE, 'open_side.py'), *self.span(), '--build', self.build, '--url',
+                           self.recommendations().url, '--redis', self.redis, *sizes, *arguments))
+
+    def recommendations(self):
+        return Database(self.pg, 'bench_recommendation')
+
+    def recommendation(self):
+        """The service's tables, small: what is measured reads none of them."""
+        if 'recommendation' in self.done:
+            return
+        database = self.recommendations()
+        database.create()
+        for name in ('schema.sql', 'data.sql', 'keys.sql', 'indexes.sql'):
+            database.run_file(name, **SERVICE_SIZES, interactions=5000)
+        self.done.add('recommendation')
 
     def items(self):
         """bench_items(id, title): once a run, vacuumed, wholly in shared buffers."""

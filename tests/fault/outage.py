@@ -5,6 +5,7 @@
 """
 import argparse
 import collections
+import datetime
 import http.client
 import json
 import os
@@ -85,6 +86,19 @@ class Outage:
         found = re.search(f'^{re.escape(name)} ([0-9.e+]+)$', text, re.MULTILINE)
         return float(found.group(1)) if found else 0.0
 
+    def calls(self):
+        """(permits that had their result, those that failed, refusals), of one moment."""
+        text = self.service.request('GET', '/metrics')[2]
+        of = {name: float(count) for name, count in
+              re.findall(r'^sugarperf_circuitbreaker_(\w+_total\{name="database"[^}]*\}) ([0-9.e+]+)$', text, re.MULTILINE)}
+        done = {kind: of[f'calls_total{{name="database",kind="{kind}"}}'] for kind in ('successful', 'failed', 'ignored')}
+        return sum(done.values()), done['failed'], of['not_permitted_calls_total{name="database"}']
+
+    def next_attempt_ms(self):
+        """None where it is not open. Rounded as it is shown, and never later than it is."""
+        told = json.loads(self.service.request('GET', '/health/breaker')[2])['nextResetTime']
+        return told and (datetime.datetime.fromisoformat(told.replace('Z', '+00:00')).timestamp() - time.time()) * 1e3
+
     def breaker(self, state):
         return self.metric(f'sugarperf_circuitbreaker_state{{name="database",state="{state}"}}') == 1
 
@@ -110,9 +124,7 @@ class Outage:
             self.phase = 'down'
             control(self.fault.begin)
             self.until(lambda: self.breaker('open'), 'the breaker opens')
-            figures['failed_calls'] = self.metric('sugarperf_circuitbreaker_calls_total{name="database",kind="failed"}')
-            self.go('open', 1000)
-            figures['refused_calls'] = self.metric('sugarperf_circuitbreaker_not_permitted_calls_total{name="database"}')
+            figures.update(self.stay_open())
             figures['connections_while_down'] = self.connections() - before
             figures.update(self.come_back())
         finally:
@@ -121,19 +133,29 @@ class Outage:
                 thread.join()
         return figures
 
+    def stay_open(self):
+        begin, (asked, failed, refused) = time.perf_counter(), self.calls()
+        self.go('open', 1000)
+        # Each of these was refused, or was a probe, before it was answered.
+        without = sum(1 for seen in self.seen if seen.phase == 'open' and (seen.source == 'fallback' or seen.status == 503))
+        now = self.calls()
+        return {'failed_calls': failed, 'asked_while_open': now[0] - asked, 'refused_while_open': now[2] - refused,
+                'answers_without_it': without, 'open_for_ms': (time.perf_counter() - begin) * 1e3}
+
     def come_back(self):
         before = self.connections()
         # Before the server is: what is asked while it comes back may have either answer.
         self.phase = 'back'
         control(self.fault.end)
         begin, made, peak = time.perf_counter(), [], 0
+        failed, following = self.calls()[1], self.next_attempt_ms()
         self.until(lambda: self.breaker('closed'), 'the breaker closes')
-        back = time.perf_counter() - begin
+        back, failed = time.perf_counter() - begin, self.calls()[1] - failed
         while time.perf_counter() - begin < back + 2:
             made.append((time.perf_counter(), self.connections() - before))
             peak = max(peak, made[-1][1] - next(count for at, count in made if made[-1][0] - at <= 1))
             time.sleep(0.02)
-        return {'back_after_s': round(back, 3), 'connections_after': made[-1][1], 'connections_in_a_second': peak}
+        return {'back_after_s': round(back, 3), 'next_probe_ms': following, 'failed_after': failed, 'connections_after': made[-1][1], 'connections_in_a_second': peak}
 
 
 def control(what):

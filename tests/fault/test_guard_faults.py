@@ -40,7 +40,19 @@ class Stopped(unittest.TestCase):
     def test_the_database_is_asked_only_until_the_breaker_opens(self):
         """And by those who were on their way; the refreshes of the cache are among them."""
         self.assertLessEqual(self.figures['failed_calls'], FAILURES + 2 * outage.THREADS)
-        self.assertGreater(self.figures['refused_calls'], 0)
+
+    def test_while_it_is_open_a_probe_at_a_time_goes_there_and_nobody_else(self):
+        """So an answer waits for nothing: how long it takes is for ./run bench guard to say, a busy machine takes longer."""
+        probes = self.figures['open_for_ms'] / outage.OPEN_MS + 1
+        self.assertLessEqual(self.figures['asked_while_open'], probes + 2 * outage.THREADS)
+        self.assertGreater(self.figures['answers_without_it'], 0)
+        self.assertLessEqual(self.figures['answers_without_it'],
+                             self.figures['refused_while_open'] + self.figures['asked_while_open'])
+
+    def test_it_is_back_with_the_next_probe(self):
+        """By the breaker's own clock; those that failed were on their way before the server was there."""
+        self.assertLessEqual(self.figures['next_probe_ms'] or 0, outage.OPEN_MS + 1)
+        self.assertLessEqual(self.figures['failed_after'], outage.THREADS)
 
     def test_it_comes_back_without_a_herd(self):
         self.assertEqual(self.figures['connections_while_down'], 0)
