@@ -62,11 +62,14 @@ SP_API sp_status sp_call_new(sp_policy *policy, sp_ctx *ctx, sp_call **out, sp_e
  * not, and the call is over.
  */
 SP_API sp_status sp_call_enter(sp_call *call, sp_error **error);
-/** SP_INVALID: one is on its way, or an attempt is. */
+/** SP_INVALID, from either: one is on its way, or an attempt is, or the call is over. */
 SP_API sp_status sp_call_enter_async(sp_call *call, sp_queue *queue, uint64_t tag);
-/** What the attempt runs under: the call's deadline, no later than `attempt_timeout` from now. Borrowed until it is left. */
+/**
+ * What the attempt runs under: the call's deadline, no later than `attempt_timeout` from now. Borrowed until it is left. Outside
+ * an attempt the call's own.
+ */
 SP_API sp_ctx *sp_call_ctx(sp_call *call);
-/** The attempt is over. true: enter again, `retryable` and the policy allow another one. */
+/** The attempt is over. true: enter again, `retryable` and the policy allow another one. false: so is the call. */
 SP_API bool sp_call_leave(sp_call *call, int outcome, bool retryable);
 /** Attempts begun. */
 SP_API int64_t sp_call_attempts(const sp_call *call);

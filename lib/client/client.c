@@ -72,7 +72,9 @@ static sp_status parts_new(sp_client *client, const sp_config *config, sp_error 
         client->metrics = sp__metrics_new(client->config);
         if (!client->config || !client->metrics)
                 return sp__fail(error, SP_NOMEM, "out of memory");
-        status = sp_profiler_new(client->config, NULL, &client->profiler, error);
+        status = sp__client_check_policies(client, error);
+        if (status == SP_OK)
+                status = sp_profiler_new(client->config, NULL, &client->profiler, error);
         if (status == SP_OK)
                 status = inspector_new(client, error);
         if (status == SP_OK && !sp__metrics_add(client->metrics, collect_profiler, client->profiler))

@@ -63,6 +63,9 @@ enum { SP__BREAKERS_TOLD = 64 };
 bool sp__client_write_breakers(sp_client *client, struct sp__buf *out);
 
 /** policies.c */
+
+/** SP_CONFIG: a policy names a breaker that cannot be. */
+sp_status sp__client_check_policies(const sp_client *client, sp_error **error);
 void sp__client_collect_policies(void *client, struct sp__expo *expo);
 /** Before the engine ends: what waits ends with SP_CLOSED, and no policy is made any more. */
 void sp__client_shut_policies(sp_client *client);

@@ -2,6 +2,7 @@
 /* The policies of a client, by name, made on first use; kept, dropped and shown as its breakers are. */
 #include "client/client.h"
 #include "core/config.h"
+#include "core/error.h"
 #include "guard/name.h"
 #include "guard/policy.h"
 
@@ -15,6 +16,26 @@ struct entry {
 static struct entry *entry_of(struct sp__named *named)
 {
         return SP__OF(named, struct entry, named);
+}
+
+static sp_status check(const sp_client *client, const char *policy, sp_error **error)
+{
+        const char *breaker = sp__config_text(client->config, "policy", policy, "breaker");
+
+        if (!*breaker || sp__guard_name(breaker))
+                return SP_OK;
+        return sp__fail(error, SP_CONFIG, "policy%s%s.breaker is no name of a breaker: " SP__GUARD_NAME_RULE,
+                        policy ? "." : "", policy ? policy : "");
+}
+
+sp_status sp__client_check_policies(const sp_client *client, sp_error **error)
+{
+        sp_status status = check(client, NULL, error);
+        const char *policy;
+
+        for (size_t i = 0; status == SP_OK && (policy = sp__config_instance(client->config, "policy", i)); i++)
+                status = check(client, policy, error);
+        return status;
 }
 
 /* Without the lock, for it asks for a breaker. */

@@ -40,14 +40,29 @@ sp_status sp_call_new(sp_policy *policy, sp_ctx *ctx, sp_call **out, sp_error **
         return SP_OK;
 }
 
+static bool runs(const sp_call *call)
+{
+        sp_policy *policy = call->policy;
+        bool running;
+
+        if (sp__forked(&policy->fork))
+                return false;
+        sp__lock(&policy->lock);
+        running = call->running;
+        sp__unlock(&policy->lock);
+        return running;
+}
+
 sp_ctx *sp_call_ctx(sp_call *call)
 {
         char timeout[32];
 
         if (!call)
                 return NULL;
-        if (!call->policy->rules.attempt_ms || call->attempt_ctx)
-                return call->attempt_ctx ? call->attempt_ctx : call->ctx;
+        if (call->attempt_ctx)
+                return call->attempt_ctx;
+        if (!call->policy->rules.attempt_ms || !runs(call))
+                return call->ctx;
         call->attempt_ctx = sp_ctx_new(call->ctx);
         if (!call->attempt_ctx)
                 return call->ctx;
@@ -95,6 +110,7 @@ static bool leave(sp_call *call, int outcome, bool retryable)
         call->running = false;
         next = sp__entry_place_free(policy);
         more = retryable && outcome != SP_OUTCOME_SUCCESS && again(call, now);
+        call->over = !more;
         sp__unlock(&policy->lock);
         if (call->permit)
                 sp_breaker_record(policy->breaker, call->permit, outcome, now - call->since);

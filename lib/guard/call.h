@@ -16,6 +16,7 @@ struct sp_call {
         /* The policy's lock. */
         struct sp__entry *entry; /* on its way, with a reference */
         bool running;            /* has a place, and a permit where there is a breaker */
+        bool over;               /* there is no other attempt */
         uint64_t permit;
         int64_t since, pause_ns, attempts;
 };

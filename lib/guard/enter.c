@@ -60,6 +60,7 @@ static void fail(struct sp__entry *entry, sp_status status, enum sp__policy_coun
                 return;
         if (count < SP__POLICY_COUNTS)
                 entry->policy->counts[count]++;
+        entry->call->over = true;
         sp__op_fail(&entry->op, status, refusal(entry, status, why), done);
         end(entry);
 }
@@ -369,23 +370,34 @@ static struct sp__entry *entry_new(sp_call *call)
         return entry;
 }
 
-/* The call's entry from now on, unless it must not be. */
-static sp_status admit(struct sp__entry *entry)
+/* NULL: it may be entered. */
+static const char *misuse(const sp_call *call)
+{
+        if (call->over)
+                return "the call is over";
+        return call->entry || call->running ? "the call is entered already" : NULL;
+}
+
+/* The call's entry from now on, unless it must not be. No lock is taken to see whether the breaker surely refuses. */
+static sp_status admit(struct sp__entry *entry, const char **why)
 {
         sp_policy *policy = entry->policy;
+        sp_call *call = entry->call;
         sp_status status = SP_OK;
 
-        if (policy->breaker && sp__breaker_shut(policy->breaker))
-                status = SP_OPEN;
         sp__lock(&policy->lock);
-        if (entry->call->entry || entry->call->running)
+        *why = misuse(call);
+        if (*why)
                 status = SP_INVALID;
         else if (policy->closed)
                 status = SP_CLOSED;
+        else if (policy->breaker && sp__breaker_shut(policy->breaker))
+                status = SP_OPEN;
         policy->counts[SP__POLICY_OPEN] += status == SP_OPEN;
+        call->over |= status == SP_CLOSED || status == SP_OPEN;
         if (status == SP_OK) {
                 policy->pending++;
-                entry->call->entry = entry;
+                call->entry = entry;
         }
         sp__unlock(&policy->lock);
         return status;
@@ -403,6 +415,7 @@ static void start(struct sp__entry *entry)
 sp_status sp_call_enter_async(sp_call *call, sp_queue *queue, uint64_t tag)
 {
         struct sp__entry *entry;
+        const char *why;
         sp_status status;
 
         SP__NEED(call, NULL);
@@ -414,7 +427,7 @@ sp_status sp_call_enter_async(sp_call *call, sp_queue *queue, uint64_t tag)
                 return SP_NOMEM;
         status = sp__op_to_queue(&entry->op, queue, tag);
         if (status == SP_OK)
-                status = admit(entry);
+                status = admit(entry, &why);
         if (status != SP_OK) {
                 sp__op_abandon(&entry->op);
                 return status;
@@ -424,9 +437,9 @@ sp_status sp_call_enter_async(sp_call *call, sp_queue *queue, uint64_t tag)
         return SP_OK;
 }
 
-static sp_status refused(struct sp__entry *entry, sp_status status, sp_error **error)
+static sp_status refused(struct sp__entry *entry, sp_status status, const char *why, sp_error **error)
 {
-        sp__error_give(error, refusal(entry, status, sp_status_text(status)));
+        sp__error_give(error, refusal(entry, status, why ? why : sp_status_text(status)));
         sp__op_abandon(&entry->op);
         return status;
 }
@@ -434,6 +447,7 @@ static sp_status refused(struct sp__entry *entry, sp_status status, sp_error **e
 sp_status sp_call_enter(sp_call *call, sp_error **error)
 {
         struct sp__entry *entry;
+        const char *why;
         sp_status status;
 
         SP__NEED(call, error);
@@ -442,9 +456,9 @@ sp_status sp_call_enter(sp_call *call, sp_error **error)
         entry = entry_new(call);
         if (!entry)
                 return sp__fail(error, SP_NOMEM, "out of memory");
-        status = admit(entry);
+        status = admit(entry, &why);
         if (status != SP_OK)
-                return refused(entry, status, error);
+                return refused(entry, status, why, error);
         sp__op_to_caller(&entry->op);
         start(entry);
         sp__op_wait(&entry->op);

@@ -379,6 +379,28 @@ static void test_no_name_is_the_default_and_a_wrong_one_is_refused(void **state)
         sp_client_free(client);
 }
 
+static void test_a_policy_whose_breaker_cannot_be_is_told_at_once(void **state)
+{
+        static const char *const settings[] = {"policy.breaker", "policy.pay.breaker"};
+
+        for (size_t i = 0; i < 2; i++) {
+                sp_config *config = sp_config_new();
+                sp_client *client = NULL;
+                sp_error *error = NULL;
+
+                assert_int_equal(sp_config_set(config, settings[i], "pay\nments", NULL), SP_OK);
+                assert_int_equal(sp_client_new(config, &client, &error), SP_CONFIG);
+                assert_non_null(strstr(sp_error_message(error), settings[i]));
+                assert_null(strchr(sp_error_message(error), '\n'));
+                sp_error_free(error);
+                assert_int_equal(sp_config_set(config, settings[i], "payments", NULL), SP_OK);
+                assert_int_equal(sp_client_new(config, &client, NULL), SP_OK);
+                assert_non_null(sp_client_policy(client, "pay"));
+                sp_client_free(client);
+                sp_config_free(config);
+        }
+}
+
 /* Nobody reads the metrics: those that rest go when many more come. */
 static void test_names_that_come_and_go_do_not_pile_up(void **state)
 {
@@ -540,6 +562,7 @@ int main(void)
             cmocka_unit_test(test_off_as_they_come),
             cmocka_unit_test(test_one_name_is_one_breaker),
             cmocka_unit_test(test_no_name_is_the_default_and_a_wrong_one_is_refused),
+            cmocka_unit_test(test_a_policy_whose_breaker_cannot_be_is_told_at_once),
             cmocka_unit_test(test_names_that_come_and_go_do_not_pile_up),
             cmocka_unit_test(test_each_of_many_names_is_found),
             cmocka_unit_test(test_a_policy_that_rests_is_dropped_with_its_metrics),

@@ -113,6 +113,8 @@ static void test_deadlines_propagate(void **state)
         sp_ctx_cancel(parent);
         assert_true(sp_ctx_cancelled(sp_call_ctx(call)));
         assert_false(sp_call_leave(call, BAD, true));
+        sp_call_free(call);
+        call = call_of(policy, parent);
         assert_int_equal(sp_call_enter(call, NULL), SP_CANCELLED);
         sp_call_free(call);
         call = call_of(policy, NULL);

@@ -75,6 +75,78 @@ static void test_who_could_not_go_before_the_deadline_is_refused_at_once(void **
         sp_queue_free(queue);
 }
 
+static void test_a_call_that_is_over_is_not_entered_again(void **state)
+{
+        sp_policy *policy = policy_of(
+            (const char *const[]){"policy.attempts", "2", "policy.backoff", "1ms", "policy.concurrency", "1", NULL},
+            NULL);
+        sp_call *call = call_of(policy, NULL), *other = call_of(policy, NULL);
+        sp_queue *queue = NULL;
+        sp_error *error = NULL;
+
+        assert_int_equal(sp_queue_new(0, &queue), SP_OK);
+        assert_int_equal(sp_call_enter(call, NULL), SP_OK);
+        assert_true(sp_call_leave(call, BAD, true));
+        assert_int_equal(sp_call_enter(call, NULL), SP_OK);
+        assert_false(sp_call_leave(call, BAD, true));
+        assert_int_equal(sp_call_enter(call, &error), SP_INVALID);
+        assert_non_null(strstr(sp_error_message(error), "over"));
+        sp_error_free(error);
+        assert_int_equal(sp_call_enter_async(call, queue, 1), SP_INVALID);
+        assert_int_equal(sp_call_attempts(call), 2);
+        /* Nor one that was refused. */
+        sp_call_free(call);
+        call = call_of(policy, NULL);
+        assert_int_equal(sp_call_enter(other, NULL), SP_OK);
+        assert_int_equal(sp_call_enter(call, NULL), SP_FULL);
+        assert_false(sp_call_leave(other, OK, false));
+        assert_int_equal(sp_call_enter(call, NULL), SP_INVALID);
+        sp_call_free(call);
+        sp_call_free(other);
+        sp_queue_free(queue);
+        sp_policy_unref(policy);
+}
+
+/* A mistake of the caller's is no refusal of the breaker's. */
+static void test_entering_a_call_that_runs_is_refused_and_counted_nowhere(void **state)
+{
+        sp_breaker *breaker = NULL;
+        sp_policy *policy;
+        sp_call *call;
+
+        assert_int_equal(sp_breaker_new(NULL, NULL, NULL, &breaker, NULL), SP_OK);
+        policy = policy_of((const char *const[]){NULL}, breaker);
+        call = call_of(policy, NULL);
+        assert_int_equal(sp_call_enter(call, NULL), SP_OK);
+        sp_breaker_force(breaker, SP_BREAKER_FORCED_OPEN);
+        assert_int_equal(sp_call_enter(call, NULL), SP_INVALID);
+        assert_int_equal(sp_breaker_rejected(breaker), 0);
+        stats_have(policy, "\"open\":0");
+        assert_false(sp_call_leave(call, OK, false));
+        sp_call_free(call);
+        sp_policy_unref(policy);
+        sp_breaker_unref(breaker);
+}
+
+/* `attempt_timeout` is an attempt's: asking for the context before it begins, or between two, starts nothing. */
+static void test_an_attempt_s_time_begins_when_it_is_entered(void **state)
+{
+        sp_policy *policy = policy_of((const char *const[]){"policy.attempt_timeout", "1h", "policy.timeout", "2h",
+                                                            "policy.attempts", "2", "policy.backoff", "1ms", NULL},
+                                      NULL);
+        sp_call *call = call_of(policy, NULL);
+        sp_ctx *whole = sp_call_ctx(call);
+
+        assert_true(sp_ctx_remaining(whole) > 3600 * 1000);
+        assert_int_equal(sp_call_enter(call, NULL), SP_OK);
+        assert_ptr_not_equal(sp_call_ctx(call), whole);
+        assert_in_range(sp_ctx_remaining(sp_call_ctx(call)), 0, 3600 * 1000);
+        assert_true(sp_call_leave(call, BAD, true));
+        assert_ptr_equal(sp_call_ctx(call), whole);
+        sp_call_free(call);
+        sp_policy_unref(policy);
+}
+
 /* A policy that ends, or is closed, lets nobody stand in line. */
 static void test_a_policy_that_ends_wakes_the_line(void **state)
 {
@@ -333,6 +405,9 @@ int main(void)
             cmocka_unit_test(test_a_policy_that_ends_wakes_the_line),
             cmocka_unit_test(test_the_pause_is_any_part_of_its_limit),
             cmocka_unit_test(test_the_budget_is_full_after_any_long_rest),
+            cmocka_unit_test(test_a_call_that_is_over_is_not_entered_again),
+            cmocka_unit_test(test_entering_a_call_that_runs_is_refused_and_counted_nowhere),
+            cmocka_unit_test(test_an_attempt_s_time_begins_when_it_is_entered),
             cmocka_unit_test(test_a_retry_waits_for_its_pause),
             cmocka_unit_test(test_no_attempt_is_made_when_the_deadline_is_over),
             cmocka_unit_test(test_who_is_cancelled_or_closed_is_not_told_to_try_again),
