@@ -127,9 +127,13 @@ class Context:
 
     def service_open(self, name, *arguments):
         """open_side.py: the recommendation service over the data of recommendation()."""
-        sizes = [word for size, count in SERVICE_SIZES.items() for word in (f'--{size}', str(count))]
-        return Side(name, (sys.executable, os.path.join(HERE, 'open_side.py'), *self.span(), '--build', self.build, '--url',
-                           self.recommendations().url, '--redis', self.redis, *sizes, *arguments))
+        def make():
+            if not os.access(os.path.join(self.build, 'examples', 'recommendation', 'recommendation-service'), os.X_OK):
+                raise Missing('the recommendation service is not built: ./run bench builds it')
+            sizes = [word for size, count in SERVICE_SIZES.items() for word in (f'--{size}', str(count))]
+            return ((sys.executable, os.path.join(HERE, 'open_side.py'), *self.span(), '--build', self.build, '--url',
+                     self.recommendations().url, '--redis', self.redis, *sizes, *arguments),)
+        return self.side(name, make)
 
     def recommendations(self):
         return Database(self.pg, 'bench_recommendation')

@@ -25,17 +25,25 @@ function aborted(error) {
     return error?.name === 'AbortError' && error.cause?.name !== 'TimeoutError';
 }
 
-/* An error that is not the library's is the dependency's failure. */
+/* An error that is not the library's is the dependency's failure, and so is one that throws when it is looked at. */
 function outcomeOf(error) {
-    if (error instanceof SugarperfError)
-        return native.breaker_classify(statusOf(error.code), error.serverCode ?? '');
-    return aborted(error) ? native.SP_OUTCOME_IGNORED : native.SP_OUTCOME_FAILURE;
+    try {
+        if (error instanceof SugarperfError)
+            return native.breaker_classify(statusOf(error.code), error.serverCode ?? '');
+        return aborted(error) ? native.SP_OUTCOME_IGNORED : native.SP_OUTCOME_FAILURE;
+    } catch {
+        return native.SP_OUTCOME_FAILURE;
+    }
 }
 
 /* Whether a fallback stands in: for a refusal or a failure, not for the caller's own errors. */
 function answers(error) {
-    if (error instanceof SugarperfError)
-        return native.breaker_falls_back(statusOf(error.code), error.serverCode ?? '');
+    try {
+        if (error instanceof SugarperfError)
+            return native.breaker_falls_back(statusOf(error.code), error.serverCode ?? '');
+    } catch {
+        return true;
+    }
     return outcomeOf(error) === native.SP_OUTCOME_FAILURE;
 }
 
@@ -66,7 +74,7 @@ class Clock {
     }
 
     advance(ms) {
-        native.clock_advance(this.handle, ms);
+        native.clock_advance(this.handle, given.whole('ms', ms));
     }
 }
 
@@ -202,6 +210,7 @@ class Breaker {
     changes(options) {
         const { signal } = given.options(options, CHANGES);
 
+        given.signal(signal);
         return this.#changes(native.breaker_changes(this.#handle), signal);
     }
 

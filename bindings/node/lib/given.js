@@ -14,6 +14,12 @@ function milliseconds(what, given) {
     return given;
 }
 
+function whole(what, given) {
+    if (!Number.isSafeInteger(given) || given < 0)
+        throw new TypeError(`${what} must be a whole number of milliseconds`);
+    return given;
+}
+
 const NONE = Object.freeze({});
 
 /* Options by these names; none where nothing was given. What is misspelt must not quietly be the default. */
@@ -34,4 +40,4 @@ function signal(given) {
         throw new TypeError('signal must be an AbortSignal');
 }
 
-module.exports = { function: aFunction, milliseconds, options, signal };
+module.exports = { function: aFunction, milliseconds, options, signal, whole };

@@ -45,6 +45,41 @@ test('how long the work took is recorded, of successes and failures', async () =
     }
 });
 
+/* Errors that throw when they are looked at: a getter, a code of another type, a proxy. */
+function hostile() {
+    const named = new Error('down'), coded = new SqlError('down', 'SP_SQL', '57P03');
+
+    Object.defineProperty(named, 'name', { get() { throw new Error('no name'); } });
+    Object.defineProperty(coded, 'code', { get() { throw new Error('no code'); } });
+    return [named, coded, new SqlError('down', 'SP_SQL', { not: 'text' }),
+        new Proxy(new Error('down'), { getPrototypeOf() { throw new Error('no prototype'); } })];
+}
+
+test('an error that cannot be read is a failure, which keeps no permit', async () => {
+    const breaker = Breaker.create({ 'breaker.failures': 0 });
+
+    for (const error of hostile()) {
+        await assert.rejects(breaker.run(fail(error)), (thrown) => Object.is(thrown, error));
+        assert.equal(await breaker.run(fail(error), 'fallback'), 'fallback');
+    }
+    assert.equal(breaker.inFlight, 0);
+    assert.deepEqual(counts(breaker), { successful: 0, failed: 8, ignored: 0 });
+});
+
+test('a clock goes on by whole milliseconds, and a signal that is none is told when it is given', () => {
+    const clock = new Clock();
+    const breaker = Breaker.create({ 'breaker.open_time': '10ms' }, { clock });
+
+    breaker.force('OPEN');
+    for (const ms of [1.5, -1, NaN, Infinity, '5', undefined])
+        assert.throws(() => clock.advance(ms), { name: 'TypeError', message: 'ms must be a whole number of milliseconds' });
+    assert.equal(breaker.nextAttempt, 10);
+    clock.advance(10);
+    assert.equal(breaker.state, 'HALF_OPEN');
+    for (const signal of [5, {}, 'now'])
+        assert.throws(() => breaker.changes({ signal }), { name: 'TypeError', message: 'signal must be an AbortSignal' });
+});
+
 test('a fallback may be null', async () => {
     const breaker = Breaker.create();
 

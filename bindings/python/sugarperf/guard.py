@@ -39,17 +39,23 @@ def _status(error: errors.Error) -> int:
 
 
 def _outcome(error: BaseException) -> int:
-    """An exception that is not the library's is the dependency's failure."""
-    if isinstance(error, errors.Error):
-        return native.breaker_classify(_status(error), error.server_code)
-    own = _cancelled(error) or isinstance(error, waits.Unawaited)
+    """An exception that is not the library's is the dependency's failure, and so is one that raises when it is looked at."""
+    try:
+        if isinstance(error, errors.Error):
+            return native.breaker_classify(_status(error), error.server_code)
+        own = _cancelled(error) or isinstance(error, waits.Unawaited)
+    except Exception:
+        own = False
     return native.SP_OUTCOME_IGNORED if own else native.SP_OUTCOME_FAILURE
 
 
 def _answers(error: Exception) -> bool:
     """Whether a fallback stands in: for a refusal or a failure, not for the caller's own errors."""
-    if isinstance(error, errors.Error):
-        return native.breaker_falls_back(_status(error), error.server_code)
+    try:
+        if isinstance(error, errors.Error):
+            return native.breaker_falls_back(_status(error), error.server_code)
+    except Exception:
+        return True
     return _outcome(error) == native.SP_OUTCOME_FAILURE
 
 
@@ -172,14 +178,27 @@ class Breaker:
         ctx = native.ctx_new(self._client._listening if self._client is not None else None)
         return lambda queue, tag: native.breaker_watch(self._native, ctx, seen, queue, tag), ctx
 
+    @contextmanager
+    def _ends_with_client(self) -> Iterator[None]:
+        """What cancels a wait for changes is the client's end alone."""
+        try:
+            yield
+        except errors.CancelledError:
+            raise errors.make(native.SP_CLOSED, "the client is closed") from None
+
     def next_change(self, seen: int) -> dict[str, Any]:
-        """Waits until the state has changed more than `seen` times: {"change", "state", "previous", "missed"}."""
-        return codec.decode(*queues.ThreadQueue().call(*self._next(seen)))
+        """Waits until the state has changed more than `seen` times: {"change", "state", "previous", "missed"}.
+
+        ClosedError when the client ends.
+        """
+        with self._ends_with_client():
+            return codec.decode(*queues.ThreadQueue().call(*self._next(seen)))
 
     async def next_change_async(self, seen: int) -> dict[str, Any]:
         queue = queues.LoopQueue(asyncio.get_running_loop())
         try:
-            return codec.decode(*await queue.submit(*self._next(seen)))
+            with self._ends_with_client():
+                return codec.decode(*await queue.submit(*self._next(seen)))
         finally:
             queue.close()
 
