@@ -66,14 +66,18 @@ void sp__histogram_free(struct sp__histogram *histogram)
         free(histogram);
 }
 
-void sp__histogram_record(struct sp__histogram *histogram, int64_t ns)
+void sp__histogram_tick(struct sp__histogram *histogram, int64_t ns)
 {
         const int64_t longest = ((int64_t)1 << TOP_BITS) - 1;
 
-        if (ns < 0)
-                ns = 0;
-        atomic_fetch_add_explicit(&histogram->sum, ns, memory_order_relaxed);
-        atomic_fetch_add_explicit(&histogram->counts[index_of(ns < longest ? ns : longest)], 1, memory_order_relaxed);
+        ns = ns < 0 ? 0 : ns < longest ? ns : longest;
+        atomic_fetch_add_explicit(&histogram->counts[index_of(ns)], 1, memory_order_relaxed);
+}
+
+void sp__histogram_record(struct sp__histogram *histogram, int64_t ns)
+{
+        atomic_fetch_add_explicit(&histogram->sum, ns < 0 ? 0 : ns, memory_order_relaxed);
+        sp__histogram_tick(histogram, ns);
 }
 
 int64_t sp__histogram_count(const struct sp__histogram *histogram)

@@ -120,12 +120,21 @@ sp_status sp_metrics_text(sp_metrics *metrics, int format, sp_value **out)
         return SP_OK;
 }
 
-static sp_status take(sp_metrics *metrics, const struct sp__own_wanted *wanted, struct sp__series **out,
-                      sp_error **error)
+/* For `function`, which writes to its `out` what it makes of the series. */
+static sp_status take(const char *function, sp_metrics *metrics, const struct sp__own_wanted *wanted, const void *out,
+                      struct sp__series **series, sp_error **error)
 {
+        const char *missing = !metrics        ? "metrics"
+                              : !wanted->name ? "name"
+                              : !wanted->help ? "help"
+                              : !out          ? "out"
+                                              : NULL;
+
+        if (missing)
+                return sp__missing(error, function, missing);
         if (sp__forked(&metrics->fork))
                 return sp__fail(error, SP_FORKED, "%s", sp_status_text(SP_FORKED));
-        return sp__own_take(&metrics->own, wanted, out, error);
+        return sp__own_take(&metrics->own, wanted, series, error);
 }
 
 sp_status sp_metrics_counter(sp_metrics *metrics, const char *name, const char *help, const sp_params *labels,
@@ -133,13 +142,8 @@ sp_status sp_metrics_counter(sp_metrics *metrics, const char *name, const char *
 {
         const struct sp__own_wanted wanted = {SP__OWN_COUNTER, name, help, labels};
         struct sp__series *series;
-        sp_status status;
+        sp_status status = take(__func__, metrics, &wanted, out, &series, error);
 
-        SP__NEED(metrics, error);
-        SP__NEED(name, error);
-        SP__NEED(help, error);
-        SP__NEED(out, error);
-        status = take(metrics, &wanted, &series, error);
         if (status == SP_OK)
                 *out = sp__series_counter(series);
         return status;
@@ -150,13 +154,8 @@ sp_status sp_metrics_gauge(sp_metrics *metrics, const char *name, const char *he
 {
         const struct sp__own_wanted wanted = {SP__OWN_GAUGE, name, help, labels};
         struct sp__series *series;
-        sp_status status;
+        sp_status status = take(__func__, metrics, &wanted, out, &series, error);
 
-        SP__NEED(metrics, error);
-        SP__NEED(name, error);
-        SP__NEED(help, error);
-        SP__NEED(out, error);
-        status = take(metrics, &wanted, &series, error);
         if (status == SP_OK)
                 *out = sp__series_gauge(series);
         return status;
@@ -167,13 +166,8 @@ sp_status sp_metrics_histogram(sp_metrics *metrics, const char *name, const char
 {
         const struct sp__own_wanted wanted = {SP__OWN_HISTOGRAM, name, help, labels};
         struct sp__series *series;
-        sp_status status;
+        sp_status status = take(__func__, metrics, &wanted, out, &series, error);
 
-        SP__NEED(metrics, error);
-        SP__NEED(name, error);
-        SP__NEED(help, error);
-        SP__NEED(out, error);
-        status = take(metrics, &wanted, &series, error);
         if (status == SP_OK)
                 *out = sp__series_histogram(series);
         return status;

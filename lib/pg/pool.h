@@ -29,7 +29,7 @@ struct sp__stmt_record {
         sp_status status;
         const char *code;                      /* SQLSTATE, "" for none */
         const sp_ctx *ctx;                     /* may be NULL */
-        const struct sp__params_print *params; /* NULL: not known, as where there is no context */
+        const struct sp__params_print *params; /* NULL, or no hashes: not known, as outside of a unit of work */
 };
 
 /** What the client hands in. Called on any thread, with no lock held, once a statement; may be NULL. */

@@ -124,7 +124,7 @@ struct sp__query {
         struct sp__limit limit; /* of an asynchronous one */
         struct sp__task task;
         int64_t born_ns;
-        struct sp__params_print print; /* where it has a context and somebody watches */
+        struct sp__params_print print; /* in a unit of work that somebody watches */
         int64_t patience;              /* when waiting for a connection ends */
         int tries;                     /* it was sent so often before */
         int misses;                    /* … and so often its connection was broken already */

@@ -26,6 +26,9 @@ struct sp_stmt {
         atomic_bool writes;      /* the server refused it where writes are refused */
         atomic_int apart;        /* so many times from now on it has a Sync of its own */
         atomic_uint plan;        /* how often its result changed type: what was prepared before is not it any more */
+        /* Where the first one that keeps records of it does so, set once: a look-up less at each run. Opaque here. */
+        _Atomic(void *) recorded_as;
+        _Atomic uint64_t recorded_by; /* that one's number, set after; 0: nobody yet */
 };
 
 /** A statement of the pool's own that works on the session, never prepared; NULL: out of memory. */

@@ -33,7 +33,7 @@ static struct sp__seen_plan *seen_new(const struct sp__name *name, const struct 
                                        .cost = plan->cost,
                                        .shape = strdup(plan->shape.data),
                                        .count = sp__histogram_count(name->times),
-                                       .total_ns = sp__histogram_sum(name->times)};
+                                       .total_ns = sp__name_total(name)};
         return seen;
 }
 
@@ -42,11 +42,11 @@ static void means(const sp_profiler *profiler, const struct sp__name *name, cons
                   double *before, double *after)
 {
         int64_t minute = sp__minute_of(sp__clock_now(profiler->clock));
-        struct sp__minute now = sp__minutes_at(&name->minutes, minute),
-                          last = sp__minutes_at(&name->minutes, minute - 1);
+        struct sp__minute all = sp__name_all(name), now = sp__minutes_at(&name->minutes, minute, all),
+                          last = sp__minutes_at(&name->minutes, minute - 1, all);
         int64_t recent = now.count + last.count, recent_ns = now.total_ns + last.total_ns;
-        int64_t old = sp__histogram_count(name->times) - seen->count - recent;
-        int64_t old_ns = sp__histogram_sum(name->times) - seen->total_ns - recent_ns;
+        int64_t old = all.count - seen->count - recent;
+        int64_t old_ns = all.total_ns - seen->total_ns - recent_ns;
 
         *before = old > 0 ? (double)old_ns / (double)old / SP__MS : 0;
         *after = recent > 0 ? (double)recent_ns / (double)recent / SP__MS : 0;
@@ -261,7 +261,7 @@ static sp_status find(sp_profiler *profiler, const char *text, struct sp__name *
 sp_status sp_profiler_explain(sp_profiler *profiler, sp_ctx *ctx, const char *name, sp_value **out, sp_error **error)
 {
         struct sp__inquiry inquiry;
-        struct sp__name *entry;
+        struct sp__name *entry = NULL;
         char number[24];
         sp_status status;
 
@@ -278,7 +278,7 @@ sp_status sp_profiler_explain(sp_profiler *profiler, sp_ctx *ctx, const char *na
 sp_status sp_profiler_explain_async(sp_profiler *profiler, sp_ctx *ctx, const char *name, sp_queue *queue, uint64_t tag)
 {
         struct sp__inquiry inquiry;
-        struct sp__name *entry;
+        struct sp__name *entry = NULL;
         sp_error *error = NULL;
         char number[24];
         sp_status status;

@@ -1,32 +1,48 @@
 /* SPDX-License-Identifier: MIT */
 #include "profile/minutes.h"
 
-void sp__minutes_record(struct sp__minutes *minutes, int64_t now_ns, int64_t ns, bool failed)
+void sp__minutes_begin(struct sp__minutes *minutes, int64_t now_ns, struct sp__minute before)
 {
-        int64_t number = sp__minute_of(now_ns);
+        int64_t number = sp__minute_of(now_ns), until = atomic_load_explicit(&minutes->until_ns, memory_order_relaxed);
         size_t at = (size_t)number % SP__MINUTES;
-        int64_t there = atomic_load_explicit(&minutes->slots[at].number, memory_order_relaxed);
 
-        if (there < number && atomic_compare_exchange_strong(&minutes->slots[at].number, &there, number)) {
-                atomic_store_explicit(&minutes->slots[at].count, 0, memory_order_relaxed);
-                atomic_store_explicit(&minutes->slots[at].total_ns, 0, memory_order_relaxed);
-                atomic_store_explicit(&minutes->slots[at].errors, 0, memory_order_relaxed);
-        } else if (there > number) {
+        if (now_ns < until || !atomic_compare_exchange_strong(&minutes->until_ns, &until, number * 60 * SP__SECOND))
                 return;
-        }
-        atomic_fetch_add_explicit(&minutes->slots[at].count, 1, memory_order_relaxed);
-        atomic_fetch_add_explicit(&minutes->slots[at].total_ns, ns, memory_order_relaxed);
-        if (failed)
-                atomic_fetch_add_explicit(&minutes->slots[at].errors, 1, memory_order_relaxed);
+        atomic_store(&minutes->slots[at].number, 0);
+        atomic_store_explicit(&minutes->slots[at].count, before.count, memory_order_relaxed);
+        atomic_store_explicit(&minutes->slots[at].total_ns, before.total_ns, memory_order_relaxed);
+        atomic_store_explicit(&minutes->slots[at].errors, before.errors, memory_order_relaxed);
+        atomic_store_explicit(&minutes->slots[at].number, number, memory_order_release);
 }
 
-struct sp__minute sp__minutes_at(const struct sp__minutes *minutes, int64_t number)
+static struct sp__minute slot_at(const struct sp__minutes *minutes, int64_t number)
 {
         size_t at = (size_t)number % SP__MINUTES;
 
-        if (number <= 0 || atomic_load_explicit(&minutes->slots[at].number, memory_order_relaxed) != number)
-                return (struct sp__minute){0};
         return (struct sp__minute){atomic_load_explicit(&minutes->slots[at].count, memory_order_relaxed),
                                    atomic_load_explicit(&minutes->slots[at].total_ns, memory_order_relaxed),
                                    atomic_load_explicit(&minutes->slots[at].errors, memory_order_relaxed)};
+}
+
+static bool begun(const struct sp__minutes *minutes, int64_t number)
+{
+        return number > 0 && atomic_load_explicit(&minutes->slots[(size_t)number % SP__MINUTES].number,
+                                                  memory_order_acquire) == number;
+}
+
+/* What there was before the next minute in which something was recorded, or is there by now. */
+struct sp__minute sp__minutes_at(const struct sp__minutes *minutes, int64_t number, struct sp__minute all)
+{
+        struct sp__minute from, to = all;
+
+        if (!begun(minutes, number))
+                return (struct sp__minute){0};
+        from = slot_at(minutes, number);
+        for (int64_t next = number + 1; next < number + SP__MINUTES; next++) {
+                if (begun(minutes, next)) {
+                        to = slot_at(minutes, next);
+                        break;
+                }
+        }
+        return (struct sp__minute){to.count - from.count, to.total_ns - from.total_ns, to.errors - from.errors};
 }

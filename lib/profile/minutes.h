@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * What was recorded in each of the last minutes. A slot is reused without a lock: of the few records that meet its change
- * of minute some may be lost, from here alone.
+ * What was recorded in each of the last minutes: of each in which something was, what there had been before it. A record costs a
+ * comparison. What is on its way at the turn of a minute may count for the next one.
  *
- * Threads: any.
+ * Threads: any, without locks.
  */
 #ifndef SP_PROFILE_MINUTES_H
 #define SP_PROFILE_MINUTES_H
@@ -11,18 +11,20 @@
 #include "base/clock.h"
 
 #include <stdatomic.h>
+#include <stdbool.h>
 
 enum { SP__MINUTES = 16 };
 
-struct sp__minutes {
-        struct {
-                _Atomic int64_t number; /* minutes of the clock, from 1 on; 0: never used */
-                _Atomic int64_t count, total_ns, errors;
-        } slots[SP__MINUTES];
-};
-
 struct sp__minute {
         int64_t count, total_ns, errors;
+};
+
+struct sp__minutes {
+        _Atomic int64_t until_ns; /* end of the latest; 0: there is none */
+        struct {
+                _Atomic int64_t number; /* minutes of the clock, from 1 on; 0: unused, or being written */
+                _Atomic int64_t count, total_ns, errors;
+        } slots[SP__MINUTES];
 };
 
 static inline int64_t sp__minute_of(int64_t now_ns)
@@ -30,8 +32,14 @@ static inline int64_t sp__minute_of(int64_t now_ns)
         return now_ns / (60 * SP__SECOND) + 1;
 }
 
-void sp__minutes_record(struct sp__minutes *minutes, int64_t now_ns, int64_t ns, bool failed);
-/** What is known of a minute; zeros where that is nothing (any more). */
-struct sp__minute sp__minutes_at(const struct sp__minutes *minutes, int64_t number);
+/** Whether sp__minutes_begin() must be called before what comes now is recorded. */
+static inline bool sp__minutes_over(const struct sp__minutes *minutes, int64_t now_ns)
+{
+        return now_ns >= atomic_load_explicit(&minutes->until_ns, memory_order_relaxed);
+}
+/** A minute begins; `before`: all that was recorded so far. */
+void sp__minutes_begin(struct sp__minutes *minutes, int64_t now_ns, struct sp__minute before);
+/** What a minute had, zeros where nothing is known (any more); `all`: what is recorded by now. */
+struct sp__minute sp__minutes_at(const struct sp__minutes *minutes, int64_t number, struct sp__minute all);
 
 #endif

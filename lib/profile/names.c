@@ -4,6 +4,7 @@
 #include "base/hash.h"
 #include "base/random.h"
 #include "observe/utf8.h"
+#include "pg/stmt.h"
 
 #include <stdlib.h>
 
@@ -141,7 +142,7 @@ bool sp__names_init(struct sp__names *names, size_t max)
 
         while (size < 2 * (max + 1))
                 size *= 2;
-        names->seed = sp__random_seed();
+        names->seed = sp__random_seed() | 1;
         names->mask = size - 1;
         names->max = max;
         sp__mutex_init(&names->adding);
@@ -187,7 +188,37 @@ static struct sp__name *take(struct sp__names *names, const struct lookup *looku
         return name;
 }
 
-struct sp__name *sp__names_take(struct sp__names *names, const struct sp__wanted *wanted)
+/* A statement has one entry as long as the table lives, so the first table that it came to leaves it there. */
+static sp_stmt *own_stmt(const struct sp__wanted *wanted)
+{
+        const sp_stmt *stmt = wanted->record ? wanted->record->stmt : NULL;
+
+        return stmt && stmt->name == wanted->name ? (sp_stmt *)(uintptr_t)stmt : NULL;
+}
+
+static struct sp__name *recall(const struct sp__names *names, const sp_stmt *stmt)
+{
+        if (!stmt || atomic_load_explicit(&stmt->recorded_by, memory_order_acquire) != names->seed)
+                return NULL;
+        return atomic_load_explicit(&stmt->recorded_as, memory_order_relaxed);
+}
+
+/* "other" is left out: it may be for want of memory. */
+static void remember(const struct sp__names *names, sp_stmt *stmt, struct sp__name *name)
+{
+        void *none = NULL;
+
+        if (stmt && name != sp__names_other(names) && atomic_compare_exchange_strong(&stmt->recorded_as, &none, name))
+                atomic_store_explicit(&stmt->recorded_by, names->seed, memory_order_release);
+}
+
+struct sp__minute sp__name_all(const struct sp__name *name)
+{
+        return (struct sp__minute){sp__histogram_count(name->times), sp__name_total(name),
+                                   atomic_load_explicit(&name->errors, memory_order_relaxed)};
+}
+
+static struct sp__name *look_up(struct sp__names *names, const struct sp__wanted *wanted)
 {
         struct lookup lookup = lookup_of(names, wanted->name);
         struct sp__name *first = take(names, &lookup, wanted, NULL), *variant;
@@ -201,4 +232,16 @@ struct sp__name *sp__names_take(struct sp__names *names, const struct sp__wanted
         lookup.variant = fingerprint;
         variant = take(names, &lookup, wanted, first);
         return variant ? variant : first;
+}
+
+struct sp__name *sp__names_take(struct sp__names *names, const struct sp__wanted *wanted)
+{
+        sp_stmt *stmt = own_stmt(wanted);
+        struct sp__name *name = recall(names, stmt);
+
+        if (name)
+                return name;
+        name = look_up(names, wanted);
+        remember(names, stmt, name);
+        return name;
 }

@@ -36,7 +36,7 @@ struct sp__seen_plan {
 };
 void sp__seen_plan_free(struct sp__seen_plan *seen);
 
-/** What threads write stands in a cache line of its own, apart from what all of them read to find the name. */
+/** What each run writes is one cache line, and a bucket of its times; apart from what all read to find the name. */
 struct sp__name {
         _Alignas(SP__LINE) _Atomic int64_t errors;
         _Atomic int64_t wait_ns;
@@ -45,10 +45,10 @@ struct sp__name {
         _Atomic int64_t rows;
         _Atomic int64_t bytes;
         _Atomic int64_t max_ns;
-        struct sp__minutes minutes;
+        struct sp__minutes minutes; /* its end of the minute is the line's last word */
         struct sp__codes codes;
-        _Atomic int64_t cached[SP__OUTCOMES]; /* queries through the cache */
-        _Alignas(SP__LINE) struct sp__histogram *times;
+        _Atomic int64_t cached[SP__OUTCOMES];           /* queries through the cache */
+        _Alignas(SP__LINE) struct sp__histogram *times; /* without their sum: see sp__name_all() */
         uint64_t hash;
         uint64_t fingerprint;            /* 0: work, or a statement of the library's own */
         int64_t slow_ns;                 /* what takes so long is slow */
@@ -98,6 +98,15 @@ struct sp__name *sp__names_take(struct sp__names *names, const struct sp__wanted
 static inline struct sp__name *sp__name_next(const struct sp__name *name)
 {
         return atomic_load_explicit(&((struct sp__name *)(uintptr_t)name)->more, memory_order_acquire);
+}
+
+/** Runs, their time and their failures by now. Walks the histogram: 0.3 us. */
+struct sp__minute sp__name_all(const struct sp__name *name);
+static inline int64_t sp__name_total(const struct sp__name *name)
+{
+        return atomic_load_explicit(&name->wait_ns, memory_order_relaxed) +
+               atomic_load_explicit(&name->execute_ns, memory_order_relaxed) +
+               atomic_load_explicit(&name->fetch_ns, memory_order_relaxed);
 }
 
 static inline struct sp__name *sp__names_other(const struct sp__names *names)

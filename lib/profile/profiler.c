@@ -37,7 +37,8 @@ static bool profiler_init(sp_profiler *profiler, const sp_config *config)
                 goto no_names;
         if (!sp__slow_log_init(&profiler->slow, (size_t)setting(profiler, "ring"), setting(profiler, "slow_rate")))
                 goto no_slow;
-        profiler->findings = sp__findings_new(setting(profiler, "repeats"));
+        profiler->repeats = setting(profiler, "repeats");
+        profiler->findings = sp__findings_new(profiler->repeats);
         profiler->spans = sp__watchers_new(&sp__spans);
         atomic_init(&profiler->span_id, sp__random_seed());
         if (!profiler->findings || !profiler->spans)
@@ -119,9 +120,10 @@ static int64_t sane(int64_t ns)
 
 static void count(struct sp__name *name, int64_t total, int64_t now, sp_status status, const char *code)
 {
-        sp__histogram_record(name->times, total);
+        if (sp__minutes_over(&name->minutes, now))
+                sp__minutes_begin(&name->minutes, now, sp__name_all(name));
+        sp__histogram_tick(name->times, total);
         raise_to(&name->max_ns, total);
-        sp__minutes_record(&name->minutes, now, total, status != SP_OK);
         if (status == SP_OK)
                 return;
         add(&name->errors, 1);
@@ -196,7 +198,7 @@ void sp__profiler_record(sp_profiler *profiler, const struct sp__stmt_record *re
                 slow_statement(profiler, name, record, total);
         if (atomic_load_explicit(&profiler->traced, memory_order_relaxed) && sp__span_wanted(record))
                 sp__spans_add(profiler->spans, span_id(profiler), name, record);
-        if (sp__findings_least(profiler->findings))
+        if (profiler->repeats)
                 sp__work_record(profiler->findings, record);
 }
 
@@ -258,11 +260,6 @@ static int64_t errors_of(const struct sp__name *name)
         return atomic_load_explicit(&name->errors, memory_order_relaxed);
 }
 
-static int64_t total_of(const struct sp__name *name)
-{
-        return sp__histogram_sum(name->times);
-}
-
 int64_t sp_profiler_count(const sp_profiler *profiler, const char *name)
 {
         return sum(profiler, name, count_of);
@@ -275,7 +272,7 @@ int64_t sp_profiler_errors(const sp_profiler *profiler, const char *name)
 
 int64_t sp_profiler_total_ns(const sp_profiler *profiler, const char *name)
 {
-        return sum(profiler, name, total_of);
+        return sum(profiler, name, sp__name_total);
 }
 
 int64_t sp_profiler_quantile_ns(const sp_profiler *profiler, const char *name, double q)

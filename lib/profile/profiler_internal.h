@@ -28,6 +28,7 @@ struct sp_profiler {
         sp_config *config; /* NULL: the defaults */
         struct sp__names names;
         struct sp__slow_log slow;
+        int64_t repeats; /* so many make a finding; 0: nobody looks */
         struct sp__findings *findings;
         struct sp__watchers *spans;
         atomic_bool traced; /* somebody once asked for spans */

@@ -55,6 +55,7 @@ static struct sp__tally tally_of(const struct sp__name *name)
         struct sp__tally tally;
 
         sp__histogram_buckets(name->times, &tally.times);
+        tally.times.sum_ns = sp__name_total(name);
         tally.errors = atomic_load_explicit(&name->errors, memory_order_relaxed);
         tally.wait_ns = atomic_load_explicit(&name->wait_ns, memory_order_relaxed);
         tally.execute_ns = atomic_load_explicit(&name->execute_ns, memory_order_relaxed);
@@ -84,7 +85,7 @@ static int64_t total_of(const struct sp__name *name)
         int64_t total = 0;
 
         for (; name; name = sp__name_next(name))
-                total += sp__histogram_sum(name->times);
+                total += sp__name_total(name);
         return total;
 }
 

@@ -12,8 +12,8 @@ enum { MINUTES_SHOWN = 5 };
 
 static int longest_first(const void *a, const void *b)
 {
-        int64_t x = sp__histogram_sum((*(struct sp__name *const *)a)->times);
-        int64_t y = sp__histogram_sum((*(struct sp__name *const *)b)->times);
+        int64_t x = sp__name_total(*(struct sp__name *const *)a);
+        int64_t y = sp__name_total(*(struct sp__name *const *)b);
 
         return x < y ? 1 : x > y ? -1 : 0;
 }
@@ -30,7 +30,7 @@ static int64_t read(const _Atomic int64_t *from)
 
 static void write_times(struct sp__buf *out, const struct sp__name *name)
 {
-        int64_t count = sp__histogram_count(name->times), total = sp__histogram_sum(name->times);
+        int64_t count = sp__histogram_count(name->times), total = sp__name_total(name);
 
         sp__buf_format(out, ",\"count\":%" PRId64 ",\"errors\":%" PRId64, count, read(&name->errors));
         write_ms(out, "totalMs", total);
@@ -44,9 +44,11 @@ static void write_times(struct sp__buf *out, const struct sp__name *name)
 /* The last whole minutes, the latest first. */
 static void write_minutes(struct sp__buf *out, const struct sp__name *name, int64_t now)
 {
+        const struct sp__minute all = sp__name_all(name);
+
         sp__buf_text(out, ",\"minutes\":[");
         for (int i = 1; i <= MINUTES_SHOWN; i++) {
-                struct sp__minute minute = sp__minutes_at(&name->minutes, sp__minute_of(now) - i);
+                struct sp__minute minute = sp__minutes_at(&name->minutes, sp__minute_of(now) - i, all);
 
                 sp__buf_format(out, "%s{\"count\":%" PRId64 ",\"errors\":%" PRId64, i > 1 ? "," : "", minute.count,
                                minute.errors);

@@ -98,7 +98,7 @@ static struct ours ours_of(const struct sp__server *server, uint64_t fingerprint
                 if (!ours.name)
                         ours.name = name;
                 ours.runs += sp__histogram_count(name->times);
-                ours.total_ns += sp__histogram_sum(name->times);
+                ours.total_ns += sp__name_total(name);
         }
         return ours;
 }

@@ -22,7 +22,7 @@ static void add(struct sp__load *load, const struct sp__name *name)
 {
         load->runs += (double)sp__histogram_count(name->times);
         load->rows += (double)atomic_load_explicit(&name->rows, memory_order_relaxed);
-        load->total_ns += sp__histogram_sum(name->times);
+        load->total_ns += sp__name_total(name);
 }
 
 static int longest_first(const void *a, const void *b)

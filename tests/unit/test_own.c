@@ -376,6 +376,33 @@ static void test_none_of_them_needs_a_handle(void **state)
         assert_int_equal(sp_metrics_new(NULL, NULL, NULL), SP_INVALID);
 }
 
+static void names(sp_status status, sp_error **error, const char *said)
+{
+        assert_int_equal(status, SP_INVALID);
+        assert_string_equal(sp_error_message(*error), said);
+        sp_error_free(*error);
+        *error = NULL;
+}
+
+static void test_a_missing_argument_is_named_with_the_call(void **state)
+{
+        sp_metrics *metrics = metrics_of(NULL);
+        sp_counter *counter = NULL;
+        sp_gauge *gauge = NULL;
+        sp_error *error = NULL;
+
+        names(sp_metrics_counter(NULL, "a", "A.", NULL, &counter, &error), &error,
+              "sp_metrics_counter(): metrics is NULL");
+        names(sp_metrics_gauge(metrics, NULL, "A.", NULL, &gauge, &error), &error, "sp_metrics_gauge(): name is NULL");
+        names(sp_metrics_counter(metrics, "a", NULL, NULL, &counter, &error), &error,
+              "sp_metrics_counter(): help is NULL");
+        names(sp_metrics_histogram(metrics, "a_seconds", "A.", NULL, NULL, &error), &error,
+              "sp_metrics_histogram(): out is NULL");
+        assert_null(counter);
+        assert_null(gauge);
+        sp_metrics_free(metrics);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -389,6 +416,7 @@ int main(void)
             cmocka_unit_test(test_counting_takes_no_memory),
             cmocka_unit_test(test_a_child_gets_no_series),
             cmocka_unit_test(test_none_of_them_needs_a_handle),
+            cmocka_unit_test(test_a_missing_argument_is_named_with_the_call),
         };
 
         return cmocka_run_group_tests_name("own", tests, NULL, NULL);

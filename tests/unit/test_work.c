@@ -283,6 +283,33 @@ static void test_recording_a_known_statement_takes_no_memory(void **state)
         sp_profiler_free(profiler);
 }
 
+static void test_profilers_that_share_a_statement_each_have_its_runs(void **state)
+{
+        sp_stmt *names = stmt_of("tagsOf", NAMES), *others = stmt_of("tagsOf", "SELECT count(*) FROM tags");
+        sp_profiler *first = profiler_new(), *second = profiler_new();
+
+        for (int i = 0; i < 3; i++) {
+                run(first, NULL, names, i, 0);
+                run(second, NULL, names, i, 0);
+                run(second, NULL, others, i, 0);
+        }
+        assert_int_equal(sp_profiler_count(first, "tagsOf"), 3);
+        assert_int_equal(sp_profiler_count(second, "tagsOf"), 6);
+        sp_profiler_free(first);
+        /* What the first one left on the statement is nothing to those that come after it. */
+        first = profiler_new();
+        run(first, NULL, others, 0, 0);
+        run(first, NULL, names, 0, 0);
+        run(second, NULL, names, 0, 0);
+        assert_int_equal(sp_profiler_count(first, "tagsOf"), 2);
+        assert_int_equal(sp_profiler_count(second, "tagsOf"), 7);
+        assert_int_equal(sp_profiler_total_ns(second, "tagsOf"), 7 * SP__MS);
+        sp_profiler_free(first);
+        sp_profiler_free(second);
+        sp_stmt_unref(names);
+        sp_stmt_unref(others);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -292,6 +319,7 @@ int main(void)
             cmocka_unit_test(test_a_loop_of_writes_wants_a_batch),
             cmocka_unit_test(test_a_unit_may_end_after_its_profiler),
             cmocka_unit_test(test_recording_a_known_statement_takes_no_memory),
+            cmocka_unit_test(test_profilers_that_share_a_statement_each_have_its_runs),
             cmocka_unit_test(test_more_statements_and_places_than_are_kept_are_borne),
         };
 
