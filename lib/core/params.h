@@ -31,7 +31,7 @@ enum { SP__PRINTED = 8 };
 #define SP__SETS UINT32_MAX
 struct sp__params_print {
         uint64_t all;
-        uint32_t count; /* SP__SETS: there are no hashes, as of several sets */
+        uint32_t count; /* SP__SETS: there are several sets, and no hashes */
         uint32_t each[SP__PRINTED];
 };
 /** `params` may be NULL. Safe while nobody changes them. */

@@ -101,7 +101,7 @@ static void record(const struct sp__query *query, sp_status status)
             .status = status,
             .code = unit->error ? sp__fault_code(unit->error) : "",
             .ctx = query->op.ctx,
-            .params = query->op.ctx ? &query->print : NULL,
+            .asked = query->watched,
         };
 
         atomic_fetch_add_explicit(&pool->counts.queries, 1, memory_order_relaxed);

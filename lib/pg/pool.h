@@ -27,13 +27,16 @@ struct sp__stmt_record {
         int64_t rows;    /* returned, or changed */
         int64_t bytes;   /* of memory that its rows take */
         sp_status status;
-        const char *code;                      /* SQLSTATE, "" for none */
-        const sp_ctx *ctx;                     /* may be NULL */
-        const struct sp__params_print *params; /* NULL, or no hashes: not known, as outside of a unit of work */
+        const char *code;  /* SQLSTATE, "" for none */
+        const sp_ctx *ctx; /* may be NULL */
+        void *asked;       /* what the watcher made of it when it was asked for */
 };
 
-/** What the client hands in. Called on any thread, with no lock held, once a statement; may be NULL. */
+/** What the client hands in. Called on any thread, with no lock held; NULL, or both of them. */
 struct sp__pool_watcher {
+        /* A statement under a context is asked for, on its caller's thread. What it returns lives as long as the context. */
+        void *(*asked)(void *arg, const sp_ctx *ctx, const sp_stmt *stmt, const sp_params *params);
+        /* Once a statement that was sent, where its end was seen. */
         void (*ran)(void *arg, const struct sp__stmt_record *record);
         void *arg;
 };

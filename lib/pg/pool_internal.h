@@ -124,15 +124,15 @@ struct sp__query {
         struct sp__limit limit; /* of an asynchronous one */
         struct sp__task task;
         int64_t born_ns;
-        struct sp__params_print print; /* in a unit of work that somebody watches */
-        int64_t patience;              /* when waiting for a connection ends */
-        int tries;                     /* it was sent so often before */
-        int misses;                    /* … and so often its connection was broken already */
-        int64_t lost_ns;               /* when it was lost the last time */
-        bool apart;                    /* it runs again: with a Sync of its own, so that no neighbour undoes it twice */
-        bool admitted;                 /* counted as pending; its submitter's */
-        uint64_t permit;               /* of a breaker, 0: none */
-        struct sp__host *asked;        /* whose breaker that is */
+        void *watched;          /* what the watcher made of it */
+        int64_t patience;       /* when waiting for a connection ends */
+        int tries;              /* it was sent so often before */
+        int misses;             /* … and so often its connection was broken already */
+        int64_t lost_ns;        /* when it was lost the last time */
+        bool apart;             /* it runs again: with a Sync of its own, so that no neighbour undoes it twice */
+        bool admitted;          /* counted as pending; its submitter's */
+        uint64_t permit;        /* of a breaker, 0: none */
+        struct sp__host *asked; /* whose breaker that is */
 
         /* The pool's lock. */
         struct sp__conn *conn; /* that it was sent to and that has not answered */

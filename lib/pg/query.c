@@ -170,9 +170,8 @@ struct sp__query *sp__query_new(sp_pool *pool, sp_ctx *ctx, const sp_stmt *stmt,
         sp__list_init(&query->unit.link);
         query->task.run = query_begin;
         query->params = params;
-        query->print.count = SP__SETS;
-        if (pool->watcher.ran && sp__ctx_scope_name(ctx))
-                sp__params_print(params, &query->print);
+        if (ctx && stmt && pool->watcher.ran && !sp__engine_forked(pool->engine))
+                query->watched = pool->watcher.asked(pool->watcher.arg, ctx, stmt, params);
         return query;
 }
 

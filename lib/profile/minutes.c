@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "profile/minutes.h"
 
-void sp__minutes_begin(struct sp__minutes *minutes, int64_t now_ns, struct sp__minute before)
+void sp__minutes_begin(struct sp__minutes *minutes, sp__minute_latest *latest, int64_t now_ns, struct sp__minute before)
 {
-        int64_t number = sp__minute_of(now_ns), until = atomic_load_explicit(&minutes->until_ns, memory_order_relaxed);
+        uint32_t there = atomic_load_explicit(latest, memory_order_relaxed);
+        int64_t number = sp__minute_of(now_ns);
         size_t at = (size_t)number % SP__MINUTES;
 
-        if (now_ns < until || !atomic_compare_exchange_strong(&minutes->until_ns, &until, number * 60 * SP__SECOND))
+        if (number <= there || !atomic_compare_exchange_strong(latest, &there, (uint32_t)number))
                 return;
         atomic_store(&minutes->slots[at].number, 0);
         atomic_store_explicit(&minutes->slots[at].count, before.count, memory_order_relaxed);

@@ -196,8 +196,10 @@ static sp_stmt *own_stmt(const struct sp__wanted *wanted)
         return stmt && stmt->name == wanted->name ? (sp_stmt *)(uintptr_t)stmt : NULL;
 }
 
-static struct sp__name *recall(const struct sp__names *names, const sp_stmt *stmt)
+struct sp__name *sp__names_recall(const struct sp__names *names, const struct sp__wanted *wanted)
 {
+        const sp_stmt *stmt = own_stmt(wanted);
+
         if (!stmt || atomic_load_explicit(&stmt->recorded_by, memory_order_acquire) != names->seed)
                 return NULL;
         return atomic_load_explicit(&stmt->recorded_as, memory_order_relaxed);
@@ -236,12 +238,8 @@ static struct sp__name *look_up(struct sp__names *names, const struct sp__wanted
 
 struct sp__name *sp__names_take(struct sp__names *names, const struct sp__wanted *wanted)
 {
-        sp_stmt *stmt = own_stmt(wanted);
-        struct sp__name *name = recall(names, stmt);
+        struct sp__name *name = look_up(names, wanted);
 
-        if (name)
-                return name;
-        name = look_up(names, wanted);
-        remember(names, stmt, name);
+        remember(names, own_stmt(wanted), name);
         return name;
 }

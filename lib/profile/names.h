@@ -36,22 +36,23 @@ struct sp__seen_plan {
 };
 void sp__seen_plan_free(struct sp__seen_plan *seen);
 
-/** What each run writes is one cache line, and a bucket of its times; apart from what all read to find the name. */
+/** What a run needs, and writes, is one cache line and a bucket of the times; what all read to find a name is apart from it. */
 struct sp__name {
-        _Alignas(SP__LINE) _Atomic int64_t errors;
-        _Atomic int64_t wait_ns;
+        _Alignas(SP__LINE) _Atomic int64_t wait_ns;
         _Atomic int64_t execute_ns;
         _Atomic int64_t fetch_ns;
         _Atomic int64_t rows;
         _Atomic int64_t bytes;
         _Atomic int64_t max_ns;
-        struct sp__minutes minutes; /* its end of the minute is the line's last word */
+        struct sp__histogram *times; /* without their sum: see sp__name_all() */
+        uint32_t slow_ms;            /* what takes so long is slow */
+        sp__minute_latest minute;
+        struct sp__minutes minutes;
+        _Atomic int64_t errors;
         struct sp__codes codes;
-        _Atomic int64_t cached[SP__OUTCOMES];           /* queries through the cache */
-        _Alignas(SP__LINE) struct sp__histogram *times; /* without their sum: see sp__name_all() */
-        uint64_t hash;
+        _Atomic int64_t cached[SP__OUTCOMES]; /* queries through the cache */
+        _Alignas(SP__LINE) uint64_t hash;
         uint64_t fingerprint;            /* 0: work, or a statement of the library's own */
-        int64_t slow_ns;                 /* what takes so long is slow */
         struct sp__name *first;          /* of the same name; itself, unless it is a variant */
         _Atomic(struct sp__name *) more; /* variants of the name, latest first, then in theirs */
         const sp_stmt *stmt;             /* a reference to the first one recorded, or NULL */
@@ -64,6 +65,7 @@ struct sp__name {
         size_t len;
         char text[];
 };
+_Static_assert(offsetof(struct sp__name, minutes) == SP__LINE, "what a run needs is one cache line");
 
 /** What is to be recorded under. */
 struct sp__wanted {
@@ -73,7 +75,6 @@ struct sp__wanted {
 };
 
 struct sp__names {
-        sp__mutex adding;
         uint64_t seed;
         size_t mask;
         _Atomic(struct sp__name *) *slots; /* written under `adding`, once each */
@@ -82,6 +83,7 @@ struct sp__names {
         size_t max;
         void (*begin)(void *arg, struct sp__name *name); /* completes a new entry, before it is seen */
         void *arg;
+        sp__mutex adding;
 };
 
 /** Room for `max` names beside "other"; false when out of memory. */
@@ -89,6 +91,8 @@ bool sp__names_init(struct sp__names *names, size_t max);
 void sp__names_destroy(struct sp__names *names);
 /** The first entry of a name; NULL for an unknown one. */
 struct sp__name *sp__names_find(const struct sp__names *names, const char *text);
+/** Where a statement's record goes, as it was found before; NULL: it must be looked up. Takes no lock. */
+struct sp__name *sp__names_recall(const struct sp__names *names, const struct sp__wanted *wanted);
 /**
  * The entry to record under, added if need be: "other" for an empty, malformed or further name, the name's first for a
  * further fingerprint.

@@ -21,7 +21,7 @@ static void name_begin(void *arg, struct sp__name *name)
 {
         const sp_profiler *profiler = arg;
 
-        name->slow_ns = sp__config_int(profiler->config, "profiler", name->text, "slow") * SP__MS;
+        name->slow_ms = (uint32_t)sp__config_int(profiler->config, "profiler", name->text, "slow");
 }
 
 static bool profiler_init(sp_profiler *profiler, const sp_config *config)
@@ -120,8 +120,8 @@ static int64_t sane(int64_t ns)
 
 static void count(struct sp__name *name, int64_t total, int64_t now, sp_status status, const char *code)
 {
-        if (sp__minutes_over(&name->minutes, now))
-                sp__minutes_begin(&name->minutes, now, sp__name_all(name));
+        if (sp__minutes_over(&name->minute, now))
+                sp__minutes_begin(&name->minutes, &name->minute, now, sp__name_all(name));
         sp__histogram_tick(name->times, total);
         raise_to(&name->max_ns, total);
         if (status == SP_OK)
@@ -177,29 +177,48 @@ static uint64_t span_id(sp_profiler *profiler)
         return id ? id : 1;
 }
 
-/* A child process has the parent's locks in whatever state fork() found them: it records nothing. */
+void *sp__profiler_asked(sp_profiler *profiler, const sp_ctx *ctx, const sp_stmt *stmt, const sp_params *params)
+{
+        return profiler && profiler->repeats ? sp__work_asked(profiler->findings, ctx, stmt, params) : NULL;
+}
+
+static bool slow(const struct sp__name *name, int64_t total)
+{
+        return total >= name->slow_ms * SP__MS;
+}
+
+/* Where it is recorded; NULL: nowhere. A child process has the parent's locks in whatever state fork() found them. */
+static struct sp__name *name_of(sp_profiler *profiler, const struct sp__wanted *wanted)
+{
+        struct sp__name *name = sp__names_recall(&profiler->names, wanted);
+
+        if (name || sp__forked(&profiler->fork))
+                return name;
+        return sp__names_take(&profiler->names, wanted);
+}
+
 void sp__profiler_record(sp_profiler *profiler, const struct sp__stmt_record *record)
 {
         const struct sp__wanted wanted = {record->name, SP__NAME_STATEMENT, record};
         int64_t wait_ns = sane(record->wait_ns), execute_ns = sane(record->execute_ns),
                 fetch_ns = sane(record->fetch_ns), total = wait_ns + execute_ns + fetch_ns;
-        struct sp__name *name;
+        struct sp__name *name = profiler ? name_of(profiler, &wanted) : NULL;
 
-        if (!profiler || sp__forked(&profiler->fork))
+        if (!name)
                 return;
-        name = sp__names_take(&profiler->names, &wanted);
         count(name, total, record->done_ns, record->status, record->code ? record->code : "");
         add(&name->wait_ns, wait_ns);
         add(&name->execute_ns, execute_ns);
         add(&name->fetch_ns, fetch_ns);
         add(&name->rows, record->rows);
         add(&name->bytes, record->bytes);
-        if (total >= name->slow_ns)
+        if (slow(name, total) && !sp__forked(&profiler->fork))
                 slow_statement(profiler, name, record, total);
-        if (atomic_load_explicit(&profiler->traced, memory_order_relaxed) && sp__span_wanted(record))
+        if (atomic_load_explicit(&profiler->traced, memory_order_relaxed) && sp__span_wanted(record) &&
+            !sp__forked(&profiler->fork))
                 sp__spans_add(profiler->spans, span_id(profiler), name, record);
-        if (profiler->repeats)
-                sp__work_record(profiler->findings, record);
+        if (record->asked)
+                sp__work_ran(record->asked, total);
 }
 
 void sp__profiler_cached(sp_profiler *profiler, const char *pool, const sp_stmt *stmt, enum sp__cache_outcome outcome)
@@ -210,10 +229,10 @@ void sp__profiler_cached(sp_profiler *profiler, const char *pool, const sp_stmt 
                                                .fingerprint = stmt->sql.fingerprint,
                                                .pool = pool};
         const struct sp__wanted wanted = {stmt->name, SP__NAME_STATEMENT, &record};
+        struct sp__name *name = profiler ? name_of(profiler, &wanted) : NULL;
 
-        if (!profiler || sp__forked(&profiler->fork))
-                return;
-        add(&sp__names_take(&profiler->names, &wanted)->cached[outcome], 1);
+        if (name)
+                add(&name->cached[outcome], 1);
 }
 
 int64_t sp_profiler_start(const sp_profiler *profiler)
@@ -235,7 +254,7 @@ void sp_profiler_finish(sp_profiler *profiler, const char *name, int64_t start, 
         entry = sp__names_take(&profiler->names, &wanted);
         count(entry, run.duration_ns, now, status, "");
         add(&entry->execute_ns, run.execute_ns);
-        if (run.duration_ns >= entry->slow_ns)
+        if (slow(entry, run.duration_ns))
                 tell_slow(profiler, &run, now);
 }
 

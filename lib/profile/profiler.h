@@ -10,10 +10,15 @@
 
 #include <sugarperf/profiler.h>
 
-/** Records a statement. `profiler` may be NULL: nothing is recorded. Any thread, no lock held. */
+/**
+ * A statement is asked for: counted in its context's unit of work, where there is one. What it returns goes into the record. Any
+ * thread but a child process's, no lock held, as what follows; `profiler` may be NULL: nothing is recorded.
+ */
+void *sp__profiler_asked(sp_profiler *profiler, const sp_ctx *ctx, const sp_stmt *stmt, const sp_params *params);
+/** Records a statement. */
 void sp__profiler_record(sp_profiler *profiler, const struct sp__stmt_record *record);
 
-/** Records how a query through the cache was answered. As above. */
+/** Records how a query through the cache was answered. */
 void sp__profiler_cached(sp_profiler *profiler, const char *pool, const sp_stmt *stmt, enum sp__cache_outcome outcome);
 
 /** From now on it can ask databases; before it is shared. The inspector stops before the profiler is freed. */

@@ -22,16 +22,17 @@ struct sp__tally {
         int64_t cached[SP__OUTCOMES];
 };
 
+/** What each record reads is in front. */
 struct sp_profiler {
+        atomic_bool traced; /* somebody once asked for spans */
+        int64_t repeats;    /* so many make a finding; 0: nobody looks */
+        struct sp__findings *findings;
+        struct sp__names names;
         struct sp__fork fork;
         const sp_clock *clock;
         sp_config *config; /* NULL: the defaults */
-        struct sp__names names;
         struct sp__slow_log slow;
-        int64_t repeats; /* so many make a finding; 0: nobody looks */
-        struct sp__findings *findings;
         struct sp__watchers *spans;
-        atomic_bool traced; /* somebody once asked for spans */
         _Atomic uint64_t span_id;
         struct sp__inspector *inspector; /* borrowed; NULL: there is no database to ask */
         int64_t plan_every_ns;           /* a slow statement's plan is looked at so often; 0: never */

@@ -12,8 +12,9 @@
 enum { STATEMENTS = 32, FEW = 2, SEEN = 16 };
 
 struct repeat {
-        const sp_stmt *stmt; /* a reference */
-        int64_t runs, distinct, total_ns;
+        _Atomic int64_t runs, total_ns; /* as they are answered; what follows, as they are asked for */
+        const sp_stmt *stmt;            /* a reference */
+        int64_t distinct;
         struct sp__params_print first;
         uint32_t varies; /* parameters that differed from the first run's */
         uint32_t count;  /* of what follows; the rest of it is not written */
@@ -28,20 +29,29 @@ struct work {
         struct sp__findings *findings; /* a reference */
         sp__brief lock;                /* what follows; a leaf */
         uint32_t count;
-        struct repeat *all; /* `few`, until it takes more */
+        struct repeat *more; /* past `few`, of which most units have no need */
         struct repeat few[FEW];
 };
 
+/* It stays there as long as the unit. */
+static struct repeat *at(struct work *work, uint32_t i)
+{
+        return i < FEW ? &work->few[i] : &work->more[i - FEW];
+}
+
 static void judge(const struct work *work, const struct repeat *repeat, const char *place)
 {
-        int64_t least = sp__findings_least(work->findings), most = 0;
+        int64_t least = sp__findings_least(work->findings), most = 0, runs = atomic_load(&repeat->runs);
         struct sp__found found = {.place = place,
                                   .stmt = repeat->stmt,
                                   .varies = repeat->varies,
-                                  .runs = repeat->runs,
+                                  .runs = runs,
                                   .distinct = repeat->distinct,
-                                  .total_ns = repeat->total_ns};
+                                  .total_ns = atomic_load(&repeat->total_ns)};
 
+        /* What was asked for and never sent is none of it. */
+        if (runs < least)
+                return;
         for (uint32_t i = 0; i < repeat->count; i++)
                 most = repeat->seen[i].times > most ? repeat->seen[i].times : most;
         if (repeat->distinct >= least) {
@@ -58,13 +68,12 @@ static void work_end(struct sp__scope *scope, const char *name)
 {
         struct work *work = SP__OF(scope, struct work, scope);
 
-        for (size_t i = 0; i < work->count; i++) {
-                judge(work, &work->all[i], name);
-                sp_stmt_unref((sp_stmt *)(uintptr_t)work->all[i].stmt);
+        for (uint32_t i = 0; i < work->count; i++) {
+                judge(work, at(work, i), name);
+                sp_stmt_unref((sp_stmt *)(uintptr_t)at(work, i)->stmt);
         }
         sp__findings_unref(work->findings);
-        if (work->all != work->few)
-                free(work->all);
+        free(work->more);
         free(work);
 }
 
@@ -79,45 +88,38 @@ static struct sp__scope *work_new(void *findings)
         work->findings = sp__findings_ref(findings);
         sp__brief_init(&work->lock);
         work->count = 0;
-        work->all = work->few;
+        work->more = NULL;
         return &work->scope;
 }
 
-/* Room for one more, under the lock, as what follows. */
-static bool grow(struct work *work)
+/* Under the lock, as what follows. NULL: it has its fill. */
+static struct repeat *add(struct work *work, const sp_stmt *stmt, const struct sp__params_print *print)
 {
-        struct repeat *all;
-
-        if (work->count < FEW)
-                return true;
-        if (work->count > FEW)
-                return work->count < STATEMENTS;
-        all = malloc(STATEMENTS * sizeof *all);
-        if (!all)
-                return false;
-        memcpy(all, work->few, sizeof work->few);
-        work->all = all;
-        return true;
-}
-
-/* NULL: it has its fill. */
-static struct repeat *repeat_of(struct work *work, const struct sp__stmt_record *record)
-{
-        const sp_stmt *stmt = record->stmt;
         struct repeat *added;
 
-        for (uint32_t i = 0; i < work->count; i++) {
-                if (work->all[i].stmt == stmt || work->all[i].stmt->sql.fingerprint == stmt->sql.fingerprint)
-                        return &work->all[i];
-        }
-        if (!grow(work))
+        if (work->count == STATEMENTS)
                 return NULL;
-        added = &work->all[work->count++];
+        if (work->count == FEW && !(work->more = malloc((STATEMENTS - FEW) * sizeof *work->more)))
+                return NULL;
+        added = at(work, work->count++);
+        atomic_init(&added->runs, 0);
+        atomic_init(&added->total_ns, 0);
         added->stmt = sp_stmt_ref((sp_stmt *)(uintptr_t)stmt);
-        added->runs = added->distinct = added->total_ns = 0;
-        added->first = *record->params;
+        added->distinct = 0;
+        added->first = *print;
         added->varies = added->count = 0;
         return added;
+}
+
+static struct repeat *repeat_of(struct work *work, const sp_stmt *stmt, const struct sp__params_print *print)
+{
+        for (uint32_t i = 0; i < work->count; i++) {
+                const sp_stmt *there = at(work, i)->stmt;
+
+                if (there == stmt || there->sql.fingerprint == stmt->sql.fingerprint)
+                        return at(work, i);
+        }
+        return add(work, stmt, print);
 }
 
 static void note_params(struct repeat *repeat, const struct sp__params_print *print)
@@ -138,32 +140,34 @@ static void note_params(struct repeat *repeat, const struct sp__params_print *pr
         repeat->seen[repeat->count++].print = print->all;
 }
 
-static void note(struct work *work, const struct sp__stmt_record *record)
+void *sp__work_asked(struct sp__findings *findings, const sp_ctx *ctx, const sp_stmt *stmt, const sp_params *params)
 {
-        struct repeat *repeat = repeat_of(work, record);
-
-        if (!repeat)
-                return;
-        repeat->runs++;
-        repeat->total_ns += record->wait_ns + record->execute_ns + record->fetch_ns;
-        note_params(repeat, record->params);
-}
-
-void sp__work_record(struct sp__findings *findings, const struct sp__stmt_record *record)
-{
-        const struct sp__params_print *params = record->params;
+        struct sp__params_print print;
         struct sp__scope *scope;
+        struct repeat *repeat;
         struct work *work;
 
-        if (!record->ctx || !record->stmt || !record->fingerprint || !params || params->count == SP__SETS)
-                return;
-        if (record->stmt->sql.kind != SP__SQL_READ && record->stmt->sql.kind != SP__SQL_WRITE)
-                return;
-        scope = sp__ctx_scope(record->ctx, work_new, findings);
+        if (!stmt->sql.fingerprint || (stmt->sql.kind != SP__SQL_READ && stmt->sql.kind != SP__SQL_WRITE))
+                return NULL;
+        scope = sp__ctx_scope(ctx, work_new, findings);
         if (!scope)
-                return;
+                return NULL;
+        sp__params_print(params, &print);
+        if (print.count == SP__SETS)
+                return NULL;
         work = SP__OF(scope, struct work, scope);
         sp__brief_lock(&work->lock);
-        note(work, record);
+        repeat = repeat_of(work, stmt, &print);
+        if (repeat)
+                note_params(repeat, &print);
         sp__brief_unlock(&work->lock);
+        return repeat;
+}
+
+void sp__work_ran(void *asked, int64_t ns)
+{
+        struct repeat *repeat = asked;
+
+        atomic_fetch_add_explicit(&repeat->runs, 1, memory_order_relaxed);
+        atomic_fetch_add_explicit(&repeat->total_ns, ns, memory_order_relaxed);
 }

@@ -21,7 +21,7 @@ enum { BATCH = 1024, SERIES = 53, LINES = 1007 };
 struct bench {
         sp_profiler *profiler;
         sp_stmt *stmt;
-        struct sp__params_print print;
+        sp_params *params;
         struct sp__stmt_record record;
         sp_histogram *histograms[SERIES];
         sp_counter *counter;
@@ -37,6 +37,9 @@ static void statement(void *state, uint32_t item)
 
         record.execute_ns = 100000 + item;
         record.done_ns = SP__SECOND + item * 1000;
+        if (record.ctx)
+                record.asked = sp__profiler_asked(((struct bench *)state)->profiler, record.ctx, record.stmt,
+                                                  ((struct bench *)state)->params);
         sp__profiler_record(((struct bench *)state)->profiler, &record);
 }
 
@@ -159,7 +162,8 @@ static void open_bench(struct bench *bench, const char *mode)
                 driver_die("out of memory");
         if (ctx)
                 sp_ctx_set(ctx, "scope", "GET /content", NULL);
-        sp__params_print(NULL, &bench->print);
+        bench->params = sp_params_new();
+        sp_params_add_int(bench->params, 12345);
         bench->record = (struct sp__stmt_record){.name = sp_stmt_name(bench->stmt),
                                                  .text = bench->stmt->sql.text,
                                                  .stmt = bench->stmt,
@@ -171,8 +175,7 @@ static void open_bench(struct bench *bench, const char *mode)
                                                  .rows = 1,
                                                  .bytes = 300,
                                                  .code = "",
-                                                 .ctx = ctx,
-                                                 .params = &bench->print};
+                                                 .ctx = ctx};
         own(bench);
         fill(bench);
 }
@@ -187,6 +190,7 @@ int main(int argc, char **argv)
         driver_run(&options, options.callers, body, &bench);
         sp_metrics_free(bench.metrics);
         sp_ctx_unref((sp_ctx *)(uintptr_t)bench.record.ctx);
+        sp_params_free(bench.params);
         sp_stmt_unref(bench.stmt);
         sp_profiler_free(bench.profiler);
         return 0;

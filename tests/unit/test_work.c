@@ -38,7 +38,6 @@ static sp_ctx *scope_of(const char *name)
 static void run(sp_profiler *profiler, sp_ctx *ctx, const sp_stmt *stmt, int64_t first, int64_t second)
 {
         sp_params *params = sp_params_new();
-        struct sp__params_print print;
         struct sp__stmt_record record = {.name = stmt->name,
                                          .text = stmt->sql.text,
                                          .stmt = stmt,
@@ -47,12 +46,11 @@ static void run(sp_profiler *profiler, sp_ctx *ctx, const sp_stmt *stmt, int64_t
                                          .execute_ns = SP__MS,
                                          .done_ns = SP__SECOND,
                                          .code = "",
-                                         .ctx = ctx,
-                                         .params = &print};
+                                         .ctx = ctx};
 
         sp_params_add_int(params, first);
         sp_params_add_int(params, second);
-        sp__params_print(params, &print);
+        record.asked = ctx ? sp__profiler_asked(profiler, ctx, stmt, params) : NULL;
         sp__profiler_record(profiler, &record);
         sp_params_free(params);
 }
@@ -170,6 +168,26 @@ static void test_few_runs_pages_and_other_units_are_none(void **state)
         sp_stmt_unref(page);
 }
 
+/* As when the database is away: nothing of it would be mended by another statement. */
+static void test_what_was_asked_for_and_never_sent_is_none(void **state)
+{
+        sp_profiler *profiler = profiler_new();
+        sp_stmt *names = stmt_of("tagsOf", NAMES);
+        sp_ctx *ctx = scope_of("GET /");
+        sp_params *params = sp_params_new();
+
+        for (int i = 0; i < 4; i++)
+                run(profiler, ctx, names, i, 0);
+        sp_params_add_int(params, 1);
+        for (int i = 0; i < 50; i++)
+                assert_non_null(sp__profiler_asked(profiler, ctx, names, params));
+        sp_params_free(params);
+        sp_ctx_unref(ctx);
+        finds(profiler, "[]");
+        sp_profiler_free(profiler);
+        sp_stmt_unref(names);
+}
+
 static void test_a_loop_of_writes_wants_a_batch(void **state)
 {
         sp_profiler *profiler = profiler_new();
@@ -252,7 +270,7 @@ static void test_recording_a_known_statement_takes_no_memory(void **state)
         sp_profiler *profiler = profiler_new();
         sp_stmt *names = stmt_of("tagsOf", NAMES);
         sp_ctx *ctx = scope_of("GET /");
-        struct sp__params_print print = {.count = 1};
+        sp_params *params = sp_params_new();
         struct sp__stmt_record record = {.name = names->name,
                                          .text = names->sql.text,
                                          .stmt = names,
@@ -261,15 +279,18 @@ static void test_recording_a_known_statement_takes_no_memory(void **state)
                                          .execute_ns = SP__MS,
                                          .done_ns = SP__SECOND,
                                          .code = "",
-                                         .ctx = ctx,
-                                         .params = &print};
+                                         .ctx = ctx};
         long before;
 
+        sp_params_add_int(params, 1000);
+        record.asked = sp__profiler_asked(profiler, ctx, names, params);
         sp__profiler_record(profiler, &record);
         sp_profiler_finish(profiler, "work", sp_profiler_start(profiler), SP_OK);
         before = atomic_load(&allocations);
         for (uint64_t i = 0; i < 1000; i++) {
-                print.all = i;
+                sp_params_clear(params);
+                sp_params_add_int(params, (int64_t)i);
+                record.asked = sp__profiler_asked(profiler, ctx, names, params);
                 record.status = i % 10 ? SP_OK : SP_SQL;
                 record.code = i % 10 ? "" : "23505";
                 record.done_ns += SP__SECOND;
@@ -278,6 +299,7 @@ static void test_recording_a_known_statement_takes_no_memory(void **state)
         }
         assert_int_equal(atomic_load(&allocations), before);
         assert_true(before > 0);
+        sp_params_free(params);
         sp_ctx_unref(ctx);
         sp_stmt_unref(names);
         sp_profiler_free(profiler);
@@ -316,6 +338,7 @@ int main(void)
             cmocka_unit_test(test_different_parameters_are_an_n_plus_1_told_once_a_place),
             cmocka_unit_test(test_the_same_parameters_are_a_missing_cache),
             cmocka_unit_test(test_few_runs_pages_and_other_units_are_none),
+            cmocka_unit_test(test_what_was_asked_for_and_never_sent_is_none),
             cmocka_unit_test(test_a_loop_of_writes_wants_a_batch),
             cmocka_unit_test(test_a_unit_may_end_after_its_profiler),
             cmocka_unit_test(test_recording_a_known_statement_takes_no_memory),
