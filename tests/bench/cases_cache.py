@@ -14,7 +14,7 @@ BOUND = 128 << 20
 
 
 def redis_benchmark(context, clients):
-    """As its manual pipelines: 50 commands at a time."""
+    """As its manual pipelines: 50 commands at a time, all of one key."""
     def make():
         try:
             program = find_program('redis-benchmark')
@@ -65,6 +65,13 @@ def node_hits(context):
     ]
 
 
+def node_gets(context):
+    gets = ('--url', context.redis, '--items', KEYS, '--callers', CALLERS)
+    return Case('cache', 'Node: 64 callers, Redis hit, beside ioredis',
+                context.node('client.cache.get', 'redis_ours.js', *gets, ours=True),
+                context.node('ioredis, enableAutoPipelining', 'redis_peer.js', *gets, needs=['ioredis']), 2.0, data=('keys',))
+
+
 def takes(context, name, mode, most):
     return Case('cache', name, holds(context, 'in-process level', mode), Budget(most), 1.0, measure='bytes')
 
@@ -87,6 +94,11 @@ def cases(context):
     def many(name, mode, callers=CALLERS):
         return context.driver(f'{name}, {callers}', 'bench-redis-ours', *remote, '--mode', mode, '--callers', callers)
 
+    def of_one_key(callers):
+        """In flight as many as redis-benchmark has: keys that differ cost the server twice as much."""
+        return context.driver(f'sp_redis_command_async, {callers:,}', 'bench-redis-ours', '--url', context.redis, '--items', 1,
+                              '--mode', 'command-async', '--callers', callers)
+
     def lone(name, ours, cpus):
         return Case('cache', f'1 blocking caller, {name}', ours, raw, 0.95, measure='p50', data=('keys',), cpus=cpus)
 
@@ -107,8 +119,8 @@ def cases(context):
         crowd('64 threads, raw command, beside rueidis', many('sp_redis_command', 'command'), rueidis(context, CALLERS), 1.0),
         crowd('64 threads, Redis hit, beside hiredis', many('sp_cache_lookup', 'lookup'),
               context.driver('hiredis, a connection each, 64', 'bench-redis-raw', *remote, '--callers', CALLERS), 1.0),
-        crowd('64 asynchronous callers, raw command, beside redis-benchmark', commands, redis_benchmark(context, 1), 0.5),
-        crowd('64 asynchronous callers, raw command, beside redis-benchmark, 50 connections', commands,
+        crowd('64 asynchronous callers of one key, raw command, beside redis-benchmark', of_one_key(CALLERS), redis_benchmark(context, 1), 0.5),
+        crowd('2,500 asynchronous callers of one key, raw command, beside redis-benchmark, 50 connections', of_one_key(2500),
               redis_benchmark(context, 50), 0.5),
         near_hit('in-process hit', alone),
         near_hit('in-process hit, two levels', both, ('keys',)),
@@ -119,6 +131,7 @@ def cases(context):
         takes(context, 'bytes of an entry beyond key and value', 'beyond', 64),
         takes(context, 'bytes resident, a million entries and as many after them in 128 MB', 'resident',
               BOUND + BOUND // 10),
+        node_gets(context),
         *node_hits(context),
         *traces(context),
     ]
