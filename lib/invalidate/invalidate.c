@@ -168,8 +168,9 @@ static void add_unlink(struct invalidation *invalidation, struct sp__command *co
 
                 if (!key)
                         continue;
-                sp__command_arg(command, name, sp__cache_entry_name(invalidation->call.cache, key, len, name));
+                /* A cluster takes them one by one: what is filled between them is gone after the second. */
                 sp__command_arg(command, name, sp__cache_lease_name(invalidation->call.cache, key, len, name));
+                sp__command_arg(command, name, sp__cache_entry_name(invalidation->call.cache, key, len, name));
         }
 }
 

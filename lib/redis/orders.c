@@ -42,14 +42,24 @@ void sp__orders_keep(struct sp__command *command, const struct sp__order *order,
         }
 }
 
-/* How many commands a trip becomes. */
-static size_t count_orders(const struct sp__buf *request)
+/*
+ * What others wrote is taken apart where it must be. Trips of the library's own are one key a command: while a slot is on its way no
+ * node runs what has a key that is there and one that is not (TRYAGAIN).
+ */
+static bool is_apart(const struct sp__command *command, const struct sp__request_view *view, struct sp__keys_view keys)
 {
+        return keys.splits || (keys.list && view->words > 2 && !command->strict);
+}
+
+/* How many commands a trip becomes. */
+static size_t count_orders(const struct sp__command *command)
+{
+        const struct sp__buf *request = &command->request;
         struct sp__request_view view;
         size_t at = 0, count = 0;
 
         while (sp__request_next(request->data, request->len, &at, &view))
-                count += sp__request_keys(&view).splits ? view.words - 1 : 1;
+                count += is_apart(command, &view, sp__request_keys(&view)) ? view.words - 1 : 1;
         return count;
 }
 
@@ -124,7 +134,7 @@ static bool make(struct sp__orders *plan, struct sp__command *command)
         while (sp__request_next(command->request.data, command->request.len, &at, &view)) {
                 struct sp__keys_view keys = sp__request_keys(&view);
 
-                if (!keys.splits) {
+                if (!is_apart(command, &view, keys)) {
                         plan->orders[made++] =
                             (struct sp__order){.data = view.data, .len = view.len, .slot = keys.slot, .reply = reply++};
                         continue;
@@ -141,7 +151,7 @@ static bool make(struct sp__orders *plan, struct sp__command *command)
 
 struct sp__orders *sp__orders_new(struct sp__command *command)
 {
-        size_t count = count_orders(&command->request);
+        size_t count = count_orders(command);
         struct sp__orders *plan = calloc(1, sizeof *plan + count * sizeof plan->orders[0]);
 
         if (!plan)

@@ -139,7 +139,7 @@ struct sp__keys_view sp__request_keys(const struct sp__request_view *given)
         struct sp__request_view view = *given;
         struct sp__keys_view keys = {.slot = SP__NO_SLOT};
         struct sp__word name, word = {NULL, 0};
-        bool counted, list;
+        bool counted;
         size_t place;
 
         if (!sp__request_word(&view, &name))
@@ -148,7 +148,6 @@ struct sp__keys_view sp__request_keys(const struct sp__request_view *given)
                 keys.slot = slot_of_streams(view);
                 return keys;
         }
-        list = is_one_of(&name, lists);
         place = first_key(&name, &counted);
         if (place == 0 || place >= view.words)
                 return keys;
@@ -159,6 +158,7 @@ struct sp__keys_view sp__request_keys(const struct sp__request_view *given)
                         return keys;
         }
         keys.slot = sp__slot_of(word.data, word.len);
-        keys.splits = list && differ(view, keys.slot);
+        keys.list = is_one_of(&name, lists);
+        keys.splits = keys.list && differ(view, keys.slot);
         return keys;
 }

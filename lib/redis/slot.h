@@ -34,9 +34,9 @@ bool sp__word_is(const struct sp__word *word, const char *text);
 
 /** What a cluster must know of a command. */
 struct sp__keys_view {
-        int slot; /* of its first key; SP__NO_SLOT: it has none, any node will do */
-        bool
-            splits; /* UNLINK, DEL, EXISTS, TOUCH or MGET with several keys, of different slots: all words but the first are keys */
+        int slot;    /* of its first key; SP__NO_SLOT: it has none, any node will do */
+        bool list;   /* UNLINK, DEL, EXISTS, TOUCH or MGET: all words but the first are keys */
+        bool splits; /* one with several keys, of different slots */
 };
 
 struct sp__keys_view sp__request_keys(const struct sp__request_view *view);

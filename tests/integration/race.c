@@ -41,8 +41,15 @@ void pause_up_to(struct sp__random *random, double chance, int64_t most)
                 nanosleep(&(struct timespec){.tv_nsec = ns}, NULL);
 }
 
-static size_t key_of(int i, char *out, size_t cap)
+bool is_raw(int row)
 {
+        return row % 6 == 5;
+}
+
+size_t key_of(int i, char *out, size_t cap)
+{
+        if (is_raw(i))
+                return (size_t)snprintf(out, cap, "%s-raw:%d", world->name, i);
         return (size_t)snprintf(out, cap, "%s:g%d:%d", world->name, i % GROUPS, i);
 }
 
@@ -87,7 +94,7 @@ static sp_status load(void *arg, sp_lease *lease, sp_value **out, sp_error **err
         pause_up_to(random, .3, 20 * SP__MS);
         if (sp__random_unit(random) < .02)
                 return SP_UNAVAILABLE;
-        if (load->row % 2 && sp_lease_tag(lease, "odd", 3) != SP_OK)
+        if (load->row % 2 && !is_raw(load->row) && sp_lease_tag(lease, "odd", 3) != SP_OK)
                 return SP_INTERNAL;
         len = snprintf(text, sizeof text, "%lld",
                        (long long)(load->snapshot >= 0 ? load->snapshot : atomic_load(&world->rows[load->row])));
@@ -131,17 +138,27 @@ static void read_in_transaction(struct actor *actor, int i)
         atomic_fetch_add(&world->transactions, 1);
 }
 
+/* Whether a read of the row that began then can be judged. */
+static bool is_judged(int i, int64_t begun)
+{
+        return !is_raw(i) || begun >= atomic_load(&world->raw_from);
+}
+
 /* Reads a row and judges what comes. */
 static void check_row(struct actor *actor, int i)
 {
-        int64_t own = atomic_load(&actor->process->own[i]);
-        int64_t need = acked_by(i, sp__now() - BOUND_MS * SP__MS), version = read_row(actor, i);
+        int64_t own = atomic_load(&actor->process->own[i]), begun = sp__now();
+        int64_t need = acked_by(i, begun - BOUND_MS * SP__MS), version;
+        bool judged = is_judged(i, begun);
 
+        version = read_row(actor, i);
         if (version < 0) {
                 atomic_fetch_add(&world->refused, 1);
                 return;
         }
-        atomic_fetch_add(&world->reads, 1);
+        if (!judged || !is_judged(i, begun))
+                return;
+        atomic_fetch_add(is_raw(i) ? &world->raw_reads : &world->reads, 1);
         if (version < need)
                 atomic_fetch_add(&world->bound_violations, 1);
         if (version < own)
@@ -171,7 +188,7 @@ static sp_status invalidate(struct actor *actor, int i)
         char text[128], key[96];
         sp_status status;
 
-        if (kind < .8) {
+        if (kind < .8 || is_raw(i)) {
                 sp_targets_key(targets, key, key_of(i, key, sizeof key));
         } else if (kind < .9) {
                 sp_params *params = sp_params_new();
@@ -224,6 +241,17 @@ static void *writer(void *arg)
         return NULL;
 }
 
+static void declare_raw(sp_cache *cache)
+{
+        sp_template *tmpl = NULL;
+        char text[128];
+
+        snprintf(text, sizeof text, "%s-raw:{id}", world->name);
+        assert_int_equal(sp_template_new(text, "raw=text ttl=3s", &tmpl, NULL), SP_OK);
+        assert_int_equal(sp_cache_declare(cache, tmpl, NULL), SP_OK);
+        sp_template_unref(tmpl);
+}
+
 static sp_cache *open_cache(void)
 {
         sp_config *config = sp_config_new();
@@ -244,6 +272,7 @@ static sp_cache *open_cache(void)
         snprintf(text, sizeof text, "%s:{group}:*", world->name);
         assert_int_equal(sp_template_pattern(tmpl, text, NULL), SP_OK);
         assert_int_equal(sp_cache_declare(cache, tmpl, NULL), SP_OK);
+        declare_raw(cache);
         sp_template_unref(tmpl);
         sp_config_free(config);
         return cache;

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Several processes read, load, write and invalidate the same few rows, each thread held up now and then between two steps,
- * while subscriptions are killed, stalled and robbed of messages, the log's hash and the scripts are deleted, processes
- * are killed and stopped with leases in their hands, wall clocks jump, and Redis is killed and comes back from an old
- * snapshot. A row's version only grows. No read may return one that was superseded by an acknowledged invalidation of this
- * process's own, nor one whose invalidation was acknowledged anywhere longer ago than the bound; and once all is quiet
- * everybody reads the last one. Each mistake that the library can be told to make (lib/cache/probe.h) must be found.
+ * Several processes read, load, write and invalidate the same few rows, some of them under raw keys, each thread held up now
+ * and then between two steps, while subscriptions are killed, stalled and robbed of messages, the log's hash and the scripts
+ * are deleted, processes are killed and stopped with leases in their hands, wall clocks jump, and Redis is killed and comes back
+ * from an old snapshot, after which the raw keys are deleted, as nothing under them can tell. A row's version only grows. No read
+ * may return one that was superseded by an acknowledged invalidation of this process's own, nor one whose invalidation was
+ * acknowledged anywhere longer ago than the bound; and once all is quiet everybody reads the last one. Each mistake that the
+ * library can be told to make (lib/cache/probe.h) must be found.
  *
  *     test-race [seconds [seed [bug]]]
  */
@@ -163,6 +164,20 @@ static void do_harm(struct field *field)
                 kill_one(field);
 }
 
+/* What another program does that knows what came back: the raw keys and their leases go. */
+static void drop_raw_keys(const struct field *field)
+{
+        for (int i = 0; i < KEYS; i++) {
+                char key[96];
+
+                if (!is_raw(i))
+                        continue;
+                key_of(i, key, sizeof key);
+                tell(field, "UNLINK %s {%s}:%s:l", key, key, world->name);
+        }
+        atomic_store(&world->raw_from, sp__now() + BOUND_MS * SP__MS);
+}
+
 /* A snapshot is made, and some time later all since then is lost. */
 static void lose_what_came_since(struct field *field)
 {
@@ -174,8 +189,10 @@ static void lose_what_came_since(struct field *field)
                 field->snapshot_at = sp__now() + SAVED_MS * SP__MS;
                 return;
         }
+        atomic_store(&world->raw_from, SP__FOREVER);
         control("kill");
         control("start");
+        drop_raw_keys(field);
         field->restarts++;
         field->saved = false;
         field->snapshot_at = world->bug == SP__BUG_OLD_RUN ? sp__now() + SP__SECOND : 0;
@@ -196,10 +213,12 @@ static void begin(int64_t run_ns, enum sp__bug bug, int skip)
 
 static void report(const struct field *field)
 {
-        printf("# %lld reads (%lld in transactions), %lld hits, %lld loads, %lld failed reads, %lld writes, %lld "
+        printf("# %lld reads (%lld in transactions), %lld of raw keys, %lld hits, %lld loads, %lld failed reads, %lld "
+               "writes, %lld "
                "unacknowledged\n",
-               (long long)world->reads, (long long)world->transactions, (long long)world->hits, (long long)world->loads,
-               (long long)world->refused, (long long)world->writes, (long long)world->lost);
+               (long long)world->reads, (long long)world->transactions, (long long)world->raw_reads,
+               (long long)world->hits, (long long)world->loads, (long long)world->refused, (long long)world->writes,
+               (long long)world->lost);
         printf("# %d deaths, %d stops, %d clock jumps, %d returns from an old snapshot\n", field->deaths, field->stops,
                field->jumps, field->restarts);
         printf("# beyond the bound %lld, own writes %lld, stale at the end %lld\n", (long long)world->bound_violations,
@@ -274,6 +293,7 @@ static void test_no_read_is_older_than_promised(void **state)
 {
         race(seconds * SP__SECOND, SP__BUG_NONE, 0, false);
         assert_true(world->reads > 100);
+        assert_true(world->raw_reads > 10);
         assert_true(world->loads > 10);
         assert_int_equal(world->bound_violations, 0);
         assert_int_equal(world->own_violations, 0);

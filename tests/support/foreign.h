@@ -23,7 +23,6 @@ static inline redisReply *foreign(const char *format, ...)
         va_start(args, format);
         reply = redisvCommand(redis, format, args);
         va_end(args);
-        va_end(args);
         assert_non_null(reply);
         if (reply->type == REDIS_REPLY_ERROR)
                 fail_msg("%s: %s", format, reply->str);

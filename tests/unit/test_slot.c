@@ -120,6 +120,8 @@ static void test_a_trip_of_many_keys_becomes_one_command_each(void **state)
         sp__command_text(command, "UNLINK");
         sp__command_text(command, "{x}1");
         sp__command_text(command, "{x}2");
+        /* As somebody's own: what one node can do it does at once. */
+        command->strict = true;
         plan = sp__orders_new(command);
         assert_non_null(plan);
         command->got = command->due;
@@ -132,6 +134,22 @@ static void test_a_trip_of_many_keys_becomes_one_command_each(void **state)
         for (int i = 0; i < 3; i++)
                 sp__orders_keep(command, &plan->orders[i], number(i));
         assert_int_equal(command->replies[0]->integer, 3);
+        sp__orders_free(plan);
+        sp__command_free(command);
+}
+
+static void test_a_trip_of_the_librarys_own_is_one_key_a_command(void **state)
+{
+        struct sp__command *command = command_of("UNLINK {x}1 {x}2");
+        struct sp__orders *plan = sp__orders_new(command);
+
+        command->got = command->due;
+        assert_int_equal(plan->count, 2);
+        for (int i = 0; i < 2; i++) {
+                assert_int_equal(plan->orders[i].slot, slot("x"));
+                sp__orders_keep(command, &plan->orders[i], number(1));
+        }
+        assert_int_equal(command->replies[0]->integer, 2);
         sp__orders_free(plan);
         sp__command_free(command);
 }
@@ -164,6 +182,7 @@ int main(void)
             cmocka_unit_test(test_slots_are_those_of_the_specification),
             cmocka_unit_test(test_a_command_is_at_home_with_its_first_key),
             cmocka_unit_test(test_a_trip_of_many_keys_becomes_one_command_each),
+            cmocka_unit_test(test_a_trip_of_the_librarys_own_is_one_key_a_command),
             cmocka_unit_test(test_answers_of_parts_are_one_answer),
         };
 
