@@ -45,7 +45,8 @@ struct sp_copy;
 SP_API sp_status sp_queue_new(uint32_t max, sp_queue **out);
 SP_API void sp_queue_free(sp_queue *queue);
 /**
- * The fd to poll for POLLIN. Readable while the queue is not empty; one wake-up may stand for many completions.
+ * The fd to poll for POLLIN. Readable while the queue is not empty; one wake-up may stand for many completions, or, where
+ * several threads take, for none that is left: taking nothing ends it.
  * Owned by the queue: do not read, write or close it.
  */
 SP_API int sp_queue_fd(const sp_queue *queue);

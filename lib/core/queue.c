@@ -15,10 +15,11 @@ struct sp_queue {
         struct sp__fork fork;
         int fd;
         uint32_t max;
-        sp__mutex lock; /* a leaf; guards what follows */
+        atomic_size_t refs; /* the user's, one for each pending operation, and that of who tells */
+        sp__mutex lock;     /* a leaf; guards what follows */
         struct sp__list ready;
         size_t pending;
-        size_t refs; /* the user's, and one for each pending operation */
+        bool told; /* the descriptor is readable, or somebody is about to make it so */
         bool freed;
 };
 
@@ -38,20 +39,16 @@ sp_status sp_queue_new(uint32_t max, sp_queue **out)
                 return SP_NOMEM;
         }
         queue->max = max ? max : DEFAULT_MAX;
-        queue->refs = 1;
+        atomic_init(&queue->refs, 1);
         sp__mutex_init(&queue->lock);
         sp__list_init(&queue->ready);
         *out = queue;
         return SP_OK;
 }
 
-/* The lock is held and released. */
-static void unlock_unref(sp_queue *queue)
+static void unref(sp_queue *queue, size_t n)
 {
-        bool last = --queue->refs == 0;
-
-        sp__unlock(&queue->lock);
-        if (!last)
+        if (atomic_fetch_sub_explicit(&queue->refs, n, memory_order_acq_rel) != n)
                 return;
         sp__mutex_destroy(&queue->lock);
         sp__fork_destroy(&queue->fork);
@@ -77,11 +74,9 @@ void sp_queue_free(sp_queue *queue)
         sp__unlock(&queue->lock);
         while ((link = sp__list_pop(&dropped))) {
                 sp__op_unref(SP__OF(link, sp__op, done_link));
-                sp__lock(&queue->lock);
-                unlock_unref(queue);
+                unref(queue, 1);
         }
-        sp__lock(&queue->lock);
-        unlock_unref(queue);
+        unref(queue, 1);
 }
 
 int sp_queue_fd(const sp_queue *queue)
@@ -97,46 +92,68 @@ sp_status sp__queue_reserve(sp_queue *queue)
                 return SP_FORKED;
         sp__lock(&queue->lock);
         full = queue->pending >= queue->max;
-        if (!full) {
-                queue->pending++;
-                queue->refs++;
-        }
+        queue->pending += !full;
         sp__unlock(&queue->lock);
-        return full ? SP_FULL : SP_OK;
+        if (full)
+                return SP_FULL;
+        atomic_fetch_add_explicit(&queue->refs, 1, memory_order_relaxed);
+        return SP_OK;
 }
 
 void sp__queue_cancel(sp_queue *queue)
 {
         sp__lock(&queue->lock);
         queue->pending--;
-        unlock_unref(queue);
+        sp__unlock(&queue->lock);
+        unref(queue, 1);
+}
+
+/* Without the lock, which the reader takes as soon as it is woken. */
+static void tell(sp_queue *queue)
+{
+        uint64_t one = 1;
+
+        if (write(queue->fd, &one, sizeof one) < 0) {
+                /* Full: it is readable already. */
+        }
+        unref(queue, 1);
 }
 
 void sp__queue_push(sp_queue *queue, struct sp__list *ops)
 {
         struct sp__list *link;
-        uint64_t one = 1;
+        bool wake = false, dropped;
 
         sp__lock(&queue->lock);
-        if (!queue->freed) {
-                if (sp__list_empty(&queue->ready) && write(queue->fd, &one, sizeof one) < 0) {
-                        /* Full: it is readable already. */
-                }
+        dropped = queue->freed;
+        if (!dropped) {
                 sp__list_join(&queue->ready, ops);
-                sp__unlock(&queue->lock);
-                return;
+                wake = !queue->told;
+                queue->told = true;
         }
+        if (wake)
+                atomic_fetch_add_explicit(&queue->refs, 1, memory_order_relaxed);
         sp__unlock(&queue->lock);
-        while ((link = sp__list_pop(ops))) {
+        if (wake)
+                tell(queue);
+        while (dropped && (link = sp__list_pop(ops))) {
                 sp__op_unref(SP__OF(link, sp__op, done_link));
                 sp__queue_cancel(queue);
         }
 }
 
+/* Nothing is left. Where its writer is still on the way, the descriptor tells of nothing once, and the next one clears it. */
+static void clear(sp_queue *queue)
+{
+        uint64_t count;
+
+        if (queue->told && read(queue->fd, &count, sizeof count) > 0)
+                queue->told = false;
+}
+
 size_t sp_queue_take(sp_queue *queue, sp_completion **out, size_t max)
 {
         struct sp__list *link;
-        uint64_t count;
         size_t n = 0;
 
         if (!queue || !out || sp__forked(&queue->fork))
@@ -145,11 +162,10 @@ size_t sp_queue_take(sp_queue *queue, sp_completion **out, size_t max)
         while (n < max && (link = sp__list_pop(&queue->ready)))
                 out[n++] = SP__OF(link, sp__op, done_link);
         queue->pending -= n;
-        queue->refs -= n;
-        if (n > 0 && sp__list_empty(&queue->ready) && read(queue->fd, &count, sizeof count) < 0) {
-                /* It was not readable: so it shall be. */
-        }
+        if (sp__list_empty(&queue->ready))
+                clear(queue);
         sp__unlock(&queue->lock);
+        unref(queue, n);
         return n;
 }
 

@@ -4,6 +4,7 @@
 #include "core/error.h"
 #include "loop/exit.h"
 
+#include <sched.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -68,17 +69,26 @@ bool sp__engine_here(const struct sp__engine *engine)
         return self == engine;
 }
 
-/* The lock is held. */
+/* Whether it is to be woken, by wake(), once the lock is gone, which is the first that it takes. The lock is held. */
+static bool sleeps(struct sp__engine *engine)
+{
+        bool asleep = engine->asleep;
+
+        engine->asleep = false;
+        if (asleep)
+                atomic_fetch_add(&engine->ringing, 1);
+        return asleep;
+}
+
+/* Its end waits for who is here. */
 static void wake(struct sp__engine *engine)
 {
         uint64_t one = 1;
 
-        if (!engine->asleep)
-                return;
-        engine->asleep = false;
         if (write(engine->wake, &one, sizeof one) < 0) {
                 /* Full: it is awake anyway. */
         }
+        atomic_fetch_sub(&engine->ringing, 1);
 }
 
 static int64_t next_timer(const struct sp__engine *engine)
@@ -204,24 +214,29 @@ void sp__engine_nudge(struct sp__engine *engine)
 
 void sp__engine_post(struct sp__engine *engine, struct sp__task *task)
 {
+        bool asleep;
+
         sp__lock(&engine->lock);
         start(engine);
         sp__list_push(&engine->tasks, &task->link);
-        wake(engine);
+        asleep = sleeps(engine);
         sp__unlock(&engine->lock);
+        if (asleep)
+                wake(engine);
 }
 
 bool sp__timer_set(struct sp__engine *engine, struct sp__timer *timer, int64_t at)
 {
-        bool set;
+        bool set, asleep;
 
         sp__lock(&engine->lock);
         start(engine);
         sp__heap_remove(&engine->timers, &timer->node);
         set = sp__heap_push(&engine->timers, &timer->node, at);
-        if (set && sp__heap_first(&engine->timers) == &timer->node)
-                wake(engine);
+        asleep = set && sp__heap_first(&engine->timers) == &timer->node && sleeps(engine);
         sp__unlock(&engine->lock);
+        if (asleep)
+                wake(engine);
         return set;
 }
 
@@ -266,15 +281,19 @@ static void stop_helpers(struct sp__engine *engine)
 
 static void stop_thread(struct sp__engine *engine)
 {
-        bool started;
+        bool started, asleep;
 
         sp__lock(&engine->lock);
         engine->stopping = true;
         started = engine->started;
-        wake(engine);
+        asleep = sleeps(engine);
         sp__unlock(&engine->lock);
+        if (asleep)
+                wake(engine);
         if (started)
                 pthread_join(engine->thread, NULL);
+        while (atomic_load(&engine->ringing) > 0)
+                sched_yield();
 }
 
 struct sp__engine *sp__engine_ref(struct sp__engine *engine)

@@ -23,6 +23,7 @@ struct sp__engine {
         struct sp__list dirty; /* ports to flush before the next sleep; the engine's thread only */
 
         struct sp__helper helpers[SP__ASIDES];
+        atomic_uint ringing; /* threads that are about to wake it */
         atomic_bool hurried; /* its patience with what blocks is at an end */
         atomic_uint refs;
 };

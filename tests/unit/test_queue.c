@@ -141,6 +141,7 @@ static void test_each_comes_out_once_under_many_producers_and_consumers(void **s
 {
         struct traffic *traffic = calloc(1, sizeof *traffic);
         pthread_t threads[PRODUCERS + CONSUMERS];
+        sp_completion *left;
 
         assert_int_equal(sp_queue_new(100, &traffic->queue), SP_OK);
         for (int i = 0; i < PRODUCERS + CONSUMERS; i++)
@@ -150,6 +151,37 @@ static void test_each_comes_out_once_under_many_producers_and_consumers(void **s
         for (int i = 0; i < TOTAL; i++)
                 assert_int_equal(traffic->seen[i], 1);
         assert_int_equal(sp_queue_pending(traffic->queue), 0);
+        /* A wake-up may come behind what it was for. */
+        assert_int_equal(sp_queue_take(traffic->queue, &left, 1), 0);
+        assert_false(readable(traffic->queue));
+        sp_queue_free(traffic->queue);
+        free(traffic);
+}
+
+/* By the descriptor alone: one wake-up that is lost, and nobody comes any more. */
+static void test_none_is_left_lying_without_a_wake_up(void **state)
+{
+        struct traffic *traffic = calloc(1, sizeof *traffic);
+        pthread_t threads[PRODUCERS];
+        sp_completion *batch[3];
+        int taken = 0;
+
+        assert_int_equal(sp_queue_new(0, &traffic->queue), SP_OK);
+        for (int i = 0; i < PRODUCERS; i++)
+                pthread_create(&threads[i], NULL, produce, traffic);
+        while (taken < TOTAL) {
+                struct pollfd fd = {.fd = sp_queue_fd(traffic->queue), .events = POLLIN};
+                size_t n;
+
+                assert_int_equal(poll(&fd, 1, 30000), 1);
+                n = sp_queue_take(traffic->queue, batch, 3);
+                for (size_t i = 0; i < n; i++)
+                        sp_completion_free(batch[i]);
+                taken += (int)n;
+        }
+        for (int i = 0; i < PRODUCERS; i++)
+                pthread_join(threads[i], NULL);
+        assert_int_equal(sp_queue_take(traffic->queue, batch, 1), 0);
         assert_false(readable(traffic->queue));
         sp_queue_free(traffic->queue);
         free(traffic);
@@ -198,6 +230,7 @@ int main(void)
             cmocka_unit_test(test_a_full_queue_refuses_until_something_was_taken),
             cmocka_unit_test(test_a_freed_queue_drops_what_it_has_and_what_comes),
             cmocka_unit_test(test_each_comes_out_once_under_many_producers_and_consumers),
+            cmocka_unit_test(test_none_is_left_lying_without_a_wake_up),
             cmocka_unit_test(test_a_child_of_fork_takes_nothing),
         };
 
