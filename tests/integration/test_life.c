@@ -354,6 +354,46 @@ static void test_who_waits_longest_is_served_first(void **state)
         sp_pool_free(pool);
 }
 
+static void becomes_waiting(sp_pool *pool, int64_t n)
+{
+        while (sp_pool_waiting(pool) != n)
+                sched_yield();
+}
+
+/* There are no more sessions to be had, but a connection for statements: who wishes for one holds up none that waits behind. */
+static void test_a_statement_behind_wishes_is_served(void **state)
+{
+        sp_pool *pool =
+            pool_with((const char *[]){"pool.max=2", "pool.acquire_timeout=60s", "pool.query_timeout=60s", NULL});
+        sp_session *held = session_of(&ways[0], pool);
+        sp_stmt *nap = stmt_of("SELECT 1 FROM pg_sleep(0.3)"), *next = stmt_of("SELECT 2 FROM pg_sleep(0)");
+        sp_queue *naps = queue_of(), *queue = queue_of(), *wishes = queue_of();
+        sp_ctx *ctx = sp_ctx_new(NULL);
+
+        assert_int_equal(sp_pool_query_async(pool, NULL, nap, NULL, naps, 42), SP_OK);
+        while (sp_pool_active(pool) < 2)
+                sched_yield();
+        assert_int_equal(sp_pool_acquire_async(pool, ctx, wishes, 42), SP_OK);
+        becomes_waiting(pool, 1);
+        sp_ctx_cancel(ctx);
+        assert_int_equal(queue_outcome(wishes, NULL), SP_CANCELLED);
+        assert_int_equal(sp_pool_acquire_async(pool, NULL, wishes, 42), SP_OK);
+        becomes_waiting(pool, 1);
+        assert_int_equal(sp_pool_query_async(pool, NULL, next, NULL, queue, 42), SP_OK);
+        assert_int_equal(queue_outcome(naps, NULL), SP_OK);
+        assert_int_equal(queue_outcome(queue, NULL), SP_OK);
+        assert_int_equal(sp_pool_waiting(pool), 1);
+        sp_session_release(held);
+        assert_int_equal(queue_outcome(wishes, NULL), SP_OK);
+        sp_ctx_unref(ctx);
+        sp_queue_free(naps);
+        sp_queue_free(queue);
+        sp_queue_free(wishes);
+        sp_stmt_unref(nap);
+        sp_stmt_unref(next);
+        sp_pool_free(pool);
+}
+
 static void test_the_latest_idle_connection_is_taken_first(void **state)
 {
         sp_pool *pool = pool_with((const char *[]){"pool.min=0", "pool.max=5", NULL});
@@ -451,6 +491,7 @@ int main(void)
             BOTH_WAYS(test_more_connections_serve_those_that_wait),
             BOTH_WAYS(test_resizing_under_load_costs_nobody_an_answer),
             cmocka_unit_test(test_who_waits_longest_is_served_first),
+            cmocka_unit_test(test_a_statement_behind_wishes_is_served),
             BOTH_WAYS(test_the_latest_idle_connection_is_taken_first),
             cmocka_unit_test_prestate(test_a_server_that_returns_is_not_stampeded, (void *)(uintptr_t)&ways[0]),
         };

@@ -301,6 +301,54 @@ static void test_begin_outlives_a_statement_that_was_never_sent(void **state)
         sp_pool_free(pool);
 }
 
+static void *cancel_it(void *ctx)
+{
+        sp_ctx_cancel(ctx);
+        return NULL;
+}
+
+static bool has_load(sp_session *session, bool cancelled)
+{
+        bool yes;
+
+        sp__lock(&session->pool->lock);
+        yes = session->conn->load > 0 && session->conn->cancelled == cancelled;
+        sp__unlock(&session->pool->lock);
+        return yes;
+}
+
+/* The statement had its connection, and BEGIN with it, but was cancelled before a byte was written. */
+static void test_begin_outlives_a_statement_that_ended_on_its_way(void **state)
+{
+        sp_pool *pool = pool_with(NULL);
+        sp_session *session = session_of(&ways[0], pool);
+        struct sp__port *port = &session->conn->port;
+        sp_stmt *one = stmt_of("SELECT 1");
+        sp_queue *queue = queue_of();
+        sp_ctx *ctx = sp_ctx_new(NULL);
+        pthread_t thread;
+
+        good(&ways[0], session, BEGIN, NULL);
+        /* So that it comes no further. */
+        sp__lock(&port->lock);
+        assert_int_equal(sp_session_query_async(session, ctx, one, NULL, queue, 42), SP_OK);
+        while (!has_load(session, false))
+                sched_yield();
+        assert_int_equal(pthread_create(&thread, NULL, cancel_it, ctx), 0);
+        while (!has_load(session, true))
+                sched_yield();
+        sp__unlock(&port->lock);
+        pthread_join(thread, NULL);
+        assert_int_equal(queue_outcome(queue, NULL), SP_CANCELLED);
+        session_run(&ways[0], session, "SELECT 1");
+        good(&ways[0], session, COMMIT, NULL);
+        sp_ctx_unref(ctx);
+        sp_queue_free(queue);
+        sp_stmt_unref(one);
+        sp_session_release(session);
+        sp_pool_free(pool);
+}
+
 static void test_a_late_cancel_never_hits_the_next_statement(void **state)
 {
         const struct way *way = way_of(state);
@@ -423,6 +471,7 @@ int main(void)
             BOTH_WAYS(test_nothing_runs_outside_a_transaction_that_did_not_begin),
             BOTH_WAYS(test_a_pipelined_transaction_is_whole),
             BOTH_WAYS(test_begin_outlives_a_statement_that_was_never_sent),
+            cmocka_unit_test(test_begin_outlives_a_statement_that_ended_on_its_way),
             BOTH_WAYS(test_a_late_cancel_never_hits_the_next_statement),
             BOTH_WAYS(test_a_cancel_never_hits_a_pipelined_neighbour),
             BOTH_WAYS(test_what_waits_for_a_cancel_has_its_own_deadline),

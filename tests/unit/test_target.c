@@ -107,6 +107,29 @@ static void test_options_are_merged_with_the_time_limit(void **state)
         sp__target_free(&target);
 }
 
+/* PGOPTIONS is what libpq would have taken, which asks for it only where nothing else was given. */
+static void test_options_of_the_environment_are_merged_too(void **state)
+{
+        static const char *const url[] = {"pool.url", "postgresql://db/shop", NULL};
+        struct sp__target target;
+
+        setenv("PGOPTIONS", "-c search_path=shop", 1);
+        target_of(&target, NULL, url);
+        assert_string_equal(value(&target, "options"), "-c statement_timeout=1000 -c search_path=shop");
+        assert_false(target.limits);
+        sp__target_free(&target);
+        target_of(&target, NULL,
+                  (const char *[]){"pool.url", "postgresql://db/shop?options=-c%20work_mem%3D8MB", NULL});
+        assert_string_equal(value(&target, "options"), "-c statement_timeout=1000 -c work_mem=8MB");
+        sp__target_free(&target);
+        setenv("PGOPTIONS", "-c statement_timeout=7", 1);
+        target_of(&target, NULL, url);
+        assert_string_equal(value(&target, "options"), "-c statement_timeout=7");
+        assert_true(target.limits);
+        sp__target_free(&target);
+        unsetenv("PGOPTIONS");
+}
+
 static void test_a_url_that_is_none_shows_nothing_of_itself(void **state)
 {
         static const char *const urls[] = {
@@ -237,6 +260,7 @@ int main(void)
             cmocka_unit_test(test_separate_settings_are_enough),
             cmocka_unit_test(test_a_named_pool_has_its_own),
             cmocka_unit_test(test_options_are_merged_with_the_time_limit),
+            cmocka_unit_test(test_options_of_the_environment_are_merged_too),
             cmocka_unit_test(test_a_url_that_is_none_shows_nothing_of_itself),
             cmocka_unit_test(test_an_option_that_libpq_has_not_is_named),
             cmocka_unit_test(test_a_value_of_the_environment_is_told_by_its_variable),
