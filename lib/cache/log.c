@@ -224,17 +224,6 @@ static void send_proof(struct errand *errand)
         sp__link_run(errand->log->link, command, NULL, proved, errand);
 }
 
-/* A log that went back within its epoch lost something: nobody may trust it any more. */
-static void renew(struct sp__log *log)
-{
-        struct sp__command *command = sp__command_new();
-
-        if (!command)
-                return;
-        sp__log_add_bump(log, command, true, NULL, 0, true);
-        sp__link_run(log->link, command, NULL, NULL, NULL);
-}
-
 static void proved(sp__op *op)
 {
         struct errand *errand = op->owner;
@@ -252,8 +241,9 @@ static void proved(sp__op *op)
         }
         if (op->status == SP_OK && sp__log_read(command->replies[0], &e, &n))
                 proven = sp__mirror_prove(&log->mirror, &errand->proof, e, n);
+        /* A log that went back within its epoch lost something: nobody may trust it any more, so another one is owed. */
         if (proven == SP__REGRESSED)
-                renew(log);
+                sp__log_owe_all(log);
         if (proven == SP__DEAF)
                 atomic_store(&log->deaf, true);
         atomic_store(&log->asking, false);

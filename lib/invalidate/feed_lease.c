@@ -66,6 +66,24 @@ static struct trip *make_trip(const struct sp_feed *feed, struct sp__command *co
         return trip;
 }
 
+/* What came of it. An error is an answer, but none that we can go on with. */
+static sp_status outcome(const struct sp_feed *feed, const struct trip *trip, sp_error **error)
+{
+        const redisReply *refused;
+        sp_error *why;
+
+        if (trip->step->status != SP_OK) {
+                sp__error_give(error, sp__error_copy(trip->step->error));
+                return trip->step->status;
+        }
+        refused = sp__command_refused(sp__command_of(trip->step));
+        if (!refused)
+                return SP_OK;
+        why = sp__redis_error(refused, feed->cache->log.address.where);
+        sp__error_give(error, why);
+        return why ? sp_error_status(why) : SP_NOMEM;
+}
+
 static void names(const struct sp_feed *feed, char lease[NAME_MAX_LEN], char rules[NAME_MAX_LEN])
 {
         const sp_cache *cache = feed->cache;
@@ -119,9 +137,7 @@ static sp_status read_answer(const struct sp_feed *feed, const redisReply *reply
 
 sp_status sp__feed_acquire(struct sp_feed *feed, bool *changed, sp_error **error)
 {
-        struct sp__log *log = &feed->cache->log;
         int64_t asked = sp__now();
-        const redisReply *refused;
         struct trip *trip;
         sp_status status;
 
@@ -132,18 +148,9 @@ sp_status sp__feed_acquire(struct sp_feed *feed, bool *changed, sp_error **error
         trip = make_trip(feed, ask_for(feed));
         if (!trip)
                 return sp__fail(error, SP_NOMEM, "out of memory");
-        refused = trip->step->status == SP_OK ? sp__command_refused(sp__command_of(trip->step)) : NULL;
-        if (trip->step->status != SP_OK) {
-                status = trip->step->status;
-                sp__error_give(error, sp__error_copy(trip->step->error));
-        } else if (refused) {
-                sp_error *why = sp__redis_error(refused, log->address.where);
-
-                status = why ? sp_error_status(why) : SP_NOMEM;
-                sp__error_give(error, why);
-        } else {
+        status = outcome(feed, trip, error);
+        if (status == SP_OK)
                 status = read_answer(feed, sp__command_of(trip->step)->replies[0], changed, error);
-        }
         sp__op_unref(&trip->op);
         return status;
 }
@@ -185,9 +192,7 @@ sp_status sp__feed_keep_rules(struct sp_feed *feed, bool ours, sp_error **error)
         trip = make_trip(feed, command);
         if (!trip)
                 return sp__fail(error, SP_NOMEM, "out of memory");
-        status = trip->step->status;
-        if (status != SP_OK)
-                sp__error_give(error, sp__error_copy(trip->step->error));
+        status = outcome(feed, trip, error);
         sp__op_unref(&trip->op);
         return status;
 }

@@ -2,8 +2,10 @@
 /* What a change feed does while servers are not as they should be: nothing goes too early, and nothing is missed. */
 #include "../integration/feed_world.h"
 #include "../support/ctl.h"
+#include "../support/foreign.h"
 
 #include "base/clock.h"
+#include "invalidate/feed.h"
 
 #include <libpq-fe.h>
 #include <stdio.h>
@@ -171,6 +173,119 @@ static void test_a_log_past_its_bound_resets_the_namespace(void **state)
         scene_end(&scene);
 }
 
+static void refuse_writes(void *arg, enum sp__feed_step step)
+{
+        bool *refused = arg;
+
+        if (step == SP__STEP_RESET && !*refused)
+                foreign_does("CONFIG SET min-replicas-to-write 1");
+        *refused = *refused || step == SP__STEP_RESET;
+}
+
+/* Whoever leads next would not know that these rules were read for, or take those of another for them. */
+static void test_nobody_leads_whose_rules_redis_would_not_keep(void **state)
+{
+        struct scene scene;
+        bool refused = false;
+        redisReply *kept;
+
+        scene_begin(&scene, NULL, NULL);
+        assert_int_equal(sp__feed_new(scene.reader.config, scene.reader.pool, scene.reader.rules, refuse_writes,
+                                      &refused, &scene.reader.feed, NULL),
+                         SP_OK);
+        service_awaits(&scene.reader, "NOREPLICAS");
+        foreign_does("CONFIG SET min-replicas-to-write 0");
+        service_awaits(&scene.reader, "\"leading\"");
+        kept = foreign("GET {%s}:fr", scene.world.name);
+        assert_int_equal(kept->type, REDIS_REPLY_STRING);
+        assert_int_equal(kept->len, 16);
+        freeReplyObject(kept);
+        scene_end(&scene);
+}
+
+static void tell_of_many(struct scene *scene, int count)
+{
+        sp_session *session = NULL;
+        sp_result *result = NULL;
+        sp_stmt *stmt = NULL;
+        char id[16];
+
+        assert_int_equal(sp_pool_acquire(scene->reader.pool, NULL, &session, NULL), SP_OK);
+        assert_int_equal(sp_session_begin(session, NULL, NULL, NULL), SP_OK);
+        assert_int_equal(sp_stmt_new(NULL, "SELECT 1", 8, 0, &stmt, NULL), SP_OK);
+        assert_int_equal(sp_session_query(session, NULL, stmt, NULL, &result, NULL), SP_OK);
+        sp_result_free(result);
+        sp_stmt_unref(stmt);
+        for (int i = 0; i < count; i++) {
+                sp_row *row = sp_row_new(scene->world.table, SP_ROW_DELETE);
+
+                snprintf(id, sizeof id, "%d", i);
+                sp_row_set(row, "id", id, strlen(id));
+                assert_int_equal(sp_session_invalidate_row(session, scene->reader.rules, row, NULL), SP_OK);
+                sp_row_free(row);
+        }
+        assert_int_equal(sp_session_commit(session, NULL, NULL), SP_OK);
+        sp_session_release(session);
+}
+
+/* Of one that takes several trips, some of them beside each other, none is forgotten. */
+static void test_all_of_a_large_invalidation_is_owed_where_redis_refuses_it(void **state)
+{
+        enum { MANY = 6000 };
+        static const char *const ids[] = {"0", "1023", "1024", "4095", "4096", "5119", "5120", "5999"};
+        enum { IDS = sizeof ids / sizeof *ids };
+        struct scene scene;
+
+        scene_begin(&scene, NULL, NULL);
+        for (int i = 0; i < IDS; i++)
+                service_put(&scene.reader, ids[i], "old");
+        service_put(&scene.reader, "6000", "old");
+        foreign_does("CONFIG SET min-replicas-to-write 1");
+        tell_of_many(&scene, MANY);
+        for (int i = 0; i < IDS; i++)
+                assert_false(service_has(&scene.reader, ids[i]));
+        foreign_does("CONFIG SET min-replicas-to-write 0");
+        for (int i = 0; i < IDS; i++)
+                service_loses(&scene.other, ids[i]);
+        assert_true(service_has(&scene.other, "6000"));
+        scene_end(&scene);
+}
+
+static void epoch_of(const struct scene *scene, char out[32])
+{
+        redisReply *reply = foreign("HGET {%s}:v @e", scene->world.name);
+
+        assert_int_equal(reply->type, REDIS_REPLY_STRING);
+        snprintf(out, 32, "%s", reply->str);
+        freeReplyObject(reply);
+}
+
+/* Invalidations that come would have numbers that entries from before have already. */
+static void test_a_log_that_went_back_is_ended_even_if_redis_refuses_that_first(void **state)
+{
+        int64_t until = sp__now() + 20 * SP__SECOND;
+        struct scene scene;
+        char before[32], now[32];
+
+        scene_begin(&scene, NULL, NULL);
+        service_put(&scene.other, "1", "a");
+        tell_of_many(&scene, 1);
+        tell_of_many(&scene, 1);
+        service_put(&scene.other, "2", "a");
+        epoch_of(&scene, before);
+        foreign_does("HINCRBY {%s}:v @n -1", scene.world.name);
+        foreign_does("CONFIG SET min-replicas-to-write 1");
+        sleep_ms(1500);
+        foreign_does("CONFIG SET min-replicas-to-write 0");
+        do {
+                assert_true(sp__now() < until);
+                sleep_ms(10);
+                epoch_of(&scene, now);
+        } while (strcmp(before, now) == 0);
+        service_loses(&scene.other, "2");
+        scene_end(&scene);
+}
+
 int main(void)
 {
         static const struct CMUnitTest tests[] = {
@@ -178,6 +293,9 @@ int main(void)
             cmocka_unit_test(test_what_was_changed_while_redis_was_away_goes_when_it_is_back),
             cmocka_unit_test(test_it_reads_on_when_postgres_was_restarted),
             cmocka_unit_test(test_a_log_past_its_bound_resets_the_namespace),
+            cmocka_unit_test(test_nobody_leads_whose_rules_redis_would_not_keep),
+            cmocka_unit_test(test_all_of_a_large_invalidation_is_owed_where_redis_refuses_it),
+            cmocka_unit_test(test_a_log_that_went_back_is_ended_even_if_redis_refuses_that_first),
         };
 
         return cmocka_run_group_tests_name("feed faults", tests, NULL, NULL);
