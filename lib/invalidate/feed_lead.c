@@ -9,7 +9,7 @@
 #include <string.h>
 
 /* Of a batch; and how often the server hears from us, and how soon after something was done. */
-enum { BATCH_AIMS = SP_TARGETS_MAX, BATCH_XIDS = 4096 };
+enum { BATCH_AIMS = 8192, BATCH_XIDS = 4096 };
 
 #define BATCH_AGE    (10 * SP__MS)
 #define STATUS_EVERY SP__SECOND
@@ -177,11 +177,20 @@ static void catch_up(struct sp_feed *feed, uint64_t place)
                 feed->confirmed = place;
 }
 
-static sp_status step(struct sp_feed *feed, sp_error **error)
+/* How long to wait for a message. The rest of a transaction is on its way: half of it is not worth a trip of its own. */
+static int64_t patience(const struct sp_feed *feed)
 {
         int64_t until = feed->renew_at < feed->status_at ? feed->renew_at : feed->status_at;
+
+        if (!due(feed))
+                return until;
+        return feed->in_transaction ? feed->batch.since + BATCH_AGE : 0;
+}
+
+static sp_status step(struct sp_feed *feed, sp_error **error)
+{
         struct sp__replicated message;
-        sp_status status = sp__replication_next(feed->replication, due(feed) ? 0 : until, &message, error);
+        sp_status status = sp__replication_next(feed->replication, patience(feed), &message, error);
 
         if (status == SP_OK && message.data)
                 status = sp__feed_apply(feed, message.data, message.len, error);

@@ -12,17 +12,29 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Of one trip: what Redis does at one go, and a message that every process takes. */
-enum { TRIP_AIMS = SP_TARGETS_MAX };
+/* Of one trip: what Redis does at one go, and a message that every process takes. Of those that are under way at a time: more than
+ * one, so that Redis need not wait for us, and few, as what else goes to Redis stands behind them. */
+enum { TRIP_AIMS = SP_TARGETS_MAX, LANES = 4 };
+
+/* A trip after the other, beside those of other lanes. */
+struct lane {
+        struct invalidation *invalidation;
+        bool with_text;
+        unsigned bump_at; /* which of the trip's answers is the log's */
+        size_t at, count; /* of the trip that is under way */
+        uint64_t tags[TRIP_AIMS];
+};
 
 struct invalidation {
         struct sp__call call;
-        bool with_text;
-        bool published;   /* others are told, with the first trip */
-        unsigned bump_at; /* which of the trip's answers is the log's */
         struct sp__aims aims;
-        size_t at, count; /* of the trip that is under way */
-        uint64_t tags[TRIP_AIMS];
+        size_t total;       /* of what trips are about */
+        atomic_size_t next; /* where the next trip begins */
+        atomic_uint left;   /* lanes that are not through */
+        atomic_int status;  /* the first failure */
+        _Atomic(sp_error *) why;
+        unsigned lane_count;
+        struct lane lanes[];
 };
 
 static struct invalidation *of_op(sp__op *op)
@@ -73,62 +85,89 @@ static void forget_keys(struct invalidation *invalidation)
         }
 }
 
-/* Takes the error. */
-static void finish(struct invalidation *invalidation, sp_status status, sp_error *error)
+static void finish(struct invalidation *invalidation)
 {
         forget_keys(invalidation);
         if (!sp__aims_empty(&invalidation->aims))
                 sp__event_tell(invalidation->call.cache, &invalidation->aims);
-        sp__call_finish(&invalidation->call, status, error);
+        sp__call_finish(&invalidation->call, atomic_load(&invalidation->status),
+                        atomic_exchange(&invalidation->why, NULL));
 }
 
-/* The next aims' tags become those of the trip. false: none is left. */
-static bool take_trip(struct invalidation *invalidation)
+/* The next aims' tags become those of the lane's trip. false: none is left. */
+static bool take_trip(struct lane *lane)
 {
+        struct invalidation *invalidation = lane->invalidation;
         const struct sp__aims *aims = &invalidation->aims;
-        size_t left = aims->count - invalidation->at;
+        size_t left;
 
-        invalidation->count = aims->all ? 0 : left < TRIP_AIMS ? left : TRIP_AIMS;
-        for (size_t i = 0; i < invalidation->count; i++)
-                invalidation->tags[i] = aims->items[invalidation->at + i].tag;
-        return invalidation->count > 0;
+        lane->at = atomic_fetch_add(&invalidation->next, TRIP_AIMS);
+        if (lane->at >= invalidation->total)
+                return false;
+        left = aims->all ? 0 : aims->count - lane->at;
+        lane->count = left < TRIP_AIMS ? left : TRIP_AIMS;
+        for (size_t i = 0; i < lane->count; i++)
+                lane->tags[i] = aims->items[lane->at + i].tag;
+        return true;
 }
 
-/* What this trip, and those that were to follow it, could not do. */
-static void owe(struct invalidation *invalidation, sp_status status, sp_error *error)
+static void owe(struct lane *lane)
 {
-        struct sp__log *log = &invalidation->call.cache->log;
+        struct sp__log *log = &lane->invalidation->call.cache->log;
 
-        if (invalidation->aims.all)
+        if (lane->invalidation->aims.all)
                 sp__log_owe_all(log);
-        while (take_trip(invalidation)) {
-                sp__log_owe(log, invalidation->tags, invalidation->count);
-                invalidation->at += invalidation->count;
-        }
-        finish(invalidation, status, error);
+        else
+                sp__log_owe(log, lane->tags, lane->count);
 }
 
-static void send(struct invalidation *invalidation);
+static void send(struct lane *lane);
 
-static void acknowledged(struct invalidation *invalidation, uint64_t e, int64_t n)
+/* After a failure what is left is owed, untried. */
+static void go_on(struct lane *lane)
 {
-        struct sp__log *log = &invalidation->call.cache->log;
+        struct invalidation *invalidation = lane->invalidation;
 
-        if (invalidation->aims.all)
+        while (take_trip(lane)) {
+                if (atomic_load(&invalidation->status) == SP_OK) {
+                        send(lane);
+                        return;
+                }
+                owe(lane);
+        }
+        if (atomic_fetch_sub(&invalidation->left, 1) == 1)
+                finish(invalidation);
+}
+
+/* Takes the error. What this trip could not do is owed, and what was to follow it. */
+static void fail(struct lane *lane, sp_status status, sp_error *error)
+{
+        struct invalidation *invalidation = lane->invalidation;
+        int none = SP_OK;
+
+        owe(lane);
+        if (atomic_compare_exchange_strong(&invalidation->status, &none, status))
+                atomic_store(&invalidation->why, error);
+        else
+                sp_error_free(error);
+        go_on(lane);
+}
+
+static void acknowledged(struct lane *lane, uint64_t e, int64_t n)
+{
+        struct sp__log *log = &lane->invalidation->call.cache->log;
+
+        if (lane->invalidation->aims.all)
                 sp__log_acknowledge_all(log);
         else
-                sp__log_acknowledge(log, e, n, invalidation->tags, invalidation->count);
-        invalidation->at += invalidation->count;
-        if (take_trip(invalidation))
-                send(invalidation);
-        else
-                finish(invalidation, SP_OK, NULL);
+                sp__log_acknowledge(log, e, n, lane->tags, lane->count);
+        go_on(lane);
 }
 
 static void sent(sp__op *op)
 {
-        struct invalidation *invalidation = op->owner;
-        struct sp__log *log = &invalidation->call.cache->log;
+        struct lane *lane = op->owner;
+        struct sp__log *log = &lane->invalidation->call.cache->log;
         struct sp__command *command = sp__command_of(op);
         const redisReply *refused = op->status == SP_OK ? sp__command_refused(command) : NULL;
         uint64_t e;
@@ -136,25 +175,27 @@ static void sent(sp__op *op)
 
         sp__probe_step();
         if (op->status != SP_OK) {
-                owe(invalidation, op->status, sp__error_copy(op->error));
-        } else if (sp__command_noscript(command) && !invalidation->with_text) {
-                invalidation->with_text = true;
-                send(invalidation);
+                fail(lane, op->status, sp__error_copy(op->error));
+        } else if (sp__command_noscript(command) && !lane->with_text) {
+                lane->with_text = true;
+                send(lane);
         } else if (refused) {
                 sp_error *error = sp__redis_error(refused, log->address.where);
 
-                owe(invalidation, error ? sp_error_status(error) : SP_NOMEM, error);
-        } else if (!sp__log_read(command->replies[invalidation->bump_at], &e, &n)) {
-                owe(invalidation, SP_PROTOCOL,
+                fail(lane, error ? sp_error_status(error) : SP_NOMEM, error);
+        } else if (!sp__log_read(command->replies[lane->bump_at], &e, &n)) {
+                fail(
+                    lane, SP_PROTOCOL,
                     sp__error_new(SP_PROTOCOL, NULL, "Redis at %s: an answer that makes no sense", log->address.where));
         } else {
-                acknowledged(invalidation, e, n);
+                acknowledged(lane, e, n);
         }
 }
 
-static void add_unlink(struct invalidation *invalidation, struct sp__command *command)
+static void add_unlink(struct lane *lane, struct sp__command *command)
 {
-        size_t from = invalidation->at, to = from + invalidation->count, keys = 0, len;
+        struct invalidation *invalidation = lane->invalidation;
+        size_t from = lane->at, to = from + lane->count, keys = 0, len;
         char name[SP_KEY_MAX + SP__NAME_EXTRA];
 
         for (size_t i = from; i < to; i++)
@@ -174,64 +215,82 @@ static void add_unlink(struct invalidation *invalidation, struct sp__command *co
         }
 }
 
-static void send(struct invalidation *invalidation)
+/* With the first trip others are told, once. */
+static void send(struct lane *lane)
 {
-        struct sp__log *log = &invalidation->call.cache->log;
+        struct invalidation *invalidation = lane->invalidation;
+        sp_cache *cache = invalidation->call.cache;
         struct sp__command *command = sp__command_new();
 
         sp__probe_step();
         if (!command) {
-                owe(invalidation, SP_NOMEM, sp__error_new(SP_NOMEM, NULL, "out of memory"));
+                fail(lane, SP_NOMEM, sp__error_new(SP_NOMEM, NULL, "out of memory"));
                 return;
         }
-        add_unlink(invalidation, command);
-        invalidation->bump_at = command->due;
-        sp__log_add_bump(log, command, invalidation->with_text, invalidation->tags, invalidation->count,
-                         invalidation->aims.all);
-        if (!invalidation->published && invalidation->call.cache->events.subscriber)
-                sp__event_publish(invalidation->call.cache, &invalidation->aims, command);
-        invalidation->published = true;
-        sp__link_run(log->link, command, invalidation->call.op.caller, sent, invalidation);
+        add_unlink(lane, command);
+        lane->bump_at = command->due;
+        sp__log_add_bump(&cache->log, command, lane->with_text, lane->tags, lane->count, invalidation->aims.all);
+        if (lane->at == 0 && !lane->with_text && cache->events.subscriber)
+                sp__event_publish(cache, &invalidation->aims, command);
+        sp__link_run(cache->log.link, command, invalidation->call.op.caller, sent, lane);
 }
 
 /* Without Redis. */
 static void note(struct invalidation *invalidation)
 {
         struct sp__log *log = &invalidation->call.cache->log;
+        struct lane *lane = &invalidation->lanes[0];
 
         if (invalidation->aims.all)
                 sp__mirror_bump_all(&log->mirror);
-        while (take_trip(invalidation)) {
-                sp__mirror_bump(&log->mirror, invalidation->tags, invalidation->count);
-                invalidation->at += invalidation->count;
-        }
-        finish(invalidation, SP_OK, NULL);
+        while (!invalidation->aims.all && take_trip(lane))
+                sp__mirror_bump(&log->mirror, lane->tags, lane->count);
+        finish(invalidation);
 }
 
 static void start(struct sp__call *call)
 {
         struct invalidation *invalidation = of_op(&call->op);
+        unsigned lanes = invalidation->lane_count;
 
-        if (!call->cache->log.link)
+        if (!call->cache->log.link) {
                 note(invalidation);
-        else if (take_trip(invalidation) || invalidation->aims.all)
-                send(invalidation);
-        else
-                finish(invalidation, SP_OK, NULL);
+                return;
+        }
+        /* The last one to end it may be any of them, from when it begins. */
+        for (unsigned i = 0; i < lanes; i++)
+                go_on(&invalidation->lanes[i]);
+}
+
+static unsigned lanes_for(size_t total)
+{
+        return total > (LANES - 1) * TRIP_AIMS ? LANES
+               : total > TRIP_AIMS             ? (unsigned)((total - 1) / TRIP_AIMS) + 1
+                                               : 1;
 }
 
 /* Takes the aims; NULL: out of memory. */
 static struct invalidation *invalidation_new(sp_cache *cache, sp_ctx *ctx, struct sp__aims *aims)
 {
-        struct invalidation *invalidation = aims->failed ? NULL : malloc(sizeof *invalidation);
+        size_t total = aims->all ? 1 : aims->count;
+        unsigned lanes = lanes_for(total);
+        struct invalidation *invalidation =
+            aims->failed ? NULL : malloc(sizeof *invalidation + lanes * sizeof(struct lane));
 
         if (!invalidation) {
                 sp__aims_free(aims);
                 return NULL;
         }
-        memset(invalidation, 0, offsetof(struct invalidation, tags));
+        memset(invalidation, 0, sizeof *invalidation);
         sp__call_init(&invalidation->call, &invalidation_kind, cache, ctx);
         invalidation->aims = *aims;
+        invalidation->total = total;
+        invalidation->lane_count = lanes;
+        atomic_init(&invalidation->left, lanes);
+        for (unsigned i = 0; i < lanes; i++) {
+                invalidation->lanes[i].invalidation = invalidation;
+                invalidation->lanes[i].with_text = false;
+        }
         *aims = (struct sp__aims){0};
         return invalidation;
 }
