@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /**
  * The end of the process. exit() runs handlers while other threads go on, and one of them takes OpenSSL apart, which libpq uses
- * on threads of the library's: engines, and a change feed's. From before that on, none of them does anything any more.
+ * on threads of the library's: engines, a change feed's and the profiler's. From before that on, none of them does anything any
+ * more.
  */
 #ifndef SP_LOOP_EXIT_H
 #define SP_LOOP_EXIT_H

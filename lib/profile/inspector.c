@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "profile/inspector.h"
 
+#include "core/ctx.h"
 #include "core/error.h"
+#include "loop/exit.h"
 #include "loop/port.h"
 
 #include <stdlib.h>
@@ -69,8 +71,10 @@ static struct job *job_new(struct sp__inspector *inspector, sp_ctx *ctx, const s
         job->ctx = sp_ctx_new(ctx);
         job->pool = strdup(inquiry->pool);
         job->what = strdup(inquiry->what);
-        if (job->ctx && job->pool && job->what)
+        if (job->ctx && job->pool && job->what) {
+                sp__ctx_stand_back(job->ctx);
                 return job;
+        }
         sp__op_unref(&job->op);
         return NULL;
 }
@@ -97,12 +101,13 @@ static void run(struct job *job)
         sp__batch_deliver(&done);
 }
 
-/* The next job, with the list's reference; NULL: it stops. */
+/* The next job, with the list's reference; NULL: it stops. The exit's gate is left while there is none. */
 static struct job *next(struct sp__inspector *inspector)
 {
         struct sp__list *link;
         struct job *job = NULL;
 
+        sp__exit_leave();
         sp__lock(&inspector->lock);
         while (!inspector->stopped && inspector->count == 0)
                 sp__cond_wait(&inspector->moved, &inspector->lock, SP__FOREVER);
@@ -113,6 +118,7 @@ static struct job *next(struct sp__inspector *inspector)
         }
         inspector->running = job;
         sp__unlock(&inspector->lock);
+        sp__exit_enter();
         return job;
 }
 
@@ -121,6 +127,7 @@ static void *body(void *arg)
         struct sp__inspector *inspector = arg;
         struct job *job;
 
+        sp__exit_enter();
         while ((job = next(inspector))) {
                 run(job);
                 sp__lock(&inspector->lock);
@@ -128,6 +135,7 @@ static void *body(void *arg)
                 sp__unlock(&inspector->lock);
                 sp__op_unref(&job->op);
         }
+        sp__exit_leave();
         return NULL;
 }
 
@@ -194,6 +202,7 @@ void sp__inspector_free(struct sp__inspector *inspector)
 /* Under the lock. */
 static bool start(struct sp__inspector *inspector)
 {
+        sp__exit_watch();
         if (!inspector->started)
                 inspector->started = sp__thread_start(&inspector->thread, body, inspector, "sp-inspector");
         return inspector->started;

@@ -12,7 +12,29 @@
 #include <cmocka.h>
 #include <sugarperf/sugarperf.h>
 
-enum { TIMES = 40, FEEDS = 10, ASKED_FOR = 7 };
+enum { TIMES = 40, FEEDS = 10, INQUIRIES = 60, ASKED_FOR = 7, WORKED_ON = 8 };
+
+/* Where what is asked for arrives; NULL: nothing is. */
+static sp_queue *answers;
+
+static size_t arrived(void)
+{
+        sp_completion *some[INQUIRIES];
+        size_t count = answers ? sp_queue_take(answers, some, INQUIRIES) : 0;
+
+        for (size_t i = 0; i < count; i++)
+                sp_completion_free(some[i]);
+        return count;
+}
+
+/* The last handler of all: OpenSSL's were there. Whoever still works now does so with what is no more. */
+static void linger(void)
+{
+        arrived();
+        usleep(20000);
+        if (arrived())
+                _exit(WORKED_ON);
+}
 
 /* The program of the child: connections are being made, each with a password, when it leaves. */
 static int leave(const char *after_us)
@@ -74,6 +96,26 @@ static int leave_feeds(const char *after_us)
         exit(ASKED_FOR);
 }
 
+/* The profiler asks the server about itself, on a thread and a connection of its own. */
+static int leave_inquiries(const char *after_us)
+{
+        sp_config *config = sp_config_new();
+        sp_completion *first;
+        sp_client *client;
+
+        if (sp_config_set(config, "pool.url", getenv("DATABASE_URL"), NULL) != SP_OK ||
+            sp_client_new(config, &client, NULL) != SP_OK || sp_queue_new(0, &answers) != SP_OK)
+                return 1;
+        for (uint64_t i = 0; i < INQUIRIES; i++) {
+                if (sp_profiler_server_async(sp_client_profiler(client), NULL, "default", answers, i) != SP_OK)
+                        return 1;
+        }
+        if (sp_queue_wait(answers, &first, 1, 20000) != 1)
+                return 1;
+        usleep((useconds_t)atoi(after_us));
+        exit(ASKED_FOR);
+}
+
 static void leaves(const char *program)
 {
         for (int i = 0; i < TIMES; i++) {
@@ -105,12 +147,26 @@ static void test_the_process_ends_while_change_feeds_connect(void **state)
         leaves("feeds");
 }
 
+static void test_the_process_ends_while_the_profiler_asks_the_server(void **state)
+{
+        leaves("inquiries");
+}
+
 int main(int argc, char **argv)
 {
         const struct CMUnitTest tests[] = {cmocka_unit_test(test_the_process_ends_while_connections_are_made),
-                                           cmocka_unit_test(test_the_process_ends_while_change_feeds_connect)};
+                                           cmocka_unit_test(test_the_process_ends_while_change_feeds_connect),
+                                           cmocka_unit_test(test_the_process_ends_while_the_profiler_asks_the_server)};
+        static const struct {
+                const char *name;
+                int (*leave)(const char *after_us);
+        } programs[] = {{"leave", leave}, {"feeds", leave_feeds}, {"inquiries", leave_inquiries}};
 
         if (argc > 2)
-                return strcmp(argv[1], "leave") == 0 ? leave(argv[2]) : leave_feeds(argv[2]);
+                atexit(linger);
+        for (size_t i = 0; argc > 2 && i < sizeof programs / sizeof *programs; i++) {
+                if (strcmp(argv[1], programs[i].name) == 0)
+                        return programs[i].leave(argv[2]);
+        }
         return cmocka_run_group_tests_name("exit", tests, NULL, NULL);
 }
