@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* exit() in the middle of everything ends the process with the status that was asked for. */
+#include "../support/sanitized.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,7 +14,7 @@
 #include <cmocka.h>
 #include <sugarperf/sugarperf.h>
 
-enum { TIMES = 40, FEEDS = 10, INQUIRIES = 60, ASKED_FOR = 7, WORKED_ON = 8 };
+enum { LATEST_US = 10000, TIMES = SANITIZED ? 15 : 40, FEEDS = 10, INQUIRIES = 60, ASKED_FOR = 7, WORKED_ON = 8 };
 
 /* Where what is asked for arrives; NULL: nothing is. */
 static sp_queue *answers;
@@ -116,6 +118,16 @@ static int leave_inquiries(const char *after_us)
         exit(ASKED_FOR);
 }
 
+/* ThreadSanitizer sleeps for a second at each exit. */
+static void hurry_tsan(void)
+{
+        const char *options = getenv("TSAN_OPTIONS");
+        char text[512];
+
+        snprintf(text, sizeof text, "%s:atexit_sleep_ms=0", options ? options : "");
+        setenv("TSAN_OPTIONS", text, 1);
+}
+
 static void leaves(const char *program)
 {
         for (int i = 0; i < TIMES; i++) {
@@ -124,10 +136,11 @@ static void leaves(const char *program)
                 char after_us[16];
 
                 /* Sooner or later, so that some leave in the middle of a password's mathematics. */
-                snprintf(after_us, sizeof after_us, "%d", i * 250);
+                snprintf(after_us, sizeof after_us, "%d", i * (LATEST_US / TIMES));
                 if (pid == 0) {
                         /* What is still reachable at such an end is not lost. */
                         setenv("ASAN_OPTIONS", "detect_leaks=0", 1);
+                        hurry_tsan();
                         execl("/proc/self/exe", "test-exit", program, after_us, (char *)NULL);
                         _exit(127);
                 }
