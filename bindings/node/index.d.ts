@@ -50,6 +50,22 @@ export class Statement {
     readonly name: string;
 }
 
+/** What sql`…` makes: a text, and the values of its places. */
+export interface Query {
+    readonly text: string;
+    readonly values: readonly unknown[];
+}
+export type Sql = string | Statement | Query;
+
+/**
+ * client.query(sql`SELECT title FROM contents WHERE id = ${id}`): what stands in ${} goes as a parameter, but for another sql`…`,
+ * which becomes a part of it, and for sql.id("table", "column"), a name.
+ */
+export const sql: {
+    (strings: TemplateStringsArray, ...values: unknown[]): Query;
+    id(...parts: string[]): object;
+};
+
 export interface TemplateOptions {
     /** As the library reads durations and sizes: "1h", "5KB". */
     ttl?: string | number;
@@ -99,13 +115,13 @@ export class Cache {
     ): Promise<T | null>;
     query<Row = Record<string, any>>(
         key: Key,
-        sql: string | Statement,
+        sql: Sql,
         values?: unknown[],
         options?: QueryOptions & { as?: 'rows' },
     ): Promise<Rows<Row>>;
     query<T = unknown>(
         key: Key,
-        sql: string | Statement,
+        sql: Sql,
         values: unknown[] | undefined,
         options: QueryOptions & { as: 'cell' },
     ): Promise<T | null>;
@@ -256,20 +272,20 @@ export interface SeatQueryOptions extends CallOptions {
 /** What runs on a connection of one's own. */
 interface Seated {
     query<Row = Record<string, any>>(
-        sql: string | Statement,
+        sql: Sql,
         values?: unknown[],
         options?: SeatQueryOptions,
     ): Promise<Rows<Row>>;
     /** The statement once for each set of parameters, all of them or none. */
     batch<Row = Record<string, any>>(
-        sql: string | Statement,
+        sql: Sql,
         sets: unknown[][],
         options?: SeatQueryOptions,
     ): Promise<Sets<Row>>;
     /** COPY … FROM STDIN; resolves to the number of rows. */
-    copyFrom(sql: string | Statement, source: CopySource, options?: CallOptions): Promise<number>;
+    copyFrom(sql: Sql, source: CopySource, options?: CallOptions): Promise<number>;
     /** COPY … TO STDOUT: chunks of whole rows. */
-    copyTo(sql: string | Statement, options?: CallOptions): Source<Buffer>;
+    copyTo(sql: Sql, options?: CallOptions): Source<Buffer>;
 }
 
 export interface TransactionOptions extends CallOptions {
@@ -335,7 +351,7 @@ export interface Health {
 export class Pool {
     private constructor();
     /** The rows, however many there are, in one transaction that only reads. `signal` and `timeout` are the whole stream's. */
-    stream<Row = Record<string, any>>(sql: string | Statement, values?: unknown[], options?: StreamOptions): Source<Row>;
+    stream<Row = Record<string, any>>(sql: Sql, values?: unknown[], options?: StreamOptions): Source<Row>;
     acquire(options?: CallOptions): Promise<Session>;
     /**
      * BEGIN, `work`, COMMIT; taken back when it throws. Where the server gave way to another transaction (serialization failure,
@@ -375,13 +391,13 @@ export class Client {
     pool(name?: string): Pool;
     /* What pool() has, on the default one or the one that is named. */
     query<Row = Record<string, any>>(
-        sql: string | Statement,
+        sql: Sql,
         values?: unknown[],
         options?: QueryOptions,
     ): Promise<Rows<Row>>;
-    batch<Row = Record<string, any>>(sql: string | Statement, sets: unknown[][], options?: QueryOptions): Promise<Sets<Row>>;
+    batch<Row = Record<string, any>>(sql: Sql, sets: unknown[][], options?: QueryOptions): Promise<Sets<Row>>;
     stream<Row = Record<string, any>>(
-        sql: string | Statement,
+        sql: Sql,
         values?: unknown[],
         options?: StreamOptions & OnPool,
     ): Source<Row>;
@@ -390,8 +406,8 @@ export class Client {
         work: (transaction: Transaction) => T | Promise<T>,
         options?: TransactionOptions & OnPool,
     ): Promise<T>;
-    copyFrom(sql: string | Statement, source: CopySource, options?: CallOptions & OnPool): Promise<number>;
-    copyTo(sql: string | Statement, options?: CallOptions & OnPool): Source<Buffer>;
+    copyFrom(sql: Sql, source: CopySource, options?: CallOptions & OnPool): Promise<number>;
+    copyTo(sql: Sql, options?: CallOptions & OnPool): Source<Buffer>;
     listen(channel: string, options?: { signal?: AbortSignal } & OnPool): Source<Message>;
     /**
      * `work()` as one unit of work: what the options say holds for all calls of this client inside it, however deep. Where there

@@ -202,6 +202,12 @@ SP_API double sp_cache_hit_rate_since(sp_cache *cache, int64_t window_ms);
 SP_API sp_status sp_cache_report(const sp_cache *cache, sp_value **out);
 
 /**
+ * For a service's own tests: all that is kept in process becomes `ms` older at once, as if the time had passed. What is in Redis,
+ * leases and deadlines go by the time that it is. SP_INVALID: `ms` is negative.
+ */
+SP_API sp_status sp_cache_age(sp_cache *cache, int64_t ms);
+
+/**
  * What stands under one of the cache's keys in Redis, as JSON: {"format":2,"codec":3,"epoch":"…","v0":…,"made":…,
  * "fresh_until":…,"kept_until":…,"tags":["…"],"packing":"lz4","bytes":…,"value_bytes":…}; times in ms since 1970, `bytes` as
  * it is stored. SP_NOT_FOUND: it is no entry; SP_UNSUPPORTED: a later library wrote it; SP_PROTOCOL: what is packed is damaged.

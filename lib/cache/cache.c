@@ -231,6 +231,17 @@ static __attribute__((noinline)) void sample(sp_cache *cache, const void *key, s
         sp__usage_sample(sp__usages_of(&cache->usages, sp__keys_find(cache->keys, key, len)));
 }
 
+sp_status sp_cache_age(sp_cache *cache, int64_t ms)
+{
+        if (!cache || ms < 0)
+                return SP_INVALID;
+        if (sp__engine_forked(cache->engine))
+                return SP_FORKED;
+        if (cache->store)
+                sp__store_age(cache->store, sp__after_ms(0, ms));
+        return SP_OK;
+}
+
 enum sp__found sp__cache_find(sp_cache *cache, const void *key, size_t len, sp_value **value, struct sp__item *stale)
 {
         uint64_t declared = atomic_load(&cache->declared);

@@ -29,6 +29,8 @@ enum {
         SP__KEPT_OWN_TAG = 4, /* its first tag is its key's, and not stored */
 };
 enum { SP__KEPT_TICK = 10 };
+/** In the upper bits of kept->until. */
+#define SP__KEPT_FOREVER ((UINT64_C(1) << 48) - 1)
 enum { SP__KEPT_LEAD = offsetof(struct sp__kept, value) / 8, SP__KEPT_HEAD = offsetof(struct sp__kept, value.bytes) };
 _Static_assert(SP__KEPT_LEAD == 3 && SP__KEPT_HEAD == 36, "overhead of an entry");
 _Static_assert(SP_KEY_MAX <= 1 << 10, "bits of a key's length");

@@ -64,9 +64,9 @@ void sp__store_free(struct sp__store *store)
 /* See kept->until. */
 static uint64_t until_word(int64_t until, uint64_t lengths)
 {
-        uint64_t ticks = until > 0 ? (uint64_t)until >> SP__KEPT_TICK : 0, most = (UINT64_C(1) << 48) - 1;
+        uint64_t ticks = until > 0 ? (uint64_t)until >> SP__KEPT_TICK : 0;
 
-        return (ticks < most ? ticks : most) << 16 | (lengths & 0xffff);
+        return (ticks < SP__KEPT_FOREVER ? ticks : SP__KEPT_FOREVER) << 16 | (lengths & 0xffff);
 }
 
 static sp_value *value_of(struct sp__kept *kept)
@@ -348,6 +348,28 @@ bool sp__store_extend(struct sp__store *store, const void *key, size_t len, int6
                 put_times(kept, fresh_until, kept_until, atomic_load_explicit(&kept->until, memory_order_relaxed));
         sp__unlock(&shard->lock);
         return kept != NULL;
+}
+
+/* The monotonic clock begins at 0: what would be older than that is kept for the shorter time. */
+static void age(struct sp__kept *kept, void *arg)
+{
+        uint64_t until = atomic_load_explicit(&kept->until, memory_order_relaxed);
+        int64_t fresh = sp__moment_of(until), left = fresh - *(const int64_t *)arg;
+
+        if (until >> 16 == SP__KEPT_FOREVER)
+                return;
+        if (left < 0)
+                kept->grace = sp__short_ms(sp__long_ms(kept->grace) + left / SP__MS);
+        atomic_store_explicit(&kept->until, until_word(left, until), memory_order_relaxed);
+}
+
+void sp__store_age(struct sp__store *store, int64_t ns)
+{
+        for (unsigned i = 0; i < store->shards; i++) {
+                sp__lock(&store->at[i].lock);
+                sp__table_each(&store->at[i].table, age, &ns);
+                sp__unlock(&store->at[i].lock);
+        }
 }
 
 void sp__store_drop(struct sp__store *store, const void *key, size_t len)

@@ -67,6 +67,8 @@ void sp__store_put(struct sp__store *store, const void *key, size_t len, const s
 bool sp__store_recall(struct sp__store *store, const void *key, size_t len, uint64_t declared, struct sp__item *out);
 /** Gives an entry new times. false: there is none. */
 bool sp__store_extend(struct sp__store *store, const void *key, size_t len, int64_t fresh_until, int64_t kept_until);
+/** All of it becomes `ns` older, but for what is kept for ever. */
+void sp__store_age(struct sp__store *store, int64_t ns);
 void sp__store_drop(struct sp__store *store, const void *key, size_t len);
 /** Hits, which its user counts here; eviction goes by them too. */
 struct sp__striped *sp__store_hits(struct sp__store *store);

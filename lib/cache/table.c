@@ -301,6 +301,24 @@ void sp__table_remove(struct sp__table *table, uint64_t hash, struct sp__kept *k
         }
 }
 
+static void each_of(struct sp__table_line *line, void (*call)(struct sp__kept *kept, void *arg), void *arg)
+{
+        for (; line; line = beyond(line)) {
+                for (int i = 0; i < WIDTH; i++) {
+                        if (kept_at(line, i))
+                                call(kept_at(line, i), arg);
+                }
+        }
+}
+
+void sp__table_each(struct sp__table *table, void (*call)(struct sp__kept *kept, void *arg), void *arg)
+{
+        size_t lines = atomic_load_explicit(&table->mask, memory_order_relaxed) + 1;
+
+        for (size_t i = 0; i < lines; i++)
+                each_of(line_at(table, i), call, arg);
+}
+
 struct sp__kept *sp__table_any(struct sp__table *table, size_t *place)
 {
         size_t lines = atomic_load_explicit(&table->mask, memory_order_relaxed) + 1;

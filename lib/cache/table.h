@@ -41,6 +41,8 @@ bool sp__table_add(struct sp__table *table, uint64_t hash, struct sp__kept *kept
 void sp__table_remove(struct sp__table *table, uint64_t hash, struct sp__kept *kept);
 /** An entry's hash, of its key. */
 uint64_t sp__table_hash(const struct sp__table *table, const struct sp__kept *kept);
+/** Of all entries, in no order. */
+void sp__table_each(struct sp__table *table, void (*call)(struct sp__kept *kept, void *arg), void *arg);
 /** Any entry, NULL: there is none. `*place` is 0 at first; for taking all out. */
 struct sp__kept *sp__table_any(struct sp__table *table, size_t *place);
 

@@ -358,6 +358,35 @@ static void test_threads_get_their_own_keys_values(void **state)
         close_shelf(&shelf);
 }
 
+static void test_what_is_made_older_is_stale_and_then_nothing(void **state)
+{
+        enum { HOUR = 3600 };
+        int64_t now = sp__now(), hour = HOUR * 1000 * SP__MS;
+        struct shelf shelf;
+        sp_value *value;
+
+        open_shelf(&shelf, 1 << 20);
+        put_at(&shelf, 1, "value", 5, now + hour, now + 3 * hour);
+        put(&shelf, 2, "value", 5);
+        for (uint64_t i = 3; i < 200; i++)
+                put_at(&shelf, i, "value", 5, now + 2 * hour, now + 2 * hour);
+        sp__store_age(shelf.store, hour / 2);
+        assert_true(has(&shelf, 1));
+        sp__store_age(shelf.store, hour);
+        assert_int_equal(get(&shelf, 1, &value), SP__FOUND_STALE);
+        sp_value_unref(value);
+        for (uint64_t i = 3; i < 200; i++)
+                assert_true(has(&shelf, i));
+        /* Longer ago than the machine may be up. */
+        sp__store_age(shelf.store, 3 * hour);
+        assert_int_equal(get(&shelf, 1, &value), SP__FOUND_NOTHING);
+        for (uint64_t i = 3; i < 200; i++)
+                assert_int_equal(get(&shelf, i, &value), SP__FOUND_NOTHING);
+        sp__store_age(shelf.store, SP__FOREVER);
+        assert_true(has(&shelf, 2));
+        close_shelf(&shelf);
+}
+
 int main(void)
 {
         static const struct CMUnitTest tests[] = {
@@ -373,6 +402,7 @@ int main(void)
             cmocka_unit_test(test_a_large_value_is_referred_to_and_a_small_one_copied),
             cmocka_unit_test(test_more_references_are_held_than_a_thread_has_pins),
             cmocka_unit_test(test_an_entry_gets_other_times),
+            cmocka_unit_test(test_what_is_made_older_is_stale_and_then_nothing),
             cmocka_unit_test(test_threads_get_their_own_keys_values),
         };
 

@@ -10,7 +10,7 @@ const given = require('./given.js');
 const { Limit } = require('./limit.js');
 const { Near } = require('./near.js');
 const { Template } = require('./key.js');
-const { statementOf } = require('./statement.js');
+const { statementOf, valuesOf } = require('./statement.js');
 
 const GET = ['ttl', 'tags', 'signal', 'timeout'];
 const QUERY = ['as', 'signal', 'timeout', 'types', 'pool'];
@@ -49,6 +49,9 @@ function checkLoad(loader, { ttl = 0, tags = [] }) {
     if (typeof tags !== 'function')
         several('tags', tags);
 }
+
+/* For the test kit: what is in process becomes older. */
+let ageOf;
 
 class Cache {
     #client;
@@ -165,7 +168,7 @@ class Cache {
         const pool = this.#client.handleOf(options.pool);
         try {
             return await this.#watch.submit('cache_query_async', (ctx) => [this.#handle, pool, ctx, key,
-                statementOf(sql), params.load(values), MODES[as]], options);
+                statementOf(sql), params.load(valuesOf(sql, values)), MODES[as]], options);
         } catch (error) {
             if (error.code === 'SP_NOT_FOUND')
                 return null;
@@ -182,6 +185,10 @@ class Cache {
         const made = targetsOf(targets), options = given.options(named, INVALIDATE);
 
         await this.#watch.submit('cache_invalidate_async', (ctx) => [this.#handle, ctx, made], options);
+    }
+
+    static {
+        ageOf = (cache, ms) => call('cache_age', cache.#handle, ms);
     }
 
     get hits() {
@@ -205,4 +212,4 @@ class Cache {
     }
 }
 
-module.exports = { Cache };
+module.exports = { Cache, ageOf: (cache, ms) => ageOf(cache, ms) };

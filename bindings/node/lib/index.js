@@ -10,10 +10,11 @@ const { Pool } = require('./pool.js');
 const { Profiler } = require('./profiler.js');
 const { Session } = require('./session.js');
 const { Statement } = require('./statement.js');
+const { sql } = require('./tag.js');
 const { Template } = require('./key.js');
 const { Transaction } = require('./transaction.js');
 
 module.exports = {
-    Breaker, Cache, Client, Clock, Policy, Pool, Profiler, Session, Statement, Template, Transaction,
+    Breaker, Cache, Client, Clock, Policy, Pool, Profiler, Session, Statement, Template, Transaction, sql,
     version: native.version(), ...classes,
 };

@@ -11,7 +11,7 @@ const { Seat } = require('./seat.js');
 const { Session } = require('./session.js');
 const { Source } = require('./source.js');
 const { Unit } = require('./unit.js');
-const { statementOf } = require('./statement.js');
+const { statementOf, valuesOf } = require('./statement.js');
 const { transact } = require('./transaction.js');
 
 const QUERY = ['signal', 'timeout', 'types'];
@@ -45,7 +45,7 @@ class Pool {
     query(sql, values, options) {
         try {
             this.#client.check();
-            return this.#watch.query(this.#handle, statementOf(sql), values, given.options(options, QUERY));
+            return this.#watch.query(this.#handle, statementOf(sql), valuesOf(sql, values), given.options(options, QUERY));
         } catch (error) {
             return Promise.reject(error);
         }
@@ -62,7 +62,7 @@ class Pool {
         const { types, pageSize = 0, ...limits } = given.options(named, STREAM);
 
         return this.#source(limits, async (unit) => {
-            const held = await this.#run('pool_stream_async', () => [statementOf(sql), params.load(values), pageSize],
+            const held = await this.#run('pool_stream_async', () => [statementOf(sql), params.load(valuesOf(sql, values)), pageSize],
                 undefined, unit);
 
             return {

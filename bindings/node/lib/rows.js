@@ -265,4 +265,11 @@ function decodeSets(buffer, offset, count, types) {
     return Object.defineProperty(sets, 'affected', { value: affected });
 }
 
-module.exports = { decode, decodePlain, decodeSets, forget, identity, parserOf };
+/* As a statement answers, of rows that a test gives. */
+function rowsOf(found, command) {
+    const rows = Rows.made(found.length, { fields: Object.freeze(Object.keys(found[0] ?? {}).map((name) => ({ name, type: 0 }))), command }, found.length);
+
+    return Object.assign(rows, found);
+}
+
+module.exports = { rowsOf, decode, decodePlain, decodeSets, forget, identity, parserOf };

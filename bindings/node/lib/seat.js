@@ -5,7 +5,7 @@ const params = require('./params.js');
 const given = require('./given.js');
 const copy = require('./copy.js');
 const { makeError } = require('./errors.js');
-const { statementOf } = require('./statement.js');
+const { statementOf, valuesOf } = require('./statement.js');
 
 const QUERY = ['signal', 'timeout', 'types'];
 const COPY = ['signal', 'timeout'];
@@ -41,7 +41,7 @@ class Seat {
 
     async query(sql, values, options) {
         given.options(options, QUERY);
-        return this.run('session_query_async', () => [statementOf(sql), params.load(values)], options);
+        return this.run('session_query_async', () => [statementOf(sql), params.load(valuesOf(sql, values))], options);
     }
 
     async batch(sql, sets, options) {

@@ -4,6 +4,7 @@
 const native = require('./native.js');
 const given = require('./given.js');
 const { call } = require('./errors.js');
+const { Query } = require('./tag.js');
 
 /* Statements of plain query texts that are kept declared. */
 const KEPT = 1024;
@@ -46,7 +47,18 @@ function statementOf(sql) {
         return sql.native;
     if (typeof sql === 'string')
         return keep(sql).native;
-    throw new TypeError('a query must be a string or a Statement');
+    if (sql instanceof Query)
+        return keep(sql.text).native;
+    throw new TypeError('a query must be a string, a Statement or what sql`…` makes');
 }
 
-module.exports = { Statement, statementOf };
+/* A query of sql`…` has its values. */
+function valuesOf(sql, values) {
+    if (!(sql instanceof Query))
+        return values;
+    if (values !== undefined && values !== null)
+        throw new TypeError('what sql`…` makes has its values: no others beside it');
+    return sql.values;
+}
+
+module.exports = { Statement, statementOf, valuesOf };

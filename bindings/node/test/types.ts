@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /* Compiled, never run: what a program may write, and what it may not. */
 import pg, { DatabaseError, types } from 'sugarperf/pg';
-import sugarperf, { Breaker, Client, Clock, Rows, SqlError, Statement, SugarperfError, TimeoutError } from 'sugarperf';
+import sugarperf, { Breaker, Client, Clock, Rows, SqlError, Statement, SugarperfError, TimeoutError, sql } from 'sugarperf';
+import { Answers, failure } from 'sugarperf/testing';
 
 interface Content {
     id: string;
@@ -62,6 +63,14 @@ async function likePg(client: Client): Promise<unknown[]> {
     return [rows[0].n.toFixed(), pool.sugarperf.closed, new DatabaseError('no').constraint, new pg.Query('SELECT 1').submit(null)];
 }
 
+async function inTests(): Promise<number> {
+    const answers = new Answers({ getContent: [{ id: 7 }], other: (id: number) => [{ id }], late: failure('SP_TIMEOUT') });
+    const client: Client = answers.client();
+
+    answers.clock.advance(60_000);
+    return (await client.query<{ id: number }>(sql`SELECT ${1} FROM ${sql.id('contents')}`))[0].id + answers.asked.length;
+}
+
 // @ts-expect-error: a query is text or a Statement
 new Client().query(42);
 // @ts-expect-error: no such level
@@ -71,4 +80,4 @@ new Client().batch('SELECT $1', [1]);
 // @ts-expect-error: only these two
 new Client().metrics('xml');
 
-export { use, explain, likePg };
+export { use, explain, inTests, likePg };

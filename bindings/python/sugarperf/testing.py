@@ -6,25 +6,28 @@
         assert await service.title(client, 7) == "seven"
     assert answers.asked == [("getContent", [7])]
 
-Cache, invalidation, decorators, policies and the profiler are the library's own, in this process; breakers run on a clock that the
-test moves: answers.clock.advance(60_000).
+Cache, invalidation, decorators, policies and the profiler are the library's own, in this process; breakers, and what the cache keeps,
+go by a clock that the test moves: answers.clock.advance(60_000).
 """
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
-from . import rows
+from . import native, rows
 from .aio import AsyncCache, AsyncClient
 from .client import Cache, Client
 from .guard import Breaker, Clock
+from .parts import Base
 from .statement import Statement
 
 Answer = Sequence[Mapping[str, Any]] | Exception | Callable[..., Sequence[Mapping[str, Any]]]
 Sql = str | Statement
 Values = Sequence[Any] | None
+C = TypeVar("C", bound=Base)
 
 
 def rows_of(found: Sequence[Mapping[str, Any]]) -> rows.Rows:
@@ -33,6 +36,18 @@ def rows_of(found: Sequence[Mapping[str, Any]]) -> rows.Rows:
     made.fields = [(name, 0) for name in (made[0] if made else ())]
     made.affected, made.command = len(made), f"SELECT {len(made)}"
     return made
+
+
+class _Clock(Clock):
+    def __init__(self) -> None:
+        super().__init__()
+        self.clients: weakref.WeakSet[Base] = weakref.WeakSet()
+
+    def advance(self, ms: int) -> None:
+        super().advance(ms)
+        for client in self.clients:
+            if not client.closed:
+                native.cache_age(client._cache, ms)
 
 
 class Answers:
@@ -44,15 +59,19 @@ class Answers:
     def __init__(self, answers: Mapping[str, Answer], settings: Mapping[str, Any] | None = None) -> None:
         self.answers = dict(answers)
         self.asked: list[tuple[str, list[Any]]] = []
-        self.clock = Clock()
+        self.clock = _Clock()
         self._settings = dict(settings or {})
         self._breakers: dict[str, Breaker] = {}
 
     def client(self) -> Client:
-        return _Client(self, self._settings)
+        return self._followed(_Client(self, self._settings))
 
     def async_client(self) -> AsyncClient:
-        return _AsyncClient(self, self._settings)
+        return self._followed(_AsyncClient(self, self._settings))
+
+    def _followed(self, client: C) -> C:
+        self.clock.clients.add(client)
+        return client
 
     def answer(self, sql: Sql, values: Values) -> rows.Rows:
         name, given = sql.name if isinstance(sql, Statement) else sql, list(values or ())

@@ -48,6 +48,27 @@ class Kit(unittest.IsolatedAsyncioTestCase):
             self.assertEqual([row["id"] async for row in client.stream(CONTENT, [3])], [3])
         self.assertEqual(len(self.answers.asked), 7)
 
+    async def test_values_grow_old_as_the_test_says(self) -> None:
+        answers = testing.Answers({}, {"cache.jitter": 0})
+        loads = iter(range(1, 10))
+        with answers.client() as client:
+            async with answers.async_client() as quick:
+                for cache in (client.cache, quick.cache):
+                    cache.template("t:plain:{id}:full", ttl="1h")
+                    cache.template("t:lazy:{id}:full", ttl="1h", stale="1d")
+                self.assertEqual(client.cache.get("t:plain:1:full", lambda: next(loads)), 1)
+                self.assertEqual(client.cache.get("t:lazy:1:full", lambda: next(loads)), 2)
+                self.assertEqual(await quick.cache.get("t:plain:1:full", lambda: next(loads)), 3)
+                answers.clock.advance(3_500_000)
+                self.assertEqual(client.cache.get("t:plain:1:full", lambda: next(loads)), 1)
+                self.assertEqual(await quick.cache.get("t:plain:1:full", lambda: next(loads)), 3)
+                answers.clock.advance(200_000)
+                self.assertEqual(client.cache.get("t:plain:1:full", lambda: next(loads)), 4)
+                self.assertEqual(await quick.cache.get("t:plain:1:full", lambda: next(loads)), 5)
+                answers.clock.advance(2 * 86_400_000)
+                self.assertEqual(client.cache.get("t:lazy:1:full", lambda: next(loads)), 6)
+        answers.clock.advance(1)
+
     async def test_a_service_meets_failures_at_the_time_that_the_test_says(self) -> None:
         answers = testing.Answers({"getContent": sugarperf.errors.make(sugarperf.native.SP_TIMEOUT, "late")})
         async with answers.async_client() as client:

@@ -9,6 +9,7 @@ const { Controller, Get, Inject, Injectable, Module, Param, Scope } = require('@
 const { NestFactory } = require('@nestjs/core');
 const { HealthCheck, HealthCheckService, TerminusModule } = require('@nestjs/terminus');
 const { Cache, Client, ConfigError, OpenError, Pool, Profiler } = require('sugarperf');
+const { Answers } = require('sugarperf/testing');
 const { Cached, CircuitBreaker, Invalidates, Profiled, SugarperfHealth, SugarperfModule } = require('sugarperf/nestjs');
 
 const QUIET = { logger: false, abortOnError: false };
@@ -286,6 +287,30 @@ test('a database that is away: the application starts, its health is down, Termi
     const answer = await fetch(`${await app.getUrl()}/health`);
     const body = await answer.json();
     assert.deepEqual([answer.status, body.status, body.error.database.status], [503, 'error', 'down']);
+});
+
+test('in a service\'s own tests the client is the kit\'s', async () => {
+    const name = entity();
+    const answers = new Answers({ 'SELECT 1': [{ one: 1 }] });
+
+    class Service {
+        constructor(client) {
+            this.client = client;
+        }
+
+        async one(id) {
+            return (await this.client.query('SELECT 1'))[0].one + id;
+        }
+    }
+    Inject(Client)(Service, undefined, 0);
+    decorate(Service, [Injectable()], { one: [Cached({ key: `nest:${name}:{id}:full`, ttl: '1h' })] });
+    const app = await NestFactory.createApplicationContext(moduleOf({ providers: [{ provide: Client, useValue: answers.client() }, Service] }), QUIET);
+
+    assert.deepEqual([await app.get(Service).one(1), await app.get(Service).one(1), answers.asked.length], [2, 2, 1]);
+    answers.clock.advance(7_200_000);
+    assert.deepEqual([await app.get(Service).one(1), answers.asked.length], [2, 2]);
+    await app.get(Client).close();
+    await app.close();
 });
 
 test('without a database Pool is null', async (t) => {

@@ -1,0 +1,5 @@
+// SPDX-License-Identifier: MIT
+import testing from './testing.js';
+
+export const { Answers, failure } = testing;
+export default testing;
