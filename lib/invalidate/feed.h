@@ -91,7 +91,7 @@ struct sp_feed {
         bool xid_counted; /* it is among the batch's */
         uint64_t confirmed, sent;
         char token[SP__FEED_TOKEN_LEN];
-        int64_t renew_at, status_at;
+        int64_t renew_at, status_at, look_at;
         sp_stmt *snapshot;
 
         sp__mutex lock; /* a leaf; guards what follows */
@@ -133,6 +133,10 @@ struct sp__feed_finder {
 };
 sp_status sp__feed_look(sp_pool *pool, const sp_rules *rules, sp_ctx *ctx, const struct sp__feed_finder *finder,
                         sp_error **error);
+
+/** Whether each table of the rules is still published: one that was made anew under its name, or taken out, is not, and nobody says
+ * so. SP_CONFIG: it is not. What could not be found out is SP_OK. */
+sp_status sp__feed_published(struct sp_feed *feed, sp_error **error);
 
 /** feed_setup.c: publication and slot, on the connection; `reset`: what was changed before may have been missed. */
 sp_status sp__feed_set_up(struct sp_feed *feed, bool *reset, sp_error **error);

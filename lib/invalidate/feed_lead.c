@@ -14,6 +14,7 @@ enum { BATCH_AIMS = 8192, BATCH_XIDS = 4096 };
 #define BATCH_AGE    (10 * SP__MS)
 #define STATUS_EVERY SP__SECOND
 #define STATUS_SOON  (100 * SP__MS)
+#define TABLES_EVERY (3 * SP__SECOND)
 #define LOOK_FIRST   (SP__MS / 2)
 #define LOOK_MOST    (50 * SP__MS)
 
@@ -55,6 +56,10 @@ static sp_status keep_alive(struct sp_feed *feed, bool asked, sp_error **error)
                 feed->status_at = now + STATUS_EVERY;
                 feed->sent = feed->confirmed;
                 sp__feed_at(feed, SP__STEP_CONFIRMED);
+        }
+        if (status == SP_OK && now >= feed->look_at) {
+                feed->look_at = now + TABLES_EVERY;
+                status = sp__feed_published(feed, error);
         }
         return status;
 }
@@ -280,6 +285,7 @@ sp_status sp__feed_lead(struct sp_feed *feed, bool changed, sp_error **error)
                 sp__feed_say(feed, SP__FEED_LEADING);
                 feed->confirmed = feed->sent = 0;
                 feed->status_at = sp__now() + STATUS_EVERY;
+                feed->look_at = sp__now() + TABLES_EVERY;
         }
         while (status == SP_OK)
                 status = step(feed, error);

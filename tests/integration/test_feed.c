@@ -179,6 +179,25 @@ static void test_a_slot_that_was_lost_resets_the_namespace(void **state)
         scene_end(&scene);
 }
 
+/* As migrations do that fill a table beside the old one: the publication has the one that is gone. */
+static void test_a_table_that_was_made_anew_is_read_again(void **state)
+{
+        struct scene scene;
+
+        scene_begin(&scene, NULL, NULL);
+        world_run(&scene.world, "INSERT INTO %s VALUES ('1', 'a')");
+        service_lead(&scene.reader);
+        service_put(&scene.other, "1", "a");
+        world_run(&scene.world, "BEGIN; DROP TABLE %s; CREATE TABLE %s (id text PRIMARY KEY, title text, views int); "
+                                "INSERT INTO %s VALUES ('1', 'b'); COMMIT");
+        service_loses(&scene.other, "1");
+        service_awaits(&scene.reader, "\"leading\"");
+        service_put(&scene.other, "1", "b");
+        world_run(&scene.world, "UPDATE %s SET title = 'c'");
+        service_loses(&scene.other, "1");
+        scene_end(&scene);
+}
+
 static void test_another_one_takes_over(void **state)
 {
         struct scene scene;
@@ -408,6 +427,7 @@ int main(void)
             cmocka_unit_test(test_odd_ids_invalidate_exactly_themselves),
             cmocka_unit_test(test_it_goes_on_where_it_was),
             cmocka_unit_test(test_a_slot_that_was_lost_resets_the_namespace),
+            cmocka_unit_test(test_a_table_that_was_made_anew_is_read_again),
             cmocka_unit_test(test_another_one_takes_over),
             cmocka_unit_test(test_who_has_other_rules_is_told_and_resets),
             cmocka_unit_test(test_without_redis_each_process_reads_for_itself),
