@@ -106,7 +106,7 @@ SP_API sp_status sp_breaker_stats(const sp_breaker *breaker, sp_value **out);
 
 /**
  * Puts it into a state by hand, whatever its mode; open times, probes and results go on from there. The state that it is in
- * begins anew. SP_INVALID: no state.
+ * begins anew; OPEN is then as long as it was the last time. SP_INVALID: no state.
  */
 SP_API sp_status sp_breaker_force(sp_breaker *breaker, int state);
 /** CLOSED, with nothing held against it; the totals stay. Where `breaker.mode` is set, the state that it asks for. */

@@ -143,11 +143,14 @@ void sp__client_collect_breakers(void *shared, struct sp__expo *expo)
         drop(&dropped);
 }
 
+/* One that waits for its probe lets the next call through, and nobody may ever make that call. */
 static bool lets_through(const sp_breaker *breaker)
 {
-        int state = sp_breaker_state(breaker);
+        struct sp__breaker_view view;
 
-        return state == SP_BREAKER_CLOSED || state == SP_BREAKER_DISABLED || state == SP_BREAKER_METRICS_ONLY;
+        sp__breaker_look(breaker, &view);
+        return view.state == SP_BREAKER_CLOSED || view.state == SP_BREAKER_DISABLED ||
+               view.state == SP_BREAKER_METRICS_ONLY || (view.state == SP_BREAKER_HALF_OPEN && view.wait_ms == 0);
 }
 
 /* The report with the name in front. */

@@ -46,8 +46,7 @@ static sp_status parts_new(sp_breaker *breaker, const sp_config *config, const c
         breaker->watchers = sp__watchers_new(&changes);
         if (!breaker->name || !breaker->probes || !breaker->watchers)
                 return SP_NOMEM;
-        if ((rules->failure_rate || rules->slow_rate) &&
-            !sp__window_init(&breaker->window, (uint32_t)calls, rules->timed ? slice : 0))
+        if (!sp__window_init(&breaker->window, (uint32_t)calls, rules->timed ? slice : 0))
                 return SP_NOMEM;
         return sp__fork_init(&breaker->fork) ? SP_OK : SP_NOMEM;
 }
@@ -144,6 +143,11 @@ static void forget(sp_breaker *breaker)
         sp__window_clear(&breaker->window);
 }
 
+static void shut_until(sp_breaker *breaker, int64_t until)
+{
+        atomic_store_explicit(&breaker->shut, until, memory_order_relaxed);
+}
+
 /* Where nothing is counted before a call, calls pass without the lock. */
 static bool passes(const sp_breaker *breaker)
 {
@@ -163,6 +167,8 @@ static void become(sp_breaker *breaker, int state)
         breaker->former = sp__breaker_recorded(breaker);
         breaker->good = breaker->bad = 0;
         memset(breaker->probes, 0, (size_t)breaker->rules.probes * sizeof *breaker->probes);
+        breaker->out = 0;
+        breaker->first = SP__FOREVER;
         sp__guard_step();
         if (state == SP_BREAKER_OPEN) {
                 open_until(breaker);
@@ -172,7 +178,7 @@ static void become(sp_breaker *breaker, int state)
         } else if (state != SP_BREAKER_HALF_OPEN) {
                 forget(breaker);
         }
-        atomic_store_explicit(&breaker->shut, shut, memory_order_relaxed);
+        shut_until(breaker, shut);
 }
 
 /* An open time that has passed. */
@@ -188,36 +194,48 @@ static sp_status reject(sp_breaker *breaker)
         return SP_OPEN;
 }
 
-/* A free place among the probes; those that never came back give theirs up. NULL: as many as decide are on their way. */
-static struct sp__probe *probe_place(sp_breaker *breaker, int64_t now)
+/* As many as decide are on their way, or came back. */
+static bool all_out(const sp_breaker *breaker)
 {
-        int64_t left = breaker->rules.probes - breaker->good - breaker->bad;
-        struct sp__probe *place = NULL;
+        return breaker->out + breaker->good + breaker->bad >= breaker->rules.probes;
+}
 
+/* Those that never came back give their places up, and `permit` its. */
+static void count_probes(sp_breaker *breaker, int64_t now, uint64_t permit)
+{
+        breaker->out = 0;
+        breaker->first = SP__FOREVER;
         for (int64_t i = 0; i < breaker->rules.probes; i++) {
                 struct sp__probe *probe = &breaker->probes[i];
 
-                if (probe->permit && now < probe->until)
-                        left--;
-                else
-                        place = probe;
+                if (now >= probe->until || probe->permit == permit)
+                        probe->permit = 0;
+                if (!probe->permit)
+                        continue;
+                breaker->out++;
+                if (probe->until < breaker->first)
+                        breaker->first = probe->until;
         }
-        return left > 0 ? place : NULL;
 }
 
+/* It costs the same however many they are, but where one of them is given up: those who are refused may be many. */
 int64_t sp__breaker_probe_wait(sp_breaker *breaker, int64_t now)
 {
-        int64_t first = SP__FOREVER;
+        if (now >= breaker->first)
+                count_probes(breaker, now, 0);
+        return all_out(breaker) ? breaker->first - now : 0;
+}
 
-        if (probe_place(breaker, now))
-                return 0;
-        for (int64_t i = 0; i < breaker->rules.probes; i++) {
-                const struct sp__probe *probe = &breaker->probes[i];
+/* NULL: none is free. */
+static struct sp__probe *probe_place(sp_breaker *breaker, int64_t now)
+{
+        struct sp__probe *place = breaker->probes;
 
-                if (probe->permit && now < probe->until && probe->until < first)
-                        first = probe->until;
-        }
-        return first - now;
+        if (sp__breaker_probe_wait(breaker, now) > 0)
+                return NULL;
+        while (place->permit)
+                place++;
+        return place;
 }
 
 static sp_status admit_probe(sp_breaker *breaker, uint64_t *permit)
@@ -226,10 +244,15 @@ static sp_status admit_probe(sp_breaker *breaker, uint64_t *permit)
         struct sp__probe *place = probe_place(breaker, now);
 
         sp__guard_step();
-        if (!place)
+        if (!place) {
+                shut_until(breaker, breaker->first);
                 return reject(breaker);
+        }
         *permit = place->permit = sp__permit_issue(&breaker->permits);
         place->until = sp__after_ms(now, breaker->rules.probe_ms);
+        breaker->out++;
+        if (place->until < breaker->first)
+                breaker->first = place->until;
         return SP_OK;
 }
 
@@ -314,7 +337,9 @@ static bool rate_trips(const sp_breaker *breaker)
 
 static bool slow(const sp_breaker *breaker, int64_t elapsed_ns)
 {
-        return breaker->rules.slow_rate && breaker->rules.slow_ns && elapsed_ns >= breaker->rules.slow_ns;
+        bool counts = breaker->rules.slow_rate || breaker->state == SP_BREAKER_METRICS_ONLY;
+
+        return counts && breaker->rules.slow_ns && elapsed_ns >= breaker->rules.slow_ns;
 }
 
 static void failed_again(sp_breaker *breaker)
@@ -330,7 +355,8 @@ static void failed_again(sp_breaker *breaker)
 static void judge(sp_breaker *breaker, int outcome, int64_t elapsed_ns)
 {
         const struct sp__breaker_rules *rules = &breaker->rules;
-        bool failed = outcome == SP_OUTCOME_FAILURE, rated = rules->failure_rate || rules->slow_rate;
+        bool failed = outcome == SP_OUTCOME_FAILURE;
+        bool rated = rules->failure_rate || rules->slow_rate || breaker->state == SP_BREAKER_METRICS_ONLY;
 
         if (outcome == SP_OUTCOME_IGNORED)
                 return;
@@ -347,21 +373,13 @@ static void judge(sp_breaker *breaker, int outcome, int64_t elapsed_ns)
                 become(breaker, SP_BREAKER_OPEN);
 }
 
-/* One that was given up has none any more. */
-static void free_place(sp_breaker *breaker, uint64_t permit)
-{
-        for (int64_t i = 0; i < breaker->rules.probes; i++) {
-                if (breaker->probes[i].permit == permit)
-                        breaker->probes[i].permit = 0;
-        }
-}
-
 /* However late: else a dependency whose answers take longer than `probe_timeout` would neither close nor open it. */
 static void probe_result(sp_breaker *breaker, uint64_t permit, int outcome, int64_t elapsed_ns)
 {
         const struct sp__breaker_rules *rules = &breaker->rules;
 
-        free_place(breaker, permit);
+        count_probes(breaker, sp__breaker_now(breaker), permit);
+        shut_until(breaker, 0);
         if (outcome == SP_OUTCOME_IGNORED)
                 return;
         if (outcome == SP_OUTCOME_FAILURE)
@@ -380,6 +398,7 @@ static void result(sp_breaker *breaker, uint64_t permit, int outcome, int64_t el
 {
         tick(breaker);
         breaker->calls[outcome]++;
+        breaker->spent_ns[outcome] += elapsed_ns > 0 ? elapsed_ns : 0;
         if (permit < breaker->generation) {
                 breaker->former++;
                 return;
@@ -423,6 +442,9 @@ sp_status sp_breaker_force(sp_breaker *breaker, int state)
                 return SP_FORKED;
         sp__breaker_lock(breaker, SP__GUARD_NO_LOCK_FORCE);
         before = breaker->state;
+        /* No probe failed: it is open for as long as it was the last time. */
+        if (state == SP_BREAKER_OPEN && breaker->opened > 0)
+                breaker->opened--;
         become(breaker, state);
         leave(breaker, before, SP__GUARD_NO_LOCK_FORCE);
         return SP_OK;

@@ -14,7 +14,7 @@ struct sp__breaker_view {
         int state;
         int64_t failures, wait_ms, flying, rejected;
         uint64_t changes;
-        int64_t calls[SP_OUTCOME_IGNORED + 1];
+        int64_t calls[SP_OUTCOME_IGNORED + 1], spent_ns[SP_OUTCOME_IGNORED + 1];
         struct sp__tally window;
         bool rated; /* the window holds enough calls to be judged */
 };

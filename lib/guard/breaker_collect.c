@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "guard/breaker.h"
+#include "base/clock.h"
 #include "observe/exposition.h"
 
 static void collect_state(const sp_breaker *breaker, const struct sp__breaker_view *view, struct sp__expo *expo)
@@ -14,10 +15,22 @@ static void collect_state(const sp_breaker *breaker, const struct sp__breaker_vi
                                 state == view->state);
 }
 
+static const char *const kinds[] = {"successful", "failed", "ignored"};
+
+static void collect_times(const sp_breaker *breaker, const struct sp__breaker_view *view, struct sp__expo *expo)
+{
+        sp__expo_family(expo, "sugarperf_circuitbreaker_calls_seconds", "summary",
+                        "How long the calls took that were let through, by outcome.");
+        for (int outcome = SP_OUTCOME_SUCCESS; outcome <= SP_OUTCOME_IGNORED; outcome++) {
+                const char *const labels[] = {"name", sp_breaker_name(breaker), "kind", kinds[outcome], NULL};
+
+                sp__expo_sample(expo, "_sum", labels, (double)view->spent_ns[outcome] / SP__SECOND);
+                sp__expo_sample(expo, "_count", labels, (double)view->calls[outcome]);
+        }
+}
+
 static void collect_calls(const sp_breaker *breaker, const struct sp__breaker_view *view, struct sp__expo *expo)
 {
-        static const char *const kinds[] = {"successful", "failed", "ignored"};
-
         sp__expo_family(expo, "sugarperf_circuitbreaker_calls", "counter", "Calls that were let through, by outcome.");
         for (int outcome = SP_OUTCOME_SUCCESS; outcome <= SP_OUTCOME_IGNORED; outcome++)
                 sp__expo_sample(expo, "_total",
@@ -45,6 +58,7 @@ void sp__breaker_collect(const sp_breaker *breaker, struct sp__expo *expo)
         sp__breaker_look(breaker, &view);
         collect_state(breaker, &view, expo);
         collect_calls(breaker, &view, expo);
+        collect_times(breaker, &view, expo);
         sp__expo_family(expo, "sugarperf_circuitbreaker_not_permitted_calls", "counter",
                         "Calls that an open circuit breaker refused.");
         sp__expo_sample(expo, "_total", name, (double)view.rejected);

@@ -46,7 +46,8 @@ struct sp_breaker {
         uint64_t generation; /* the first permit of this state */
         int64_t calls[SP_OUTCOME_IGNORED + 1];
         int64_t former; /* of these calls, those of older states, less the permits of this one that were given up */
-        _Alignas(64) struct sp__window window; /* there where a rate is judged */
+        _Alignas(64) int64_t spent_ns[SP_OUTCOME_IGNORED + 1];
+        struct sp__window window; /* filled where a rate is judged */
         struct sp__permits permits;
         struct sp__latest change;
 
@@ -54,6 +55,8 @@ struct sp_breaker {
         int64_t opened;    /* times in a row that it opened without closing between */
         int64_t good, bad; /* HALF_OPEN: probes that came back */
         struct sp__probe *probes;
+        int64_t out;   /* of them, with a permit */
+        int64_t first; /* when the first of these is given up */
         struct sp__random random;
         int64_t used; /* when the registry last saw its calls move */
         int64_t used_calls;

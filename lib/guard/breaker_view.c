@@ -44,12 +44,11 @@ void sp__breaker_look(const sp_breaker *shared, struct sp__breaker_view *view)
                                           .changes = breaker->change.number,
                                           .rejected = atomic_load_explicit(&breaker->rejected, memory_order_relaxed)};
         memcpy(view->calls, breaker->calls, sizeof view->calls);
+        memcpy(view->spent_ns, breaker->spent_ns, sizeof view->spent_ns);
         look_ahead(breaker, view);
-        if (breaker->window.slices || breaker->window.marks) {
-                sp__window_advance(&breaker->window, sp__breaker_now(breaker));
-                view->window = breaker->window.sum;
-                view->rated = sp__breaker_judges(breaker);
-        }
+        sp__window_advance(&breaker->window, sp__breaker_now(breaker));
+        view->window = breaker->window.sum;
+        view->rated = sp__breaker_judges(breaker);
         sp__breaker_leave(breaker);
 }
 

@@ -13,6 +13,9 @@ def cases(context):
     def window(calls):
         return ours(f'window of {calls:,} calls', *RATED, '--set', f'breaker.window_calls={calls}')
 
+    def probes(count):
+        return ours(f'{count:,} probes', '--mode', 'probes', '--set', f'breaker.probes={count}')
+
     def budget(name, side, ns, *floor):
         return Case('guard', name, side, Budget(ns), 1.0, measure='p50_ns',
                     floor=context.driver('its floor', 'bench-guard-floor', *floor))
@@ -38,6 +41,8 @@ def cases(context):
         pair('2 threads', two),
         pair('2 threads, rate over a count', ours('window of 100 calls, 2 threads', *RATED, '--callers', 2)),
         budget('refusal, 1 thread', reject, 30, '--mode', 'reject'),
+        budget('refusal, 1 thread, 1,000 probes on their way', probes(1000), 30, '--mode', 'reject'),
+        Case('guard', '1,000 probes on their way against one: a refusal', probes(1000), probes(1), 0.8, measure='p50_ns'),
         Case('guard', 'a million calls in the window against ten', window(1000000), window(10), 0.8, measure='p50_ns'),
         Case('guard', 'refusal through Node, fallback value', node_reject, Budget(1000), 1.0, measure='p50_ns',
              floor=context.node('its floor, an awaited call', 'guard_ours.js', '--mode', 'floor', ours=True)),

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* A breaker around nothing: `--mode record` lets through and records, `--mode reject` refuses. --set breaker.… */
+/*
+ * A breaker around nothing: `--mode record` lets through and records, `--mode reject` refuses, `--mode probes` refuses while all
+ * probes are on their way. --set breaker.…
+ */
 #include "driver_client.h"
 
 #include <string.h>
@@ -45,6 +48,15 @@ static void reject(void *state, uint32_t item)
                 driver_die("the breaker is not open");
 }
 
+/* HALF_OPEN, and as many are on their way as there may be. */
+static void send_probes(sp_breaker *breaker)
+{
+        uint64_t permit;
+
+        sp_breaker_force(breaker, SP_BREAKER_HALF_OPEN);
+        while (sp_breaker_acquire(breaker, &permit) == SP_OK) {}
+}
+
 static void record_body(struct driver_caller *caller, void *arg)
 {
         driver_loop(caller, record, arg, BATCH);
@@ -59,14 +71,17 @@ int main(int argc, char **argv)
 {
         struct driver_options options;
         sp_breaker *breaker;
-        bool rejects;
+        bool rejects, probes;
 
         driver_parse(argc, argv, &options);
         rejects = strcmp(options.mode, "reject") == 0;
+        probes = strcmp(options.mode, "probes") == 0;
         breaker = breaker_new(&options);
         if (rejects)
                 sp_breaker_force(breaker, SP_BREAKER_OPEN);
-        driver_run(&options, options.callers, rejects ? reject_body : record_body, breaker);
+        if (probes)
+                send_probes(breaker);
+        driver_run(&options, options.callers, rejects || probes ? reject_body : record_body, breaker);
         sp_breaker_unref(breaker);
         return 0;
 }

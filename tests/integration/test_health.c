@@ -4,6 +4,7 @@
 #include "way.h"
 
 #include <arpa/inet.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -131,6 +132,24 @@ static void test_an_open_breaker_stands_in_front(void **state)
         sp_client_free(client);
 }
 
+/* Whoever calls next is let through. */
+static void test_a_breaker_that_nobody_calls_any_more_is_not_ill_for_ever(void **state)
+{
+        sp_client *client = client_of((const char *[]){"breaker.mail.failures=1", "breaker.mail.open_time=1ms",
+                                                       "breaker.mail.probe_timeout=1h", NULL});
+        sp_breaker *mail = sp_client_breaker(client, "mail");
+        uint64_t permit;
+
+        assert_int_equal(sp_breaker_acquire(mail, &permit), SP_OK);
+        sp_breaker_record(mail, permit, SP_OUTCOME_FAILURE, 1);
+        while (sp_breaker_state(mail) != SP_BREAKER_HALF_OPEN)
+                poll(NULL, 0, 1);
+        is_told(client, (const char *[]){"{\"status\":\"healthy\"", "\"state\":\"HALF_OPEN\"", NULL});
+        assert_int_equal(sp_breaker_acquire(mail, &permit), SP_OK);
+        is_told(client, (const char *[]){"{\"status\":\"degraded\"", "\"state\":\"HALF_OPEN\"", NULL});
+        sp_client_free(client);
+}
+
 /* Connects by itself, and never says a word. */
 static int mute(char *settings[2])
 {
@@ -243,6 +262,7 @@ int main(void)
             cmocka_unit_test(test_without_redis_work_goes_on),
             cmocka_unit_test(test_without_a_database_it_does_not),
             cmocka_unit_test(test_an_open_breaker_stands_in_front),
+            cmocka_unit_test(test_a_breaker_that_nobody_calls_any_more_is_not_ill_for_ever),
             cmocka_unit_test(test_whoever_is_mute_is_told_as_away),
             cmocka_unit_test(test_it_ends_with_its_caller_or_its_client),
             cmocka_unit_test(test_a_feed_that_cannot_read_is_told),

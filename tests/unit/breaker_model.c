@@ -194,6 +194,7 @@ void model_record(struct model *model, int id, struct model_permit *permit, int 
 
 void model_force(struct model *model, int state)
 {
+        model->opened -= state == SP_BREAKER_OPEN && model->opened > 0;
         era(model, state);
 }
 

@@ -354,12 +354,14 @@ static void test_metrics_tell_state_calls_and_refusals(void **state)
             "sugarperf_circuitbreaker_calls_total{name=\"pay\",kind=\"failed\"} 3\n",
             "sugarperf_circuitbreaker_calls_total{name=\"pay\",kind=\"ignored\"} 2\n",
             "sugarperf_circuitbreaker_not_permitted_calls_total{name=\"pay\"} 2\n",
+            "sugarperf_circuitbreaker_calls_seconds_sum{name=\"pay\",kind=\"successful\"} 2\n",
+            "sugarperf_circuitbreaker_calls_seconds_count{name=\"pay\",kind=\"successful\"} 1\n",
         };
         struct rig rig = rig_new("3");
         struct sp__buf text = SP__BUF_INIT;
         struct sp__expo expo;
 
-        play(&rig, "siifffO!!");
+        play(&rig, "ziifffO!!");
         sp__expo_init(&expo, SP_METRICS_PROMETHEUS);
         sp__breaker_collect(rig.breaker, &expo);
         assert_true(sp__expo_text(&expo, &text));

@@ -248,6 +248,21 @@ static void test_what_is_closed_has_no_next_change(void **state)
         sp_queue_free(queue);
 }
 
+/* Whatever it would open on: nothing here. */
+static void test_metrics_only_rates_without_being_told_to(void **state)
+{
+        struct rig rig = rig_new_with((const char *const[]){NULL});
+        sp_value *value = NULL;
+        size_t len;
+
+        play(&rig, ">M 70*s 20*f 10*z");
+        assert_int_equal(sp_breaker_stats(rig.breaker, &value), SP_OK);
+        assert_non_null(
+            strstr(sp_value_data(value, &len), "\"windowCalls\":100,\"failureRate\":0.2000,\"slowRate\":0.1000}"));
+        sp_value_unref(value);
+        rig_free(&rig);
+}
+
 /* `breaker.idle` is 10s; the registry looks when a script is over, and 10 s later. */
 static bool rests_after(struct rig *rig, const char *script)
 {
@@ -329,6 +344,7 @@ int main(void)
             cmocka_unit_test(test_the_coarse_clock_keeps_nobody_out_too_long),
             cmocka_unit_test(test_an_older_change_that_is_told_late_is_no_news),
             cmocka_unit_test(test_what_is_closed_has_no_next_change),
+            cmocka_unit_test(test_metrics_only_rates_without_being_told_to),
             cmocka_unit_test(test_what_rests_and_what_does_not),
             cmocka_unit_test(test_whatever_moves_its_calls_is_use),
             cmocka_unit_test(test_one_that_was_left_open_rests_in_the_end),

@@ -297,6 +297,20 @@ static void test_the_limiter_spaces_calls(void **state)
         assert_int_equal(sp__limiter_wait(&limiter, now, 9), 0);
 }
 
+/* What an interval is short of whole nanoseconds is made up for. */
+static void test_a_rate_that_does_not_divide_a_second_is_kept_exactly(void **state)
+{
+        enum { RATE = 7000000, BURST = 5 };
+        struct sp__limiter limiter;
+        int taken = 0;
+
+        sp__limiter_init(&limiter, RATE, BURST);
+        for (int64_t now = 5 * SECOND; now < 5 * SECOND + 2 * MS; now++)
+                taken += sp__limiter_take(&limiter, now);
+        assert_in_range(taken, RATE / 500 + BURST - 2, RATE / 500 + BURST);
+        assert_int_equal(sp__limiter_wait(&limiter, 5 * SECOND, RATE) / MS, 1002);
+}
+
 /* However callers come, no second sees more than rate + burst of them. */
 static void test_the_limiter_holds_in_every_second(void **state)
 {
@@ -485,6 +499,7 @@ int main(void)
             cmocka_unit_test(test_an_open_breaker_empties_the_queue),
             cmocka_unit_test(test_the_rate_holds_refused_or_waited_for),
             cmocka_unit_test(test_the_limiter_spaces_calls),
+            cmocka_unit_test(test_a_rate_that_does_not_divide_a_second_is_kept_exactly),
             cmocka_unit_test(test_the_limiter_holds_in_every_second),
             cmocka_unit_test(test_the_budget_gives_a_share_and_some_a_second),
             cmocka_unit_test(test_the_pause_is_a_random_part_of_what_doubles),
