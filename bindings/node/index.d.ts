@@ -133,6 +133,33 @@ export class Cache {
     report(): Record<string, number>;
 }
 
+export interface Change {
+    table: string;
+    change: 'insert' | 'update' | 'delete' | 'truncate';
+    /** Of a deleted row: what it had. */
+    row?: Record<string, unknown>;
+    /** What columns that an update changed had before. */
+    was?: Record<string, unknown>;
+}
+
+export interface Explained {
+    targets: Array<{ kind: string; text: string; [more: string]: unknown }>;
+    [more: string]: unknown;
+}
+
+/** Which keys, patterns and tags a changed row makes wrong: client.rules('contents(id) -> rec:content:{id}:full'). */
+interface Rules {
+    /** What this change would touch; nothing is done. */
+    explain(changed: Change): Explained;
+    /** As Cache.invalidate(), of what the change touches. */
+    invalidate(changed: Change, options?: CallOptions): Promise<void>;
+}
+
+/** It ends with the client. */
+interface Feed {
+    report(): { state: string; fault: string | null; [more: string]: unknown };
+}
+
 export type BreakerState = 'CLOSED' | 'OPEN' | 'HALF_OPEN' | 'FORCED_OPEN' | 'DISABLED' | 'METRICS_ONLY';
 
 export interface BreakerReport {
@@ -302,6 +329,10 @@ export class Transaction {
      * the next one of the same depth begins.
      */
     savepoint<T>(work: (transaction: Transaction) => T | Promise<T>): Promise<T>;
+    /** What the commit invalidates: after it no read answers an old value. A rollback drops it. */
+    invalidate(targets: Targets): void;
+    /** Likewise what a changed row touches. */
+    changed(rules: Rules, changed: Change): void;
 }
 export interface Transaction extends Seated {}
 
@@ -414,6 +445,10 @@ export class Client {
      * are replicas, its reads see what it has written. A transaction is such a unit as well.
      */
     scope<T>(options: ScopeOptions, work: () => T | Promise<T>): Promise<T>;
+    /** Over the cache, once its templates are declared; `source` stands for the text in messages. */
+    rules(text: string, source?: string): Rules;
+    /** The change feed, from where that pool connects: it reads what any transaction changes, and invalidates by the rules. */
+    feed(rules: Rules, pool?: string): Feed;
     breaker(name: string): Breaker;
     policy(name: string): Policy;
     metrics(format?: 'prometheus' | 'openmetrics'): string;

@@ -50,8 +50,8 @@ function checkLoad(loader, { ttl = 0, tags = [] }) {
         several('tags', tags);
 }
 
-/* For the test kit: what is in process becomes older. */
-let ageOf;
+/* For other faces of this package. */
+let handleOf;
 
 class Cache {
     #client;
@@ -188,7 +188,7 @@ class Cache {
     }
 
     static {
-        ageOf = (cache, ms) => call('cache_age', cache.#handle, ms);
+        handleOf = (cache) => cache.#handle;
     }
 
     get hits() {
@@ -212,4 +212,4 @@ class Cache {
     }
 }
 
-module.exports = { Cache, ageOf: (cache, ms) => ageOf(cache, ms) };
+module.exports = { Cache, handleOf: (cache) => handleOf(cache), targetsOf };

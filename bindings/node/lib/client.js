@@ -6,6 +6,7 @@ const { Breaker } = require('./breaker.js');
 const { Cache } = require('./cache.js');
 const { Policy } = require('./policy.js');
 const { Pool } = require('./pool.js');
+const { Feed, Rules } = require('./rules.js');
 const { Profiler } = require('./profiler.js');
 const { Watch } = require('./watch.js');
 const { call, makeError } = require('./errors.js');
@@ -160,6 +161,18 @@ class Client {
     breaker(name) {
         this.check();
         return new Breaker(call('client_breaker_ref', this.#handle, name), this.#watch, this);
+    }
+
+    /* Over the cache, once its templates are declared; `source` stands for the text in messages. */
+    rules(text, source) {
+        this.check();
+        return new Rules(this, this.#watch, native.client_cache(this.#handle), text, source);
+    }
+
+    /* The change feed, from where that pool connects. */
+    feed(rules, pool = null) {
+        this.check();
+        return new Feed(this, this.#handle, rules, pool);
     }
 
     /* Deadline, retries, breaker, rate and concurrency as policy.<name>.… says. */

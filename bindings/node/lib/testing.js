@@ -14,9 +14,9 @@
 const native = require('./native.js');
 const given = require('./given.js');
 const { Breaker, Clock } = require('./breaker.js');
-const { ageOf } = require('./cache.js');
+const { handleOf } = require('./cache.js');
 const { Client } = require('./client.js');
-const { makeError } = require('./errors.js');
+const { call, makeError } = require('./errors.js');
 const { rowsOf } = require('./rows.js');
 const { Statement, valuesOf } = require('./statement.js');
 
@@ -35,7 +35,7 @@ class TestClock extends Clock {
             if (client.closed)
                 this.#clients.delete(client);
             else
-                ageOf(client.cache, ms);
+                call('cache_age', handleOf(client.cache), ms);
         }
     }
 }

@@ -2,7 +2,9 @@
 'use strict';
 /* Transactions: all or nothing, and again where the library says so. */
 const given = require('./given.js');
-const { because } = require('./errors.js');
+const { because, call } = require('./errors.js');
+const { handleOf, targetsOf } = require('./cache.js');
+const { handleOf: rulesOf, rowOf } = require('./rules.js');
 const { Seat } = require('./seat.js');
 const { Unit } = require('./unit.js');
 const scope = require('./scope.js');
@@ -65,6 +67,16 @@ class Transaction {
         }
         await this.#seat.run('session_release_savepoint_async', name);
         return value;
+    }
+
+    /* What its commit invalidates, as cache.invalidate() takes it: after it no read answers an old value. A rollback drops it. */
+    invalidate(targets) {
+        call('session_invalidate', this.#seat.handle, handleOf(this.#seat.client.cache), targetsOf(targets));
+    }
+
+    /* Likewise what a changed row touches, by rules of client.rules(). */
+    changed(rules, changed) {
+        call('session_invalidate_row', this.#seat.handle, rulesOf(rules), rowOf(changed));
     }
 
     /* Nothing can be run in it any more. */

@@ -38,6 +38,12 @@ async function use(client: Client, signal: AbortSignal): Promise<string[]> {
     for await (const { reason } of client.pool().refusals())
         client.pool().setPassword(reason === 'wanted' ? 'secret' : null);
     await client.close({ timeout: 1000 });
+    const rules = client.rules('contents(id) -> rec:content:{id}:full', 'rules');
+    await rules.invalidate({ table: 'contents', change: 'update', row: { id: 7 }, was: { title: 'old' } }, { signal });
+    await client.transaction(async (tx) => {
+        tx.changed(rules, { table: 'contents', change: 'delete', row: { id: 7 } });
+        tx.invalidate({ tags: [client.feed(rules).report().state] });
+    });
     return [rows.command, cached?.title ?? '', String(cell), list.fields[0].name, String(answer), String(policy)];
 }
 

@@ -78,6 +78,35 @@ class Rows(Case):
         self.assertEqual(self.client.cache.get(self.key, self.load), 3)
 
 
+class Feeds(Case):
+    async def test_what_anybody_writes_drops_what_stands_behind_it(self) -> None:
+        name = table(self)
+        writer = sugarperf.Client(settings())
+        self.addCleanup(writer.close)
+        slot = f"s{uuid.uuid4().hex}"
+        limits = {"feed.slot": slot, "feed.publication": slot, "redis.url": None}
+        client = sugarperf.AsyncClient({**settings(), **limits})
+        try:
+            client.cache.template(f"py:{self.entity}:{{id}}:full", ttl="1h")
+            feed = client.feed(client.rules(f"{name}(id) -> py:{self.entity}:{{id}}:full"))
+            while feed.report()["state"] != "leading":
+                self.assertIsNone(feed.report()["fault"])
+                await asyncio.sleep(0.02)
+            key = f"py:{self.entity}:7:full"
+            before = await client.cache.get(key, self.load)
+            self.assertEqual(await client.cache.get(key, self.load), before)
+            writer.query(f"INSERT INTO {name} VALUES (7, 0)")
+            while await client.cache.get(key, self.load) == before:
+                await asyncio.sleep(0.02)
+            self.assertGreaterEqual(feed.report()["changes"], 1)
+        finally:
+            await client.close()
+            writer.query(f"DROP PUBLICATION IF EXISTS {slot}")
+            writer.query(
+                "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = $1 AND NOT active", [slot]
+            )
+
+
 class Turns(Case):
     async def test_one_process_of_the_fleet_has_the_turn(self) -> None:
         seen: list[str] = []
