@@ -224,7 +224,9 @@ static void test_what_takes_long_and_goes_on_is_not_given_up(void **state)
 {
         enum { SETS = 45 };
         char url[300];
-        sp_pool *pool = pool_with((const char *[]){"pool.acquire_timeout=60s", "pool.query_timeout=60s", NULL}), *own;
+        sp_pool *pool = pool_with((const char *[]){"pool.statement_timeout=1s", "pool.acquire_timeout=60s",
+                                                   "pool.query_timeout=60s", NULL}),
+                *own;
         sp_stmt *nap = stmt_of("SELECT pg_sleep(0.1) WHERE $1"), *sleep = stmt_of("SELECT 7 FROM pg_sleep(4.5)");
         sp_params *params = sp_params_new();
         sp_queue *queue = queue_of();
@@ -232,7 +234,8 @@ static void test_what_takes_long_and_goes_on_is_not_given_up(void **state)
         sp_result *result;
 
         snprintf(url, sizeof url, "pool.url=%s?options=-c%%20statement_timeout%%3D60s", getenv("DATABASE_URL"));
-        own = pool_with((const char *[]){url, "pool.acquire_timeout=60s", "pool.query_timeout=60s", NULL});
+        own = pool_with((const char *[]){url, "pool.statement_timeout=1s", "pool.acquire_timeout=60s",
+                                         "pool.query_timeout=60s", NULL});
         assert_int_equal(sp_pool_query_async(own, NULL, sleep, NULL, queue, 42), SP_OK);
         for (int i = 0; i < SETS; i++) {
                 sp_params_add_bool(params, true);
