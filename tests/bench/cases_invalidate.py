@@ -19,9 +19,10 @@ def cases(context):
     updates = ('--url', context.pg, '--items', KEYS, '--mode', 'write')
     write = context.driver('libpq, an update after the other', 'bench-pg-raw', *updates, '--callers', 1)
     writes = context.driver('libpq, 64 updates in flight', 'bench-pg-raw', *updates, '--callers', 64)
-    scan = context.driver('SCAN + DEL', 'bench-scan-raw', *remote)
 
     def one(mode, size):
+        # Of a million keys one walk takes up to seconds.
+        scan = context.driver('SCAN + DEL', 'bench-scan-raw', *remote, '--seconds', max(6 if size == SIZES[-1] else 1, context.seconds))
         ours = context.driver(f'sp_cache_invalidate, {mode}', 'bench-invalidate-ours', *remote, '--mode', mode)
         return Case('invalidate', f'a {mode}, {size:,} keys', ours, scan, 10 if size > SIZES[0] else 1, measure='p50', data=(f'keys_{size}',))
 
