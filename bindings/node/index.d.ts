@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 /** PostgreSQL pool, cache-aside, invalidation, circuit breaker and query profiler, in C, for Node. */
 
+import { Advice, Counter, Gauge, Histogram, Labels, Plan, ProfilerEvent, Report, Slow } from './reports.js';
+export * from './reports.js';
+
 /** Text as PostgreSQL writes it, made into what the program wants. */
 export type Parser = (text: string) => unknown;
 /** By type OID; overrides the built-in parsers. */
@@ -258,20 +261,26 @@ export interface Stats {
     p99: number;
 }
 
-export interface Slow {
-    name: string;
-    text: string;
-    /** Milliseconds. */
-    duration: number;
-    wait: number;
-}
-
+/** What costs what, what was slow, what should have been one statement, which index is missing. Fields: docs/profiler.md. */
 export class Profiler {
     private constructor();
     run<T>(name: string, work: () => T | Promise<T>): Promise<T>;
     stats(name: string): Stats;
+    /** Those with the greatest total time in front, `top` of each (0: all). */
+    report(top?: number): Report;
+    /** Of a statement that ran, by its name; nothing is run. */
+    explain(name: string, options?: CallOptions): Promise<Plan>;
+    /** Which indexes the recorded statements of a pool want. Nothing is made or dropped. */
+    advise(options?: CallOptions & OnPool): Promise<Advice>;
+    /** What the server knows itself: its statements, tables, transactions, locks; `lacks` says what it would not tell. */
+    server(options?: CallOptions & OnPool): Promise<Record<string, any> & { lacks: string[] }>;
+    /** Slow runs, N+1, changed plans, as they come. Who waits for one does not keep the process. */
+    events(options?: { signal?: AbortSignal }): Source<ProfilerEvent>;
+    /** Statements under a sampled trace, from the first item on: elements of OTLP's "spans". */
+    spans(options?: { signal?: AbortSignal }): Source<{ event: number; missed: number; spans: Record<string, any>[] }>;
     slow(): Slow[];
     readonly slowMissed: number;
+    readonly slowLimited: number;
 }
 
 /** Of a batch: the rows of each set, and what all of them affected. */
@@ -373,10 +382,22 @@ export interface PoolStats {
     max: number;
 }
 
-export interface Health {
-    status: string;
-    database: string;
+export interface PoolHealth {
+    status: 'healthy' | 'unhealthy';
+    database: 'connected' | 'disconnected';
+    error?: string;
     poolMetrics: Record<string, number>;
+}
+
+/** database, error and poolMetrics are the default pool's, where one is configured. */
+export interface Health extends Partial<Omit<PoolHealth, 'status'>> {
+    /** unhealthy: a pool has no database, answer 503. degraded: Redis, a breaker or a feed is ill, answer 200. */
+    status: 'healthy' | 'degraded' | 'unhealthy';
+    pools: Record<string, PoolHealth>;
+    /** null: none is configured. */
+    redis: { status: 'connected' | 'disconnected'; latencyMs?: number; error?: string } | null;
+    breakers: (BreakerReport & { name: string })[];
+    feeds: Record<string, any>[];
 }
 
 export class Pool {
@@ -399,7 +420,7 @@ export class Pool {
     setPassword(password: string | Uint8Array | null): void;
     /** Another pool.max from now on. */
     resize(max: number): void;
-    health(options?: CallOptions): Promise<Health>;
+    health(options?: CallOptions): Promise<PoolHealth>;
     /** How many connections it should have, from what was seen in the last minutes. */
     advice(options?: CallOptions): Promise<Record<string, any>>;
     stats(): PoolStats;
@@ -452,7 +473,12 @@ export class Client {
     breaker(name: string): Breaker;
     policy(name: string): Policy;
     metrics(format?: 'prometheus' | 'openmetrics'): string;
-    health(options?: CallOptions & OnPool): Promise<Health>;
+    counter(name: string, help: string, labels?: Labels): Counter;
+    gauge(name: string, help: string, labels?: Labels): Gauge;
+    /** Of durations: the name ends in "_seconds". */
+    histogram(name: string, help: string, labels?: Labels): Histogram;
+    /** How all of it is, each part asked within a second. Of one pool: client.pool(name).health(). */
+    health(options?: CallOptions): Promise<Health>;
     poolStats(name?: string): PoolStats;
     /** Resolves when all is freed; with `timeout` (milliseconds) what still runs after it is cancelled. */
     close(options?: { timeout?: number }): Promise<void>;

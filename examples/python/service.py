@@ -172,5 +172,5 @@ async def metrics(request: Request) -> Response:
 @app.get("/health/database")
 async def health(request: Request, response: Response) -> Any:
     state = await request.app.state.catalog.client.health()
-    response.status_code = 200 if state["status"] == "healthy" else 503
+    response.status_code = 503 if state["status"] == "unhealthy" else 200
     return state

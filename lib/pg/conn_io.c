@@ -294,6 +294,7 @@ static void finish(struct sp__conn *conn, int64_t now)
                         began = unit->sent_ns > conn->last_ns ? unit->sent_ns : conn->last_ns;
                 unit->began_ns = began;
                 unit->done_ns = now;
+                unit->first_ns = unit->first_ns ? unit->first_ns : now;
                 unit->members = members;
                 if (conn->at == &unit->link)
                         conn->at = unit->link.next;
@@ -353,9 +354,11 @@ static void take(struct sp__conn *conn, PGresult *res, int64_t now)
                 conn->lost = true;
         } else if (unit->lead && unit->lead->answered < unit->lead->count) {
                 unit->lead->answered++;
+                unit->first_ns = 0;
                 PQclear(res);
         } else if (unit->preparing && !unit->prepared) {
                 unit->prepared = true;
+                unit->first_ns = 0;
                 PQclear(res);
         } else if (unit->sets && unit->sets->answered < unit->sets->count) {
                 unit->sets->results[unit->sets->answered++] = res;
@@ -368,17 +371,21 @@ static void take(struct sp__conn *conn, PGresult *res, int64_t now)
 static void take_all(struct sp__conn *conn)
 {
         int64_t now = sp__now();
+        bool took = false;
 
         conn->nulls = 0;
         while (!sp__list_empty(&conn->flights) && !conn->lost) {
                 PGresult *res;
 
-                if (current(conn)->first_ns == 0)
-                        current(conn)->first_ns = now;
-                if (PQisBusy(conn->pg))
+                if (PQisBusy(conn->pg)) {
+                        /* What came begins its answer, unless it was another one's. */
+                        if (!took && current(conn)->first_ns == 0)
+                                current(conn)->first_ns = now;
                         break;
+                }
                 res = PQgetResult(conn->pg);
                 if (res) {
+                        took = true;
                         conn->nulls = 0;
                         take(conn, res, now);
                 } else if (++conn->nulls > NULLS_MAX) {

@@ -471,9 +471,47 @@ static void test_queries_through_the_cache_are_told_by_their_outcome(void **stat
         sp_client_free(off);
 }
 
+/* However its answer came: behind its own PREPARE, or behind another statement's. */
+static void test_what_the_server_works_is_execution_and_no_fetch(void **state)
+{
+        sp_client *client = client_with((const char *const[]){"profiler.slow=0", NULL});
+        sp_stmt *one = named("one", "SELECT 1"), *sleeper = named("sleeper", "SELECT pg_sleep(0.2)");
+        const sp_stmt *both[] = {one, sleeper};
+        sp_session *session = NULL;
+        sp_completion *done;
+        sp_queue *queue;
+        sp_slow *slow;
+        int slept = 0;
+
+        sp_result_free(ask(client, NULL, sleeper, NULL));
+        assert_int_equal(sp_queue_new(0, &queue), SP_OK);
+        assert_int_equal(sp_pool_acquire(sp_client_pool(client, NULL), NULL, &session, NULL), SP_OK);
+        for (uint64_t i = 0; i < 2; i++)
+                assert_int_equal(sp_session_query_async(session, NULL, both[i], NULL, queue, i), SP_OK);
+        for (int i = 0; i < 2; i++) {
+                assert_int_equal(sp_queue_wait(queue, &done, 1, -1), 1);
+                assert_int_equal(sp_completion_status(done), SP_OK);
+                sp_completion_free(done);
+        }
+        while ((slow = sp_profiler_slow(sp_client_profiler(client)))) {
+                if (strcmp(sp_slow_name(slow), "sleeper") == 0) {
+                        assert_true(sp_slow_execute_ns(slow) >= 200000000);
+                        slept++;
+                }
+                sp_slow_free(slow);
+        }
+        assert_int_equal(slept, 2);
+        sp_session_release(session);
+        sp_queue_free(queue);
+        sp_stmt_unref(one);
+        sp_stmt_unref(sleeper);
+        sp_client_free(client);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
+            cmocka_unit_test(test_what_the_server_works_is_execution_and_no_fetch),
             cmocka_unit_test(test_the_naive_service_is_found_out_and_its_cure_works),
             cmocka_unit_test(test_a_statement_s_record_counts_rows_bytes_and_errors),
             cmocka_unit_test(test_a_slow_statement_comes_with_who_asked),

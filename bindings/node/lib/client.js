@@ -4,6 +4,7 @@
 const native = require('./native.js');
 const { Breaker } = require('./breaker.js');
 const { Cache } = require('./cache.js');
+const { Counter, Gauge, Histogram } = require('./own.js');
 const { Policy } = require('./policy.js');
 const { Pool } = require('./pool.js');
 const { Feed, Rules } = require('./rules.js');
@@ -16,6 +17,7 @@ const scope = require('./scope.js');
 
 const CLIENT = ['env', 'types'];
 const CLOSE = ['timeout'];
+const LIMITS = ['signal', 'timeout'];
 
 /* For faces of this package that are not the client's own. */
 let watchOf;
@@ -30,6 +32,7 @@ const lost = new FinalizationRegistry((watch) => watch.abandon());
 class Client {
     #handle;
     #watch;
+    #metrics;
     #pools = new Map();
     #closing = null;
 
@@ -42,8 +45,9 @@ class Client {
 
         this.#handle = call('client_new', configOf(settings, env));
         this.#watch = new Watch(this.#handle, types);
+        this.#metrics = native.client_metrics(this.#handle);
         this.cache = new Cache(this, native.client_cache(this.#handle), this.#watch);
-        this.profiler = new Profiler(this, native.client_profiler(this.#handle));
+        this.profiler = new Profiler(this, this.#watch, native.client_profiler(this.#handle));
         lost.register(this, this.#watch, this.#watch);
     }
 
@@ -129,9 +133,15 @@ class Client {
         return pool.listen(channel, rest);
     }
 
+    /*
+     * How all of it is, each part asked within a second: { status, database, poolMetrics, pools, redis, breakers, feeds }. status
+     * 'unhealthy': a pool has no database, answer 503; 'degraded': Redis, a breaker or a feed is ill, answer 200.
+     */
     async health(options) {
-        const [pool, rest] = this.#chosen(options);
-        return pool.health(rest);
+        const limits = given.options(options, LIMITS);
+
+        this.check();
+        return this.#watch.submit('client_health_async', (ctx) => [this.#handle, ctx], limits);
     }
 
     poolStats(name) {
@@ -181,13 +191,30 @@ class Client {
         return new Policy(this, this.#watch, call('client_policy_ref', this.#handle, name));
     }
 
+    /*
+     * A series of one's own on the page of metrics(), to be kept: counter('shop_orders', 'Orders taken.', { method: 'card' }).
+     * The same name and labels are the same series.
+     */
+    counter(name, help, labels) {
+        return new Counter(this, this.#metrics, name, help, labels);
+    }
+
+    gauge(name, help, labels) {
+        return new Gauge(this, this.#metrics, name, help, labels);
+    }
+
+    /* Of durations: the name ends in "_seconds". */
+    histogram(name, help, labels) {
+        return new Histogram(this, this.#metrics, name, help, labels);
+    }
+
     /* `format`: 'prometheus' or 'openmetrics'. */
     metrics(format = 'prometheus') {
         this.check();
         const number = native[`SP_METRICS_${format.toUpperCase()}`];
         if (number === undefined)
             throw makeError('SP_INVALID', `metrics(): unknown format ${format}`);
-        return native.value_data(call('metrics_text', native.client_metrics(this.#handle), number)).toString();
+        return native.value_data(call('metrics_text', this.#metrics, number)).toString();
     }
 
     /*

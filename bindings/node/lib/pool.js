@@ -7,6 +7,7 @@ const given = require('./given.js');
 const params = require('./params.js');
 const { call } = require('./errors.js');
 const { Held } = require('./held.js');
+const { newsOf } = require('./news.js');
 const { Seat } = require('./seat.js');
 const { Session } = require('./session.js');
 const { Source } = require('./source.js');
@@ -145,7 +146,7 @@ class Pool {
      * for a session that is held for longer than pool.leak_after. Who waits for one does not keep the process.
      */
     events(options) {
-        return this.#events(options, async (unit) => this.#news('pool_watch_async', 'event', unit));
+        return this.#news('pool_watch_async', 'event', options);
     }
 
     /*
@@ -153,7 +154,7 @@ class Pool {
      * answered by setPassword(). From the first item on callers wait for that answer.
      */
     refusals(options) {
-        return this.#events(options, async (unit) => this.#news('pool_watch_password_async', 'refusal', unit));
+        return this.#news('pool_watch_password_async', 'refusal', options);
     }
 
     #events(options, open) {
@@ -162,20 +163,11 @@ class Pool {
         return this.#source({ signal, parent: { ctx: this.#watch.listening }, quiet: true }, open);
     }
 
-    #news(name, number, unit) {
-        const watch = this.#watch;
-        const handle = this.#handle;
-        let seen = 0;
+    #news(name, number, options) {
+        const { signal } = given.options(options, ENDS);
 
-        return {
-            async read() {
-                const news = await watch.submit(name, (ctx) => [handle, ctx, seen], { idle: true }, unit);
-
-                seen = news[number];
-                return [news];
-            },
-            release() {},
-        };
+        this.#client.check();
+        return newsOf(this.#client, this.#watch, name, this.#handle, number, signal);
     }
 
     /* Of the connections that are made from now on; null: what is configured, again. */

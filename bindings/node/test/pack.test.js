@@ -68,7 +68,7 @@ test('an empty project', async (t) => {
     const installed = path.join(project, 'node_modules', 'sugarperf');
 
     await t.test('holds the library, what is JavaScript, types, the guide and the licence; nothing stays behind', () => {
-        assert.deepEqual(files, ['LICENSE', 'README.md', 'build/sugarperf.node', 'index.d.ts', 'nestjs.d.ts', 'package.json', 'pg.d.ts', 'testing.d.ts', ...scripts()].sort());
+        assert.deepEqual(files, ['LICENSE', 'README.md', 'build/sugarperf.node', 'index.d.ts', 'nestjs.d.ts', 'package.json', 'pg.d.ts', 'reports.d.ts', 'testing.d.ts', ...scripts()].sort());
         assert.deepEqual(['build', 'LICENSE', 'README.md'].filter((name) => fs.existsSync(path.join(made.own, name))), []);
     });
 

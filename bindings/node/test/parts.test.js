@@ -55,11 +55,51 @@ test('metrics are Prometheus text, or OpenMetrics on request', async (t) => {
     assert.ok(client.poolStats().max > 0);
 });
 
-test('health is that of the database, up or down', async (t) => {
-    const up = await open(t).health();
-    const down = await open(t, { 'pool.url': 'postgresql://app:hunter2@127.0.0.1:1/db' }).health();
+test('health is that of the whole: pools, Redis, breakers, feeds', async (t) => {
+    const away = 'postgresql://app:hunter2@127.0.0.1:1/db';
+    const up = await open(t, { 'pool.orders.url': process.env.DATABASE_URL }).health();
+    const half = await open(t, { 'pool.orders.url': away }).health();
+    const down = await open(t, { 'pool.url': away }).health({ timeout: 2000 });
+    const client = open(t, { 'redis.url': 'redis://127.0.0.1:1' });
 
-    assert.ok('active' in up.poolMetrics || Object.keys(up.poolMetrics).length > 0);
-    assert.notEqual(up.status, down.status);
-    assert.doesNotMatch(JSON.stringify(down), /hunter2/);
+    assert.deepEqual([up.status, up.database, up.pools.orders.database, up.redis.status, up.feeds],
+        ['healthy', 'connected', 'connected', 'connected', []]);
+    assert.ok(Object.keys(up.poolMetrics).length > 0);
+    assert.deepEqual([half.status, half.database, half.pools.orders.database], ['unhealthy', 'connected', 'disconnected']);
+    assert.deepEqual([down.status, down.database], ['unhealthy', 'disconnected']);
+    client.breaker('payments').force('OPEN');
+    const ill = await client.health();
+    assert.deepEqual([ill.status, ill.redis.status], ['degraded', 'disconnected']);
+    assert.deepEqual([ill.breakers[0].name, ill.breakers[0].state], ['payments', 'OPEN']);
+    assert.equal((await client.pool().health()).status, 'healthy');
+    assert.doesNotMatch(JSON.stringify([half, down]), /hunter2/);
+});
+
+test('what a service counts itself stands on the page', async (t) => {
+    const client = open(t);
+    const orders = client.counter('shop_orders', 'Orders taken.', { method: 'card', retried: false });
+    const open_ = client.gauge('shop_open', 'Orders that are open.');
+    const times = client.histogram('shop_order_seconds', 'Time of an order.');
+
+    orders.add();
+    client.counter('shop_orders', 'Orders taken.', { retried: 'false', method: 'card' }).add(2);
+    open_.set(4);
+    open_.add(-1.5);
+    times.record(250);
+    assert.deepEqual([orders.value, open_.value, times.count], [3, 2.5, 1]);
+    assert.ok(Math.abs(times.quantile(0.5) - 250) < 5);
+    assert.match(client.metrics(), /^shop_orders_total{method="card",retried="false"} 3$/m);
+    assert.match(client.metrics(), /^shop_open 2.5$/m);
+    assert.match(client.metrics(), /^shop_order_seconds_sum 0.25$/m);
+    assert.throws(() => client.gauge('shop_orders', 'Orders taken.'), { code: 'SP_INVALID', message: /another kind/ });
+    assert.throws(() => client.counter('no name', 'x'), { code: 'SP_INVALID' });
+    assert.throws(() => client.counter('a', 'x', 'labels'), { name: 'TypeError', message: 'labels must be an object' });
+    for (const count of [1.5, -1, NaN, '1'])
+        assert.throws(() => orders.add(count), { name: 'TypeError', message: 'count must be a whole number, 0 or more' });
+    assert.throws(() => times.record('1s'), { name: 'TypeError' });
+    await client.close();
+    orders.add();
+    times.record(1);
+    assert.deepEqual([orders.value, open_.value, times.count, times.quantile(1)], [0, 0, 0, 0]);
+    assert.throws(() => client.counter('a', 'x'), { name: 'ClosedError' });
 });

@@ -37,6 +37,16 @@ async function use(client: Client, signal: AbortSignal): Promise<string[]> {
         client.pool().resize(event.kind === 'waiting' ? event.max + 1 : event.heldMs);
     for await (const { reason } of client.pool().refusals())
         client.pool().setPassword(reason === 'wanted' ? 'secret' : null);
+    const health = await client.health({ timeout: 500 });
+    const pools: string[] = Object.keys(health.pools).concat(health.redis?.error ?? health.status === 'degraded' ? 'ill' : 'well');
+    client.counter('shop_orders', 'Orders taken.', { method: pools[0], retried: false }).add();
+    client.histogram('shop_order_seconds', 'Time of an order.').record(1.5);
+    client.gauge('shop_open', 'Orders that are open.').set(2);
+    for await (const event of client.profiler.events({ signal }))
+        pools.push(event.kind === 'n+1' ? event.instead : event.name);
+    for (const { ddl } of (await client.profiler.advise({ pool: 'a' })).indexes)
+        pools.push(ddl, (await client.profiler.explain('contents')).plan, client.profiler.report(1).findings[0].instead);
+    pools.push(...(await client.profiler.server({ timeout: '1s' })).lacks, ...client.profiler.slow().map(({ sqlstate }) => sqlstate));
     await client.close({ timeout: 1000 });
     const rules = client.rules('contents(id) -> rec:content:{id}:full', 'rules');
     await rules.invalidate({ table: 'contents', change: 'update', row: { id: 7 }, was: { title: 'old' } }, { signal });

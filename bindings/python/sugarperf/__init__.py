@@ -17,7 +17,7 @@ from .decorators import breaker, cached, profiled  # noqa: E402
 from .errors import Error, RedisError, SqlError  # noqa: E402
 from .guard import Attempt, Breaker, Clock, Policy  # noqa: E402
 from .key import Template  # noqa: E402
-from .parts import Profiler  # noqa: E402
+from .profiler import Profiler  # noqa: E402
 from .pool import Pool, Session, Transaction  # noqa: E402
 from .statement import Statement  # noqa: E402
 

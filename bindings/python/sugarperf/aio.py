@@ -292,8 +292,17 @@ class AsyncClient(Base):
     def listen(self, channel: str, *, pool: str | None = None) -> AsyncIterator[dict[str, Any]]:
         return self.pool(pool).listen(channel)
 
-    async def health(self, pool: str | None = None) -> dict[str, Any]:
-        return await self.pool(pool).health()
+    async def health(self, *, timeout: Timeout = None) -> dict[str, Any]:
+        """How all of it is, each part asked within a second; of one pool: pool(name).health(). docs/python.md"""
+        return await self._play(self._health(timeout))
+
+    async def _news(self, handle: Any, call: Callable[..., None], number: str) -> AsyncIterator[dict[str, Any]]:
+        """What the library tells from time to time, in the order of its numbers, until the client ends."""
+        self._check()
+        ctx, seen = native.ctx_new(self._listening), 0
+        while (news := await self._play(steps.news(self, handle, ctx, call, seen))) is not None:
+            seen = news[number]
+            yield news
 
     async def _play(self, script: steps.Steps[T]) -> T:
         try:

@@ -235,17 +235,11 @@ class AsyncPool:
 
     def events(self) -> AsyncIterator[dict[str, Any]]:
         """What somebody should hear of: callers that wait ("waiting"), a session held for too long ("leak")."""
-        return self._news(native.pool_watch_async, "event")
+        return self._client._news(self._seat.handle, native.pool_watch_async, "event")
 
     def refusals(self) -> AsyncIterator[dict[str, Any]]:
         """Each time that the server refuses the password, or wants one: to be answered by set_password()."""
-        return self._news(native.pool_watch_password_async, "refusal")
-
-    async def _news(self, call: Callable[..., None], number: str) -> AsyncIterator[dict[str, Any]]:
-        seat, ctx, seen = self._seat, native.ctx_new(self._client._listening), 0
-        while (news := await self._play(steps.news(seat, ctx, call, seen))) is not None:
-            seen = news[number]
-            yield news
+        return self._client._news(self._seat.handle, native.pool_watch_password_async, "refusal")
 
     def set_password(self, password: str | bytes | None) -> None:
         """Of the connections that are made from now on; None: what is configured, again."""

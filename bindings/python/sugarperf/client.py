@@ -265,8 +265,17 @@ class Client(Base):
     def listen(self, channel: str, *, pool: str | None = None) -> Iterator[dict[str, Any]]:
         return self.pool(pool).listen(channel)
 
-    def health(self, pool: str | None = None) -> dict[str, Any]:
-        return self.pool(pool).health()
+    def health(self, *, timeout: Timeout = None) -> dict[str, Any]:
+        """How all of it is, each part asked within a second; of one pool: pool(name).health(). docs/python.md"""
+        return self._play(self._health(timeout))
+
+    def _news(self, handle: Any, call: Callable[..., None], number: str) -> Iterator[dict[str, Any]]:
+        """What the library tells from time to time, in the order of its numbers, until the client ends."""
+        self._check()
+        ctx, seen = native.ctx_new(self._listening), 0
+        while (news := self._play(steps.news(self, handle, ctx, call, seen))) is not None:
+            seen = news[number]
+            yield news
 
     def _play(self, script: steps.Steps[T]) -> T:
         return steps.play(script, self._call)

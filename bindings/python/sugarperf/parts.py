@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What both faces share: profiler and the reports of a client."""
+"""What both faces share: the parts of a client that never wait."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import atexit
 import threading
 import warnings
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,10 +15,9 @@ from . import codec, errors, given, native, params, rows, scopes, steps
 from .changes import Feed, Rules
 from .guard import Breaker, Policy
 from .held import Held
+from .own import Counter, Gauge, Histogram, Labels
+from .profiler import Profiler
 from .tables import config_of, json_of
-
-_MS = 1e6
-
 
 def targets_of(keys: Iterable[Any], tags: Iterable[Any], patterns: Iterable[Any]) -> Any:
     """Patterns are texts as declared, or (pattern, values) with values for their {names}."""
@@ -31,78 +30,6 @@ def targets_of(keys: Iterable[Any], tags: Iterable[Any], patterns: Iterable[Any]
         pattern, values = (item, ()) if isinstance(item, str) else item
         native.targets_pattern(targets, pattern, params.load(values))
     return targets
-
-
-class Profiler:
-    """What named work costs, and the slow log. Statements of the client are recorded by themselves."""
-
-    def __init__(self, client: Any, handle: Any) -> None:
-        self._client = client
-        self._native = handle
-
-    @contextmanager
-    def run(self, name: str) -> Iterator[None]:
-        """Records the body under `name`."""
-        self._client._check()
-        start = native.profiler_start(self._native)
-        status = native.SP_OK
-        try:
-            yield
-        except BaseException as error:
-            status = getattr(native, getattr(error, "code", None) or "SP_INTERNAL", native.SP_INTERNAL)
-            raise
-        finally:
-            if not self._client.closed:
-                native.profiler_finish(self._native, name, start, status)
-
-    def stats(self, name: str) -> dict[str, float]:
-        """Milliseconds; zeros for an unknown name."""
-        self._client._check()
-
-        def quantile(q: float) -> float:
-            return native.profiler_quantile_ns(self._native, name, q) / _MS
-
-        return {
-            "count": native.profiler_count(self._native, name),
-            "errors": native.profiler_errors(self._native, name),
-            "total": native.profiler_total_ns(self._native, name) / _MS,
-            "p50": quantile(0.5),
-            "p95": quantile(0.95),
-            "p99": quantile(0.99),
-        }
-
-    def slow(self) -> list[dict[str, Any]]:
-        """Empties the slow log, oldest first."""
-        self._client._check()
-        entries = []
-        while (slow := native.profiler_slow(self._native)) is not None:
-            entries.append(
-                {
-                    "name": native.slow_name(slow),
-                    "text": native.slow_text(slow),
-                    "duration": native.slow_duration_ns(slow) / _MS,
-                    "wait": native.slow_wait_ns(slow) / _MS,
-                }
-            )
-        return entries
-
-    def report(self, top: int = 0) -> dict[str, Any]:
-        """{"statements", "work", "findings"}: those with the greatest total time in front, `top` of each (0: all)."""
-        self._client._check()
-        return json_of(native.profiler_report(self._native, top))
-
-    def explain(self, name: str, *, timeout: steps.Timeout = None) -> Any:
-        """The plan of a statement that ran, by its name; to be awaited with an AsyncClient."""
-        return self._client._play(self._asked(native.profiler_explain_async, name, timeout))
-
-    def advise(self, pool: str | None = None, *, timeout: steps.Timeout = None) -> Any:
-        """Which indexes the recorded statements of a pool want; to be awaited with an AsyncClient."""
-        return self._client._play(self._asked(native.profiler_advise_async, pool, timeout))
-
-    def _asked(self, call: Callable[..., None], about: str | None, timeout: steps.Timeout) -> steps.Steps[Any]:
-        self._client._check()
-        ctx = self._client._ctx(timeout)
-        return codec.decode(*(yield ctx, lambda queue, tag: call(self._native, ctx, about, queue, tag)))
 
 
 _open: weakref.WeakSet[Base] = weakref.WeakSet()
@@ -202,6 +129,22 @@ class Base:
         if number is None:
             raise errors.make(native.SP_INVALID, f"metrics(): unknown format {format}")
         return native.value_data(native.metrics_text(native.client_metrics(self._native), number)).decode()
+
+    def counter(self, name: str, help: str, labels: Labels | None = None) -> Counter:
+        """A series of one's own on the page of metrics(), to be kept. The same name and labels are the same series."""
+        return Counter(self, name, help, labels)
+
+    def gauge(self, name: str, help: str, labels: Labels | None = None) -> Gauge:
+        return Gauge(self, name, help, labels)
+
+    def histogram(self, name: str, help: str, labels: Labels | None = None) -> Histogram:
+        """Of durations: the name ends in "_seconds"."""
+        return Histogram(self, name, help, labels)
+
+    def _health(self, timeout: steps.Timeout) -> steps.Steps[dict[str, Any]]:
+        self._check()
+        ctx = self._ctx(timeout)
+        return codec.decode(*(yield ctx, lambda queue, tag: native.client_health_async(self._native, ctx, queue, tag)))
 
     def cache_report(self) -> dict[str, Any]:
         self._check()

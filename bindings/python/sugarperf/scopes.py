@@ -8,23 +8,35 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import Any
 
-_scopes: ContextVar[tuple[tuple[int, Any], ...]] = ContextVar("sugarperf-scopes", default=())
+
+class _Scope:
+    """What a task or a callback of the event loop copied of it may live on; the library's context ends with the body."""
+
+    def __init__(self, client: Any, ctx: Any) -> None:
+        self.owner = id(client)
+        self.ctx = ctx
+
+
+_scopes: ContextVar[tuple[_Scope, ...]] = ContextVar("sugarperf-scopes", default=())
 
 
 def above(client: Any) -> Any:
     """The innermost context of this client's around the call; None: none."""
-    for owner, ctx in reversed(_scopes.get()):
-        if owner == id(client):
-            return ctx
+    for scope in reversed(_scopes.get()):
+        if scope.owner == id(client) and scope.ctx is not None:
+            return scope.ctx
     return None
 
 
 @contextmanager
 def within(client: Any, ctx: Any) -> Iterator[None]:
-    token = _scopes.set((*_scopes.get(), (id(client), ctx)))
+    scope = _Scope(client, ctx)
+    del ctx
+    token = _scopes.set((*_scopes.get(), scope))
     try:
         yield
     finally:
+        scope.ctx = None
         # One that nobody ended is ended by the collector, in whatever context.
         with suppress(ValueError):
             _scopes.reset(token)

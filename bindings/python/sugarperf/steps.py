@@ -227,25 +227,23 @@ def message(seat: Seat, ctx: Any, reader: Reader) -> Steps[dict[str, Any] | None
     """None: the client ends."""
     return (
         yield from until_closed(
-            seat, ctx, lambda queue, tag: native.listener_next_async(reader.handle, ctx, queue, tag)
+            seat.client, ctx, lambda queue, tag: native.listener_next_async(reader.handle, ctx, queue, tag)
         )
     )
 
 
-def news(seat: Seat, ctx: Any, call: Callable[..., None], seen: int) -> Steps[dict[str, Any] | None]:
-    """The next event of a number above `seen`; None: the client ends."""
-    seat.client._check()
-    handle = seat.handle
-    return (yield from until_closed(seat, ctx, lambda queue, tag: call(handle, ctx, seen, queue, tag)))
+def news(client: Any, handle: Any, ctx: Any, call: Callable[..., None], seen: int) -> Steps[dict[str, Any] | None]:
+    """The next event of a number above `seen`, by `call` of a handle; None: the client ends."""
+    return (yield from until_closed(client, ctx, lambda queue, tag: call(handle, ctx, seen, queue, tag)))
 
 
-def until_closed(seat: Seat, ctx: Any, start: Start) -> Steps[Any]:
-    if seat.client.closed:
+def until_closed(client: Any, ctx: Any, start: Start) -> Steps[Any]:
+    if client.closed:
         return None
     try:
         return codec.decode(*(yield ctx, start))
     except errors.Error:
-        if seat.client.closed:
+        if client.closed:
             return None
         raise
 

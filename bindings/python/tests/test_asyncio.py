@@ -180,8 +180,10 @@ class Asyncio(unittest.IsolatedAsyncioTestCase):
         self.assertEqual(await breaker.run_async(fail, fallback), "fallback")
         self.assertEqual(breaker.state, "OPEN")
 
-    async def test_health_is_that_of_the_database(self) -> None:
-        self.assertIn("poolMetrics", await self.client.health())
+    async def test_health_is_that_of_the_whole(self) -> None:
+        health = await self.client.health(timeout="5s")
+        self.assertEqual((health["status"], health["pools"], health["redis"]["status"]), ("healthy", {}, "connected"))
+        self.assertIn("poolMetrics", await self.client.pool().health())
 
     async def test_close_settles_what_is_under_way(self) -> None:
         async with sugarperf.AsyncClient(settings()) as client:

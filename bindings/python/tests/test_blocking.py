@@ -365,8 +365,45 @@ class Parts(unittest.TestCase):
             self.client.metrics("xml")
         self.assertGreater(self.client.pool_stats()["max"], 0)
 
-    def test_health_is_that_of_the_database(self) -> None:
-        self.assertIn("poolMetrics", self.client.health())
+    def test_health_is_that_of_the_whole(self) -> None:
+        health = self.client.health()
+        self.assertEqual((health["status"], health["database"], health["redis"]["status"]), ("healthy", "connected", "connected"))
+        self.assertEqual((health["pools"], health["feeds"]), ({}, []))
+        self.client.breaker("ill").force("OPEN")
+        health = self.client.health(timeout=5)
+        self.assertEqual((health["status"], health["breakers"][0]["name"]), ("degraded", "ill"))
+        self.assertEqual(self.client.pool().health()["status"], "healthy")
+        with sugarperf.Client(settings(pool__orders__url="postgresql://app:hunter2@127.0.0.1:1/db")) as away:
+            health = away.health()
+        self.assertEqual((health["status"], health["pools"]["orders"]["database"]), ("unhealthy", "disconnected"))
+        self.assertNotIn("hunter2", str(health))
+
+    def test_what_a_service_counts_itself_stands_on_the_page(self) -> None:
+        orders = self.client.counter("shop_orders", "Orders taken.", {"method": "card"})
+        opened = self.client.gauge("shop_open", "Orders that are open.")
+        times = self.client.histogram("shop_order_seconds", "Time of an order.")
+        orders.add()
+        self.client.counter("shop_orders", "Orders taken.", {"method": "card"}).add(2)
+        opened.set(4)
+        opened.add(-1.5)
+        times.record(0.25)
+        self.assertEqual((orders.value, opened.value, times.count), (3, 2.5, 1))
+        self.assertAlmostEqual(times.quantile(0.5), 0.25, delta=0.005)
+        page = self.client.metrics()
+        for line in ('shop_orders_total{method="card"} 3', "shop_open 2.5", "shop_order_seconds_sum 0.25"):
+            self.assertIn(f"\n{line}\n", page)
+        with self.assertRaisesRegex(errors.InvalidError, "another kind"):
+            self.client.gauge("shop_orders", "Orders taken.")
+        with self.assertRaises(TypeError):
+            times.record("1s")  # type: ignore[arg-type]
+        with self.assertRaises(ValueError):
+            orders.add(-1)
+        self.client.close()
+        orders.add()
+        times.record(1)
+        self.assertEqual((orders.value, opened.value, times.count, times.quantile(1)), (0, 0, 0, 0))
+        with self.assertRaises(errors.ClosedError):
+            self.client.counter("shop_orders", "Orders taken.")
 
 
 if __name__ == "__main__":

@@ -141,18 +141,3 @@ class Turns(Case):
     async def test_what_is_no_time_is_refused(self) -> None:
         with self.assertRaises(errors.InvalidError):
             self.quick.schedule(self.entity, "sometimes")
-
-
-class Reports(Case):
-    async def test_the_profiler_reports_and_explains(self) -> None:
-        statement = sugarperf.Statement(self.entity, "SELECT oid FROM pg_class WHERE relname = $1", read=True)
-        await self.quick.query(statement, ["pg_class"])
-        self.client.query(statement, ["pg_class"])
-        report = self.quick.profiler.report()
-        self.assertIn(self.entity, [found["name"] for found in report["statements"]])
-        self.assertLessEqual(len(self.quick.profiler.report(top=1)["statements"]), 1)
-        plan = await self.quick.profiler.explain(self.entity)
-        self.assertEqual(plan["name"], self.entity)
-        self.assertEqual(self.client.profiler.explain(self.entity)["plan"], plan["plan"])
-        with self.assertRaises(errors.NotFoundError):
-            self.client.profiler.explain("nobody ran it")

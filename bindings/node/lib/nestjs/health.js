@@ -19,12 +19,17 @@ class SugarperfHealth {
         this.#client = client;
     }
 
-    /* The database of a pool, after a SELECT 1 within its own deadline, and how the pool fares. */
+    /*
+     * All of the client's, or the database of one `pool` alone. What is degraded is up: without its cache or behind a breaker a
+     * service still serves.
+     */
     async isHealthy(key, options) {
-        const { status, ...more } = await this.#client.health(options);
-        const told = { [key]: { status: status === 'healthy' ? 'up' : 'down', ...more } };
+        const { pool, ...limits } = options ?? {};
+        const asked = pool === undefined ? this.#client : this.#client.pool(pool);
+        const { status, ...more } = await asked.health(limits);
+        const told = { [key]: { status: status === 'unhealthy' ? 'down' : 'up', ...more } };
 
-        if (status !== 'healthy')
+        if (status === 'unhealthy')
             throw new Down(key, told);
         return told;
     }
