@@ -112,7 +112,7 @@ test('an integer that may have been rounded is refused', async (t) => {
         await assert.rejects(client.query('SELECT $1::int8', [number]), { name: 'TypeError', message: /2\^53.*BigInt/ });
         await assert.rejects(client.query('SELECT $1::int8[]', [[1, number]]), { name: 'TypeError', message: /2\^53/ });
         assert.throws(() => template.key(number), { name: 'TypeError', message: /2\^53/ });
-        assert.throws(() => clock.advance(number), { name: 'TypeError', message: NUMBER });
+        assert.throws(() => clock.advance(number), { name: 'TypeError', message: 'ms must be a whole number of milliseconds' });
         assert.throws(() => breaker.release(number), { name: 'TypeError', message: NUMBER });
     }
     for (const number of [NaN, 1.5, -1])

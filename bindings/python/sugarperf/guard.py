@@ -183,7 +183,9 @@ class Breaker:
         """What cancels a wait for changes is the client's end alone."""
         try:
             yield
-        except errors.CancelledError:
+        except errors.Error as error:
+            if error.code != "SP_CANCELLED":
+                raise
             raise errors.make(native.SP_CLOSED, "the client is closed") from None
 
     def next_change(self, seen: int) -> dict[str, Any]:
