@@ -24,6 +24,7 @@
 
 #if defined(SWIGJAVASCRIPT)
 %include "node/typemaps.i"
+%apply (const void *data, size_t len) { (const void *key, size_t key_len), (const void *key, size_t len) };
 #elif defined(SWIGPYTHON)
 %include "python/typemaps.i"
 #endif

@@ -129,6 +129,15 @@ export class Cache {
         options: QueryOptions & { as: 'cell' },
     ): Promise<T | null>;
     invalidate(targets: Targets, options?: CallOptions): Promise<void>;
+    /**
+     * Stores a value that nobody loads; what is under the key now, in every process, is invalidated. `ttl` in milliseconds, else
+     * the template's. For values whose home is the cache: where it is the database, invalidate(), and let the next reader load.
+     */
+    set(key: Key, value: unknown, options?: CallOptions & { ttl?: number }): Promise<void>;
+    /** What is under the key is fresh for `ttl` milliseconds from now (else for its template's). false: there is nothing. */
+    touch(key: Key, options?: CallOptions & { ttl?: number }): Promise<boolean>;
+    /** As invalidate({ keys: [key] }). */
+    delete(key: Key, options?: CallOptions): Promise<void>;
     readonly hits: number;
     readonly misses: number;
     /** 0 to 1. */

@@ -14,6 +14,7 @@ const { statementOf, valuesOf } = require('./statement.js');
 
 const GET = ['ttl', 'tags', 'signal', 'timeout'];
 const QUERY = ['as', 'signal', 'timeout', 'types', 'pool'];
+const SET = ['ttl', 'signal', 'timeout'];
 const INVALIDATE = ['signal', 'timeout'];
 const TARGETS = ['keys', 'tags', 'patterns'];
 const LEASE = native.SP_LOOKUP_LEASE;
@@ -41,11 +42,16 @@ function targetsOf(named) {
     return targets;
 }
 
-function checkLoad(loader, { ttl = 0, tags = [] }) {
-    if (typeof loader !== 'function')
-        throw new TypeError('loader must be a function');
+function checkTtl({ ttl = 0 }) {
     if (!Number.isSafeInteger(Math.round(ttl)) || ttl < 0)
         throw new TypeError('ttl must be a number of milliseconds');
+    return ttl;
+}
+
+function checkLoad(loader, { ttl, tags = [] }) {
+    if (typeof loader !== 'function')
+        throw new TypeError('loader must be a function');
+    checkTtl({ ttl });
     if (typeof tags !== 'function')
         several('tags', tags);
 }
@@ -157,6 +163,41 @@ class Cache {
 
     #release(lease) {
         lease.release();
+    }
+
+    /*
+     * Stores a value that nobody loads: what is under the key now, in every process, is invalidated. Of two that are set at once
+     * one remains. For values whose home is the database: invalidate(), and let the next reader load.
+     */
+    async set(key, value, named) {
+        const options = given.options(named, SET), ttl = checkTtl(options);
+        const [kind, data] = codec.encode(value);
+
+        this.#client.check();
+        await this.#watch.submit('cache_set_async', (ctx) => [this.#handle, ctx, key, data, kind, ttl], options);
+    }
+
+    /* What is under the key is fresh for `ttl` from now (else for its template's). false: there is nothing. */
+    async touch(key, named) {
+        const options = given.options(named, SET), ttl = checkTtl(options);
+
+        this.#client.check();
+        try {
+            await this.#watch.submit('cache_touch_async', (ctx) => [this.#handle, ctx, key, ttl], options);
+            return true;
+        } catch (error) {
+            if (error.code === 'SP_NOT_FOUND')
+                return false;
+            throw error;
+        }
+    }
+
+    /* As invalidate({ keys: [key] }). */
+    async delete(key, named) {
+        const options = given.options(named, INVALIDATE);
+
+        this.#client.check();
+        await this.#watch.submit('cache_delete_async', (ctx) => [this.#handle, ctx, key], options);
     }
 
     /* Runs a statement through the cache, wholly inside the library. `as`: 'rows' (default) or 'cell'. */

@@ -188,3 +188,53 @@ test('hits and misses are counted', async (t) => {
     assert.ok(cache.hitRate > 0 && cache.hitRate < 1);
     assert.ok('cache_hits_total' in cache.report());
 });
+
+async function seenBy(cache, key, value) {
+    let found;
+
+    do
+        found = await cache.get(key, () => assert.fail('loaded'));
+    while (JSON.stringify(found) !== JSON.stringify(value));
+}
+
+test('a value that is set is everybody\'s, until it is deleted or its time is over', async (t) => {
+    const { cache } = open(t), other = open(t).cache;
+    const key = fresh('node:set');
+
+    for (const value of [{ a: [1] }, 'text', Buffer.from([0, 255]), 0, null]) {
+        await cache.set(key, value, { ttl: 60000 });
+        assert.deepEqual(await cache.get(key, () => assert.fail('loaded')), value);
+        await seenBy(other, key, value);
+    }
+    assert.equal(await cache.touch(key, { ttl: 1000 }), true);
+    await cache.delete(key);
+    assert.equal(cache.peek(key), undefined);
+    assert.equal(await cache.touch(key), false);
+    assert.equal(await cache.get(key, () => 'loaded anew'), 'loaded anew');
+});
+
+test('what is set wins over a load that was under way', async (t) => {
+    const { cache } = open(t);
+    const key = fresh('node:set');
+    let go;
+    const loading = cache.get(key, () => new Promise((resolve) => { go = () => resolve('loaded'); }));
+
+    await until(() => go !== undefined);
+    await cache.set(key, 'set');
+    go();
+    assert.equal(await loading, 'loaded');
+    assert.equal(await cache.get(key, () => assert.fail('loaded twice')), 'set');
+});
+
+test('a set without Redis is this process\'s, a call that makes no sense is refused', async (t) => {
+    const { cache } = open(t, { 'redis.url': '' });
+
+    await cache.set('node:alone', { b: 2 });
+    assert.deepEqual(cache.peek('node:alone'), { b: 2 });
+    await assert.rejects(cache.set(7, 'value'), TypeError);
+    await assert.rejects(cache.set('node:alone', () => {}), TypeError);
+    await assert.rejects(cache.set('node:alone', 1, { ttl: 'soon' }), TypeError);
+    await assert.rejects(cache.touch('node:alone', { tl: 1 }), TypeError);
+    await assert.rejects(cache.delete(null), TypeError);
+    await assert.rejects(cache.set('k'.repeat(2000), 1), { code: 'SP_LIMIT' });
+});
