@@ -27,6 +27,7 @@ MEASURES = {
     'p99': ('us', lambda run: run['p99_us'], False),
     # What a side counted: of bytes or connections, fewer are better.
     'bytes': ('bytes', lambda run: run['count'], False),
+    'delay': ('us', lambda run: run['count'], False),
     'hits': ('%', lambda run: run['count'], True),
     'connections': ('conns', lambda run: run['count'], False),
     # How many times what it would be without: two forms that one process compared itself.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 'use strict';
 /* One side in Node: arguments, concurrent callers, warm-up, time and the one JSON line that bench.py reads. */
-const { performance } = require('node:perf_hooks');
+const { monitorEventLoopDelay, performance } = require('node:perf_hooks');
 
 const SAMPLES = 1 << 20;
 
@@ -36,9 +36,22 @@ class Times {
     }
 }
 
+/* What else may be counted (--count): each begins with the measured time and answers at its end. */
+const counters = {
+    /* p99 in microseconds, by a timer of 1 ms. */
+    delay() {
+        const delays = monitorEventLoopDelay({ resolution: 1 });
+
+        delays.enable();
+        return () => delays.percentile(99) / 1000;
+    },
+    none: () => () => undefined,
+};
+
 /* `open(options)` yields { step(item), close(), batch }; step is awaited by each of the callers in turn, and does `batch` (1). */
 async function run(open) {
     const options = parse(process.argv.slice(2));
+    const counter = counters[options.count ?? 'none'];
     const { step, close, batch = 1 } = await open(options);
     const times = new Times();
     let measuring = false;
@@ -62,9 +75,11 @@ async function run(open) {
     process.stdout.write('start\n');
     const begin = performance.now();
     const before = process.cpuUsage();
+    const counted = counter();
     measuring = true;
     await Promise.race([pause(options.seconds), callers]);
     measuring = going = false;
+    const count = counted();
     const used = process.cpuUsage(before);
     const seconds = (performance.now() - begin) / 1000;
     process.stdout.write('stop\n');
@@ -73,7 +88,7 @@ async function run(open) {
     process.stdout.write(JSON.stringify({
         ops: times.count * batch, seconds, p50_us: times.quantile(0.5) * 1000 / batch,
         p99_us: times.quantile(0.99) * 1000 / batch,
-        user_cpu: used.user / 1e6, sys_cpu: used.system / 1e6,
+        user_cpu: used.user / 1e6, sys_cpu: used.system / 1e6, count,
     }) + '\n');
 }
 
