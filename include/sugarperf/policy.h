@@ -55,6 +55,12 @@ SP_API const char *sp_policy_name(const sp_policy *policy);
  */
 SP_API sp_status sp_policy_stats(const sp_policy *policy, sp_value **out);
 
+/**
+ * Whether its breaker surely refuses now, which then counts as a refusal: who asks before a call is made saves what making it
+ * costs, and many are refused while a dependency is down. false: make the call, it may be refused all the same.
+ */
+SP_API bool sp_policy_refuses(sp_policy *policy);
+
 /** The deadline begins. `ctx` (may be NULL) is its parent's. */
 SP_API sp_status sp_call_new(sp_policy *policy, sp_ctx *ctx, sp_call **out, sp_error **error);
 /**

@@ -403,6 +403,19 @@ static sp_status admit(struct sp__entry *entry, const char **why)
         return status;
 }
 
+bool sp_policy_refuses(sp_policy *policy)
+{
+        bool refuses;
+
+        if (!policy || !policy->breaker || sp__forked(&policy->fork))
+                return false;
+        sp__lock(&policy->lock);
+        refuses = !policy->closed && sp__breaker_shut(policy->breaker);
+        policy->counts[SP__POLICY_OPEN] += refuses;
+        sp__unlock(&policy->lock);
+        return refuses;
+}
+
 /* From now on a cancelled context ends it. If that was just cancelled, it ends at once. */
 static void start(struct sp__entry *entry)
 {

@@ -128,6 +128,30 @@ static void test_entering_a_call_that_runs_is_refused_and_counted_nowhere(void *
         sp_breaker_unref(breaker);
 }
 
+static void test_who_asks_first_is_refused_without_a_call(void **state)
+{
+        sp_clock *clock = sp_clock_new();
+        sp_breaker *breaker = NULL;
+        sp_policy *policy;
+
+        assert_int_equal(sp_breaker_new(NULL, NULL, clock, &breaker, NULL), SP_OK);
+        policy = policy_of((const char *const[]){NULL}, breaker);
+        assert_false(sp_policy_refuses(policy));
+        assert_int_equal(sp_breaker_in_flight(breaker), 0);
+        sp_breaker_force(breaker, SP_BREAKER_OPEN);
+        assert_true(sp_policy_refuses(policy));
+        assert_int_equal(sp_breaker_rejected(breaker), 1);
+        stats_have(policy, "\"open\":1");
+        sp_clock_advance(clock, 60000);
+        assert_false(sp_policy_refuses(policy));
+        sp_breaker_force(breaker, SP_BREAKER_FORCED_OPEN);
+        sp__policy_shut(policy);
+        assert_false(sp_policy_refuses(policy)); /* what it is told is that it is closed */
+        sp_policy_unref(policy);
+        sp_breaker_unref(breaker);
+        sp_clock_free(clock);
+}
+
 /* `attempt_timeout` is an attempt's: asking for the context before it begins, or between two, starts nothing. */
 static void test_an_attempt_s_time_begins_when_it_is_entered(void **state)
 {
@@ -408,6 +432,7 @@ int main(void)
             cmocka_unit_test(test_a_call_that_is_over_is_not_entered_again),
             cmocka_unit_test(test_entering_a_call_that_runs_is_refused_and_counted_nowhere),
             cmocka_unit_test(test_an_attempt_s_time_begins_when_it_is_entered),
+            cmocka_unit_test(test_who_asks_first_is_refused_without_a_call),
             cmocka_unit_test(test_a_retry_waits_for_its_pause),
             cmocka_unit_test(test_no_attempt_is_made_when_the_deadline_is_over),
             cmocka_unit_test(test_who_is_cancelled_or_closed_is_not_told_to_try_again),

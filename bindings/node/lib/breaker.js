@@ -48,12 +48,12 @@ function answers(error) {
 }
 
 /* Under load refusals are many, and where they come from is no riddle: without a stack they cost a tenth. */
-function openError(name) {
+function openError(message) {
     const limit = Error.stackTraceLimit;
 
     Error.stackTraceLimit = 0;
     try {
-        return new OpenError(`circuit breaker "${name}" is open`, 'SP_OPEN', '', true);
+        return new OpenError(message, 'SP_OPEN', '', true);
     } finally {
         Error.stackTraceLimit = limit;
     }
@@ -85,6 +85,7 @@ class Breaker {
     #handle;
     #watch;
     #name;
+    #refusal;
     #client; /* lives as long */
 
     constructor(handle, watch = null, client = null) {
@@ -94,6 +95,7 @@ class Breaker {
         this.#watch = watch;
         this.#client = client;
         this.#name = native.breaker_name(handle);
+        this.#refusal = `circuit breaker "${this.#name}" is open`;
     }
 
     /*
@@ -121,9 +123,11 @@ class Breaker {
         const permit = this.acquire();
 
         if (permit === 0) {
-            if (fallback === undefined)
-                throw openError(this.#name);
-            return answer(fallback, () => openError(this.#name));
+            if (fallback !== undefined)
+                return answer(fallback, () => openError(this.#refusal));
+            /* A promise that is rejected before anybody waits for it is kept as one that nobody handles, which costs more than all else. */
+            await undefined;
+            throw openError(this.#refusal);
         }
         const start = performance.now();
         let value;
@@ -242,4 +246,4 @@ class Breaker {
     }
 }
 
-module.exports = { Breaker, Clock, aborted, answer, answers, outcomeOf };
+module.exports = { Breaker, Clock, aborted, answer, answers, openError, outcomeOf };

@@ -6,7 +6,7 @@ const { SugarperfError } = require('./errors.js').classes;
 const { because, call } = require('./errors.js');
 const given = require('./given.js');
 const { Limit } = require('./limit.js');
-const { aborted, answer, answers, outcomeOf } = require('./breaker.js');
+const { aborted, answer, answers, openError, outcomeOf } = require('./breaker.js');
 
 const RUN = ['fallback', 'signal', 'retry'];
 
@@ -23,6 +23,7 @@ class Policy {
     #client;
     #watch;
     #handle;
+    #refusal;
 
     constructor(client, watch, handle) {
         if (!(handle instanceof native.policy))
@@ -30,6 +31,7 @@ class Policy {
         this.#client = client;
         this.#watch = watch;
         this.#handle = handle;
+        this.#refusal = `policy "${native.policy_name(handle)}": ${native.status_text(native.SP_OPEN)}`;
     }
 
     /*
@@ -45,6 +47,12 @@ class Policy {
         given.function('retry', retry);
         given.signal(signal);
         this.#client.check();
+        if (native.policy_refuses(this.#handle)) {
+            if (fallback !== undefined)
+                return answer(fallback, () => openError(this.#refusal));
+            await undefined; /* as in Breaker.run() */
+            throw openError(this.#refusal);
+        }
         const ctx = native.ctx_new(this.#watch.above.ctx);
         const made = call('call_new', this.#handle, ctx);
         const cancel = () => native.ctx_cancel(ctx);

@@ -167,6 +167,23 @@ test('a fallback answers failures and refusals, not the errors of the caller', a
     await assert.rejects(narrow.run(() => 1, { fallback, signal: AbortSignal.abort() }), { name: 'CancelledError' });
 });
 
+test('an open breaker refuses before a call is made, and says so as one that is made would', async (t) => {
+    const client = open(t, { 'policy.shut.breaker': 'shut' });
+    const policy = client.policy('shut');
+    const told = { name: 'OpenError', code: 'SP_OPEN', retryable: true,
+        message: 'policy "shut": the circuit breaker is open: the call was not made' };
+    const refusals = () => [policy.stats().open, client.breaker('shut').stats().rejected];
+
+    client.breaker('shut').force('OPEN');
+    await assert.rejects(policy.run(() => 1), told);
+    assert.equal(await policy.run(() => 1, { fallback: null }), null);
+    assert.equal(await policy.run(() => 1, { fallback: (error) => error.message }), told.message);
+    assert.deepEqual(refusals(), [3, 3]);
+    client.breaker('shut').reset();
+    assert.equal(await policy.run(() => 1), 1);
+    assert.deepEqual(refusals(), [3, 3]);
+});
+
 test('a refusal between attempts tells which error it came after', async (t) => {
     const client = open(t, {
         'policy.flaky.attempts': 5, 'policy.flaky.backoff': '1ms', 'policy.flaky.breaker': 'flaky',
