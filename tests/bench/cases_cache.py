@@ -58,10 +58,10 @@ def node_hits(context):
     awaited = [peer('bentocache', least=20), peer('cacheable', least=20), peer('cache-manager', least=20)]
     lru = peer('lru-cache, JSON', 'lru-cache')
     return [
-        Case('cache', 'Node: in-process hit', peek, Budget(400), 1.0, measure='p50_ns', floor=peer('lru-cache')),
-        Case('cache', 'Node: in-process hit, awaited', get, Budget(400), 1.0, measure='p50_ns', floor=peer('lru-cache')),
-        Case('cache', 'Node: in-process hit, beside lru-cache with an object for each caller', peek, lru, 1.0, measure='p50_ns'),
-        *(Case('cache', f'Node: in-process hit, awaited, beside {side.name}', get, side, 1.0, measure='p50_ns') for side in awaited),
+        Case('cache', 'Node: hit in process', peek, Budget(400), 1.0, measure='p50_ns', floor=peer('lru-cache')),
+        Case('cache', 'Node: hit in process, awaited', get, Budget(400), 1.0, measure='p50_ns', floor=peer('lru-cache')),
+        Case('cache', 'Node: hit in process, beside lru-cache with an object for each caller', peek, lru, 1.0, measure='p50_ns'),
+        *(Case('cache', f'Node: hit in process, awaited, beside {side.name}', get, side, 1.0, measure='p50_ns') for side in awaited),
     ]
 
 

@@ -47,5 +47,5 @@ class Bench(unittest.TestCase):
         self.measured('guard', '--case', 'refusal, 1 thread')
 
     def test_node_is_measured_or_says_what_is_missing(self):
-        for row in self.rows('bindings', '--case', 'Node, 64 callers'):
+        for row in self.rows('bindings', 'cache', '--case', '64 callers, '):
             self.assertTrue(row['met'] is not None or 'missing' in row['why'] or 'not built' in row['why'], row)
