@@ -444,8 +444,8 @@ static sp_status advise(struct search *search, sp_error **error)
 
         if (status == SP_OK)
                 status = gather(search, error);
-        search->hypopg = (struct sp__hypopg){search->side, search->advice->catalog.hypopg};
-        if (status == SP_OK && *search->advice->catalog.hypopg)
+        search->hypopg = (struct sp__hypopg){search->side, search->advice->catalog.hypopg.schema};
+        if (status == SP_OK && *search->advice->catalog.hypopg.schema)
                 return cost(search, error);
         for (size_t i = 0; i < search->advice->workload.count && status == SP_OK; i++) {
                 if (search->advice->workload.all[i].explained)

@@ -143,7 +143,7 @@ static void write_idle(struct sp__buf *out, const struct sp__catalog *catalog)
 
 static const char *hypopg_of(const struct sp__catalog *catalog)
 {
-        return *catalog->hypopg ? "used" : catalog->hypopg_there ? "CREATE EXTENSION hypopg" : "missing";
+        return *catalog->hypopg.schema ? "used" : catalog->hypopg.there ? "CREATE EXTENSION hypopg" : "missing";
 }
 
 sp_value *sp__advice_value(const struct sp__advice *advice, const char *pool)

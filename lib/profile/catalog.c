@@ -3,17 +3,12 @@
 
 #include "core/error.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { SERVER, TABLES, COLUMNS, INDEXES };
+enum { TABLES, COLUMNS, INDEXES };
 
 static const char *const texts[] = {
-    [SERVER] =
-        "SELECT current_setting('server_version_num')::float8,"
-        " (SELECT nspname FROM pg_extension JOIN pg_namespace n ON n.oid = extnamespace WHERE extname = 'hypopg'),"
-        " EXISTS (SELECT FROM pg_available_extensions WHERE name = 'hypopg')",
     [TABLES] = "SELECT w.name, c.oid::int8::float8, n.nspname, c.relname, c.relkind = 'p', c.reltuples::float8, "
                "c.relpages::float8,"
                " coalesce(s.seq_scan, 0)::float8, coalesce(s.idx_scan, 0)::float8,"
@@ -43,21 +38,11 @@ static const char *const texts[] = {
 
 static sp_status ask_all(struct sp__side *side, const char *names, struct sp__catalog *catalog, sp_error **error)
 {
-        sp_status status = SP_OK;
+        sp_status status = sp__side_extension(side, "catalog", "hypopg", &catalog->hypopg, error);
 
-        for (int i = SERVER; i <= INDEXES && status == SP_OK; i++)
-                status =
-                    sp__side_ask(side, "catalog", texts[i], i == SERVER ? NULL : names, &catalog->results[i], error);
+        for (int i = TABLES; i <= INDEXES && status == SP_OK; i++)
+                status = sp__side_ask(side, "catalog", texts[i], names, &catalog->results[i], error);
         return status;
-}
-
-static void read_server(struct sp__catalog *catalog)
-{
-        const sp_result *result = catalog->results[SERVER];
-
-        catalog->version_number = sp__side_number(result, 0, 0);
-        snprintf(catalog->hypopg, sizeof catalog->hypopg, "%s", sp__side_text(result, 0, 1));
-        catalog->hypopg_there = sp__side_bool(result, 0, 2);
 }
 
 static struct sp__table *by_oid(struct sp__catalog *catalog, uint32_t oid)
@@ -172,11 +157,8 @@ sp_status sp__catalog_read(struct sp__side *side, const char *names, struct sp__
         struct sp__catalog catalog = {0};
         sp_status status = ask_all(side, names, &catalog, error);
 
-        if (status == SP_OK) {
-                read_server(&catalog);
-                if (!read_tables(&catalog) || !read_columns(&catalog) || !read_indexes(&catalog))
-                        status = sp__fail(error, SP_NOMEM, "out of memory");
-        }
+        if (status == SP_OK && (!read_tables(&catalog) || !read_columns(&catalog) || !read_indexes(&catalog)))
+                status = sp__fail(error, SP_NOMEM, "out of memory");
         if (status == SP_OK)
                 *out = catalog;
         else
@@ -191,7 +173,7 @@ void sp__catalog_free(struct sp__catalog *catalog)
                 free(catalog->tables[i].indexes);
         }
         free(catalog->tables);
-        for (int i = SERVER; i <= INDEXES; i++)
+        for (int i = TABLES; i <= INDEXES; i++)
                 sp_result_free(catalog->results[i]);
         *catalog = (struct sp__catalog){0};
 }

@@ -43,10 +43,8 @@ struct sp__table {
 struct sp__catalog {
         struct sp__table *tables;
         size_t count;
-        double version_number; /* 150003 */
-        char hypopg[64];       /* schema in which HypoPG is, "" where it is not */
-        bool hypopg_there;     /* it could be created */
-        sp_result *results[4]; /* hold the texts */
+        struct sp__extension hypopg;
+        sp_result *results[3]; /* hold the texts */
 };
 
 /** `names`: what statements call the tables, quoted as SQL would be, as an array's text. Those that are none are left out. */

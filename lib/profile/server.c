@@ -13,12 +13,8 @@ enum { MANY_SCANS = 10, MANY_ROWS = 10000, MANY_BLOCKS = 10000 };
 #define DEAD_PART .2
 #define COLD_PART .9
 
-static const char about_sql[] =
-    "SELECT current_setting('server_version_num')::float8, pg_has_role(current_user, 'pg_read_all_stats', 'USAGE'),"
-    " quote_ident(current_user),"
-    " (SELECT nspname FROM pg_extension JOIN pg_namespace n ON n.oid = extnamespace WHERE extname = "
-    "'pg_stat_statements'),"
-    " EXISTS (SELECT FROM pg_available_extensions WHERE name = 'pg_stat_statements'),"
+static const char rights_sql[] =
+    "SELECT pg_has_role(current_user, 'pg_read_all_stats', 'USAGE'), quote_ident(current_user),"
     " current_setting('track_counts') = 'on'";
 
 static const char database_sql[] =
@@ -116,29 +112,37 @@ static void write_query(struct sp__buf *out, const char *text)
         sp__sql_free(&sql);
 }
 
-static sp_status read_about(struct sp__server *server, sp_error **error)
+static sp_status read_rights(struct sp__server *server, sp_error **error)
 {
-        sp_result *about = NULL;
-        sp_status status = sp__side_ask(server->side, "server", about_sql, NULL, &about, error);
+        sp_result *rights = NULL;
+        sp_status status = sp__side_ask(server->side, "server", rights_sql, NULL, &rights, error);
 
         if (status != SP_OK)
                 return status;
-        server->version = sp__side_number(about, 0, 0);
-        snprintf(server->schema, sizeof server->schema, "%s", sp__side_text(about, 0, 3));
-        sp__json_number(&server->text, "version", server->version, 0);
-        write_bool(&server->text, "rights", sp__side_bool(about, 0, 1));
-        if (!sp__side_bool(about, 0, 1))
+        write_bool(&server->text, "rights", sp__side_bool(rights, 0, 0));
+        if (!sp__side_bool(rights, 0, 0))
                 sp__server_lacks(server, "other roles' sessions and statements: GRANT pg_read_all_stats TO %s",
-                                 sp__side_text(about, 0, 2));
-        if (!sp__side_bool(about, 0, 5))
+                                 sp__side_text(rights, 0, 1));
+        if (!sp__side_bool(rights, 0, 2))
                 sp__server_lacks(server, "tables: track_counts is off");
-        if (!*server->schema)
+        sp_result_free(rights);
+        return SP_OK;
+}
+
+static sp_status read_about(struct sp__server *server, sp_error **error)
+{
+        sp_status status = sp__side_extension(server->side, "server", "pg_stat_statements", &server->statements, error);
+
+        if (status != SP_OK)
+                return status;
+        sp__json_number(&server->text, "version", server->statements.version, 0);
+        status = read_rights(server, error);
+        if (status == SP_OK && !*server->statements.schema)
                 sp__server_lacks(
-                    server, sp__side_bool(about, 0, 4)
+                    server, server->statements.there
                                 ? "statements: CREATE EXTENSION pg_stat_statements"
                                 : "statements: the server has no pg_stat_statements, which is in PostgreSQL's contrib");
-        sp_result_free(about);
-        return SP_OK;
+        return status;
 }
 
 static void write_database(struct sp__server *server, const sp_result *result)

@@ -14,9 +14,8 @@ struct sp__server {
         struct sp__side *side;
         const struct sp__names *names;
         const char *pool;
-        int64_t slow_ms; /* a transaction of that age is told */
-        double version;
-        char schema[64]; /* of pg_stat_statements, "": it is not in this database */
+        int64_t slow_ms;                 /* a transaction of that age is told */
+        struct sp__extension statements; /* pg_stat_statements */
         struct sp__buf lacks;
         struct sp__buf text; /* the report */
 };

@@ -162,7 +162,7 @@ static bool query_of(const struct sp__server *server, struct sp__buf *out)
         sp__buf_text(out,
                      "SELECT s.query, s.calls::float8, s.total_exec_time, s.rows::float8, s.shared_blks_hit::float8,"
                      " s.shared_blks_read::float8, s.temp_blks_written::float8, s.queryid IS NULL FROM ");
-        sp__buf_identifier(out, server->schema);
+        sp__buf_identifier(out, server->statements.schema);
         sp__buf_text(out, ".pg_stat_statements s JOIN pg_database d ON d.oid = s.dbid"
                           " WHERE d.datname = current_database() ORDER BY s.total_exec_time DESC LIMIT 500");
         sp__buf_char(out, 0);
@@ -178,9 +178,9 @@ sp_status sp__server_statements(struct sp__server *server, sp_error **error)
         sp_result *result = NULL;
         sp_status status = SP_OK;
 
-        if (*server->schema && !query_of(server, &text))
+        if (*server->statements.schema && !query_of(server, &text))
                 status = sp__fail(error, SP_NOMEM, "out of memory");
-        else if (*server->schema)
+        else if (*server->statements.schema)
                 status = sp__server_ask(server, "statements", text.data, &cure, &result, error);
         sp__buf_free(&text);
         if (status == SP_OK && result && !tally_read(result, &tally))

@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <stdio.h>
 #include <sugarperf/result.h>
 
 sp_status sp__side_open(sp_pool *pool, sp_ctx *ctx, struct sp__side *out, sp_error **error)
@@ -72,4 +73,23 @@ double sp__side_number(const sp_result *result, size_t row, size_t column)
 bool sp__side_bool(const sp_result *result, size_t row, size_t column)
 {
         return strcmp(sp__side_text(result, row, column), "t") == 0;
+}
+
+sp_status sp__side_extension(struct sp__side *side, const char *what, const char *name, struct sp__extension *out,
+                             sp_error **error)
+{
+        static const char text[] =
+            "SELECT current_setting('server_version_num')::float8,"
+            " (SELECT nspname FROM pg_extension JOIN pg_namespace n ON n.oid = extnamespace WHERE extname = $1),"
+            " EXISTS (SELECT FROM pg_available_extensions WHERE name = $1)";
+        sp_result *result = NULL;
+        sp_status status = sp__side_ask(side, what, text, name, &result, error);
+
+        if (status != SP_OK)
+                return status;
+        out->version = sp__side_number(result, 0, 0);
+        snprintf(out->schema, sizeof out->schema, "%s", sp__side_text(result, 0, 1));
+        out->there = sp__side_bool(result, 0, 2);
+        sp_result_free(result);
+        return SP_OK;
 }

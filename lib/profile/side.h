@@ -33,4 +33,13 @@ const char *sp__side_text(const sp_result *result, size_t row, size_t column);
 double sp__side_number(const sp_result *result, size_t row, size_t column);
 bool sp__side_bool(const sp_result *result, size_t row, size_t column);
 
+/** The server, and one of its extensions. */
+struct sp__extension {
+        double version;  /* of the server: 150003 */
+        char schema[64]; /* in which the extension is, "" where this database has it not */
+        bool there;      /* it could be created */
+};
+sp_status sp__side_extension(struct sp__side *side, const char *what, const char *name, struct sp__extension *out,
+                             sp_error **error);
+
 #endif
