@@ -151,9 +151,10 @@ bool sp__session_place(struct sp__query *query, struct sp__conn **conn, sp_statu
         sp_session *session = query->session;
         bool queued = !query->released && (session->waking || !sp__list_empty(&session->held));
 
-        if (ended(session)) {
+        /* Who is refused is told in its turn, too. */
+        if (ended(session) && !queued) {
                 *refused = SP_UNAVAILABLE;
-        } else if (session->copy && !session->copy_left) {
+        } else if (session->copy && !session->copy_left && !ended(session)) {
                 *refused = SP_INVALID;
         } else if (blocked(session) || queued || (query->deed == SP__DEED_COPY && session->conn->load > 0)) {
                 if (sp__query_keep_params(query))
