@@ -261,17 +261,24 @@ static void poll_for(sp__op *op, struct pollfd fds[2])
         sp__unlock(&op->wait_lock);
 }
 
-/* Back from poll(). false: it does not drive this port any more. The lock is held. */
-static bool still_drives(struct sp__port *port, sp__op *op, bool woken)
+/*
+ * Back from poll(). One that the port was closed under may be slow to come back, while another drives already: until the last of
+ * them is here the descriptor stays readable, for a wake-up may be meant for any. The lock is held.
+ */
+static void end_poll(struct sp__port *port, sp__op *op, bool woken)
 {
         uint64_t drained;
 
-        if (port->polling == op) {
+        if (port->polling == op)
                 port->polling = NULL;
-                if (woken && read(port->wake, &drained, sizeof drained) < 0) {
-                        /* It was not readable: so it shall be. */
-                }
+        if (--port->pollers == 0 && woken && read(port->wake, &drained, sizeof drained) < 0) {
+                /* It was not readable: so it shall be. */
         }
+}
+
+/* false: it does not drive this port any more. The lock is held. */
+static bool still_drives(struct sp__port *port, sp__op *op)
+{
         if (port->driving != op)
                 return false;
         if (atomic_load(&op->port) == port)
@@ -303,8 +310,10 @@ static bool drive(struct sp__port *port, sp__op *op)
                 port->kind->flush(port, &done);
         }
         mine = port->driving == op && port->fd >= 0;
-        if (mine)
+        if (mine) {
                 port->polling = op;
+                port->pollers++;
+        }
         fds[0].fd = port->fd;
         fds[0].events = (short)(port->want & (EPOLLIN | EPOLLOUT));
         sp__unlock(&port->lock);
@@ -313,7 +322,8 @@ static bool drive(struct sp__port *port, sp__op *op)
                 return false;
         poll_for(op, fds);
         sp__lock(&port->lock);
-        mine = still_drives(port, op, fds[1].revents != 0);
+        end_poll(port, op, fds[1].revents != 0);
+        mine = still_drives(port, op);
         ready = mine && fds[0].revents && port->fd >= 0;
         if (!ready) {
                 sp__unlock(&port->lock);

@@ -44,6 +44,7 @@ struct sp__port {
         enum sp__driver driver;
         sp__op *driving;            /* WAITER: whose thread has the token */
         sp__op *polling;            /* whose thread waits for the fd: it passes the token on itself */
+        uint32_t pollers;           /* threads that have not come back from there yet */
         struct sp__list waiters;    /* blocked callers that could drive */
         bool put_off;               /* the next driver flushes before it polls */
         struct sp__list dirty_link; /* engine's thread only */
