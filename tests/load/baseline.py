@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Writes docs/baseline.md, baseline.json and baseline.svg: the source document's tables and criteria, from a real run.
+"""Writes docs/baseline.md, baseline.json and its charts: the source document's tables and criteria, from a real run.
 
 Runs the demo (before and after), several times, the load tests of the four services, and queries.py. Rows are medians with the
 smallest and the largest of the rounds.
@@ -14,13 +14,15 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(ROOT, 'examples', 'recommendation'), HERE]
 
 from measure import report  # noqa: E402  # pylint: disable=wrong-import-position
-from baseline_page import page, svg  # noqa: E402  # pylint: disable=wrong-import-position
+from baseline_page import page  # noqa: E402  # pylint: disable=wrong-import-position
+import baseline_plot  # noqa: E402  # pylint: disable=wrong-import-position
 
 
 def say(text):
@@ -96,6 +98,13 @@ def tables(rounds):
         'connections': rows_of(rounds, report.connection_rows), 'criteria': criteria_of(rounds)}
 
 
+def scores_of(rounds):
+    """Of the update of all scores: its rows, the milliseconds of 10,000 of them, and of its slowest statement."""
+    every = [result['library']['scores_all'] for result in rounds]
+    return {'rows': every[0]['rows'], 'each': spread([one['milliseconds'] * 10000 / max(1, one['rows']) for one in every]),
+            'slowest': spread([one['slowest'] for one in every])}
+
+
 def findings(rounds):
     """Units of work that repeated a statement, as the profiler told: of all rounds."""
     return sum(result['library'].get('findings', 0) for result in rounds)
@@ -104,34 +113,41 @@ def findings(rounds):
 def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--build', required=True)
-    parser.add_argument('--rounds', type=int, default=3, help='of the demo')
+    parser.add_argument('--rounds', type=int, default=2, help='of the demo')
+    parser.add_argument('--scale', type=float, help='of the data; 1: 100,000 contents')
+    parser.add_argument('--seconds', type=float, help='of the open model of each service, 30 if not said')
     parser.add_argument('--quick', action='store_true', help='shorter runs')
     parser.add_argument('--smoke', action='store_true', help='whether it works: the figures mean nothing')
     parser.add_argument('--out', default=os.path.join(ROOT, 'docs'), help='folder')
-    return parser.parse_args()
+    options = parser.parse_args()
+    options.scale = options.scale or (0.02 if options.smoke else 1)
+    options.seconds = options.seconds or (1 if options.smoke else 5 if options.quick else 30)
+    return options
 
 
 def main():
-    options = parse()
+    options, started = parse(), time.monotonic()
     kind = ['--smoke'] if options.smoke else ['--quick'] if options.quick else []
-    scale = 0.02 if options.smoke else 1
     demo = os.path.join(ROOT, 'examples', 'recommendation', 'demo.py')
     with tempfile.TemporaryDirectory() as folder:
         rounds = []
         for number in range(1 if options.smoke else options.rounds):
             say(f'before and after, round {number + 1} of {options.rounds}')
-            rounds.append(run_json(folder, 'demo', demo, '--build', options.build, '--scale', str(scale), *kind))
+            rounds.append(run_json(folder, 'demo', demo, '--build', options.build, '--scale', str(options.scale), *kind))
         say('the load tests of the four services')
-        load = run_json(folder, 'load', os.path.join(HERE, 'load.py'), '--build', options.build, *kind)
+        load = run_json(folder, 'load', os.path.join(HERE, 'load.py'), '--build', options.build, '--seconds', str(options.seconds),
+                        '--scale', str(options.scale / (10 if options.quick else 1)), *kind)
     say('plans')
-    subprocess.run([sys.executable, os.path.join(HERE, 'queries.py'), '--build', options.build, '--scale', str(scale), '--out',
+    subprocess.run([sys.executable, os.path.join(HERE, 'queries.py'), '--build', options.build, '--scale', str(options.scale), '--out',
                     os.path.join(options.out, 'queries.md')], check=True)
     result = {'machine': machine(), 'sizes': rounds[0]['sizes'], 'loaded': rounds[0]['loaded'], 'rounds': len(rounds),
               'rates': {'bearable': spread([r['rate'] for r in rounds]), 'heavy': rounds[0]['heavy_rate']},
               'unsafe': rounds[0]['unsafe'], 'findings': findings(rounds), 'differences': sum(len(r['checked']['differences']) for r in rounds),
-              **tables(rounds), 'load': load, 'quick': options.quick, 'smoke': options.smoke}
+              'scores': scores_of(rounds), **tables(rounds), 'load': load, 'seconds': round(time.monotonic() - started),
+              'quick': options.quick, 'smoke': options.smoke}
     write(options.out, 'baseline.json', json.dumps(result, indent=1) + '\n')
-    write(options.out, 'baseline.svg', svg(result))
+    write(options.out, 'baseline.svg', baseline_plot.endpoints(result))
+    write(options.out, 'baseline-targets.svg', baseline_plot.targets(result))
     text, good = page(result)
     write(options.out, 'baseline.md', text)
     print('\n'.join(line for line in text.splitlines() if line.startswith(('| PASS', '| FAIL'))))

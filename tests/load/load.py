@@ -26,10 +26,12 @@ from measure.redis import Redis  # noqa: E402  # pylint: disable=wrong-import-po
 import traffic  # noqa: E402  # pylint: disable=wrong-import-position
 
 POOL_MAX = 20
+WARMER = 4    # times the rate of the run itself
 DOCUMENT = (('p95, ms', 'p95', 500), ('p99, ms', 'p99', 1000), ('failed, %', 'failed', 5))
 STRICT = (('mean, ms', 'mean', 100), ('p95, ms', 'p95', 300), ('p99, ms', 'p99', 500), ('failed, %', 'failed', 0.1),
           ('left out', 'left_out', 1))
 SLOW = re.compile(r'slow: \S+ took ')
+NAMED = re.compile(r'^db_client_operation_duration_seconds_count{db_system_name="postgresql",db_query_summary="(\w+)"', re.MULTILINE)
 
 
 def say(text):
@@ -56,6 +58,7 @@ class World:
             for name in self.service.files:
                 self.database.run_file(f'../{self.service.name}/{name}', **self.sizes)
             self.database.run_file(f'../migrations/{self.service.name}/deploy/indexes.sql', plain=1)
+            self.database.run_file(f'../migrations/{self.service.name}/verify/indexes.sql', plain=1)
             self.database.psql(['-c', 'VACUUM (ANALYZE)'])
             name = 'service' if self.service.name == 'recommendation' else self.service.name
             self.program = Program(self.build, name, {
@@ -80,6 +83,16 @@ class World:
             return []
         users = self.database.query("SELECT string_agg(id, ' ') FROM (SELECT id FROM users WHERE is_active ORDER BY id LIMIT 200) x")
         return [self.program.json('POST', '/auth/token', {'userId': user})['token'] for user in users.split()]
+
+    def indexes(self):
+        """How many of the migration's there are, all of them valid: else it would not have been verified."""
+        return int(self.database.query("SELECT count(*) FROM pg_index JOIN pg_class ON oid = indexrelid"
+                                       " WHERE relname LIKE 'idx%' AND indisvalid"))
+
+    def named(self):
+        """How many statements the page of metrics tells by name."""
+        page = self.program.request('GET', '/metrics')[2]
+        return len(set(NAMED.findall(page)))
 
     def slow(self):
         """Lines of the service's slow log that are of statements that somebody waits for."""
@@ -137,12 +150,12 @@ def run_stages(world, folder, tokens, options):
     return ours(world, 'stages', path, seconds=options.stages)
 
 
-def run_open(world, folder, tokens, options, seconds, seed):  # pylint: disable=too-many-arguments
+def run_open(world, folder, tokens, rate, seconds, seed):  # pylint: disable=too-many-arguments
     if shutil.which('k6'):
-        return k6(world, folder, MODEL='open', RATE=options.rate, SECONDS=seconds)
+        return k6(world, folder, MODEL='open', RATE=rate, SECONDS=seconds)
     path = os.path.join(folder, 'open')
-    traffic.write_open(path, world.service, world.sizes, tokens, int(options.rate * seconds), seed)
-    return ours(world, 'file', path, rate=options.rate, seconds=seconds)
+    traffic.write_open(path, world.service, world.sizes, tokens, int(rate * seconds), seed)
+    return ours(world, 'file', path, rate=rate, seconds=seconds)
 
 
 def hit_rate(before, after):
@@ -157,15 +170,16 @@ def measure(options, service):
         tokens = world.tokens()
         say(f'{service.name}: the stages of the document, {options.stages:g} s')
         stages = run_stages(world, folder, tokens, options)
-        say(f'{service.name}: {options.rate} requests/s, open, {options.warm:g} s to warm, then {options.seconds:g} s')
-        run_open(world, folder, tokens, options, options.warm, 1)
+        say(f'{service.name}: open model, {WARMER * options.rate} requests/s for {options.warm:g} s to warm, '
+            f'then {options.rate} for {options.seconds:g} s')
+        run_open(world, folder, tokens, WARMER * options.rate, options.warm, 1)
         before = world.program.json('GET', '/metrics/cache')
         with Sampler(world.database, service.name, world.database.url) as sampler:
-            opened = run_open(world, folder, tokens, options, options.seconds, 2)
+            opened = run_open(world, folder, tokens, options.rate, options.seconds, 2)
         after = world.program.json('GET', '/metrics/cache')
-        slow = world.slow()
+        slow, indexes, named = world.slow(), world.indexes(), world.named()
     return {'sizes': sizes, 'stages': stages, 'open': opened, 'hit_rate': hit_rate(before, after), 'connections': sampler.summary(),
-            'slow': slow}
+            'slow': slow, 'indexes': indexes, 'named': named}
 
 
 def verdicts(result):
@@ -191,14 +205,14 @@ def parse():
     parser.add_argument('--build', required=True)
     parser.add_argument('--quick', action='store_true', help='a tenth of the data, seconds in place of minutes')
     parser.add_argument('--smoke', action='store_true', help='whether it works: the figures mean nothing and fail nothing')
-    parser.add_argument('--rate', type=int, default=500)
+    parser.add_argument('--rate', type=int, default=500, help='of the open model; four times as much to warm')
     parser.add_argument('--seconds', type=float, help='of the open model')
     parser.add_argument('--scale', type=float, help='of the data')
     parser.add_argument('--json')
     options = parser.parse_args()
     small = options.quick or options.smoke
     options.stages = 2 if options.smoke else 12 if options.quick else 120
-    options.warm = 1 if options.smoke else 15 if options.quick else 120
+    options.warm = 1 if options.smoke else 4 if options.quick else 30
     options.seconds = options.seconds or (1 if options.smoke else 5 if options.quick else 60)
     options.scale = options.scale or (0.01 if options.smoke else 0.1 if small else 1)
     options.rate = 50 if options.smoke else options.rate

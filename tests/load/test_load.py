@@ -2,11 +2,13 @@
 """The load tests and the baseline work, and the k6 scripts ask what the services answer."""
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import unittest
+import xml.etree.ElementTree
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
@@ -14,6 +16,7 @@ BUILD = os.environ['SP_BUILD_DIR']
 os.environ['REDIS_URL'] = os.environ['REDIS_URL'].rsplit('/', 1)[0] + '/10'
 sys.path[:0] = [HERE]
 
+import baseline_page  # noqa: E402  # pylint: disable=wrong-import-position
 import load  # noqa: E402  # pylint: disable=wrong-import-position
 import traffic  # noqa: E402  # pylint: disable=wrong-import-position
 
@@ -110,6 +113,16 @@ class Verdicts(unittest.TestCase):
             self.assertEqual(sum(not row[4] for row in load.verdicts({**result, **change})), 1, change)
 
 
+class Page(unittest.TestCase):
+    def test_how_far_below_its_target_a_figure_is(self):
+        self.assertEqual(baseline_page.less('x', 100, 25), (True, 'x', '< 100', '25', '4.0 ×'))
+        self.assertEqual(baseline_page.less('x', 100, {'median': 50, 'low': 1, 'high': 100})[0], False, 'the worst round counts')
+        self.assertEqual(baseline_page.less('x', 0.1, 0)[-1], 'none')
+        self.assertEqual(baseline_page.hits('x', 98), (True, 'x', '> 80', '98', '10 ×'))
+        self.assertFalse(baseline_page.hits('x', 80)[0])
+        self.assertEqual((baseline_page.none('x', 0)[0], baseline_page.none('x', 1)[0]), (True, False))
+
+
 class Baseline(unittest.TestCase):
     def test_it_has_every_table_of_the_document(self):
         with tempfile.TemporaryDirectory() as folder:
@@ -117,12 +130,12 @@ class Baseline(unittest.TestCase):
                                   capture_output=True, text=True, check=False, timeout=500)
             self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
             text = {}
-            for name in ('baseline.md', 'baseline.json', 'baseline.svg', 'queries.md'):
+            for name in ('baseline.md', 'baseline.json', 'baseline.svg', 'baseline-targets.svg', 'queries.md'):
                 with open(os.path.join(folder, name), encoding='utf-8') as file:
                     text[name] = file.read()
         for line in ('GET /recommendations/{userId} p50', 'GET /content/{id} p95', 'POST /content p99',
                      'GET /auth/user/{id}/permissions max', 'getRecommendations (cold)', 'updateEngagementScores, 10,000 rows',
-                     'getContentWithTags (cold)', 'open, average', 'A smoke run'):
+                     'getContentWithTags (cold)', 'open, average', 'A smoke run', 'updateEngagementScores, its slowest statement'):
             self.assertIn(line, text['baseline.md'])
         self.assertIn('0 |', next(line for line in text['baseline.md'].splitlines() if "differ from plain SQL's" in line))
         services = json.loads(text['baseline.json'])['load']['services']
@@ -131,7 +144,13 @@ class Baseline(unittest.TestCase):
             for run in ('stages', 'open'):
                 self.assertGreater(service[run]['count'], 5, name)
                 self.assertEqual(service[run]['failed'], 0, f'{name} {run}: {service[run]}')
-        self.assertTrue(text['baseline.svg'].startswith('<svg'))
+            # The document's indexes stand in each database, and its statements are told by name.
+            self.assertGreaterEqual(service['indexes'], 2, name)
+            self.assertGreaterEqual(service['named'], 3, name)
+        verdicts = [line.split(' | ')[0] for line in text['baseline.md'].splitlines() if re.match(r'\| (PASS|FAIL) ', line)]
+        self.assertGreaterEqual(len(verdicts), 8 + 6 + 3 + 4 * 10 + 9)
+        for name in ('baseline.svg', 'baseline-targets.svg'):
+            self.assertTrue(xml.etree.ElementTree.fromstring(text[name]).tag.endswith('svg'), name)
         self.assertEqual(text['queries.md'].count('Execution Time'), 5)
 
 
