@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CALLERS = 64, ROUNDS = 80 };
+enum { CALLERS = 64, ROUNDS = 80, PER_KILL = 40 };
 
 static const char echo[] = "SELECT $1::int8", divide[] = "SELECT 10 / ($1::int8 % 5) + $1::int8",
                   hidden[] = "SELECT lanes_maybe($1::int8)", insert[] = "INSERT INTO lanes_log VALUES ($1::int8)",
@@ -25,7 +25,7 @@ enum fate { NEVER, ONCE, PERHAPS };
 
 struct storm {
         sp_pool *pool;
-        atomic_int next, wrong, lost;
+        atomic_int next, wrong, lost, answered;
         atomic_bool stop;
         uint64_t seed;
         unsigned char fates[CALLERS * ROUNDS];
@@ -93,6 +93,7 @@ static sp_status ask(struct caller *caller, const sp_stmt *stmt, int64_t token, 
                 status = query_and_cancel(caller, stmt, params, out);
         else
                 status = caller->way->query(caller->storm->pool, ctx, stmt, params, out, error);
+        atomic_fetch_add(&caller->storm->answered, 1);
         sp_params_free(params);
         sp_ctx_unref(ctx);
         return status;
@@ -204,17 +205,22 @@ static void *caller_body(void *arg)
         return NULL;
 }
 
+/* As the callers get on: where a connection takes long to be made, they would not get on at all. */
 static void *killer_body(void *arg)
 {
         struct storm *storm = arg;
         sp_pool *pool = pool_with((const char *[]){"pool.max=1", "pool.acquire_timeout=20s", NULL});
 
-        while (!atomic_load(&storm->stop))
+        for (int killed_at = 0; !atomic_load(&storm->stop);) {
+                number(&ways[0], pool, "SELECT 1 FROM pg_sleep(0.005)", 0);
+                if (atomic_load(&storm->answered) - killed_at < PER_KILL)
+                        continue;
+                killed_at = atomic_load(&storm->answered);
                 number(&ways[0], pool,
-                       "SELECT count(pg_terminate_backend(pid)) FROM (SELECT pid, pg_sleep(0.02) FROM pg_stat_activity "
-                       "WHERE "
-                       "application_name = 'lanes-storm' ORDER BY random() LIMIT 1) victim",
+                       "SELECT count(pg_terminate_backend(pid)) FROM (SELECT pid FROM pg_stat_activity "
+                       "WHERE application_name = 'lanes-storm' ORDER BY random() LIMIT 1) victim",
                        0);
+        }
         sp_pool_free(pool);
         return NULL;
 }
