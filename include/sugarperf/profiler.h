@@ -19,7 +19,7 @@
  *     … statements under ctx and its children …
  *     sp_ctx_unref(ctx);
  *
- * A statement that ran `profiler.repeats` times (5) in one with different parameters is an N+1, with the same ones a missing
+ * A statement that ran `profiler.repeats` times (5) in one with different values is an N+1, with the same ones a missing
  * cache. Each is told once a place, with the statement that would do instead of them, and counted from then on.
  *
  * Times are log-linear histograms: a quantile is off by at most 1/64 (1.6 %), by 16 ns below a microsecond. Memory is

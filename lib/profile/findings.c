@@ -125,11 +125,12 @@ static void write_finding(const struct finding *finding, struct sp__buf *out)
 /* What would do; NULL: nothing would, or memory is short. */
 static char *instead_of(const struct sp__found *found)
 {
+        const char *other = found->other ? found->other->text : NULL;
         struct sp__buf out = SP__BUF_INIT;
 
         if (found->kind == SP__FOUND_REPEAT)
                 return strdup("a cache, or one run whose result is kept");
-        switch (sp__sql_batched(found->stmt->text, found->varies, &out)) {
+        switch (sp__sql_batched(found->stmt->text, other, found->varies, &out)) {
         case SP__BATCHED_SETS:
                 sp__buf_text(&out, "sp_pool_batch()");
                 break;

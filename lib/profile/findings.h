@@ -24,7 +24,8 @@ struct sp__found {
         enum sp__finding_kind kind;
         const char *place; /* the unit's name */
         const sp_stmt *stmt;
-        uint32_t varies; /* the parameters that differed */
+        const sp_stmt *other; /* the same with other literals; NULL: there was none */
+        uint32_t varies;      /* the parameters that differed */
         int64_t runs, distinct, total_ns;
 };
 

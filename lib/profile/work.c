@@ -14,12 +14,13 @@ enum { STATEMENTS = 32, FEW = 2, SEEN = 16 };
 struct repeat {
         _Atomic int64_t runs, total_ns; /* as they are answered; what follows, as they are asked for */
         const sp_stmt *stmt;            /* a reference */
+        const sp_stmt *other;           /* a reference to the first one that had other literals; NULL: none has */
         int64_t distinct;
         struct sp__params_print first;
         uint32_t varies; /* parameters that differed from the first run's */
         uint32_t count;  /* of what follows; the rest of it is not written */
         struct {
-                uint64_t print;
+                uint64_t values; /* their hash */
                 int64_t times;
         } seen[SEEN];
 };
@@ -44,6 +45,7 @@ static void judge(const struct work *work, const struct repeat *repeat, const ch
         int64_t least = sp__findings_least(work->findings), most = 0, runs = atomic_load(&repeat->runs);
         struct sp__found found = {.place = place,
                                   .stmt = repeat->stmt,
+                                  .other = repeat->other,
                                   .varies = repeat->varies,
                                   .runs = runs,
                                   .distinct = repeat->distinct,
@@ -71,6 +73,7 @@ static void work_end(struct sp__scope *scope, const char *name)
         for (uint32_t i = 0; i < work->count; i++) {
                 judge(work, at(work, i), name);
                 sp_stmt_unref((sp_stmt *)(uintptr_t)at(work, i)->stmt);
+                sp_stmt_unref((sp_stmt *)(uintptr_t)at(work, i)->other);
         }
         sp__findings_unref(work->findings);
         free(work->more);
@@ -105,6 +108,7 @@ static struct repeat *add(struct work *work, const sp_stmt *stmt, const struct s
         atomic_init(&added->runs, 0);
         atomic_init(&added->total_ns, 0);
         added->stmt = sp_stmt_ref((sp_stmt *)(uintptr_t)stmt);
+        added->other = NULL;
         added->distinct = 0;
         added->first = *print;
         added->varies = added->count = 0;
@@ -122,12 +126,17 @@ static struct repeat *repeat_of(struct work *work, const sp_stmt *stmt, const st
         return add(work, stmt, print);
 }
 
-static void note_params(struct repeat *repeat, const struct sp__params_print *print)
+/* Values that stand in the text count as parameters do. */
+static void note_values(struct repeat *repeat, const sp_stmt *stmt, const struct sp__params_print *print)
 {
+        uint64_t values = print->all ^ stmt->sql.literals;
+
+        if (!repeat->other && stmt->sql.literals != repeat->stmt->sql.literals)
+                repeat->other = sp_stmt_ref((sp_stmt *)(uintptr_t)stmt);
         for (uint32_t i = 0; i < print->count && i < SP__PRINTED; i++)
                 repeat->varies |= (uint32_t)(print->each[i] != repeat->first.each[i]) << i;
         for (uint32_t i = 0; i < repeat->count; i++) {
-                if (repeat->seen[i].print == print->all) {
+                if (repeat->seen[i].values == values) {
                         repeat->seen[i].times++;
                         return;
                 }
@@ -137,7 +146,7 @@ static void note_params(struct repeat *repeat, const struct sp__params_print *pr
         if (repeat->count == SEEN)
                 return;
         repeat->seen[repeat->count].times = 1;
-        repeat->seen[repeat->count++].print = print->all;
+        repeat->seen[repeat->count++].values = values;
 }
 
 void *sp__work_asked(struct sp__findings *findings, const sp_ctx *ctx, const sp_stmt *stmt, const sp_params *params)
@@ -159,7 +168,7 @@ void *sp__work_asked(struct sp__findings *findings, const sp_ctx *ctx, const sp_
         sp__brief_lock(&work->lock);
         repeat = repeat_of(work, stmt, &print);
         if (repeat)
-                note_params(repeat, &print);
+                note_values(repeat, stmt, &print);
         sp__brief_unlock(&work->lock);
         return repeat;
 }

@@ -1,84 +1,46 @@
 /* SPDX-License-Identifier: MIT */
 #include "sql/batched.h"
 
+#include "sql/compared.h"
 #include "sql/statement.h"
-#include "sql/words.h"
+#include "sql/unite.h"
 
 #include <string.h>
 
 enum { VARIED_MAX = 32 };
-
-/* Where a parameter that varies is compared, and with what: tokens [column, column_end). */
-struct equality {
-        size_t at; /* the parameter's */
-        size_t column, column_end;
-        unsigned number; /* $number */
-};
-
-/* Something that may be a name: neither literal, parameter, operator nor a mark. */
-static bool name(const struct sp__words *words, size_t at)
-{
-        const struct sp__token *token = &words->all[at];
-
-        return at < words->count && token->kind >= 258 && token->kind != SP__TOKEN_OP && !sp__token_literal(token) &&
-               (token->kind < SP__TOKEN_PARAM || token->kind > SP__TOKEN_NOT_EQUALS);
-}
 
 static bool varied(unsigned number, uint32_t varies)
 {
         return number > 0 && number <= VARIED_MAX && varies >> (number - 1) & 1;
 }
 
-/* The column that is compared with the parameter at `at`: before "=", or behind it. */
-static bool compared(const struct sp__words *words, size_t at, struct equality *out)
-{
-        *out = (struct equality){.at = at, .number = sp__words_param(words, at)};
-        if (at >= 2 && sp__words_mark(words, at - 1, '=') && name(words, at - 2)) {
-                out->column_end = at - 1;
-                out->column = at - 2;
-                if (at >= 4 && sp__words_mark(words, at - 3, '.') && name(words, at - 4))
-                        out->column = at - 4;
-                return true;
-        }
-        if (!sp__words_mark(words, at + 1, '=') || !name(words, at + 2))
-                return false;
-        out->column = at + 2;
-        out->column_end = sp__words_mark(words, at + 3, '.') && name(words, at + 4) ? at + 5 : at + 3;
-        return true;
-}
-
-/* Those of the parameters that vary which are compared with a column; the first place, and how often they occur. */
-static uint32_t by_equality(const struct sp__words *words, uint32_t varies, struct equality *first, size_t *uses)
+/* Those of the parameters that vary which are compared for equality; where the last one stands, and how often they occur. */
+static uint32_t by_equality(const struct sp__words *words, uint32_t varies, size_t *place, size_t *uses)
 {
         uint32_t found = 0;
 
-        *first = (struct equality){0};
+        *place = 0;
         *uses = 0;
         for (size_t at = 0; at < words->count; at++) {
-                struct equality equality;
                 unsigned number = sp__words_param(words, at);
 
                 if (!varied(number, varies))
                         continue;
                 *uses += 1;
-                if (!compared(words, at, &equality))
-                        continue;
-                if (!found)
-                        *first = equality;
-                found |= (uint32_t)1 << (number - 1);
+                *place = at;
+                if (sp__sql_equals(words, at))
+                        found |= (uint32_t)1 << (number - 1);
         }
         return found;
 }
 
 /* One pass answers for all values: nothing in it counts, cuts or sorts out what belongs to one. */
-static bool plain(const struct sp__words *words, const struct equality *equality)
+static bool plain(const struct sp__words *words)
 {
         static const char *const cutting[] = {"limit",     "offset", "fetch", "group",  "having", "distinct", "union",
                                               "intersect", "except", "or",    "window", "with",   "case",     NULL};
         bool behind_from = false;
 
-        if (words->depth[equality->at] != 0)
-                return false;
         for (size_t at = 0; at < words->count; at++) {
                 if (words->depth[at] == 0 && sp__token_among(&words->all[at], words->text, cutting))
                         return false;
@@ -100,7 +62,7 @@ static bool same(const struct sp__words *words, size_t a, size_t b)
 }
 
 /* Whether the rows already tell which value they belong to. */
-static bool selected(const struct sp__words *words, const struct equality *equality)
+static bool selected(const struct sp__words *words, const struct sp__equality *equality)
 {
         for (size_t at = 1; at < words->count && !(words->depth[at] == 0 && sp__words_is(words, at, "from")); at++) {
                 bool whole = !sp__words_mark(words, at + 1, '.') && !sp__words_is(words, at + 1, "as");
@@ -114,23 +76,10 @@ static bool selected(const struct sp__words *words, const struct equality *equal
         return false;
 }
 
-/* "$1::text" becomes "$1::text[]", of a type of one word. What is behind it. */
-static size_t write_array(const struct sp__words *words, size_t at, struct sp__buf *out)
+/* Only "column = $1", which is how most write it, reads well the other way round. "$1::text" becomes "$1::text[]". */
+static void write_any(const struct sp__words *words, const struct sp__equality *equality, struct sp__buf *out)
 {
-        bool cast = sp__words_mark(words, at + 1, SP__TOKEN_TYPECAST) && at + 2 < words->count;
-        size_t end = cast ? at + 3 : at + 1;
-
-        sp__buf_text(out, "ANY(");
-        sp__words_copy(words, at, end, out);
-        sp__buf_text(out, cast ? "[])" : ")");
-        return end;
-}
-
-/* Only "column = $1", which is how all write it, reads well the other way round. */
-static void write_any(const struct sp__words *words, const struct equality *equality, struct sp__buf *out)
-{
-        bool turned = equality->column > equality->at;
-        size_t from = turned ? equality->at : equality->column, to;
+        bool cast = equality->value_end > equality->value + 1;
 
         sp__words_copy(words, 0, 1, out);
         sp__buf_char(out, ' ');
@@ -138,14 +87,13 @@ static void write_any(const struct sp__words *words, const struct equality *equa
                 sp__words_copy(words, equality->column, equality->column_end, out);
                 sp__buf_text(out, ", ");
         }
-        sp__words_copy(words, 1, from, out);
+        sp__words_copy(words, 1, equality->from, out);
         sp__buf_char(out, ' ');
         sp__words_copy(words, equality->column, equality->column_end, out);
-        sp__buf_text(out, " = ");
-        to = write_array(words, equality->at, out);
-        sp__buf_char(out, ' ');
-        to = turned ? equality->column_end : to;
-        sp__words_copy(words, to, words->count, out);
+        sp__buf_text(out, " = ANY(");
+        sp__words_copy(words, equality->value, equality->value_end, out);
+        sp__buf_text(out, cast ? "[]) " : ") ");
+        sp__words_copy(words, equality->to, words->count, out);
 }
 
 static void write_list(uint32_t varies, const char *before, const char *behind, struct sp__buf *out)
@@ -194,20 +142,35 @@ static void write_lateral(const struct sp__words *words, uint32_t varies, struct
         sp__buf_text(out, ") AS \"one\"");
 }
 
+/* One that PostgreSQL takes in brackets: what writes stands by itself. */
+static bool asks(const struct sp__words *words)
+{
+        static const char *const writing[] = {"insert", "update", "delete", "merge", NULL};
+
+        if (sp__words_is(words, 0, "select") || sp__words_mark(words, 0, '('))
+                return true;
+        for (size_t at = 1; sp__words_is(words, 0, "with") && at < words->count; at++) {
+                if (sp__words_mark(words, at - 1, '(') && sp__token_among(&words->all[at], words->text, writing))
+                        return false;
+        }
+        return sp__words_is(words, 0, "with");
+}
+
 static enum sp__batched choose(const struct sp__words *words, uint32_t varies, struct sp__buf *raw)
 {
-        struct equality equality;
-        size_t uses;
-        uint32_t found = by_equality(words, varies, &equality, &uses);
+        struct sp__equality equality;
+        size_t place, uses;
+        uint32_t found = by_equality(words, varies, &place, &uses);
+        bool deletes = sp__words_is(words, 0, "delete");
 
         if (sp__words_is(words, 0, "insert") || (sp__words_is(words, 0, "update") && found))
                 return SP__BATCHED_SETS;
         if (!found || found != varies)
                 return SP__BATCHED_NONE;
-        if (uses == 1 &&
-            (sp__words_is(words, 0, "select") ? plain(words, &equality) : sp__words_is(words, 0, "delete")))
+        if (uses == 1 && sp__sql_equality(words, place, &equality) &&
+            (sp__words_is(words, 0, "select") ? plain(words) : deletes))
                 write_any(words, &equality, raw);
-        else if (sp__words_is(words, 0, "select") || sp__words_is(words, 0, "with"))
+        else if (asks(words))
                 write_lateral(words, varies, raw);
         else
                 return SP__BATCHED_SETS;
@@ -227,7 +190,7 @@ static bool normalise(struct sp__buf *raw, struct sp__buf *out)
         return true;
 }
 
-enum sp__batched sp__sql_batched(const char *text, uint32_t varies, struct sp__buf *out)
+static enum sp__batched batched_of(const char *text, uint32_t varies, struct sp__buf *out)
 {
         struct sp__words words;
         struct sp__buf raw = SP__BUF_INIT;
@@ -240,5 +203,18 @@ enum sp__batched sp__sql_batched(const char *text, uint32_t varies, struct sp__b
                 batched = SP__BATCHED_NONE;
         sp__buf_free(&raw);
         sp__words_free(&words);
+        return batched;
+}
+
+enum sp__batched sp__sql_batched(const char *text, const char *other, uint32_t varies, struct sp__buf *out)
+{
+        struct sp__buf text_of = SP__BUF_INIT;
+        enum sp__batched batched = SP__BATCHED_NONE;
+
+        if (!other)
+                return batched_of(text, varies, out);
+        if (sp__sql_unite(text, other, &varies, &text_of))
+                batched = batched_of(text_of.data, varies, out);
+        sp__buf_free(&text_of);
         return batched;
 }

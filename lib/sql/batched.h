@@ -21,7 +21,10 @@ enum sp__batched {
         SP__BATCHED_SETS  /* INSERT or UPDATE: many sets of parameters in one call, sp_pool_batch() */
 };
 
-/** `varies`: bit 0 for $1, and so on. The text appended to `out` holds no literal. Costs some 100 us. Any thread. */
-enum sp__batched sp__sql_batched(const char *text, uint32_t varies, struct sp__buf *out);
+/**
+ * `varies`: bit 0 for $1, and so on. `other` (may be NULL): the same statement with other literals; those that differ stand as
+ * further parameters. The text appended to `out` holds no literal. Costs some 100 us. Any thread.
+ */
+enum sp__batched sp__sql_batched(const char *text, const char *other, uint32_t varies, struct sp__buf *out);
 
 #endif

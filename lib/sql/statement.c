@@ -107,6 +107,7 @@ static sp_status parse_tokens(const char *text, struct sp__tokens tokens, struct
                 return sp__fail(error, SP_NOMEM, "out of memory");
         }
         sql.fingerprint = fingerprint(text, &tree, &shown);
+        sql.literals = sp__sql_literals(text, tokens);
         sql.text = shown.data;
         *out = sql;
         return SP_OK;

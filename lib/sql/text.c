@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "sql/text.h"
 
+#include "base/hash.h"
+
 /* The last tokens written, which decide what a list or a sign is part of. */
 struct writer {
         const char *text;
@@ -150,4 +152,16 @@ void sp__sql_text(const char *text, struct sp__tokens tokens, bool settings, str
                         return;
                 }
         }
+}
+
+uint64_t sp__sql_literals(const char *text, struct sp__tokens tokens)
+{
+        struct sp__token token;
+        uint64_t hash = 0;
+
+        while (token_take(&tokens, &token)) {
+                if (sp__token_literal(&token) || sign(&token))
+                        hash = sp__hash(text + token.start, token.end - token.start, hash);
+        }
+        return hash;
 }

@@ -76,6 +76,20 @@ static void finds(sp_profiler *profiler, const char *text)
         sp_value_unref(value);
 }
 
+static void finds_instead(sp_profiler *profiler, const char *instead)
+{
+        sp_value *value = NULL;
+        const char *found;
+        size_t len;
+
+        assert_int_equal(sp_profiler_report(profiler, 0, &value), SP_OK);
+        found = strstr(sp_value_data(value, &len), "\"instead\":\"");
+        assert_non_null(found);
+        if (strncmp(found + strlen("\"instead\":\""), instead, strlen(instead)) != 0)
+                fail_msg("not %s but %s", instead, found);
+        sp_value_unref(value);
+}
+
 #define NAMES "SELECT name FROM tags WHERE content_id = $1"
 
 static void test_different_parameters_are_an_n_plus_1_told_once_a_place(void **state)
@@ -138,6 +152,43 @@ static void test_the_same_parameters_are_a_missing_cache(void **state)
         finds(profiler, "[{\"kind\":\"repeat\",\"place\":\"GET /\",\"name\":\"tagsOf\"");
         sp_profiler_free(profiler);
         sp_stmt_unref(names);
+}
+
+/* A unit of work of ten runs of `format`, each with the number of its run in the text. */
+static void run_texts(sp_profiler *profiler, const char *place, const char *format)
+{
+        sp_ctx *ctx = scope_of(place);
+        char text[256];
+
+        for (int i = 0; i < 10; i++) {
+                sp_stmt *stmt;
+
+                snprintf(text, sizeof text, format, i * 10);
+                stmt = stmt_of("texts", text);
+                run(profiler, ctx, stmt, 0, 0);
+                sp_stmt_unref(stmt);
+        }
+        sp_ctx_unref(ctx);
+}
+
+static void test_values_in_the_text_count_as_parameters_do(void **state)
+{
+        sp_profiler *profiler = profiler_new();
+
+        run_texts(profiler, "pages", "SELECT name FROM tags WHERE id > %d ORDER BY id LIMIT 10");
+        run_texts(profiler, "pages", "SELECT name FROM tags ORDER BY id LIMIT 10 OFFSET %d");
+        finds(profiler, "[]");
+        run_texts(profiler, "loop", "SELECT name FROM tags WHERE content_id = %d AND kind = 'secret'");
+        finds(profiler,
+              "[{\"kind\":\"n+1\",\"place\":\"loop\",\"name\":\"texts\",\"text\":\"SELECT name FROM tags WHERE "
+              "content_id = ? AND kind = ?\"");
+        finds_instead(profiler, "SELECT content_id, name FROM tags WHERE content_id = ANY($1) AND kind = ?");
+        sp_profiler_free(profiler);
+        profiler = profiler_new();
+        /* Only a comment differs: it is a caller's trace. */
+        run_texts(profiler, "again", "SELECT name FROM tags WHERE content_id = 7 /* %d */");
+        finds(profiler, "[{\"kind\":\"repeat\",\"place\":\"again\"");
+        sp_profiler_free(profiler);
 }
 
 static void test_few_runs_pages_and_other_units_are_none(void **state)
@@ -337,6 +388,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
             cmocka_unit_test(test_different_parameters_are_an_n_plus_1_told_once_a_place),
             cmocka_unit_test(test_the_same_parameters_are_a_missing_cache),
+            cmocka_unit_test(test_values_in_the_text_count_as_parameters_do),
             cmocka_unit_test(test_few_runs_pages_and_other_units_are_none),
             cmocka_unit_test(test_what_was_asked_for_and_never_sent_is_none),
             cmocka_unit_test(test_a_loop_of_writes_wants_a_batch),
