@@ -142,7 +142,10 @@ SP_API const void *sp_lookups_key(const sp_lookups *lookups, size_t index, size_
 SP_API size_t sp_lookups_next(const sp_lookups *lookups, size_t from);
 /** As sp_lease_tag(), for a key that is yours to load. SP_INVALID for another one. */
 SP_API sp_status sp_lookups_tag(sp_lookups *lookups, size_t index, const void *data, size_t len);
-/** What such a key's value is; sp_lookups_fill() stores it. */
+/**
+ * What such a key's value is; sp_lookups_fill() stores it. One that is larger than the template's `max`, else `cache.value_max`, is
+ * right for you and for who waits for it, and is not stored.
+ */
 SP_API sp_status sp_lookups_put(sp_lookups *lookups, size_t index, const void *data, size_t len, uint32_t codec,
                                 int64_t ttl_ms, sp_error **error);
 /**
@@ -151,6 +154,11 @@ SP_API sp_status sp_lookups_put(sp_lookups *lookups, size_t index, const void *d
  */
 SP_API sp_status sp_lookups_fill(sp_lookups *lookups, sp_ctx *ctx, sp_error **error);
 SP_API sp_status sp_lookups_fill_async(sp_lookups *lookups, sp_ctx *ctx, sp_queue *queue, uint64_t tag);
+/**
+ * The load failed: gives back the leases that were not filled, without waiting. 1: all keys but those that are BUSY have a value all
+ * the same, which was only to be refreshed and stands in; 0: the caller has to do without.
+ */
+SP_API int sp_lookups_give_up(sp_lookups *lookups);
 /** Gives back the leases that were not filled. A sp_lookups_fill_async() under way, or cancelled, goes on to its end. */
 SP_API void sp_lookups_free(sp_lookups *lookups);
 

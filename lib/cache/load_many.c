@@ -15,16 +15,6 @@ static sp_status load(sp_lookups *lookups, sp_ctx *ctx, sp_many_loader loader, v
         return SP_OK;
 }
 
-/* Leases that are not loaded go to who waits for them. */
-static void give_up(sp_lookups *lookups)
-{
-        for (size_t i = sp_lookups_next(lookups, 0); i < lookups->count; i = sp_lookups_next(lookups, i + 1)) {
-                sp_lease_release(lookups->items[i].lease);
-                lookups->items[i].lease = NULL;
-        }
-        sp__lookups_give_slot(lookups);
-}
-
 static bool has_all(const sp_lookups *lookups)
 {
         for (size_t i = 0; i < lookups->count; i++) {
@@ -32,6 +22,18 @@ static bool has_all(const sp_lookups *lookups)
                         return false;
         }
         return true;
+}
+
+int sp_lookups_give_up(sp_lookups *lookups)
+{
+        if (!lookups)
+                return 0;
+        for (size_t i = sp_lookups_next(lookups, 0); i < lookups->count; i = sp_lookups_next(lookups, i + 1)) {
+                sp_lease_release(lookups->items[i].lease);
+                lookups->items[i].lease = NULL;
+        }
+        sp__lookups_give_slot(lookups);
+        return has_all(lookups);
 }
 
 /* What there is stands in where its refresh fails. */
@@ -43,9 +45,7 @@ static sp_status load_missing(sp_lookups *lookups, sp_ctx *ctx, sp_many_loader l
         if (!sp__lookups_owe(lookups))
                 return SP_OK;
         status = load(lookups, ctx, loader, arg, &why);
-        if (status != SP_OK)
-                give_up(lookups);
-        if (status != SP_OK && has_all(lookups)) {
+        if (status != SP_OK && sp_lookups_give_up(lookups)) {
                 sp_error_free(why);
                 return SP_OK;
         }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "cache/lookups.h"
 
+#include "cache/lease.h"
 #include "core/error.h"
 #include "core/params.h"
 
@@ -143,20 +144,26 @@ sp_status sp_lookups_put(sp_lookups *lookups, size_t index, const void *data, si
                          int64_t ttl_ms, sp_error **error)
 {
         sp_lease *lease = lease_of(lookups, index);
+        sp_error *why = NULL;
         sp_status status;
         sp_value *value;
 
         if (!lease)
                 return sp__fail(error, SP_INVALID, "key %zu is not yours to load", index);
-        status = sp__cache_admit_value(lookups->cache, lease->flight->tmpl, data, len, codec, error);
-        if (status != SP_OK)
+        status = sp__cache_admit_value(lookups->cache, lease->flight->tmpl, data, len, codec, &why);
+        if (status != SP_OK && status != SP_LIMIT) {
+                sp__error_give(error, why);
                 return status;
+        }
+        sp_error_free(why);
         value = sp_value_new(data, len, codec);
         if (!value)
                 return sp__fail(error, SP_NOMEM, "out of memory");
         sp_value_unref(lookups->items[index].put);
         lookups->items[index].put = value;
-        if (ttl_ms > 0)
+        if (status == SP_LIMIT)
+                sp__lease_set_unfit(lease);
+        else if (ttl_ms > 0)
                 sp_lease_ttl(lease, ttl_ms);
         return SP_OK;
 }

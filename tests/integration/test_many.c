@@ -284,6 +284,67 @@ static void test_get_many_calls_its_loader_once(void **state)
         sp_cache_free(cache);
 }
 
+/* A value that was only to be refreshed stands in; what is not there at all cannot. */
+static void test_a_load_of_many_that_fails_leaves_what_there_is(void **state)
+{
+        const struct cache_way *way = way_of(state);
+        sp_cache *cache = cache_with(way, (const char *[]){"cache.jitter=0", "cache.retry=0", NULL});
+        struct loading loading = {.status = SP_SQL};
+        sp_lookups *lookups = NULL;
+        struct keys keys;
+        size_t len;
+
+        declare(cache, "many:{run}:{id}", "ttl=1ms stale=1h", NULL);
+        keys_make(&keys);
+        for (int i = 0; i < KEYS; i++) {
+                put_text(way, cache, keys.text[i], keys.text[i]);
+                while (state_of(way, cache, keys.text[i]) != SP_LOOKUP_STALE)
+                        wait_ms(1);
+        }
+        assert_int_equal(sp_cache_get_many(cache, NULL, keys.params, load_missing, &loading, &lookups, NULL), SP_OK);
+        assert_int_equal(loading.calls, 1);
+        for (size_t i = 0; i < KEYS; i++)
+                assert_string_equal(sp_value_data(sp_lookups_value(lookups, i), &len), keys.text[i]);
+        sp_lookups_free(lookups);
+        lookups = look(way, cache, &keys);
+        assert_int_equal(sp_lookups_next(lookups, 0), 0);
+        assert_int_equal(sp_lookups_give_up(lookups), 1);
+        assert_int_equal(sp_lookups_next(lookups, 0), KEYS);
+        sp_lookups_free(lookups);
+        assert_int_equal(drop_key(way, cache, keys.text[2], NULL), SP_OK);
+        lookups = look(way, cache, &keys);
+        assert_int_equal(sp_lookups_give_up(lookups), 0);
+        sp_lookups_free(lookups);
+        /* Another one may load it at once. */
+        put_text(way, cache, keys.text[2], "new");
+        sp_params_free(keys.params);
+        sp_cache_free(cache);
+}
+
+static void test_one_of_many_that_is_too_large_is_given_and_not_stored(void **state)
+{
+        const struct cache_way *way = way_of(state);
+        sp_cache *cache = cache_with(way, (const char *[]){"cache.value_max=1KB", NULL});
+        char large[2000] = {0};
+        sp_lookups *lookups;
+        struct keys keys;
+        size_t len;
+
+        keys_make(&keys);
+        lookups = look(way, cache, &keys);
+        for (size_t i = 0; i < KEYS; i++)
+                assert_int_equal(
+                    sp_lookups_put(lookups, i, large, i == 1 ? sizeof large : 1, SP_CODEC_BYTES, 1000, NULL), SP_OK);
+        assert_int_equal(way->fill_many(lookups, NULL, NULL), SP_OK);
+        assert_non_null(sp_value_data(sp_lookups_value(lookups, 1), &len));
+        assert_int_equal(len, sizeof large);
+        sp_lookups_free(lookups);
+        assert_int_equal(state_of(way, cache, keys.text[0]), SP_LOOKUP_HIT);
+        assert_int_equal(state_of(way, cache, keys.text[1]), SP_LOOKUP_LEASE);
+        sp_params_free(keys.params);
+        sp_cache_free(cache);
+}
+
 static void test_many_that_were_invalidated_during_their_load_are_not_stored(void **state)
 {
         const struct cache_way *way = way_of(state);
@@ -418,6 +479,8 @@ int main(void)
             WAY_TEST(test_a_key_that_stands_twice_is_loaded_once),
             WAY_TEST(test_what_is_no_list_of_keys_is_refused),
             WAY_TEST(test_get_many_calls_its_loader_once),
+            WAY_TEST(test_a_load_of_many_that_fails_leaves_what_there_is),
+            WAY_TEST(test_one_of_many_that_is_too_large_is_given_and_not_stored),
             WAY_TEST(test_many_that_were_invalidated_during_their_load_are_not_stored),
             WAY_TEST(test_leases_of_many_outlive_the_cache),
             WAY_TEST(test_what_is_set_is_there_everywhere),
