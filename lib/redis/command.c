@@ -18,7 +18,10 @@ static void cancel(sp__op *op, sp_status why)
         sp__batch_deliver(&done);
 }
 
-/* The answer is the server's, whatever it says; an error in it that speaks of the server's state counts against it. */
+/*
+ * The answer is the server's, whatever it says; an error in it that speaks of the server's state counts against it. TRYAGAIN does
+ * not: the keys of a slot are in two places while it moves, which two well nodes say each time that somebody asks for more than one.
+ */
 static int outcome_of(const sp__op *op, const redisReply *refused)
 {
         bool answered = op->status == SP_OK || op->status == SP_REDIS;
@@ -30,6 +33,8 @@ static int outcome_of(const sp__op *op, const redisReply *refused)
                 status = sp__redis_status(refused, code);
         else if (op->error)
                 snprintf(code, sizeof code, "%s", sp_error_code(op->error));
+        if (answered && strcmp(code, "TRYAGAIN") == 0)
+                return SP_OUTCOME_SUCCESS;
         outcome = sp_breaker_classify(status, code);
         return answered && outcome == SP_OUTCOME_IGNORED ? SP_OUTCOME_SUCCESS : outcome;
 }

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* redis+cluster://: each command finds its node, also while slots move and nodes die, and takes effect once. */
-#include "../integration/cache_ways.h"
 #include "../integration/redis_ways.h"
 #include "redis/slot.h"
 #include "redis_nodes.h"
@@ -178,178 +177,6 @@ static void test_nodes_that_do_not_agree_are_no_treadmill(void **state)
         answers(way, redis, "DEL {nowhere}:a", "1");
         free(other);
         sp_redis_free(redis);
-}
-
-static sp_cache *cache_in_cluster(const struct cache_way *way, const char *space)
-{
-        char where[192], named[64];
-
-        snprintf(where, sizeof where, "redis.url=%s", nodes_url());
-        snprintf(named, sizeof named, "cache.namespace=%s", space);
-        return cache_with(way, (const char *[]){where, named, NULL});
-}
-
-static void gone_everywhere(const struct cache_way *way, sp_cache *one, sp_cache *two, const char *key)
-{
-        char *text;
-
-        assert_int_equal(drop_key(way, one, key, NULL), SP_OK);
-        text = text_of(way, one, key);
-        assert_string_equal(text, "");
-        free(text);
-        while ((text = text_of(way, two, key)) && *text)
-                free(text);
-        free(text);
-}
-
-/* What one stores the other finds; when the log has moved an epoch ends, which costs a miss. */
-static void share(const struct cache_way *way, sp_cache *one, sp_cache *two, char key[64])
-{
-        bool shared = false;
-
-        while (!shared) {
-                sp_lookup *lookup = NULL;
-                char *text;
-
-                fresh_key("t:cluster", key, 64);
-                assert_int_equal(way->lookup(one, NULL, key, strlen(key), &lookup, NULL), SP_OK);
-                fill_text(way, sp_lookup_take_lease(lookup), "old");
-                sp_lookup_free(lookup);
-                text = text_of(way, two, key);
-                shared = strcmp(text, "old") == 0;
-                free(text);
-        }
-}
-
-static void test_a_cache_lives_in_a_cluster(void **state)
-{
-        const struct cache_way *way = &cache_ways[way_of(state) == &redis_ways[1]];
-        const char *space = way_of(state)->name;
-        sp_cache *one = cache_in_cluster(way, space), *two = cache_in_cluster(way, space);
-        int home = sp__slot_of(space, strlen(space));
-        char key[64];
-
-        for (int i = 0; i < 20; i++) {
-                share(way, one, two, key);
-                gone_everywhere(way, one, two, key);
-        }
-        /* The log moves to another node, and to one that was never greeted. */
-        for (int round = 0; round < 2 * PRIMARIES; round++) {
-                move_slot(home, node_after(home), round % 2 ? NEXT_FIRST : FORMER_FIRST);
-                share(way, one, two, key);
-                gone_everywhere(way, one, two, key);
-        }
-        sp_cache_free(one);
-        sp_cache_free(two);
-}
-
-/* A node runs only what has one key while a slot is on its way. */
-static void test_an_invalidation_does_not_wait_for_a_slot(void **state)
-{
-        const struct cache_way *way = &cache_ways[way_of(state) == &redis_ways[1]];
-        char space[64], key[64];
-        sp_cache *one, *two;
-        int home, to, from;
-
-        snprintf(space, sizeof space, "half-%s", way_of(state)->name);
-        one = cache_in_cluster(way, space);
-        two = cache_in_cluster(way, space);
-        home = sp__slot_of(space, strlen(space));
-        share(way, one, two, key);
-        to = node_after(home);
-        from = move_begin(home, to);
-        gone_everywhere(way, one, two, key);
-        share(way, one, two, key);
-        move_keys(home, from, to);
-        gone_everywhere(way, one, two, key);
-        share(way, one, two, key);
-        move_end(home, from, to, NEXT_FIRST);
-        gone_everywhere(way, one, two, key);
-        sp_cache_free(one);
-        sp_cache_free(two);
-}
-
-static int listeners(int node, const char *space)
-{
-        redisReply *reply = redis_ask(&nodes[node], "PUBSUB NUMSUB {%s}:s", space);
-        int count;
-
-        assert_true(reply && reply->type == REDIS_REPLY_ARRAY && reply->elements == 2);
-        count = (int)reply->element[1]->integer;
-        freeReplyObject(reply);
-        return count;
-}
-
-static void await_listeners(int node, const char *space, int count)
-{
-        while (listeners(node, space) != count)
-                poll(NULL, 0, 10);
-}
-
-/* Neither hears of the other one any more. */
-static void part(int one, int two)
-{
-        char *one_id = node_id(one), *two_id = node_id(two);
-
-        free(redis_says(&nodes[one], "CLUSTER FORGET %s", two_id));
-        free(redis_says(&nodes[two], "CLUSTER FORGET %s", one_id));
-        free(one_id);
-        free(two_id);
-}
-
-static bool knows_all(int node)
-{
-        char *info = redis_says(&nodes[node], "CLUSTER INFO");
-        bool all = strstr(info, "cluster_known_nodes:4") && strstr(info, "cluster_slots_ok:16384");
-
-        free(info);
-        return all;
-}
-
-/* Redis 8 tells the others whom to forget, who then do not hear of him from each other for a minute. */
-static void join(void)
-{
-        for (int node = 0; node < NODES;) {
-                if (knows_all(node)) {
-                        node++;
-                        continue;
-                }
-                for (int other = 0; other < NODES; other++) {
-                        if (other != node)
-                                free(redis_says(&nodes[node], "CLUSTER MEET 127.0.0.1 %d", nodes[other].port));
-                }
-                poll(NULL, 0, 200);
-        }
-}
-
-/* It answers PING, but what is published in the cluster does not come there. */
-static void test_a_node_that_tells_nothing_is_not_listened_to(void **state)
-{
-        const struct cache_way *way = &cache_ways[way_of(state) == &redis_ways[1]];
-        char space[64], key[64];
-        sp_cache *one, *two;
-        int home, from, to;
-
-        snprintf(space, sizeof space, "deaf-%s", way_of(state)->name);
-        one = cache_in_cluster(way, space);
-        two = cache_in_cluster(way, space);
-        home = sp__slot_of(space, strlen(space));
-        share(way, one, two, key);
-        for (from = 0; listeners(from, space) == 0;)
-                from = (from + 1) % PRIMARIES;
-        if (owner_of(home) == from)
-                move_slot(home, node_after(home), NEXT_FIRST);
-        to = owner_of(home);
-        gone_everywhere(way, one, two, key);
-        share(way, one, two, key);
-        part(from, to);
-        gone_everywhere(way, one, two, key);
-        await_listeners(from, space, 0);
-        join();
-        share(way, one, two, key);
-        gone_everywhere(way, one, two, key);
-        sp_cache_free(one);
-        sp_cache_free(two);
 }
 
 /* Until it is answered again. */
@@ -552,14 +379,10 @@ int main(void)
             BOTH_REDIS_WAYS(test_a_slot_moves_and_each_write_counts_once),
             BOTH_REDIS_WAYS(test_a_slot_that_is_half_moved_is_whole),
             BOTH_REDIS_WAYS(test_nodes_that_do_not_agree_are_no_treadmill),
-            BOTH_REDIS_WAYS(test_a_cache_lives_in_a_cluster),
-            BOTH_REDIS_WAYS(test_an_invalidation_does_not_wait_for_a_slot),
             BOTH_REDIS_WAYS(test_a_killed_node_is_followed_by_its_replica),
             BOTH_REDIS_WAYS(test_a_node_that_hangs_fails_its_own_commands_alone),
             BOTH_REDIS_WAYS(test_a_breaker_opens_for_its_own_node_alone),
             cmocka_unit_test(test_the_breakers_of_all_nodes_are_shown),
-            /* The last one: nodes that knew each other once vote late. */
-            BOTH_REDIS_WAYS(test_a_node_that_tells_nothing_is_not_listened_to),
         };
 
         return cmocka_run_group_tests_name("redis cluster", tests, set_up, tear_down);
