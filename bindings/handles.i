@@ -47,6 +47,7 @@ struct sp_##noun {};
 %kept(listener)
 %kept(lookup)
 %kept(lease)
+%kept(lookups)
 %kept(profiler)
 %kept(feed)
 %kept(counter)

@@ -24,27 +24,36 @@
 
 #if defined(SWIGJAVASCRIPT)
 %include "node/typemaps.i"
-%apply (const void *data, size_t len) { (const void *key, size_t key_len), (const void *key, size_t len) };
 #elif defined(SWIGPYTHON)
 %include "python/typemaps.i"
 #endif
+%apply (const void *data, size_t len) { (const void *key, size_t key_len), (const void *key, size_t len) };
 
 %worded(sp_targets_key, arg3, SP_KEY_MAX, SP_TARGETS_MAX)
 %worded(sp_targets_tag, arg3, SP_TAG_MAX, SP_TARGETS_MAX)
 %worded(sp_targets_pattern, strlen(arg2), SP_KEY_MAX, SP_TARGETS_MAX)
 %worded(sp_lease_tag, arg3, SP_TAG_MAX, SP_TAGS_MAX)
+%worded(sp_lookups_tag, arg4, SP_TAG_MAX, SP_TAGS_MAX)
 
 %include "handles.i"
 
 /* A callback on the caller's thread: each language has its own loader over the lease. */
 %ignore sp_cache_get_or_load;
 %ignore sp_cache_get_many;
+/* The faces wait for their asynchronous twins. */
 %ignore sp_cache_lookup_many;
+%ignore sp_lookups_fill;
+/* All of them cross at once. */
+%ignore sp_lookups_count;
+%ignore sp_lookups_state;
+%ignore sp_lookups_value;
+%ignore sp_lookups_key;
 #if defined(SWIGPYTHON)
 %include "python/handles.i"
 #else
-%ignore sp_cache_lookup_many_async;
-%rename("$ignore", regexmatch$name="^sp_lookups_") "";
+%ignore sp_lookups_next;
+%ignore sp_lookups_give_up;
+%ignore sp_lookups_free;
 #endif
 %ignore sp_pool_transact;
 /* The faces wait for its asynchronous twin, which waits for the pause as well. */

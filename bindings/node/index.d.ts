@@ -95,6 +95,15 @@ export interface CacheOptions<T> extends CallOptions {
     tags?: string[] | ((value: T) => string[]);
 }
 
+/** What a loader of many keys answers, by key; what it leaves out is not there. */
+export type Loaded<T> = ReadonlyMap<string, T | null | undefined> | Record<string, T | null | undefined>;
+
+export interface ManyOptions<T> extends CallOptions {
+    /** Milliseconds; else that of each key's template. */
+    ttl?: number;
+    tags?: string[] | ((value: T, key: string) => string[]);
+}
+
 export interface Targets {
     keys?: Key[];
     tags?: string[];
@@ -116,6 +125,16 @@ export class Cache {
         loader: (context: { signal: AbortSignal }) => T | Promise<T>,
         options?: CacheOptions<T>,
     ): Promise<T | null>;
+    /**
+     * The values of `keys`, in their order; null: there is nothing. The loader is called once for all keys that nobody has. A key that
+     * another caller is loading is waited for, and asked of this loader by itself where he does not. What is stale stands in where
+     * the loader fails. `signal` and `timeout` are those of the whole call.
+     */
+    getMany<T>(
+        keys: readonly string[] | ReadonlySet<string>,
+        loader: (missing: string[], context: { signal: AbortSignal }) => Loaded<T> | Promise<Loaded<T>>,
+        options?: ManyOptions<T>,
+    ): Promise<Map<string, T | null>>;
     query<Row = Record<string, any>>(
         key: Key,
         sql: Sql,

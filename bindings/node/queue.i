@@ -44,6 +44,7 @@ void sp_watch_hold(sp_watch *watch, bool hold);
 napi_value sp_watch_take(napi_env env, sp_watch *watch);
 sp_status sp_watch_keep(sp_watch *watch, sp_listener *listener, uint32_t *slot);
 void sp_watch_release(sp_watch *watch, uint32_t slot);
+int sp_watch_give_up(sp_watch *watch, uint32_t slot);
 void sp_watch_forget(sp_watch *watch, uint32_t slot);
 napi_value sp_watch_end(napi_env env, sp_watch *watch, int64_t timeout_ms);
 void sp_watch_close(sp_watch *watch);
@@ -87,6 +88,8 @@ static swig_type_info *sp_type(enum sp_noun noun)
                 return SWIGTYPE_p_sp_stream;
         case SP_NOUN_COPY:
                 return SWIGTYPE_p_sp_copy;
+        case SP_NOUN_LOOKUPS:
+                return SWIGTYPE_p_sp_lookups;
         default:
                 return SWIGTYPE_p_sp_session;
         }

@@ -12,6 +12,7 @@
 struct item {
         sp_completion *completion;
         sp_lookup *lookup;
+        sp_lookups *lookups;
         enum sp_noun noun; /* of `handle` */
         void *handle;      /* for JavaScript to hold */
         const sp_result *result;
@@ -64,6 +65,50 @@ static void item_lookup(struct item *item)
         item->kind = SP_KIND_LOOKUP;
 }
 
+enum { LOOKUPS_HEAD = 3 * sizeof(uint32_t) };
+
+static const void *bytes_of(const sp_value *value, size_t *len)
+{
+        *len = 0;
+        return value != NULL ? sp_value_data(value, len) : NULL;
+}
+
+/* Held by JavaScript where something in there is to be loaded. */
+static void item_lookups(struct item *item)
+{
+        size_t count = sp_lookups_count(item->lookups), len;
+
+        if (sp_lookups_next(item->lookups, 0) < count)
+                item_takes(item, SP_NOUN_LOOKUPS, item->lookups);
+        item->kind = SP_KIND_LOOKUPS;
+        item->extra = (double)count;
+        for (size_t i = 0; i < count; i++) {
+                bytes_of(sp_lookups_value(item->lookups, i), &len);
+                item->len += LOOKUPS_HEAD + len;
+        }
+}
+
+static void lookups_copy(const sp_lookups *lookups, char *to)
+{
+        size_t count = sp_lookups_count(lookups), mine = sp_lookups_next(lookups, 0);
+        char *data = to + count * LOOKUPS_HEAD;
+
+        for (size_t i = 0; i < count; i++) {
+                const sp_value *value = sp_lookups_value(lookups, i);
+                size_t len;
+                const void *from = bytes_of(value, &len);
+                uint32_t head[] = {(uint32_t)sp_lookups_state(lookups, i) + (i == mine ? 256 : 0),
+                                   value != NULL ? sp_value_codec(value) : 0, (uint32_t)len};
+
+                if (i == mine)
+                        mine = sp_lookups_next(lookups, i + 1);
+                memcpy(to + i * LOOKUPS_HEAD, head, sizeof head);
+                if (len > 0)
+                        memcpy(data, from, len);
+                data += len;
+        }
+}
+
 /* The sets one behind the other; `extra` is how many. */
 static void item_result(struct item *item, const sp_result *result)
 {
@@ -96,6 +141,8 @@ static void item_open(struct item *item, sp_completion *completion)
                 item_value(item, value);
         else if ((item->lookup = sp_completion_take_lookup(completion)) != NULL)
                 item_lookup(item);
+        else if ((item->lookups = sp_completion_take_lookups(completion)) != NULL)
+                item_lookups(item);
         else if (!item_takes(item, SP_NOUN_SESSION, sp_completion_take_session(completion)) &&
                  !item_takes(item, SP_NOUN_STREAM, sp_completion_take_stream(completion)))
                 item_takes(item, SP_NOUN_COPY, sp_completion_take_copy(completion));
@@ -138,7 +185,9 @@ static void item_copy(const struct item *item, char *to)
                 memcpy(to, packed, len);
                 to += len;
         }
-        if (sets != 0)
+        if (item->lookups != NULL)
+                lookups_copy(item->lookups, to);
+        if (sets != 0 || item->lookups != NULL)
                 return;
         if (code != 0)
                 memcpy(to, item->code, code);
@@ -175,6 +224,8 @@ static double item_slot(sp_watch *watch, napi_env env, uint32_t index, const str
 static void item_close(struct item *item)
 {
         sp_lookup_free(item->lookup);
+        if (item->handle == NULL)
+                sp_lookups_free(item->lookups);
         sp_completion_free(item->completion);
 }
 
@@ -185,8 +236,11 @@ static void watch_write(sp_watch *watch, napi_env env, struct item *items, uint3
         watch->cells[0] = count;
         for (uint32_t i = 0; i < count; i++) {
                 double *cell = watch->cells + 1 + (size_t)i * SP_WATCH_CELLS;
-                double slot = item_slot(watch, env, i, &items[i]);
+                double slot;
 
+                item_copy(&items[i], bytes + offset);
+                /* From here on it is JavaScript's, or gone. */
+                slot = item_slot(watch, env, i, &items[i]);
                 cell[0] = (double)sp_completion_tag(items[i].completion);
                 cell[1] = items[i].kind == SP_KIND_ERROR && sp_completion_status(items[i].completion) == SP_OK
                               ? SP_NOMEM
@@ -195,7 +249,6 @@ static void watch_write(sp_watch *watch, napi_env env, struct item *items, uint3
                 cell[3] = (double)offset;
                 cell[4] = (double)item_size(&items[i]);
                 cell[5] = items[i].extra;
-                item_copy(&items[i], bytes + offset);
                 offset += item_size(&items[i]);
                 item_close(&items[i]);
         }

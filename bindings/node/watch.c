@@ -25,6 +25,9 @@ void sp__noun_end(enum sp_noun noun, void *handle)
         case SP_NOUN_LISTENER:
                 sp_listener_free(handle);
                 break;
+        case SP_NOUN_LOOKUPS:
+                sp_lookups_free(handle);
+                break;
         default:
                 break;
         }
@@ -86,6 +89,13 @@ void sp_watch_release(sp_watch *watch, uint32_t slot)
                 return;
         sp__noun_end(watch->slots[slot].noun, watch->slots[slot].handle);
         sp_watch_forget(watch, slot);
+}
+
+int sp_watch_give_up(sp_watch *watch, uint32_t slot)
+{
+        bool held = slot < watch->slot_count && watch->slots[slot].noun == SP_NOUN_LOOKUPS;
+
+        return held ? sp_lookups_give_up(watch->slots[slot].handle) : 0;
 }
 
 /* Gives back what JavaScript still held: a client is freed only after that. Its slots stay taken: they are still known there. */

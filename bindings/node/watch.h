@@ -18,17 +18,29 @@ extern "C" {
 
 /** Cells of the Float64Array that sp_watch_take() fills: the count, then SP_WATCH_CELLS for each completion. */
 enum { SP_WATCH_BATCH = 64, SP_WATCH_CELLS = 6 };
-/** What a completion carries: tag, status, kind, offset, length, extra (codec, state, retryable). */
+/**
+ * What a completion carries: tag, status, kind, offset, length, extra (codec, state, retryable). Of many look-ups, `extra` of them,
+ * there are for each its state (and 256, where it is to be loaded here), codec and length, u32s, and behind them the values.
+ */
 enum {
         SP_KIND_NONE = 0,
         SP_KIND_ERROR = 1,
         SP_KIND_RESULT = 2,
         SP_KIND_VALUE = 3,
         SP_KIND_LOOKUP = 4,
-        SP_KIND_HANDLE = 5
+        SP_KIND_HANDLE = 5,
+        SP_KIND_LOOKUPS = 6
 };
 /** What JavaScript may hold of a client: given back by its face, at the latest before the client is freed. */
-enum sp_noun { SP_NOUN_NONE, SP_NOUN_LEASE, SP_NOUN_SESSION, SP_NOUN_STREAM, SP_NOUN_COPY, SP_NOUN_LISTENER };
+enum sp_noun {
+        SP_NOUN_NONE,
+        SP_NOUN_LEASE,
+        SP_NOUN_SESSION,
+        SP_NOUN_STREAM,
+        SP_NOUN_COPY,
+        SP_NOUN_LISTENER,
+        SP_NOUN_LOOKUPS
+};
 
 typedef struct sp_watch sp_watch;
 
@@ -44,6 +56,8 @@ void sp_watch_hold(sp_watch *watch, bool hold);
 napi_value sp_watch_take(napi_env env, sp_watch *watch);
 /** Gives back what is in slot `slot`. */
 void sp_watch_release(sp_watch *watch, uint32_t slot);
+/** sp_lookups_give_up() of what is in slot `slot`; 0 where the client ended and it is not there any more. */
+int sp_watch_give_up(sp_watch *watch, uint32_t slot);
 /** The handle in slot `slot` was used up. */
 void sp_watch_forget(sp_watch *watch, uint32_t slot);
 /** Keeps a listener in a slot; freed where that cannot be. */

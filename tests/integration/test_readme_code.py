@@ -77,7 +77,8 @@ class Programs(unittest.TestCase):
 
     def test_the_guides_of_python(self):
         said = [self.python(text) for text in programs('python', os.path.join('docs', 'python.md'))[1:]]
-        self.assertEqual(said, [['True', '1', '2'], ['2 (2,)', '23505']])
+        self.assertEqual(said, [["{'guide:row:0': {'n': 0}, 'guide:row:1': {'n': 1}, 'guide:row:2': {'n': 2}}", "True {'on': True}"],
+                                ['True', '1', '2'], ['2 (2,)', '23505']])
         self.assertEqual(self.python(program('python', os.path.join('docs', 'moving-python.md'))),
                          ["[{'n': 1}, {'n': 2}, {'n': 3}]", 'SP_SESSION', 'public'])
 

@@ -8,8 +8,10 @@ const { SugarperfError } = require('./errors.js').classes;
 const { call, makeError } = require('./errors.js');
 const given = require('./given.js');
 const { Limit } = require('./limit.js');
+const { Many, keysOf, valueOf } = require('./many.js');
 const { Near } = require('./near.js');
 const { Template } = require('./key.js');
+const { asksCache } = require('./scope.js');
 const { statementOf, valuesOf } = require('./statement.js');
 
 const GET = ['ttl', 'tags', 'signal', 'timeout'];
@@ -40,6 +42,11 @@ function targetsOf(named) {
         call('targets_pattern', targets, pattern, params.load(values));
     }
     return targets;
+}
+
+/* What the loader's caller said of its value: a list, or a function that makes one. */
+function tagsOf(tags, ...loaded) {
+    return several('tags', (typeof tags === 'function' ? tags(...loaded) : tags) ?? []);
 }
 
 function checkTtl({ ttl = 0 }) {
@@ -90,6 +97,12 @@ class Cache {
         return this.#near.get(key);
     }
 
+    /* peek(), where the scope around the call has nothing against it. */
+    #glance(key) {
+        this.#client.check();
+        return asksCache(this.#watch) ? undefined : this.#near.get(key);
+    }
+
     /*
      * The value of `key`; where there is none, one caller's `loader({ signal })` makes it while all others wait.
      * Options: ttl (milliseconds; else the template's), tags (an array, or a function of the value), signal and timeout,
@@ -98,7 +111,7 @@ class Cache {
     get(key, loader, named) {
         try {
             const options = given.options(named, GET);
-            const known = this.peek(key);
+            const known = this.#glance(key);
 
             if (known !== undefined)
                 return Promise.resolve(known);
@@ -109,8 +122,11 @@ class Cache {
         }
     }
 
-    #seek(key, loader, options) {
-        const limits = { signal: options.signal, ctx: this.#watch.context(options.timeout) };
+    #limits({ signal, timeout }) {
+        return { signal, ctx: this.#watch.context(timeout) };
+    }
+
+    #seek(key, loader, options, limits = this.#limits(options)) {
         const plain = !this.#watch.scoped && !limits.signal && limits.ctx === undefined;
         const found = plain ? this.#watch.find(this.#handle, key)
             : this.#watch.submit('cache_lookup_async', (ctx) => [this.#handle, ctx, key], limits);
@@ -125,12 +141,18 @@ class Cache {
         });
     }
 
-    async #load(lease, loader, options, limits) {
+    /* `work({ signal })`, within the limits. */
+    #within(limits, work) {
         const limit = new Limit(limits.ctx ? native.ctx_remaining(limits.ctx) : -1, limits.signal);
+
+        return limit.race(() => work({ signal: limit.signal }));
+    }
+
+    async #load(lease, loader, options, limits) {
         let data, kind;
 
         try {
-            [kind, data] = codec.encode(await limit.race(() => loader({ signal: limit.signal })));
+            [kind, data] = codec.encode(await this.#within(limits, loader));
             this.#client.check();
             this.#tag(lease, options.tags, kind, data);
         } catch (error) {
@@ -142,10 +164,65 @@ class Cache {
     }
 
     #tag(lease, tags, kind, data) {
-        const list = typeof tags === 'function' ? tags(codec.roundTrip(kind, data)) : tags;
-
-        for (const tag of several('tags', list ?? []))
+        for (const tag of tagsOf(tags, codec.roundTrip(kind, data)))
             call('lease_tag', lease.handle, tag);
+    }
+
+    /*
+     * The values of `keys`, a Map in their order. `loader(missing, { signal })` is called once for those that nobody has, and answers
+     * a Map or an object by key; what that leaves out is "there is nothing", null. A key that another caller is loading is waited
+     * for, and asked for by itself where he does not. Options as those of get(); tags: an array, or a function of value and key.
+     */
+    async getMany(keys, loader, named) {
+        const options = given.options(named, GET), wanted = keysOf(several('keys', keys)), found = new Map();
+
+        checkLoad(loader, options);
+        this.#client.check();
+        const limits = this.#limits(options), missing = this.#known(wanted, found);
+        if (missing.length > 0)
+            await this.#seekMany(new Many(this.#watch, missing, found), loader, options, limits);
+        for (const key of wanted) {
+            if (!found.has(key))
+                found.set(key, await this.#one(key, loader, options, limits));
+        }
+        return new Map(wanted.map((key) => [key, found.get(key)]));
+    }
+
+    /* Those of the keys that are not found in process. */
+    #known(wanted, found) {
+        return wanted.filter((key) => {
+            const value = this.#glance(key);
+
+            if (value !== undefined)
+                found.set(key, value);
+            return value === undefined;
+        });
+    }
+
+    async #seekMany(many, loader, options, limits) {
+        const missing = await many.lookUp(this.#handle, limits);
+
+        if (missing.length === 0)
+            return;
+        try {
+            const loaded = await this.#within(limits, (context) => loader(missing, context));
+
+            this.#client.check();
+            many.put(loaded, options.ttl ?? 0, (value, key) => tagsOf(options.tags, value, key));
+            await many.fill(limits);
+        } catch (error) {
+            if (limits.signal?.aborted || !many.giveUp())
+                throw error;
+        } finally {
+            many.release();
+        }
+    }
+
+    /* Another caller was to load it. */
+    #one(key, loader, options, limits) {
+        const own = { ...options, tags: (value) => tagsOf(options.tags, value, key) };
+
+        return this.#seek(key, async (context) => valueOf(await loader([key], context), key), own, limits);
     }
 
     /* The value is right for its caller also when it could not be stored (the key was invalidated meanwhile, …). */

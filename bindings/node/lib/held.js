@@ -35,6 +35,11 @@ class Held {
         this.#gone();
     }
 
+    /* Many look-ups: their leases go back at once. Whether what is stale stands in. */
+    giveUp() {
+        return this.#slot >= 0 && native.watch_give_up(this.#watch, this.#slot) === 1;
+    }
+
     /* It was used up. */
     forget() {
         if (this.#slot >= 0)

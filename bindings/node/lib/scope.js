@@ -20,6 +20,11 @@ function unitOf(watch) {
     return undefined;
 }
 
+/* Whether a scope around the call says what it may take from the cache: then the library is asked, also for what is in process. */
+function asksCache(watch) {
+    return watch.choosy && unitOf(watch)?.choosy === true;
+}
+
 /* `work()` with `unit` above its calls. */
 function within(watch, unit, work) {
     storage ??= new AsyncLocalStorage();
@@ -30,6 +35,7 @@ function within(watch, unit, work) {
 async function run(watch, { name, ...options }, work) {
     const unit = new Unit(watch.above, { unit: 'own', scope: name, ...options });
 
+    watch.choosy ||= unit.choosy;
     try {
         return await within(watch, unit, work);
     } finally {
@@ -37,4 +43,4 @@ async function run(watch, { name, ...options }, work) {
     }
 }
 
-module.exports = { OPTIONS, run, unitOf, within };
+module.exports = { OPTIONS, asksCache, run, unitOf, within };

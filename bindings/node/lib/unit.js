@@ -19,6 +19,7 @@ class Unit {
         this.#above = above;
         this.#own = native.ctx_new(above.ctx);
         this.signal = signal;
+        this.choosy = said.cache !== undefined || above.choosy === true;
         for (const [name, value] of Object.entries(said)) {
             if (value !== undefined)
                 call('ctx_set', this.#own, name, String(value));

@@ -15,7 +15,7 @@ const scope = require('./scope.js');
 
 const BATCH = 64;
 const CELLS = 6;
-const KIND = { NONE: 0, ERROR: 1, RESULT: 2, VALUE: 3, LOOKUP: 4, HANDLE: 5 };
+const KIND = { NONE: 0, ERROR: 1, RESULT: 2, VALUE: 3, LOOKUP: 4, HANDLE: 5, LOOKUPS: 6 };
 /* Batches a wake-up: the rest of the loop gets its turn under load; the fd stays readable. */
 const ROUNDS = 16;
 
@@ -41,6 +41,7 @@ class Watch {
         this.holding = 0; /* of the pending ones */
         this.lost = false;
         this.scoped = false; /* calls may be inside a scope */
+        this.choosy = false; /* and inside one that says what it may take from caches */
         this.tag = 0;
         this.cells = new Float64Array(1 + BATCH * CELLS);
         this.bytes = Buffer.allocUnsafeSlow(256 * 1024);
@@ -243,6 +244,9 @@ class Watch {
         case KIND.LOOKUP:
             operation.resolve(this.lookup(operation, index, base, bytes));
             break;
+        case KIND.LOOKUPS:
+            operation.resolve(this.lookups(operation, index, base, bytes));
+            break;
         case KIND.HANDLE:
             operation.resolve(this.handle(index, cells[base + 2]) ?? Promise.reject(makeError('SP_CLOSED', 'the client is closed')));
             break;
@@ -269,6 +273,29 @@ class Watch {
         if (found.state !== native.SP_LOOKUP_LEASE)
             found.value = codec.decode(Math.floor(extra / 256), bytes, cells[base + 3], cells[base + 4], operation.types);
         return found;
+    }
+
+    /* Of many keys: the values that there are, and which ones are to be loaded here; then `held` gives them back. */
+    lookups(operation, index, base, bytes) {
+        const cells = this.cells, count = cells[base + 5], values = new Array(count), mine = [];
+        const held = this.handle(index, cells[base + 2]);
+        let at = cells[base + 3], data = at + count * 12;
+
+        try {
+            for (let i = 0; i < count; i++, at += 12) {
+                const state = bytes.readUInt32LE(at), length = bytes.readUInt32LE(at + 8);
+
+                if (state >= 256)
+                    mine.push(i);
+                if (state % 256 <= native.SP_LOOKUP_STALE)
+                    values[i] = codec.decode(bytes.readUInt32LE(at + 4), bytes, data, length, operation.types);
+                data += length;
+            }
+        } catch (error) {
+            held?.release();
+            throw error;
+        }
+        return { values, mine, held };
     }
 
     /* Nobody can reach the client any more; what it still does may have somebody who waits for it. */

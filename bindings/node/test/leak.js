@@ -55,6 +55,8 @@ const kinds = [
     [5, () => client.copyFrom('COPY leak FROM STDIN', 'not a number\n')],
     [10, () => some(client.listen('leak', { signal: aborted() }), Infinity)],
     [40, () => client.cache.get(`leak:${random(50)}`, async () => 'value')],
+    [10, () => client.cache.getMany([`leak:${random(50)}`, `leak:many:${random(50)}`], async () => ({}))],
+    [5, () => client.cache.getMany([`leak:fails:${random(50)}`, `leak:few:${random(50)}`], async () => { throw new Error('no'); })],
     [20, () => client.cache.get(`leak:fails:${random(50)}`, async () => { throw new Error('no'); })],
 ];
 const weights = kinds.reduce((sum, [weight]) => sum + weight, 0);

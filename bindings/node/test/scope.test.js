@@ -89,3 +89,20 @@ test('what is loaded inside a transaction is not kept; what others load meanwhil
     assert.equal(await get(inside), 3);
     assert.equal(await get(inside), 3);
 });
+
+test('a scope says what its reads may take from the cache, also of what is in process', async (t) => {
+    const client = open(t), key = fresh('scope');
+    let loads = 0;
+    const get = () => client.cache.get(key, () => ++loads);
+    const many = async () => (await client.cache.getMany([key], () => ({ [key]: ++loads }))).get(key);
+
+    assert.equal(await get(), 1);
+    assert.equal(await client.scope({ cache: 'bypass' }, get), 2);
+    assert.equal(await client.scope({ cache: 'bypass' }, many), 3);
+    assert.equal(await get(), 1);
+    assert.equal(await client.scope({ cache: 'read' }, get), 1);
+    assert.equal(await client.scope({ cache: 'refresh' }, get), 4);
+    assert.equal(await client.scope({ cache: 'refresh' }, () => client.scope({}, many)), 5);
+    assert.equal(await get(), 5);
+    assert.equal(await many(), 5);
+});

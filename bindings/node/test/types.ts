@@ -15,6 +15,15 @@ async function use(client: Client, signal: AbortSignal): Promise<string[]> {
     const recs = client.cache.template('rec:{userId}:{limit}', { ttl: '1h', patterns: ['rec:*'] });
     const cached: Content | null = await client.cache.get(recs.key('user-3', 10), async () => rows[0], { ttl: 500,
         tags: (value) => [value.id] });
+    const many: Map<string, Content | null> = await client.cache.getMany(['a:b', 'a:c'], async (missing, context) => {
+        context.signal.throwIfAborted();
+        return new Map(missing.map((key) => [key, rows[0]]));
+    }, { tags: (value, key) => [value.id, key], timeout: '1s' });
+    await client.cache.getMany<Content>(new Set(['a:b']), () => ({ 'a:b': rows[0] }), { ttl: 500, tags: ['a'] });
+    // @ts-expect-error: keys are strings
+    await client.cache.getMany<Content>([7], () => ({}));
+    // @ts-expect-error: by key
+    await client.cache.getMany<Content>(['a:b'], () => [rows[0]].length);
     const cell: number | null = await client.cache.query<number>('a:b', 'SELECT 1', [], { as: 'cell' });
     const list: Rows<Content> = await client.cache.query<Content>('a:c', new Statement('contents', 'SELECT 1'));
     await client.cache.invalidate({ keys: ['a:b'], patterns: [{ pattern: 'rec:{userId}:*', params: ['user-3'] }] });
@@ -54,7 +63,7 @@ async function use(client: Client, signal: AbortSignal): Promise<string[]> {
         tx.changed(rules, { table: 'contents', change: 'delete', row: { id: 7 } });
         tx.invalidate({ tags: [client.feed(rules).report().state] });
     });
-    return [rows.command, cached?.title ?? '', String(cell), list.fields[0].name, String(answer), String(policy)];
+    return [rows.command, cached?.title ?? '', many.get('a:b')?.title ?? '', String(cell), list.fields[0].name, String(answer), String(policy)];
 }
 
 function explain(error: unknown): string {

@@ -9,7 +9,7 @@ import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, AsyncContextManager, TypeVar
 
-from . import codec, errors, given, many, native, params, rows, steps, waits
+from . import codec, errors, given, kept, many, native, params, rows, steps, waits
 from .aio_pool import AsyncPool, AsyncSession, AsyncTransaction
 from .key import Template
 from .parts import Base, targets_of
@@ -52,10 +52,13 @@ class AsyncCache:
         client._check()
         given.function("loader", loader)
         ttl_ms, tags = given.milliseconds("ttl", ttl), given.several("tags", tags)
-        known = native.cache_glance(client._cache, key)
+        known = client._glance(key)
         if known is not None:
             return codec.decode(*known, types=client.types)
-        ctx = client._ctx(timeout)
+        return await self._seek(key, loader, ttl_ms, tags, client._ctx(timeout))
+
+    async def _seek(self, key: str | bytes, loader: Loader, ttl_ms: int, tags: Iterable[str], ctx: Any) -> Any:
+        client = self._client
         state, value, lease = await client._call(
             lambda queue, tag: native.cache_lookup_async(client._cache, ctx, key, queue, tag), ctx
         )
@@ -130,18 +133,39 @@ class AsyncCache:
                 look.put(await waits.within(native.ctx_remaining(ctx), lambda: loader(missing)), ttl_ms, tags)
                 with contextlib.suppress(errors.Error):
                     await client._call(look.fill, ctx)
+        except Exception:
+            if not look.give_up():
+                raise
         finally:
             look.release()
         for key in wanted:
             if key not in look.found:
-                look.found[key] = await self._one(key, loader, ttl, tags, timeout)
+                look.found[key] = await self._one(key, loader, ttl_ms, tags, ctx)
         return {key: look.found[key] for key in wanted}
 
-    async def _one(self, key: str, loader: Callable[[list[str]], Any], ttl: float, tags: many.Tags, timeout: Timeout) -> Any:
+    async def _one(self, key: str, loader: Callable[[list[str]], Any], ttl_ms: int, tags: many.Tags, ctx: Any) -> Any:
+        """Another caller was to load it."""
+
         async def load() -> Any:
             return (await waits.settled(loader([key]))).get(key)
 
-        return await self.get(key, load, ttl=ttl, tags=many.tags_of(tags, key), timeout=timeout)
+        return await self._seek(key, load, ttl_ms, many.tags_of(tags, key), ctx)
+
+    async def set(self, key: str | bytes, value: Any, *, ttl: float = 0, timeout: Timeout = None) -> None:
+        """Stores a value that nobody loads: what is under the key now, in every process, is invalidated.
+
+        Of two that are set at once one remains. `ttl` in seconds; 0: the template's. For values whose home is the cache: where
+        it is the database, invalidate(), and let the next reader load.
+        """
+        await self._client._play(kept.put(self._client, key, value, ttl, timeout))
+
+    async def touch(self, key: str | bytes, *, ttl: float = 0, timeout: Timeout = None) -> bool:
+        """What is under the key is fresh for `ttl` seconds from now (0: as its template says). False: there is nothing."""
+        return await self._client._play(kept.touch(self._client, key, ttl, timeout))
+
+    async def delete(self, key: str | bytes, *, timeout: Timeout = None) -> None:
+        """As invalidate(keys=[key])."""
+        await self._client._play(kept.drop(self._client, key, timeout))
 
     async def query(
         self,

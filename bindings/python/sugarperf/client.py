@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, ContextManager, TypeVar
 
-from . import codec, errors, given, many, native, params, rows, steps
+from . import codec, errors, given, kept, many, native, params, rows, steps
 from .key import Template
 from .parts import Base, targets_of
 from .pool import Pool, Session, Transaction
@@ -53,10 +53,13 @@ class Cache:
         client._check()
         given.function("loader", loader)
         ttl_ms, tags = given.milliseconds("ttl", ttl), given.several("tags", tags)
-        known = native.cache_glance(client._cache, key)
+        known = client._glance(key)
         if known is not None:
             return codec.decode(*known, types=client.types)
-        ctx = client._ctx(timeout)
+        return self._seek(key, loader, ttl_ms, tags, client._ctx(timeout))
+
+    def _seek(self, key: str | bytes, loader: Callable[[], Any], ttl_ms: int, tags: Iterable[str], ctx: Any) -> Any:
+        client = self._client
         _, value, lease = client._call(
             lambda queue, tag: native.cache_lookup_async(client._cache, ctx, key, queue, tag), ctx
         )
@@ -128,16 +131,35 @@ class Cache:
                 look.put(self._loaded(loader(missing)), ttl_ms, tags)
                 with suppress(errors.Error):
                     client._call(look.fill, ctx)
+        except Exception:
+            if not look.give_up():
+                raise
         finally:
             look.release()
         for key in wanted:
             if key not in look.found:
-                look.found[key] = self._one(key, loader, ttl, tags, timeout)
+                look.found[key] = self._one(key, loader, ttl_ms, tags, ctx)
         return {key: look.found[key] for key in wanted}
 
-    def _one(self, key: str, loader: Callable[[list[str]], Any], ttl: float, tags: many.Tags, timeout: Timeout) -> Any:
-        own = many.tags_of(tags, key)
-        return self.get(key, lambda: self._loaded(loader([key])).get(key), ttl=ttl, tags=own, timeout=timeout)
+    def _one(self, key: str, loader: Callable[[list[str]], Any], ttl_ms: int, tags: many.Tags, ctx: Any) -> Any:
+        """Another caller was to load it."""
+        return self._seek(key, lambda: self._loaded(loader([key])).get(key), ttl_ms, many.tags_of(tags, key), ctx)
+
+    def set(self, key: str | bytes, value: Any, *, ttl: float = 0, timeout: Timeout = None) -> None:
+        """Stores a value that nobody loads: what is under the key now, in every process, is invalidated.
+
+        Of two that are set at once one remains. `ttl` in seconds; 0: the template's. For values whose home is the cache: where
+        it is the database, invalidate(), and let the next reader load.
+        """
+        self._client._play(kept.put(self._client, key, value, ttl, timeout))
+
+    def touch(self, key: str | bytes, *, ttl: float = 0, timeout: Timeout = None) -> bool:
+        """What is under the key is fresh for `ttl` seconds from now (0: as its template says). False: there is nothing."""
+        return self._client._play(kept.touch(self._client, key, ttl, timeout))
+
+    def delete(self, key: str | bytes, *, timeout: Timeout = None) -> None:
+        """As invalidate(keys=[key])."""
+        self._client._play(kept.drop(self._client, key, timeout))
 
     def query(
         self,

@@ -62,6 +62,14 @@ class Many:
     def fill(self, queue: Any, tag: int) -> None:
         native.lookups_fill_async(self._handle, self._ctx, queue, tag)
 
+    def give_up(self) -> bool:
+        """Whether what is stale stands in for what was not loaded."""
+        if self._handle is None or not self._client._held.forget(self._handle):
+            return False
+        stands = native.lookups_give_up(self._handle) == 1
+        native.lookups_free(self._handle)
+        return stands
+
     def release(self) -> None:
         if self._handle is not None:
             self._client._held.release(self._handle)

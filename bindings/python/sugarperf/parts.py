@@ -52,6 +52,7 @@ class Base:
         self._held = Held()
         _open.add(self)
         self._cache = native.client_cache(self._native)
+        self._choosy = False  # calls may be inside a scope that says what it may take from the cache
         self._root = native.ctx_new(None)
         self._listening = native.ctx_new(self._root)  # of what waits for events, without end
         self.profiler = Profiler(self, native.client_profiler(self._native))
@@ -103,8 +104,15 @@ class Base:
         """
         self._check()
         said = {"unit": "own", "scope": name, "tag": tag, "trace": trace, "reads": reads, "cache": cache}
-        with scopes.within(self, steps.context(self._above(), timeout, **said)):
+        self._choosy = self._choosy or cache is not None
+        with scopes.within(self, steps.context(self._above(), timeout, **said), cache is not None):
             yield
+
+    def _glance(self, key: str | bytes) -> Any:
+        """What is in process: codec and bytes, or None. Where a scope says what may be taken, the library is asked."""
+        if self._choosy and scopes.choosy(self):
+            return None
+        return native.cache_glance(self._cache, key)
 
     def breaker(self, name: str) -> Breaker:
         self._check()

@@ -31,6 +31,27 @@ class Blocking(unittest.TestCase):
                 self.assertEqual(client.cache.get(key, lambda: next(loads)), 1)
             self.assertEqual([client.cache.get(key, lambda: next(loads)) for _ in range(2)], [2, 2])
 
+    def test_a_scope_says_what_its_reads_may_take_from_the_cache(self) -> None:
+        loads = iter(range(1, 10))
+        with sugarperf.Client(settings()) as client:
+            key = fresh("scope")
+
+            def get() -> int:
+                return int(client.cache.get(key, lambda: next(loads)))
+
+            def many() -> int:
+                return int(client.cache.get_many([key], lambda missing: {key: next(loads)})[key])
+
+            self.assertEqual((get(), get()), (1, 1))
+            with client.scope(cache="bypass"):
+                self.assertEqual((get(), many()), (2, 3))
+            self.assertEqual(get(), 1)
+            with client.scope(cache="read"):
+                self.assertEqual(get(), 1)
+            with client.scope(cache="refresh"), client.scope("inner"):
+                self.assertEqual((get(), many()), (4, 5))
+            self.assertEqual((get(), many()), (5, 5))
+
 
 class Asyncio(unittest.IsolatedAsyncioTestCase):
     async def test_tasks_have_scopes_of_their_own(self) -> None:
