@@ -51,7 +51,7 @@ export interface Advice extends Record<string, any> {
     hypopg: boolean;
     indexes: (Record<string, any> & { ddl: string })[];
     statements: Record<string, any>[];
-    idle: (Record<string, any> & { index: string; fault: 'unused' | 'duplicate' | 'invalid' })[];
+    idle: (Record<string, any> & { index: string; fault: 'unused' | 'duplicate' | 'redundant' | 'invalid' })[];
 }
 
 /** Series of a service's own, on the page of client.metrics(): take one once and keep it. They end with the client. */

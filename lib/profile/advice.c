@@ -5,6 +5,7 @@
 #include "pg/stmt.h"
 #include "profile/hypothesis.h"
 #include "profile/plan.h"
+#include "sql/reading.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,15 +56,33 @@ static int64_t limit_of(const struct sp__load *load)
         return mean > 1 ? (int64_t)(mean + .5) : 1;
 }
 
+/* What is planned for it: a read itself, and the read that finds the rows of an UPDATE or DELETE; false: nothing is. */
+static bool planned(const struct sp__load *load, struct sp__buf *out)
+{
+        bool reads = load->access.kind == SP__ACCESS_SELECT && load->stmt->sql.kind == SP__SQL_READ;
+
+        if (reads)
+                sp__buf_text(out, load->stmt->text);
+        else if (!sp__sql_reading(load->stmt->text, out))
+                return false;
+        sp__buf_char(out, 0);
+        return !out->failed;
+}
+
 static sp_status explain_first(struct search *search, struct sp__load *load, sp_error **error)
 {
+        struct sp__buf text = SP__BUF_INIT;
         struct sp__plan plan;
         sp_error *failed = NULL;
         sp_status status;
 
-        if (load->access.kind != SP__ACCESS_SELECT || load->stmt->sql.kind != SP__SQL_READ)
+        if (!planned(load, &text)) {
+                sp__buf_free(&text);
                 return SP_OK;
-        status = sp__plan_prepare(search->side, load->number, load->stmt, limit_of(load), &load->params, &failed);
+        }
+        status =
+            sp__plan_prepare(search->side, load->number, load->stmt, text.data, limit_of(load), &load->params, &failed);
+        sp__buf_free(&text);
         if (status == SP_OK)
                 status = sp__plan_explain(search->side, load->number, load->stmt, load->params, &plan, &failed);
         if (status != SP_OK)

@@ -2,6 +2,7 @@
 /* The advice as JSON. Nothing of a statement but its name, its text without literals, and names of the catalog. */
 #include "pg/stmt.h"
 #include "profile/advice.h"
+#include "profile/idle.h"
 #include "profile/json.h"
 
 #include <inttypes.h>
@@ -28,7 +29,7 @@ static void write_replaced(struct sp__buf *out, const struct sp__candidate *cand
                 const struct sp__index *index = &candidate->table->indexes[i];
                 struct sp__candidate old = {.table = candidate->table, .where = SP__USE_READ, .count = index->count};
 
-                if (index->unique || index->constraint || !index->whole || index->count > SP__KEYS ||
+                if (index->unique || index->constraint || !index->whole || !index->bare || index->count > SP__KEYS ||
                     strcmp(index->access, "btree") != 0)
                         continue;
                 memcpy(old.keys, index->keys, sizeof old.keys);
@@ -92,28 +93,6 @@ static void write_load(struct sp__buf *out, const struct sp__load *load, bool co
         sp__buf_char(out, '}');
 }
 
-/* Another index that holds the same, earlier in the list. */
-static const struct sp__index *twin_of(const struct sp__table *table, size_t at)
-{
-        for (size_t i = 0; i < at; i++) {
-                if (strcmp(table->indexes[i].twin, table->indexes[at].twin) == 0)
-                        return &table->indexes[i];
-        }
-        return NULL;
-}
-
-/* Why an index is not worth what it costs; NULL: nothing speaks against it. */
-static const char *fault_of(const struct sp__table *table, size_t at)
-{
-        const struct sp__index *index = &table->indexes[at];
-
-        if (!index->valid)
-                return "invalid";
-        if (twin_of(table, at))
-                return "duplicate";
-        return !index->unique && !index->constraint && index->scans == 0 ? "unused" : NULL;
-}
-
 static void write_idle(struct sp__buf *out, const struct sp__catalog *catalog)
 {
         const char *comma = "";
@@ -122,8 +101,8 @@ static void write_idle(struct sp__buf *out, const struct sp__catalog *catalog)
                 const struct sp__table *table = &catalog->tables[i];
 
                 for (size_t j = 0; j < table->index_count; j++) {
-                        const char *fault = fault_of(table, j);
-                        const struct sp__index *twin = twin_of(table, j);
+                        const struct sp__index *of;
+                        const char *fault = sp__index_fault(table, &table->indexes[j], &of);
 
                         if (!fault)
                                 continue;
@@ -132,8 +111,8 @@ static void write_idle(struct sp__buf *out, const struct sp__catalog *catalog)
                         sp__json_text(out, "schema", table->schema);
                         sp__json_text(out, "table", table->name);
                         sp__json_text(out, "fault", fault);
-                        if (twin)
-                                sp__json_text(out, "of", twin->name);
+                        if (of)
+                                sp__json_text(out, "of", of->name);
                         sp__json_number(out, "bytes", table->indexes[j].bytes, 0);
                         sp__buf_char(out, '}');
                         comma = ",";

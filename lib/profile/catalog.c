@@ -30,8 +30,12 @@ static const char *const texts[] = {
         "   i.indoption, i.indclass, i.indcollation, pg_get_expr(i.indexprs, i.indrelid),"
         "   pg_get_expr(i.indpred, i.indrelid))),"
         " i.indisunique, EXISTS (SELECT FROM pg_constraint o WHERE o.conindid = i.indexrelid), i.indisvalid,"
-        " i.indpred IS NULL AND i.indexprs IS NULL, i.indnkeyatts::float8, i.indkey::text, i.indoption::text,"
-        " coalesce(s.idx_scan, 0)::float8, pg_relation_size(c.oid)::float8"
+        " i.indpred IS NULL AND i.indexprs IS NULL AND NOT EXISTS (SELECT FROM generate_series(0, i.indnkeyatts - 1) k"
+        "   JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[k]"
+        "   JOIN pg_opclass o ON o.oid = i.indclass[k]"
+        "   WHERE NOT o.opcdefault OR a.attcollation <> i.indcollation[k] OR i.indoption[k] NOT IN (0, 3)),"
+        " i.indnkeyatts::float8, i.indkey::text, i.indoption::text,"
+        " coalesce(s.idx_scan, 0)::float8, pg_relation_size(c.oid)::float8, i.indnatts = i.indnkeyatts"
         " FROM unnest($1::text[]) AS w(name) JOIN pg_index i ON i.indrelid = to_regclass(w.name)"
         " JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am m ON m.oid = c.relam"
         " LEFT JOIN pg_stat_user_indexes s ON s.indexrelid = i.indexrelid ORDER BY 1, c.relname"};
@@ -146,7 +150,8 @@ static bool read_indexes(struct sp__catalog *catalog)
                                                                  .whole = sp__side_bool(result, i, 7),
                                                                  .count = (size_t)sp__side_number(result, i, 8),
                                                                  .scans = sp__side_number(result, i, 11),
-                                                                 .bytes = sp__side_number(result, i, 12)};
+                                                                 .bytes = sp__side_number(result, i, 12),
+                                                                 .bare = sp__side_bool(result, i, 13)};
                 read_keys(&indexes[table->index_count++], sp__side_text(result, i, 9), sp__side_text(result, i, 10));
         }
         return true;

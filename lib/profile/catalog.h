@@ -21,9 +21,11 @@ struct sp__index_key {
 
 struct sp__index {
         const char *name, *access;
-        const char *twin;                      /* the same for indexes that hold the same in the same way */
-        bool unique, constraint, valid, whole; /* whole: neither partial nor of an expression */
-        size_t count;                          /* of its keys; SP__KEYS at most are told */
+        const char *twin; /* the same for indexes that hold the same in the same way */
+        bool unique, constraint, valid;
+        bool whole;   /* neither partial nor of an expression, each column in its own order */
+        bool bare;    /* no columns besides its keys */
+        size_t count; /* of its keys; SP__KEYS at most are told */
         struct sp__index_key keys[SP__KEYS];
         double scans, bytes;
 };

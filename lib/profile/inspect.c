@@ -139,7 +139,7 @@ static sp_status explain(struct sp__name *name, struct sp__side *side, struct sp
         sp_status status = sp__plan_begin(side, error);
 
         if (status == SP_OK)
-                status = sp__plan_prepare(side, 0, name->stmt, limit_of(name), &params, error);
+                status = sp__plan_prepare(side, 0, name->stmt, name->stmt->text, limit_of(name), &params, error);
         if (status == SP_OK)
                 status = sp__plan_explain(side, 0, name->stmt, params, out, error);
         return status;

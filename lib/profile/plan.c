@@ -96,21 +96,21 @@ sp_status sp__plan_begin(struct sp__side *side, sp_error **error)
         return sp__side_run(side, "explain", "SET plan_cache_mode = force_generic_plan", error);
 }
 
-sp_status sp__plan_prepare(struct sp__side *side, unsigned number, const sp_stmt *stmt, int64_t limit, int *params,
-                           sp_error **error)
+sp_status sp__plan_prepare(struct sp__side *side, unsigned number, const sp_stmt *stmt, const char *text, int64_t limit,
+                           int *params, sp_error **error)
 {
-        struct sp__buf text = SP__BUF_INIT, bounded = SP__BUF_INIT;
-        int count = sp__sql_bounded(stmt->text, limit, &bounded);
+        struct sp__buf prepare = SP__BUF_INIT, bounded = SP__BUF_INIT;
+        int count = sp__sql_bounded(text, limit, &bounded);
         sp_status status;
 
-        sp__buf_format(&text, "PREPARE sp_plan_%u AS %s", number, count < 0 ? "" : bounded.data);
-        sp__buf_char(&text, 0);
-        if (count < 0 || text.failed)
+        sp__buf_format(&prepare, "PREPARE sp_plan_%u AS %s", number, count < 0 ? "" : bounded.data);
+        sp__buf_char(&prepare, 0);
+        if (count < 0 || prepare.failed)
                 status = sp__fail(error, SP_NOMEM, "out of memory");
         else
-                status = sp__side_run(side, stmt->name, text.data, error);
+                status = sp__side_run(side, stmt->name, prepare.data, error);
         sp__buf_free(&bounded);
-        sp__buf_free(&text);
+        sp__buf_free(&prepare);
         if (status == SP_OK)
                 *params = count;
         return status;

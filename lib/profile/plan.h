@@ -20,11 +20,11 @@ struct sp__plan {
 /** Plans are generic from now on in this session. */
 sp_status sp__plan_begin(struct sp__side *side, sp_error **error);
 /**
- * Prepares statement `number` for sp__plan_explain(); `limit` stands for limits that are parameters. SP_UNSUPPORTED: its text
+ * Prepares `text` of a statement as number `number` for sp__plan_explain(); `limit` stands for limits that are parameters. SP_UNSUPPORTED: its text
  * cannot be prepared by itself. The error names the statement.
  */
-sp_status sp__plan_prepare(struct sp__side *side, unsigned number, const sp_stmt *stmt, int64_t limit, int *params,
-                           sp_error **error);
+sp_status sp__plan_prepare(struct sp__side *side, unsigned number, const sp_stmt *stmt, const char *text, int64_t limit,
+                           int *params, sp_error **error);
 /** The plan as of now: hypothetical indexes count. On success sp__plan_free() it. */
 sp_status sp__plan_explain(struct sp__side *side, unsigned number, const sp_stmt *stmt, int params,
                            struct sp__plan *out, sp_error **error);

@@ -16,7 +16,7 @@ struct sp__load {
         int64_t total_ns;
         unsigned number; /* of its plan */
         int params;
-        bool explained;           /* it is a read whose plan is known */
+        bool explained;           /* its plan is known */
         char *shape;              /* of its plan as found */
         char code[6];             /* why it is not: SQLSTATE, or "" */
         double before, now, with; /* cost of its plan: as found, with what was chosen, and with what is tried */

@@ -375,6 +375,93 @@ static void test_indexes_that_nobody_needs_are_named_not_dropped(void **state)
         sp_client_free(client);
 }
 
+static const char *fault_of(const struct sp__json_tree *tree, const char *name, const char **of)
+{
+        for (const struct sp__json *idle = member(tree, "idle")->first; idle; idle = idle->next) {
+                if (strcmp(sp__json_text(idle, "index"), name) != 0)
+                        continue;
+                *of = sp__json_text(idle, "of");
+                return sp__json_text(idle, "fault");
+        }
+        *of = "";
+        return "";
+}
+
+/* What is dropped for another one must not be what a constraint needs, what all read, or of another order than the other. */
+static void test_of_indexes_that_do_for_another_the_right_one_stays(void **state)
+{
+        static const struct {
+                const char *index, *fault, *of;
+        } wanted[] = {{"kinds_pkey", "", ""},
+                      {"a_twin_of_the_key", "duplicate", "kinds_pkey"},
+                      {"kinds_a1", "duplicate", "kinds_a2"},
+                      {"kinds_a2", "redundant", "kinds_ab"},
+                      {"kinds_ab", "", ""},
+                      {"kinds_pattern", "", ""},
+                      {"kinds_with", "", ""}};
+        sp_client *client = client_new();
+        sp_stmt *stmt = stmt_of("SELECT name FROM kinds WHERE id = length($1)");
+        struct sp__json_tree *tree;
+        const char *of;
+
+        psql("-c 'CREATE TABLE kinds AS SELECT i AS id, i % 1000 AS a, i % 7 AS b, md5(i::text) AS name"
+             "  FROM generate_series(1, 20000) i' -c 'ALTER TABLE kinds ADD PRIMARY KEY (id)'"
+             " -c 'CREATE INDEX a_twin_of_the_key ON kinds (id)'"
+             /* Each is read before one comes that would be read instead. */
+             " -c 'CREATE INDEX kinds_a2 ON kinds (a)' -c 'VACUUM ANALYZE kinds'"
+             " -c 'SET enable_seqscan = off; SELECT sum(id) FROM kinds WHERE a = 7'"
+             " -c 'CREATE INDEX kinds_ab ON kinds (a, b)'"
+             " -c 'SET enable_seqscan = off; SELECT sum(id) FROM kinds WHERE a = 7 AND b = 3'"
+             " -c 'CREATE INDEX kinds_with ON kinds (b) INCLUDE (name)'"
+             " -c 'SET enable_seqscan = off; SELECT name FROM kinds WHERE b = 3'"
+             " -c 'CREATE INDEX kinds_pattern ON kinds (name text_pattern_ops)'"
+             " -c 'SET enable_seqscan = off; SELECT id FROM kinds WHERE name ~~ $$abc%$$'"
+             " -c 'CREATE UNIQUE INDEX kinds_bid ON kinds (b, id)' -c 'CREATE UNIQUE INDEX kinds_nid ON kinds (name, "
+             "id)'"
+             " -c 'CREATE INDEX kinds_a1 ON kinds (a)'");
+        run_one(client, stmt, "user", 1);
+        tree = advise(client);
+        for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
+                const char *fault = fault_of(tree, wanted[i].index, &of);
+
+                if (strcmp(fault, wanted[i].fault) != 0 || strcmp(of, wanted[i].of) != 0)
+                        fail_msg("%s: \"%s\" of \"%s\"", wanted[i].index, fault, of);
+        }
+        psql("-c 'DROP TABLE kinds'");
+        sp__json_free(tree);
+        sp_stmt_unref(stmt);
+        sp_client_free(client);
+}
+
+/* An UPDATE or DELETE that reads all to find its rows wants an index; never is it itself what the server is asked about. */
+static void test_a_write_that_reads_all_wants_an_index(void **state)
+{
+        sp_client *client = client_new();
+        sp_stmt *done = stmt_of("UPDATE jobs SET state = 'done' WHERE queue = $1"),
+                *gone = stmt_of("DELETE FROM jobs WHERE ticket = $1");
+        struct sp__json_tree *tree;
+
+        if (!psql_can("CREATE EXTENSION IF NOT EXISTS hypopg"))
+                skip();
+        psql("-c \"CREATE TABLE jobs AS SELECT 'user-' || i AS queue, i::text AS ticket, 'new' AS state, i AS n"
+             "  FROM generate_series(1, 30000) i\" -c 'ANALYZE jobs'");
+        for (int i = 0; i < 3; i++) {
+                run_one(client, done, "user", i);
+                run_one(client, gone, "user", i);
+        }
+        tree = advise(client);
+        assert_true(offered(tree, "jobs (queue)"));
+        assert_true(offered(tree, "jobs (ticket)"));
+        assert_int_equal(count_of(member(tree, "indexes")), 2);
+        costs_fell(tree);
+        assert_true(psql_can("DO \\$\\$ BEGIN ASSERT (SELECT count(*) = 30000 FROM jobs); END \\$\\$"));
+        psql("-c 'DROP TABLE jobs'");
+        sp__json_free(tree);
+        sp_stmt_unref(done);
+        sp_stmt_unref(gone);
+        sp_client_free(client);
+}
+
 static void test_without_hypopg_it_is_a_guess_that_says_so(void **state)
 {
         sp_client *client;
@@ -405,6 +492,8 @@ int main(void)
         const struct CMUnitTest tests[] = {
             cmocka_unit_test(test_the_document_s_indexes_are_found_used_and_pay),
             cmocka_unit_test(test_indexes_that_nobody_needs_are_named_not_dropped),
+            cmocka_unit_test(test_of_indexes_that_do_for_another_the_right_one_stays),
+            cmocka_unit_test(test_a_write_that_reads_all_wants_an_index),
             cmocka_unit_test(test_without_hypopg_it_is_a_guess_that_says_so),
         };
 
