@@ -133,13 +133,28 @@ static int64_t limit_of(const struct sp__name *name)
         return count && rows > count ? (rows + count / 2) / count : 1;
 }
 
+/* What reads and is no query, as SHOW and EXPLAIN, has no plan: PREPARE knows it not. */
+static sp_status prepare(const struct sp__name *name, struct sp__side *side, int *params, sp_error **error)
+{
+        sp_error *failed = NULL;
+        sp_status status = sp__plan_prepare(side, 0, name->stmt, name->stmt->text, limit_of(name), params, &failed);
+
+        if (status == SP_SQL && strcmp(sp_error_code(failed), "42601") == 0) {
+                sp_error_free(failed);
+                return sp__fail(error, SP_UNSUPPORTED, "only queries have a plan");
+        }
+        if (status != SP_OK)
+                sp__error_give(error, failed);
+        return status;
+}
+
 static sp_status explain(struct sp__name *name, struct sp__side *side, struct sp__plan *out, sp_error **error)
 {
         int params = 0;
         sp_status status = sp__plan_begin(side, error);
 
         if (status == SP_OK)
-                status = sp__plan_prepare(side, 0, name->stmt, name->stmt->text, limit_of(name), &params, error);
+                status = prepare(name, side, &params, error);
         if (status == SP_OK)
                 status = sp__plan_explain(side, 0, name->stmt, params, out, error);
         return status;

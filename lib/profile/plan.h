@@ -20,8 +20,8 @@ struct sp__plan {
 /** Plans are generic from now on in this session. */
 sp_status sp__plan_begin(struct sp__side *side, sp_error **error);
 /**
- * Prepares `text` of a statement as number `number` for sp__plan_explain(); `limit` stands for limits that are parameters. SP_UNSUPPORTED: its text
- * cannot be prepared by itself. The error names the statement.
+ * Prepares `text` of a statement as number `number` for sp__plan_explain(); `limit` stands for limits that are parameters. SP_SQL with
+ * SQLSTATE 42601: it cannot be prepared. The error names the statement.
  */
 sp_status sp__plan_prepare(struct sp__side *side, unsigned number, const sp_stmt *stmt, const char *text, int64_t limit,
                            int *params, sp_error **error);

@@ -208,13 +208,15 @@ static enum sp__batched batched_of(const char *text, uint32_t varies, struct sp_
 
 enum sp__batched sp__sql_batched(const char *text, const char *other, uint32_t varies, struct sp__buf *out)
 {
-        struct sp__buf text_of = SP__BUF_INIT;
-        enum sp__batched batched = SP__BATCHED_NONE;
+        struct sp__buf united = SP__BUF_INIT;
+        uint32_t all = varies;
+        enum sp__batched batched;
 
-        if (!other)
-                return batched_of(text, varies, out);
-        if (sp__sql_unite(text, other, &varies, &text_of))
-                batched = batched_of(text_of.data, varies, out);
-        sp__buf_free(&text_of);
+        /* What is written otherwise besides, with other aliases, is judged by its parameters alone. */
+        if (other && sp__sql_unite(text, other, &all, &united))
+                batched = batched_of(united.data, all, out);
+        else
+                batched = batched_of(text, varies, out);
+        sp__buf_free(&united);
         return batched;
 }

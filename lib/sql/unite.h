@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 /**
- * Appends `text`, ended by a zero byte, with parameters for the literals that `other` has otherwise, numbered from behind its own
+ * Appends `text`, ended by a zero byte, with parameters for the literals that `other` has otherwise or as parameters, numbered from behind its own
  * ones on, and adds those to `varies` (bit 0 for $1). false: they differ in more, or past $32. Any thread.
  */
 bool sp__sql_unite(const char *text, const char *other, uint32_t *varies, struct sp__buf *out);

@@ -347,12 +347,17 @@ static void test_only_reads_are_explained(void **state)
         sp_client *client = client_with((const char *[]){NULL});
         sp_profiler *alone;
         sp_value *value;
+        sp_stmt *show;
 
         make_tables(client);
         ask_text(client, "UPDATE profile_contents SET score = score WHERE id = 'content-1'");
         refuses(client, "prepare", SP_UNSUPPORTED);
         refuses(client, "never ran", SP_NOT_FOUND);
         refuses(client, "other", SP_UNSUPPORTED);
+        show = named("show", "SHOW work_mem");
+        sp_result_free(ask(client, NULL, show, NULL));
+        refuses(client, "show", SP_UNSUPPORTED);
+        sp_stmt_unref(show);
         sp_client_free(client);
         assert_int_equal(sp_profiler_new(NULL, NULL, &alone, NULL), SP_OK);
         assert_int_equal(sp_profiler_explain(alone, NULL, "x", &value, NULL), SP_UNSUPPORTED);

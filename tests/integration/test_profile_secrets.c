@@ -85,11 +85,11 @@ static const struct {
     {NULL, "EXPLAIN SELECT * FROM profile_secrets WHERE word = 'hunter2'", NULL},
 };
 
-/* An N+1 whose statement carries a literal besides. */
+/* An N+1 whose statement carries a literal besides, and one with its values in the text. */
 static void run_unit(sp_client *client)
 {
         sp_ctx *ctx = sp_ctx_new(NULL);
-        char param[32];
+        char param[32], text[128];
 
         assert_int_equal(sp_ctx_set(ctx, "scope", "job", NULL), SP_OK);
         for (int i = 0; i < 10; i++) {
@@ -100,6 +100,9 @@ static void run_unit(sp_client *client)
                          "SELECT id FROM profile_secrets WHERE word = $1 AND word <> 'hunter2' LIMIT 1", param);
                 run_text(client, ctx, "same", "SELECT id FROM profile_secrets WHERE word = $1 OR word = 'hunter2'",
                          SECRET);
+                snprintf(text, sizeof text, "SELECT ok FROM profile_secrets WHERE word = '" SECRET "-%d' AND id <> 7",
+                         i);
+                run_text(client, ctx, "values in the text", text, NULL);
         }
         sp_ctx_unref(ctx);
 }
@@ -174,7 +177,7 @@ static void look_at_events(sp_profiler *profiler)
                 seen = strtoull(text + strlen("{\"event\":"), NULL, 10);
                 sp_completion_free(done);
         }
-        assert_true(findings >= 3);
+        assert_true(findings >= 4);
         sp_queue_free(queue);
 }
 

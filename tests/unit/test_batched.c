@@ -116,6 +116,10 @@ static const struct {
      SP__BATCHED_TEXT, "SELECT a, b FROM t WHERE a = ANY($1) AND c = ?"},
     {"SELECT b FROM t WHERE a = 'x' AND c > $1", "SELECT b FROM t WHERE a = 'y' AND c > $1", SP__BATCHED_TEXT,
      "SELECT a, b FROM t WHERE a = ANY($2) AND c > $1"},
+    {"SELECT b FROM t WHERE a = 7", "SELECT b FROM t WHERE a = $1", SP__BATCHED_TEXT,
+     "SELECT a, b FROM t WHERE a = ANY($1)"},
+    {"SELECT b FROM t WHERE a = $1", "SELECT b FROM t WHERE a = 7", SP__BATCHED_TEXT,
+     "SELECT a, b FROM t WHERE a = ANY($1)"},
     {"INSERT INTO t VALUES (1, 'secret')", "INSERT INTO t VALUES (2, 'secret')", SP__BATCHED_SETS, ""},
     {"SELECT b FROM t WHERE a > 7 ORDER BY a LIMIT 5", "SELECT b FROM t WHERE a > 9 ORDER BY a LIMIT 5",
      SP__BATCHED_NONE, ""},
@@ -147,6 +151,9 @@ static void test_statements_that_differ_in_literals_have_one_cure(void **state)
 {
         for (size_t i = 0; i < sizeof united / sizeof *united; i++)
                 expect(united[i].text, united[i].other, 0, united[i].batched, united[i].instead);
+        /* Written otherwise besides. */
+        expect("SELECT b FROM t WHERE a = $1", "SELECT t.b FROM t WHERE t.a = 7", 1, SP__BATCHED_TEXT,
+               "SELECT a, b FROM t WHERE a = ANY($1)");
 }
 
 int main(void)

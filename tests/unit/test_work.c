@@ -171,6 +171,21 @@ static void run_texts(sp_profiler *profiler, const char *place, const char *form
         sp_ctx_unref(ctx);
 }
 
+/* The same, asked with a parameter and with the values in the text: the fingerprint is one. */
+static void run_mixed(sp_profiler *profiler)
+{
+        sp_stmt *names = stmt_of("tagsOf", NAMES), *seven = stmt_of(NULL, "SELECT name FROM tags WHERE content_id = 7");
+        sp_ctx *ctx = scope_of("mixed");
+
+        assert_true(names->sql.fingerprint == seven->sql.fingerprint);
+        for (int i = 0; i < 6; i++)
+                run(profiler, ctx, names, i, 0);
+        run(profiler, ctx, seven, 0, 0);
+        sp_ctx_unref(ctx);
+        sp_stmt_unref(names);
+        sp_stmt_unref(seven);
+}
+
 static void test_values_in_the_text_count_as_parameters_do(void **state)
 {
         sp_profiler *profiler = profiler_new();
@@ -183,6 +198,10 @@ static void test_values_in_the_text_count_as_parameters_do(void **state)
               "[{\"kind\":\"n+1\",\"place\":\"loop\",\"name\":\"texts\",\"text\":\"SELECT name FROM tags WHERE "
               "content_id = ? AND kind = ?\"");
         finds_instead(profiler, "SELECT content_id, name FROM tags WHERE content_id = ANY($1) AND kind = ?");
+        sp_profiler_free(profiler);
+        profiler = profiler_new();
+        run_mixed(profiler);
+        finds_instead(profiler, "SELECT content_id, name FROM tags WHERE content_id = ANY($1)");
         sp_profiler_free(profiler);
         profiler = profiler_new();
         /* Only a comment differs: it is a caller's trace. */
