@@ -91,8 +91,11 @@ sp_status work_ask(struct work *work, const sp_stmt *stmt, void (*next)(struct w
 
         if (status != SP_OK)
                 return status;
-        if (!work->ctx && (work->ctx = sp_ctx_new(NULL)))
+        if (!work->ctx && (work->ctx = sp_ctx_new(NULL))) {
                 sp_ctx_set(work->ctx, "scope", work->name, NULL);
+                /* It goes into the cache, which must not be filled from a replica's past. */
+                sp_ctx_set(work->ctx, "reads", "primary", NULL);
+        }
         work->asked = sp_profiler_start(service->profiler);
         work->next = next;
         status = sp_pool_query_async(service->pool, work->ctx, stmt, work->params, service->queue, work_tag(work));

@@ -63,7 +63,7 @@ class Run(unittest.TestCase):
         self.assertEqual((done.returncode, done.stderr.splitlines()[-1]), (1, "run: unknown verb 'nope'"))
 
     def test_help_is_printed_and_nothing_is_done(self):
-        for words in ([], ['help'], ['--help'], *([verb, '--help'] for verb in ('demo', 'test', 'bench', 'load', 'baseline', 'setup', 'servers'))):
+        for words in ([], ['help'], ['--help'], *([verb, '--help'] for verb in ('demo', 'test', 'bench', 'load', 'baseline', 'fleet', 'setup', 'servers'))):
             with self.subTest(words=words):
                 done = self.run_it(*words)
                 self.assertEqual((done.returncode, done.stderr), (0, ''))

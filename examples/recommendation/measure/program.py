@@ -22,13 +22,13 @@ def path_of(build, name):
 
 
 class Program:
-    """A server on a free port of its own, asked over HTTP."""
+    """A server on a port, a free one where none is named, asked over HTTP."""
 
-    def __init__(self, build, name, environment):
+    def __init__(self, build, name, environment, port=0, **options):
         # pylint: disable=consider-using-with  # closed in stop()
         self.name, self.log = name, tempfile.TemporaryFile('w+')
-        self.process = subprocess.Popen([path_of(build, name), '--port', '0'], env=dict(os.environ, **environment),
-                                        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.log, text=True)
+        self.process = subprocess.Popen([path_of(build, name), '--port', str(port)], env=dict(os.environ, **environment),
+                                        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.log, text=True, **options)
         try:
             line = self.process.stdout.readline()
         except BaseException:   # interrupted: nobody knows it yet who would stop it
