@@ -11,6 +11,7 @@ import time
 
 from measure import Failure, answers, report
 from measure.database import Database, Sampler
+from measure.live import Live
 from measure.program import Load, Program
 from measure.redis import Redis
 
@@ -185,11 +186,13 @@ def stay(demo, program):
         print(f"  psql '{demo.database.url}'", flush=True)
     else:   # somebody's own: its URL may hold a password
         print(f'  PGOPTIONS=-csearch_path={demo.database.schema} psql "$DATABASE_URL"', flush=True)
-    try:
-        while program.process.poll() is None:
-            time.sleep(0.5)
-    except KeyboardInterrupt:
-        print()
+    with Live(program.url, demo.result) as live:
+        print(f'  a page with all of it: {live.url}', flush=True)
+        try:
+            while program.process.poll() is None:
+                time.sleep(0.5)
+        except KeyboardInterrupt:
+            print()
 
 
 def run(demo, redis_url):

@@ -5,10 +5,12 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import unittest
 import urllib.parse
@@ -19,6 +21,7 @@ EXAMPLE = os.path.join(ROOT, 'examples', 'recommendation')
 BUILD = os.environ['SP_BUILD_DIR']
 # A database of Redis that no other suite uses.
 REDIS_URL = os.environ['REDIS_URL'].rsplit('/', 1)[0] + '/7'
+BROWSER = shutil.which('chromium')
 sys.path.insert(0, EXAMPLE)
 
 from measure.database import Database  # noqa: E402  # pylint: disable=wrong-import-position
@@ -111,6 +114,11 @@ class Demonstration(unittest.TestCase):
             for command in commands[:3]:
                 with urllib.request.urlopen(shlex.split(command)[1], timeout=60) as answer:
                     got.append(json.load(answer))
+            page = next(line for line in lines if 'a page with all of it' in line).split()[-1]
+            self.assertPageIsOfItself(page)
+            with urllib.request.urlopen(page + 'live', timeout=60) as answer:
+                live = json.load(answer)
+            samples = self.samples(shlex.split(commands[3])[1])
             process.send_signal(signal.SIGINT)
             _, errors = process.communicate(timeout=100)
         self.assertIn(process.returncode, (0, 130), errors)
@@ -118,8 +126,64 @@ class Demonstration(unittest.TestCase):
         self.assertRegex(report, r'connections open, average +< 8 ')
         self.assertEqual(len(got[0]), 10)
         self.assertTrue(got[2])
+        self.assertEqual((live['hits'], live['misses']), (samples['cache_hits_total'], samples['cache_misses_total']))
+        self.assertEqual({row['name'] for row in live['endpoints']} & {'GET /recommendations', 'GET /content'},
+                         {'GET /recommendations', 'GET /content'})
         for command in commands:
             self.assertNotRegex(re.sub("'[^']*'", '', command), '[^a-z -]')
+        self.assertNothingLeft()
+
+    def assertPageIsOfItself(self, url):
+        """It loads nothing from elsewhere, and its browser is told to."""
+        with urllib.request.urlopen(url, timeout=60) as answer:
+            page, policy = answer.read().decode(), answer.headers['Content-Security-Policy']
+        self.assertIn("default-src 'none'", policy)
+        self.assertEqual(re.findall(r'(?:src|href)="(?!data:)[^"]*"|https?://|url\(|@import', page), [])
+
+    @staticmethod
+    def samples(url):
+        """{line without its number: number} of a page of metrics."""
+        with urllib.request.urlopen(url, timeout=60) as answer:
+            return {line.rpartition(' ')[0]: float(line.rpartition(' ')[2]) for line in answer.read().decode().splitlines()
+                    if not line.startswith('#')}
+
+    def assertShowsWhatMetricsTell(self, dom, samples):
+        """The service is idle: its counts stand still."""
+        shown = dict(re.findall(r'data-(hits|misses)="(\d+)"', dom))
+        self.assertEqual({name: float(shown[name]) for name in ('hits', 'misses')},
+                         {name: samples[f'cache_{name}_total'] for name in ('hits', 'misses')})
+        tiles = dict(re.findall(r'<b id="([^"]+)">([^<]*)</b>', dom))
+        self.assertAlmostEqual(float(tiles['hitRate'].split()[0]), samples['cache_hit_rate'], delta=.06)
+        self.assertEqual(tiles['pool'].split(' / ')[1], '20')
+        self.assertEqual(tiles['breaker-database'], 'closed')
+        rows = dict(re.findall(r'<tr data-name="([^"]+)" data-count="(\d+)">', dom))
+        label = 'db_client_operation_duration_seconds_count{db_system_name="postgresql",db_query_summary="getRecommendations"}'
+        self.assertEqual(float(rows['getRecommendations']), samples[label])
+        self.assertEqual(float(rows['GET /recommendations']),
+                         samples['sugarperf_work_duration_seconds_count{name="GET /recommendations"}'])
+        self.assertGreaterEqual(len(re.findall('class="bar naive"', dom)), 8)
+        self.assertGreaterEqual(len(re.findall('class="bar library"', dom)), 8)
+
+    @unittest.skipUnless(BROWSER, 'no chromium is here: apt-get install chromium')
+    def test_its_page_in_a_browser_shows_what_metrics_tell(self):
+        picture = os.path.join(BUILD, 'demo-page.png')
+        with self.start('--scale', '0.02', '--keep') as process, tempfile.TemporaryDirectory() as folder:
+            self.addCleanup(process.kill)
+            lines = []
+            while not lines or lines[-1] and 'a page with all of it' not in lines[-1]:
+                lines.append(process.stdout.readline())
+            page = lines[-1].split()[-1]
+            service = next(re.search(r'http://[\d.]+:\d+', line)[0] for line in lines if "/metrics'" in line)
+            self.assertPageIsOfItself(page)
+            words = [BROWSER, '--headless', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', f'--user-data-dir={folder}',
+                     '--virtual-time-budget=4000', '--window-size=1120,1700']
+            done = subprocess.run([*words, '--dump-dom', page], capture_output=True, text=True, timeout=120, check=True)
+            self.assertShowsWhatMetricsTell(done.stdout, self.samples(f'{service}/metrics'))
+            subprocess.run([*words, f'--screenshot={picture}', page], capture_output=True, timeout=120, check=True)
+            self.assertGreater(os.path.getsize(picture), 10000)
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=100)
+        self.assertIn(process.returncode, (0, 130), errors)
         self.assertNothingLeft()
 
     def wait_for_schema(self, process):
