@@ -6,7 +6,7 @@
 #include "core/params.h"
 #include "../support/sanitized.h"
 
-#include <sugarperf/key.h>
+#include <sugarperf/cache.h>
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,7 +18,8 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-static long allocations;
+/* Of this thread: a cache has one of its own. */
+static _Thread_local long allocations;
 
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t count, size_t size);
@@ -179,6 +180,34 @@ static void test_a_hit_allocates_nothing(void **state)
         close_shelf(&shelf);
 }
 
+static void test_a_peek_allocates_nothing(void **state)
+{
+        enum { KEYS = 100 };
+        sp_config *config = sp_config_new();
+        sp_cache *cache = NULL;
+        char key[32], data[64] = {0};
+        sp_value *value;
+        long before;
+
+        assert_int_equal(sp_cache_new(config, &cache, NULL), SP_OK);
+        for (int i = 0; i < KEYS; i++) {
+                int len = snprintf(key, sizeof key, "peek:%d", i);
+
+                assert_int_equal(
+                    sp_cache_set(cache, NULL, key, (size_t)len, data, sizeof data, SP_CODEC_BYTES, 0, NULL), SP_OK);
+        }
+        before = allocations;
+        for (int i = 0; i < 100 * KEYS; i++) {
+                int len = snprintf(key, sizeof key, "peek:%d", i % KEYS);
+
+                assert_int_equal(sp_cache_peek(cache, key, (size_t)len, &value), 1);
+                sp_value_unref(value);
+        }
+        assert_int_equal(allocations, before);
+        sp_cache_free(cache);
+        sp_config_free(config);
+}
+
 static void test_building_a_key_allocates_nothing(void **state)
 {
         sp_params *params = sp_params_new();
@@ -206,6 +235,7 @@ int main(void)
             cmocka_unit_test(test_a_million_entries_stay_within_the_bound_as_the_kernel_sees_it),
             cmocka_unit_test(test_an_entry_takes_64_bytes_beyond_key_and_value),
             cmocka_unit_test(test_a_hit_allocates_nothing),
+            cmocka_unit_test(test_a_peek_allocates_nothing),
             cmocka_unit_test(test_building_a_key_allocates_nothing),
         };
 
