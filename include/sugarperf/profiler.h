@@ -52,7 +52,10 @@ SP_API int64_t sp_profiler_start(const sp_profiler *profiler);
 /** Records one run of `name` (at most 128 bytes are kept; past `profiler.names` names it counts as "other"). */
 SP_API void sp_profiler_finish(sp_profiler *profiler, const char *name, int64_t start, sp_status status);
 
-/** Runs, failures, total and quantiles (q in 0–1) in nanoseconds of a name; 0 for an unknown one. */
+/**
+ * Runs, failures, total and quantiles (q in 0–1) in nanoseconds of the statement of that name, where there is none of work; 0 for
+ * an unknown one. The report tells both.
+ */
 SP_API int64_t sp_profiler_count(const sp_profiler *profiler, const char *name);
 SP_API int64_t sp_profiler_errors(const sp_profiler *profiler, const char *name);
 SP_API int64_t sp_profiler_total_ns(const sp_profiler *profiler, const char *name);

@@ -12,15 +12,21 @@
 struct lookup {
         const char *text;
         size_t len;
+        enum sp__name_kind kind;
         uint64_t hash;
         uint64_t variant; /* 0: the name's first entry */
 };
 
-static struct lookup lookup_of(const struct sp__names *names, const char *text)
+static const char other_name[] = "other";
+
+/* There is one "other" for both kinds. */
+static struct lookup lookup_of(const struct sp__names *names, const char *text, enum sp__name_kind kind)
 {
         size_t len = text ? sp__utf8_cut(text, SP__NAME_MAX) : 0;
 
-        return (struct lookup){text, len, sp__hash(text, len, names->seed), 0};
+        if (len == sizeof other_name - 1 && memcmp(text, other_name, len) == 0)
+                kind = SP__NAME_STATEMENT;
+        return (struct lookup){text, len, kind, sp__hash(text, len, names->seed + (uint64_t)kind), 0};
 }
 
 void sp__seen_plan_free(struct sp__seen_plan *seen)
@@ -63,7 +69,7 @@ static struct sp__name *name_new(const struct lookup *lookup, const struct sp__w
                 return NULL;
         }
         name->hash = lookup->hash;
-        name->kind = wanted->kind;
+        name->kind = lookup->kind;
         name->fingerprint = wanted->record ? wanted->record->fingerprint : 0;
         name->first = name;
         name->len = lookup->len;
@@ -73,7 +79,7 @@ static struct sp__name *name_new(const struct lookup *lookup, const struct sp__w
 
 static bool is(const struct sp__name *name, const struct lookup *lookup)
 {
-        return name->hash == lookup->hash && name->len == lookup->len &&
+        return name->hash == lookup->hash && name->kind == lookup->kind && name->len == lookup->len &&
                memcmp(name->text, lookup->text, lookup->len) == 0 &&
                (lookup->variant ? name->first != name && name->fingerprint == lookup->variant : name->first == name);
 }
@@ -136,7 +142,7 @@ static bool valid(const struct lookup *lookup)
 
 bool sp__names_init(struct sp__names *names, size_t max)
 {
-        const struct sp__wanted other = {"other", SP__NAME_STATEMENT, NULL};
+        const struct sp__wanted other = {other_name, SP__NAME_STATEMENT, NULL};
         struct lookup lookup;
         size_t size = 4;
 
@@ -148,7 +154,7 @@ bool sp__names_init(struct sp__names *names, size_t max)
         sp__mutex_init(&names->adding);
         names->slots = calloc(size, sizeof *names->slots);
         names->all = calloc(max + 1, sizeof(struct sp__name *));
-        lookup = lookup_of(names, other.name);
+        lookup = lookup_of(names, other.name, other.kind);
         if (names->slots && names->all && add(names, &lookup, &other, NULL))
                 return true;
         sp__names_destroy(names);
@@ -166,9 +172,13 @@ void sp__names_destroy(struct sp__names *names)
 
 struct sp__name *sp__names_find(const struct sp__names *names, const char *text)
 {
-        struct lookup lookup = lookup_of(names, text);
+        struct lookup lookup = lookup_of(names, text, SP__NAME_STATEMENT);
         size_t empty;
+        struct sp__name *name = probe(names, &lookup, &empty);
 
+        if (name)
+                return name;
+        lookup = lookup_of(names, text, SP__NAME_WORK);
         return probe(names, &lookup, &empty);
 }
 
@@ -222,7 +232,7 @@ struct sp__minute sp__name_all(const struct sp__name *name)
 
 static struct sp__name *look_up(struct sp__names *names, const struct sp__wanted *wanted)
 {
-        struct lookup lookup = lookup_of(names, wanted->name);
+        struct lookup lookup = lookup_of(names, wanted->name, wanted->kind);
         struct sp__name *first = take(names, &lookup, wanted, NULL), *variant;
         uint64_t fingerprint = wanted->record ? wanted->record->fingerprint : 0;
 

@@ -2,7 +2,7 @@
 /**
  * The names that a profiler tells apart, and what was recorded under each: an open-addressing table of fixed size whose
  * entries live as long as it does. A name has one entry for each fingerprint that came under it: its first, and variants,
- * which hang on that one. Finding takes no lock; adding takes the table's mutex.
+ * which hang on that one. A statement and work of one name are two names. Finding takes no lock; adding takes the table's mutex.
  *
  * Threads: any.
  */
@@ -60,8 +60,8 @@ struct sp__name {
         char *pool;                      /* name of the pool that ran it, "" for none */
         struct sp__seen_plan *plan;      /* as last seen; the profiler's lock of plans */
         _Atomic int64_t plan_due_ns;     /* when it is looked at again if it is slow */
-        enum sp__name_kind kind;         /* of its first record */
-        enum sp__name_shown shown;       /* under the profiler's scrape mutex */
+        enum sp__name_kind kind;
+        enum sp__name_shown shown; /* under the profiler's scrape mutex */
         size_t len;
         char text[];
 };
@@ -89,7 +89,7 @@ struct sp__names {
 /** Room for `max` names beside "other"; false when out of memory. */
 bool sp__names_init(struct sp__names *names, size_t max);
 void sp__names_destroy(struct sp__names *names);
-/** The first entry of a name; NULL for an unknown one. */
+/** The first entry of a statement of that name, else of work; NULL for an unknown one. */
 struct sp__name *sp__names_find(const struct sp__names *names, const char *text);
 /** Where a statement's record goes, as it was found before; NULL: it must be looked up. Takes no lock. */
 struct sp__name *sp__names_recall(const struct sp__names *names, const struct sp__wanted *wanted);

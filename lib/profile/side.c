@@ -25,6 +25,33 @@ void sp__side_close(struct sp__side *side)
         side->session = NULL;
 }
 
+/* The connection's statement timeout has another name here than the pool knows it by. */
+static sp_status give(const char *name, sp_status status, sp_error *failed, sp_error **error)
+{
+        const char *code = sp_error_code(failed);
+
+        if (status == SP_TIMEOUT && code && strcmp(code, "57014") == 0) {
+                sp_error *told = sp__error_new(status, code,
+                                               "\"%s\": the profiler's question took longer than "
+                                               "profiler.explain_timeout",
+                                               name);
+
+                sp_error_free(failed);
+                failed = told;
+        }
+        sp__error_give(error, failed);
+        return status;
+}
+
+static sp_status ask(struct sp__side *side, const sp_stmt *stmt, const sp_params *params, sp_result **out,
+                     sp_error **error)
+{
+        sp_error *failed = NULL;
+        sp_status status = sp_session_query(side->session, side->ctx, stmt, params, out, &failed);
+
+        return status == SP_OK ? status : give(sp_stmt_name(stmt), status, failed, error);
+}
+
 sp_status sp__side_ask(struct sp__side *side, const char *name, const char *text, const char *array, sp_result **out,
                        sp_error **error)
 {
@@ -36,7 +63,7 @@ sp_status sp__side_ask(struct sp__side *side, const char *name, const char *text
         if (stmt)
                 stmt->sql.dirties = true;
         if (stmt && (!array || (params && sp_params_add_text(params, array, strlen(array)) == SP_OK)))
-                status = sp_session_query(side->session, side->ctx, stmt, params, out, error);
+                status = ask(side, stmt, params, out, error);
         else
                 sp__fail(error, status, "out of memory");
         sp_params_free(params);

@@ -365,6 +365,34 @@ static void test_only_reads_are_explained(void **state)
         sp_profiler_free(alone);
 }
 
+/* A lock holds up the planner too: the question ends, says by which setting, and nobody's work was held up. */
+static void test_a_plan_that_waits_is_given_up(void **state)
+{
+        sp_client *client = client_with((const char *[]){"profiler.explain_timeout=50ms", NULL});
+        sp_stmt *one = named("one", "SELECT title FROM profile_contents LIMIT 1"), *begin = named("begin", "BEGIN"),
+                *lock = named("lock", "LOCK TABLE profile_contents");
+        sp_result *result = NULL;
+        sp_value *value = NULL;
+        sp_error *error = NULL;
+        sp_session *session;
+
+        make_tables(client);
+        sp_result_free(ask(client, NULL, one, NULL));
+        assert_int_equal(sp_pool_acquire(sp_client_pool(client, NULL), NULL, &session, NULL), SP_OK);
+        assert_int_equal(sp_session_query(session, NULL, begin, NULL, &result, NULL), SP_OK);
+        sp_result_free(result);
+        assert_int_equal(sp_session_query(session, NULL, lock, NULL, &result, NULL), SP_OK);
+        sp_result_free(result);
+        assert_int_equal(sp_profiler_explain(sp_client_profiler(client), NULL, "one", &value, &error), SP_TIMEOUT);
+        shows(sp_error_message(error), "profiler.explain_timeout");
+        sp_error_free(error);
+        sp_session_release(session);
+        sp_stmt_unref(one);
+        sp_stmt_unref(begin);
+        sp_stmt_unref(lock);
+        sp_client_free(client);
+}
+
 /* A slow statement's plan is looked at beside the work, and stands in its next entry. */
 static void test_plans_of_slow_statements_are_sampled(void **state)
 {
@@ -523,6 +551,7 @@ int main(void)
             cmocka_unit_test(test_statements_of_a_sampled_trace_are_spans),
             cmocka_unit_test(test_a_plan_is_a_shape_as_of_now),
             cmocka_unit_test(test_only_reads_are_explained),
+            cmocka_unit_test(test_a_plan_that_waits_is_given_up),
             cmocka_unit_test(test_plans_of_slow_statements_are_sampled),
             cmocka_unit_test(test_what_is_asked_ends_with_its_client),
             cmocka_unit_test(test_queries_through_the_cache_are_told_by_their_outcome),

@@ -402,6 +402,38 @@ static void test_profilers_that_share_a_statement_each_have_its_runs(void **stat
         sp_stmt_unref(others);
 }
 
+/* getUser(), which asks getUser: neither's runs are the other's, whichever came first. */
+static void test_work_and_a_statement_of_one_name_are_two(void **state)
+{
+        sp_stmt *tags = stmt_of("tagsOf", NAMES), *user = stmt_of("getUser", "SELECT name FROM users WHERE id = $1");
+        sp_profiler *profiler = profiler_new();
+        sp_value *value = NULL;
+        const char *report;
+        size_t len;
+
+        sp_profiler_finish(profiler, "tagsOf", sp_profiler_start(profiler), SP_TIMEOUT);
+        assert_int_equal(sp_profiler_count(profiler, "tagsOf"), 1);
+        for (int i = 0; i < 3; i++) {
+                run(profiler, NULL, tags, i, 0);
+                run(profiler, NULL, user, i, 0);
+                sp_profiler_finish(profiler, "getUser", sp_profiler_start(profiler), SP_OK);
+                sp_profiler_finish(profiler, "other", sp_profiler_start(profiler), SP_OK);
+        }
+        assert_int_equal(sp_profiler_count(profiler, "tagsOf"), 3);
+        assert_int_equal(sp_profiler_errors(profiler, "tagsOf"), 0);
+        assert_int_equal(sp_profiler_total_ns(profiler, "getUser"), 3 * SP__MS);
+        assert_int_equal(sp_profiler_report(profiler, 0, &value), SP_OK);
+        report = strstr(sp_value_data(value, &len), "\"work\":[");
+        assert_non_null(strstr(report, "{\"name\":\"tagsOf\",\"count\":1,\"errors\":1,"));
+        assert_non_null(strstr(report, "{\"name\":\"getUser\",\"count\":3,\"errors\":0,"));
+        /* The page has one series of that name. */
+        assert_null(strstr(report, "\"other\""));
+        sp_value_unref(value);
+        sp_profiler_free(profiler);
+        sp_stmt_unref(tags);
+        sp_stmt_unref(user);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -414,6 +446,7 @@ int main(void)
             cmocka_unit_test(test_a_unit_may_end_after_its_profiler),
             cmocka_unit_test(test_recording_a_known_statement_takes_no_memory),
             cmocka_unit_test(test_profilers_that_share_a_statement_each_have_its_runs),
+            cmocka_unit_test(test_work_and_a_statement_of_one_name_are_two),
             cmocka_unit_test(test_more_statements_and_places_than_are_kept_are_borne),
         };
 
