@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 /* W3C traceparent: version, trace id, parent id and flags, "00-…32…-…16…-01". */
 enum { KEPT = 1024, TRACE_ID = 3, PARENT_ID = 36, FLAGS = 53, TRACE_LEN = 32, SPAN_LEN = 16, CODE = 5 };
@@ -118,9 +119,16 @@ static sp_value *describe(const void *events, uint64_t seen)
 
 const struct sp__watched sp__spans = {.size = sizeof(struct spans), .keep = keep, .describe = describe};
 
+/* Version ff and ids of zeros are none: a collector would refuse all that comes with such a span. */
+static bool identifies(const char *trace)
+{
+        return strncasecmp(trace, "ff", 2) != 0 && strspn(trace + TRACE_ID, "0") < TRACE_LEN &&
+               strspn(trace + PARENT_ID, "0") < SPAN_LEN;
+}
+
 static bool sampled(const char *trace)
 {
-        return trace && strlen(trace) > FLAGS && strchr("13579bdfBDF", trace[FLAGS + 1]);
+        return trace && strlen(trace) > FLAGS && strchr("13579bdfBDF", trace[FLAGS + 1]) && identifies(trace);
 }
 
 static struct span span_of(const struct sp__name *name, const struct sp__stmt_record *record, const char *trace)

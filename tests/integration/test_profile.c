@@ -233,6 +233,15 @@ static void test_a_slow_statement_comes_with_who_asked(void **state)
 }
 
 /* A sampled trace's statements are spans under its parent; others are none. */
+static void ask_under(sp_client *client, const char *trace, const sp_stmt *stmt)
+{
+        sp_ctx *ctx = sp_ctx_new(NULL);
+
+        assert_int_equal(sp_ctx_set(ctx, "trace", trace, NULL), SP_OK);
+        sp_result_free(ask(client, ctx, stmt, "x"));
+        sp_ctx_unref(ctx);
+}
+
 static void test_statements_of_a_sampled_trace_are_spans(void **state)
 {
         sp_client *client = client_with((const char *[]){NULL});
@@ -255,6 +264,9 @@ static void test_statements_of_a_sampled_trace_are_spans(void **state)
         assert_int_equal(sp_profiler_spans_async(sp_client_profiler(client), NULL, 0, queue, 42), SP_OK);
         sp_result_free(ask(client, not_sampled, one, "x"));
         sp_result_free(ask(client, NULL, one, "x"));
+        ask_under(client, "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", one);
+        ask_under(client, "00-00000000000000000000000000000000-00f067aa0ba902b7-01", one);
+        ask_under(client, "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01", one);
         assert_int_equal(sp_queue_take(queue, &done, 1), 0);
         sp_result_free(ask(client, child, one, "x"));
         assert_int_equal(sp_queue_wait(queue, &done, 1, -1), 1);
