@@ -60,7 +60,8 @@ static sp_client *client_of(const char *user)
                  user ? host : "");
         /* Nothing ends for want of time, on however slow a machine. */
         config = config_with((const char *[]){setting, "profiler.slow=1ms", "profiler.explain_timeout=1m",
-                                              "pool.statement_timeout=1m", "pool.query_timeout=2m", NULL});
+                                              "pool.statement_timeout=1m", "pool.query_timeout=2m",
+                                              "pool.acquire_timeout=2m", NULL});
         if (sp_client_new(config, &client, &error) != SP_OK)
                 fail_msg("%s", sp_error_message(error));
         sp_config_free(config);
@@ -197,10 +198,10 @@ static void test_who_waits_for_whom_is_told(void **state)
         snprintf(blocked, sizeof blocked, "\"blockedBy\":[%lld],\"text\":\"UPDATE held SET word = ",
                  (long long)session_number(&ways[0], session, "SELECT pg_backend_pid()::int8"));
         assert_int_equal(sp_pool_query_async(pool, NULL, stmt, NULL, queue, 42), SP_OK);
-        value = report_with(client, "\"blockedBy\":[");
+        /* The list of transactions is asked for before that of locks: who is in the first as one that waits is in both. */
+        value = report_with(client, "\"waitsFor\":\"Lock.transactionid\",");
         holds(value, blocked);
         holds(value, "\"state\":\"idle in transaction\",");
-        holds(value, "\"waitsFor\":\"Lock.transactionid\",");
         lacks(value, "hunter2");
         lacks(value, "= 4711");
         sp_value_unref(value);
