@@ -89,6 +89,9 @@ struct sp_feed {
         bool in_transaction;
         uint32_t xid;
         bool xid_counted; /* it is among the batch's */
+        struct sp__feed_backlog *backlog;
+        bool behind_itself; /* something is in it */
+        uint64_t reached;   /* up to there all is invalidated, but for what is in the backlog */
         uint64_t confirmed, sent;
         char token[SP__FEED_TOKEN_LEN];
         int64_t renew_at, status_at, look_at;

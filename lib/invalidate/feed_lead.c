@@ -3,6 +3,7 @@
 #include "cache/probe.h"
 #include "core/error.h"
 #include "invalidate/feed.h"
+#include "invalidate/feed_backlog.h"
 #include "invalidate/invalidate.h"
 
 #include <stdlib.h>
@@ -17,6 +18,7 @@ enum { BATCH_AIMS = 8192, BATCH_XIDS = 4096 };
 #define TABLES_EVERY (3 * SP__SECOND)
 #define LOOK_FIRST   (SP__MS / 2)
 #define LOOK_MOST    (50 * SP__MS)
+#define BACKLOG_LOOK (5 * SP__MS)
 
 static bool due(const struct sp_feed *feed)
 {
@@ -132,18 +134,65 @@ static sp_status await_visible(struct sp_feed *feed, sp_error **error)
         return status;
 }
 
-static void count(struct sp_feed *feed)
+static void count(struct sp_feed *feed, int64_t changes, int64_t transactions, int64_t batches)
 {
-        const struct sp__feed_batch *batch = &feed->batch;
-
         sp__lock(&feed->lock);
-        feed->changes += batch->changes;
-        feed->transactions += batch->transactions;
-        feed->batches++;
+        feed->changes += changes;
+        feed->transactions += transactions;
+        feed->batches += batches;
         sp__unlock(&feed->lock);
 }
 
-/* What was read holds everywhere, and need not come again. */
+/* What has arrived of the backlog need not come again, nor what stood between its parts. */
+static sp_status land(struct sp_feed *feed, struct sp__feed_landed *landed, sp_error **error)
+{
+        sp_status status = sp__feed_backlog_look(feed->backlog, landed, error);
+        uint64_t upto;
+
+        if (status != SP_OK)
+                return status;
+        upto = landed->before < feed->reached ? landed->before : feed->reached;
+        if (upto > feed->confirmed)
+                feed->confirmed = upto;
+        feed->behind_itself = !landed->empty;
+        if (landed->batches > 0)
+                count(feed, landed->changes, landed->transactions, landed->batches);
+        return SP_OK;
+}
+
+static sp_status put_off(struct sp_feed *feed, sp_error **error)
+{
+        struct sp__feed_landed landed;
+        sp_status status = land(feed, &landed, error);
+
+        while (status == SP_OK && landed.full) {
+                if (!sp__feed_sleep(feed, BACKLOG_LOOK))
+                        return sp__fail(error, SP_CLOSED, "%s", sp_status_text(SP_CLOSED));
+                status = keep_alive(feed, false, error);
+                if (status == SP_OK)
+                        status = land(feed, &landed, error);
+        }
+        if (status == SP_OK)
+                sp__feed_backlog_put(feed->backlog, &feed->batch, feed->reached);
+        return status;
+}
+
+/* Of a transaction that is not over others' changes come behind; without Redis there is nothing to wait for. */
+static sp_status invalidate(struct sp_feed *feed, sp_error **error)
+{
+        struct sp__feed_batch *batch = &feed->batch;
+        sp_status status;
+
+        batch->aims.why = "feed";
+        if (feed->in_transaction && !feed->alone)
+                return put_off(feed, error);
+        status = sp__invalidate_run(feed->cache, feed->ctx, &batch->aims, error);
+        if (status == SP_OK)
+                count(feed, batch->changes, batch->transactions, 1);
+        return status;
+}
+
+/* What was read holds everywhere, or soon will, and then need not come again. */
 static sp_status flush(struct sp_feed *feed, sp_error **error)
 {
         struct sp__feed_batch *batch = &feed->batch;
@@ -153,18 +202,16 @@ static sp_status flush(struct sp_feed *feed, sp_error **error)
                 status = sp__replication_confirm(feed->replication, batch->upto, error);
         sp__feed_at(feed, SP__STEP_READ);
         if (!sp__aims_empty(&batch->aims)) {
-                batch->aims.why = "feed";
                 status = await_visible(feed, error);
                 sp__feed_at(feed, SP__STEP_VISIBLE);
                 if (status == SP_OK)
-                        status = sp__invalidate_run(feed->cache, feed->ctx, &batch->aims, error);
+                        status = invalidate(feed, error);
                 if (status != SP_OK)
                         return status;
-                count(feed);
         }
         sp__feed_at(feed, SP__STEP_INVALIDATED);
-        if (batch->upto > feed->confirmed)
-                feed->confirmed = batch->upto;
+        if (batch->upto > feed->reached)
+                feed->reached = batch->upto;
         batch->upto = 0;
         batch->xid_count = 0;
         batch->changes = batch->transactions = batch->since = 0;
@@ -178,8 +225,8 @@ static sp_status flush(struct sp_feed *feed, sp_error **error)
 /* All that the server had to say has come, so it need not keep what led there: other tables' changes. */
 static void catch_up(struct sp_feed *feed, uint64_t place)
 {
-        if (!feed->in_transaction && !due(feed) && place > feed->confirmed)
-                feed->confirmed = place;
+        if (!feed->in_transaction && !due(feed) && place > feed->reached)
+                feed->reached = place;
 }
 
 /* How long to wait for a message. The rest of a transaction is on its way: half of it is not worth a trip of its own. */
@@ -188,13 +235,14 @@ static int64_t patience(const struct sp_feed *feed)
         int64_t until = feed->renew_at < feed->status_at ? feed->renew_at : feed->status_at;
 
         if (!due(feed))
-                return until;
+                return feed->behind_itself ? sp__now() + BACKLOG_LOOK : until;
         return feed->in_transaction ? feed->batch.since + BATCH_AGE : 0;
 }
 
 static sp_status step(struct sp_feed *feed, sp_error **error)
 {
         struct sp__replicated message;
+        struct sp__feed_landed landed;
         sp_status status = sp__replication_next(feed->replication, patience(feed), &message, error);
 
         if (status == SP_OK && message.data)
@@ -205,6 +253,9 @@ static sp_status step(struct sp_feed *feed, sp_error **error)
                 return status;
         if (message.caught_up)
                 catch_up(feed, message.place);
+        status = land(feed, &landed, error);
+        if (status != SP_OK)
+                return status;
         note_progress(feed, message.wal_end);
         return keep_alive(feed, message.asks, error);
 }
@@ -254,6 +305,9 @@ static sp_status begin(struct sp_feed *feed, bool changed, sp_error **error)
         if (status != SP_OK)
                 return status;
         sp__feed_say(feed, SP__FEED_CONNECTING);
+        feed->backlog = sp__feed_backlog_new(feed->cache);
+        if (!feed->backlog)
+                return sp__fail(error, SP_NOMEM, "out of memory");
         status = sp__replication_open(feed->pool, feed->stop, &feed->replication, error);
         if (status != SP_OK)
                 return status;
@@ -271,6 +325,8 @@ static sp_status begin(struct sp_feed *feed, bool changed, sp_error **error)
 
 static void undo(struct sp_feed *feed)
 {
+        sp__feed_backlog_end(feed->backlog);
+        feed->backlog = NULL;
         sp__replication_close(feed->replication);
         feed->replication = NULL;
         sp__feed_forget(feed);
@@ -283,7 +339,8 @@ sp_status sp__feed_lead(struct sp_feed *feed, bool changed, sp_error **error)
         if (status == SP_OK) {
                 sp__feed_at(feed, SP__STEP_STARTED);
                 sp__feed_say(feed, SP__FEED_LEADING);
-                feed->confirmed = feed->sent = 0;
+                feed->reached = feed->confirmed = feed->sent = 0;
+                feed->behind_itself = false;
                 feed->status_at = sp__now() + STATUS_EVERY;
                 feed->look_at = sp__now() + TABLES_EVERY;
         }

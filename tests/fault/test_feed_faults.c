@@ -8,6 +8,8 @@
 #include "invalidate/feed.h"
 
 #include <libpq-fe.h>
+#include <limits.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -286,6 +288,116 @@ static void test_a_log_that_went_back_is_ended_even_if_redis_refuses_that_first(
         scene_end(&scene);
 }
 
+/* Rows whose keys are long, some of which another process has, and one that is none of them. */
+enum { ID_MAX = 1100, FAR = 20, MORE_THAN_KEPT = 12000, LESS_THAN_KEPT = 3000 };
+
+struct far {
+        struct scene scene;
+        int rows;
+        atomic_int parts; /* that were invalidated, or put behind; below 0: nobody counts yet */
+        atomic_bool over; /* the transaction is */
+};
+
+static const char *far_id(const struct far *far, int index, char out[ID_MAX])
+{
+        memset(out, 'x', 1000);
+        snprintf(out + 1000, ID_MAX - 1000, "%d", 1 + index * (far->rows - 1) / (FAR - 1));
+        return out;
+}
+
+static void far_begin(struct far *far, int rows, void (*step)(void *arg, enum sp__feed_step step))
+{
+        struct service *reader = &far->scene.reader;
+        char text[256], id[ID_MAX];
+
+        *far = (struct far){.rows = rows, .parts = INT_MIN / 2};
+        scene_begin(&far->scene, NULL, "TABLE(id) on update -> NAME:item:{id}:full");
+        assert_int_equal(sp_config_set(reader->config, "feed.lease", "15s", NULL), SP_OK);
+        snprintf(text, sizeof text, "INSERT INTO %%s SELECT repeat('x', 1000) || i FROM generate_series(1, %d) i",
+                 rows);
+        world_run(&far->scene.world, text);
+        assert_int_equal(sp__feed_new(reader->config, reader->pool, reader->rules, step, far, &reader->feed, NULL),
+                         SP_OK);
+        service_awaits(reader, "\"leading\"");
+        for (int i = 0; i < FAR; i++)
+                service_put(&far->scene.other, far_id(far, i, id), "old");
+        service_put(&far->scene.other, "none of it", "old");
+        atomic_store(&far->parts, 0);
+}
+
+static void far_end(struct far *far)
+{
+        char id[ID_MAX];
+
+        for (int i = 0; i < FAR; i++)
+                service_loses(&far->scene.other, far_id(far, i, id));
+        assert_true(service_has(&far->scene.other, "none of it"));
+        scene_end(&far->scene);
+}
+
+static void test_no_more_is_kept_of_a_transaction_than_there_is_room_for(void **state)
+{
+        struct far far;
+        char all[32];
+
+        far_begin(&far, MORE_THAN_KEPT, NULL);
+        foreign_does("CLIENT PAUSE 500 WRITE");
+        world_run(&far.scene.world, "UPDATE %s SET title = 'new'");
+        snprintf(all, sizeof all, "\"changes\":%d,", far.rows);
+        service_awaits(&far.scene.reader, all);
+        far_end(&far);
+}
+
+/* On the feed's thread. */
+static void note_end(void *arg, enum sp__feed_step step)
+{
+        struct far *far = arg;
+
+        if (step != SP__STEP_INVALIDATED || atomic_fetch_add(&far->parts, 1) < 1)
+                return;
+        if (!far->scene.reader.feed->in_transaction)
+                atomic_store(&far->over, true);
+}
+
+/* What had not arrived when the feed ended comes again from the log. Its last rows touch nothing, and need no Redis. */
+static void test_a_feed_that_ends_behind_a_large_transaction_loses_nothing(void **state)
+{
+        struct far far;
+
+        far_begin(&far, LESS_THAN_KEPT, note_end);
+        foreign_does("CLIENT PAUSE 60000 WRITE");
+        world_run(&far.scene.world, "BEGIN; UPDATE %s SET title = 'new'; INSERT INTO %s SELECT i::text FROM "
+                                    "generate_series(1, 6000) i; COMMIT");
+        for (int i = 0; i < 2000 && !atomic_load(&far.over); i++)
+                sleep_ms(5);
+        /* So that it may tell the server how far it is. */
+        sleep_ms(300);
+        service_leave(&far.scene.reader);
+        foreign_does("CLIENT UNPAUSE");
+        service_lead(&far.scene.reader);
+        far_end(&far);
+}
+
+static void refuse_parts(void *arg, enum sp__feed_step step)
+{
+        struct far *far = arg;
+
+        if (step == SP__STEP_INVALIDATED && atomic_fetch_add(&far->parts, 1) == 1)
+                foreign_does("CONFIG SET min-replicas-to-write 1");
+}
+
+static void test_what_redis_refuses_of_a_large_transaction_comes_again(void **state)
+{
+        struct far far;
+
+        far_begin(&far, MORE_THAN_KEPT, refuse_parts);
+        world_run(&far.scene.world, "UPDATE %s SET title = 'new'");
+        service_awaits(&far.scene.reader, "NOREPLICAS");
+        foreign_does("CONFIG SET min-replicas-to-write 0");
+        service_awaits(&far.scene.reader, "\"leading\"");
+        far_end(&far);
+}
+
 int main(void)
 {
         static const struct CMUnitTest tests[] = {
@@ -296,6 +408,9 @@ int main(void)
             cmocka_unit_test(test_nobody_leads_whose_rules_redis_would_not_keep),
             cmocka_unit_test(test_all_of_a_large_invalidation_is_owed_where_redis_refuses_it),
             cmocka_unit_test(test_a_log_that_went_back_is_ended_even_if_redis_refuses_that_first),
+            cmocka_unit_test(test_no_more_is_kept_of_a_transaction_than_there_is_room_for),
+            cmocka_unit_test(test_a_feed_that_ends_behind_a_large_transaction_loses_nothing),
+            cmocka_unit_test(test_what_redis_refuses_of_a_large_transaction_comes_again),
         };
 
         return cmocka_run_group_tests_name("feed faults", tests, NULL, NULL);
