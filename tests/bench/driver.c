@@ -20,6 +20,7 @@ struct driver {
         void *arg;
         pthread_barrier_t open; /* all callers and the main thread */
         atomic_int phase;
+        int64_t begin; /* of the measured time */
 };
 
 struct driver_caller {
@@ -27,6 +28,7 @@ struct driver_caller {
         pthread_t thread;
         uint64_t random;
         uint64_t count;
+        int64_t late; /* when what counted ended after the measured time; 0: nothing did */
         struct driver_times times;
 };
 
@@ -155,12 +157,36 @@ uint32_t driver_item(struct driver_caller *caller)
         return 1 + (uint32_t)((x * caller->driver->options->items) >> 32);
 }
 
-void driver_record(struct driver_caller *caller, int64_t start, int64_t end, uint32_t count)
+static void add(struct driver_caller *caller, int64_t start, int64_t end, uint32_t count)
 {
-        if (atomic_load_explicit(&caller->driver->phase, memory_order_relaxed) != PHASE_MEASURE)
-                return;
         caller->count += count;
         driver_times_add(&caller->times, (uint64_t)(end - start) / count, count);
+}
+
+void driver_record(struct driver_caller *caller, int64_t start, int64_t end, uint32_t count)
+{
+        if (atomic_load_explicit(&caller->driver->phase, memory_order_relaxed) == PHASE_MEASURE)
+                add(caller, start, end, count);
+}
+
+bool driver_counted(const struct driver_caller *caller)
+{
+        return caller->count > 0;
+}
+
+bool driver_wants_one(const struct driver_caller *caller)
+{
+        return driver_going(caller) || !driver_counted(caller);
+}
+
+void driver_record_late(struct driver_caller *caller, int64_t start, int64_t end, uint32_t count)
+{
+        if (driver_going(caller)) {
+                driver_record(caller, start, end, count);
+        } else if (caller->count == 0 && start >= caller->driver->begin) {
+                add(caller, start, end, count);
+                caller->late = end;
+        }
 }
 
 void driver_loop(struct driver_caller *caller, driver_step step, void *state, uint32_t batch)
@@ -230,7 +256,7 @@ void driver_run(const struct driver_options *options, uint32_t threads, driver_b
         struct driver driver = {.options = options, .body = body, .arg = arg, .phase = PHASE_WARMUP};
         struct driver_caller *callers = calloc(threads, sizeof *callers);
         struct rusage before, after;
-        int64_t begin, end;
+        int64_t end;
 
         if (!callers)
                 driver_die("out of memory");
@@ -238,16 +264,18 @@ void driver_run(const struct driver_options *options, uint32_t threads, driver_b
         sleep_for(options->warmup);
         mark("start");
         getrusage(RUSAGE_SELF, &before);
-        begin = driver_now();
+        driver.begin = driver_now();
         atomic_store(&driver.phase, PHASE_MEASURE);
         sleep_for(options->seconds);
         atomic_store(&driver.phase, PHASE_STOP);
         end = driver_now();
         getrusage(RUSAGE_SELF, &after);
         mark("stop");
-        for (uint32_t i = 0; i < threads; i++)
+        for (uint32_t i = 0; i < threads; i++) {
                 pthread_join(callers[i].thread, NULL);
-        print_result(callers, threads, (double)(end - begin) / 1e9, &before, &after);
+                end = callers[i].late > end ? callers[i].late : end;
+        }
+        print_result(callers, threads, (double)(end - driver.begin) / 1e9, &before, &after);
         pthread_barrier_destroy(&driver.open);
         free(callers);
 }

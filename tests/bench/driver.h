@@ -40,6 +40,11 @@ bool driver_going(const struct driver_caller *caller);
 uint32_t driver_item(struct driver_caller *caller);
 /* `count` operations that took from `start` to `end`; they count only in the measured time. */
 void driver_record(struct driver_caller *caller, int64_t start, int64_t end, uint32_t count);
+/* For what may take as long as the measured time: goes on until one counts, and counts the first even if it ended after it, which is
+ * then as much longer. */
+bool driver_wants_one(const struct driver_caller *caller);
+bool driver_counted(const struct driver_caller *caller);
+void driver_record_late(struct driver_caller *caller, int64_t start, int64_t end, uint32_t count);
 /* The whole work of a blocking caller; `batch` operations share one reading of the clock. */
 void driver_loop(struct driver_caller *caller, driver_step step, void *state, uint32_t batch);
 

@@ -23,6 +23,7 @@ struct bench {
         uint32_t callers;
         atomic_bool taken;  /* somebody makes the batches */
         atomic_bool behind; /* the feed has one before it */
+        atomic_bool counts; /* what waited behind one was measured */
 };
 
 static void sleep_us(long us)
@@ -105,23 +106,26 @@ static int in_process(sp_cache *cache, const char *key, size_t len)
         return there;
 }
 
-/* From the COMMIT's answer on. */
-static void change(struct driver_caller *caller, struct bench *bench, const sp_stmt *stmt, const char *id)
+/* When the COMMIT's answer was there, and the key gone; 0: it was never there, as another one changed the row, too. */
+static int64_t change(struct bench *bench, const sp_stmt *stmt, const char *id, int64_t *gone)
 {
         sp_cache *cache = sp_client_cache(bench->other);
         sp_params *params = sp_params_new();
         int64_t committed;
         char key[64];
         size_t len = (size_t)snprintf(key, sizeof key, "bench:row:%s:full", id);
+        bool there;
 
         fill(cache, key, len);
+        there = in_process(cache, key, len);
         sp_params_add_text(params, id, strlen(id));
         run(bench->reader, stmt, params);
         committed = driver_now();
-        while (in_process(cache, key, len) && driver_going(caller))
+        while (in_process(cache, key, len))
                 sleep_us(100);
-        driver_record(caller, committed, driver_now(), 1);
+        *gone = driver_now();
         sp_params_free(params);
+        return there ? committed : 0;
 }
 
 static void latency(struct driver_caller *caller, void *arg)
@@ -131,10 +135,12 @@ static void latency(struct driver_caller *caller, void *arg)
 
         driver_ready(caller);
         while (driver_going(caller)) {
-                int64_t begun = driver_now();
+                int64_t begun = driver_now(), committed, gone;
 
                 snprintf(id, sizeof id, "%u", driver_item(caller));
-                change(caller, bench, bench->update, id);
+                committed = change(bench, bench->update, id, &gone);
+                if (committed)
+                        driver_record(caller, committed, gone, 1);
                 if (driver_now() - begun < (int64_t)PACE_US * 1000 * bench->callers)
                         sleep_us((long)(PACE_US * bench->callers - (driver_now() - begun) / 1000));
         }
@@ -156,11 +162,11 @@ static void change_all(struct driver_caller *caller, struct bench *bench)
 static void rows(struct driver_caller *caller, void *arg)
 {
         driver_ready(caller);
-        while (driver_going(caller)) {
+        while (driver_wants_one(caller)) {
                 int64_t begun = driver_now();
 
                 change_all(caller, arg);
-                driver_record(caller, begun, driver_now(), driver_options_of(caller)->items);
+                driver_record_late(caller, begun, driver_now(), driver_options_of(caller)->items);
         }
 }
 
@@ -169,10 +175,11 @@ static void others(struct driver_caller *caller, void *arg)
 {
         struct bench *bench = arg;
         bool makes_batches = !atomic_exchange(&bench->taken, true);
+        int64_t committed, gone;
         char id[16];
 
         driver_ready(caller);
-        while (driver_going(caller)) {
+        while (driver_going(caller) || !atomic_load(&bench->counts)) {
                 if (makes_batches)
                         change_all(caller, bench);
                 if (makes_batches || !atomic_load(&bench->behind)) {
@@ -180,7 +187,12 @@ static void others(struct driver_caller *caller, void *arg)
                         continue;
                 }
                 snprintf(id, sizeof id, "o%u", driver_item(caller) % ROWS + 1);
-                change(caller, bench, bench->update_other, id);
+                committed = change(bench, bench->update_other, id, &gone);
+                if (!committed)
+                        continue;
+                driver_record_late(caller, committed, gone, 1);
+                if (driver_counted(caller))
+                        atomic_store(&bench->counts, true);
         }
 }
 

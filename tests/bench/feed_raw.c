@@ -55,13 +55,13 @@ static void body(struct driver_caller *caller, void *arg)
         struct bench *bench = arg;
 
         driver_ready(caller);
-        while (driver_going(caller)) {
+        while (driver_wants_one(caller)) {
                 int64_t committed;
 
                 run(bench->writer, "UPDATE bench_raw SET n = n + 1");
                 committed = driver_now();
                 read_to_commit(bench->reader);
-                driver_record(caller, committed, driver_now(), 1);
+                driver_record_late(caller, committed, driver_now(), 1);
         }
 }
 

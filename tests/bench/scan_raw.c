@@ -9,9 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void delete_pattern(void *state, uint32_t item)
+static void delete_pattern(redisContext *redis)
 {
-        redisContext *redis = state;
         char cursor[24] = "0";
 
         do {
@@ -26,7 +25,13 @@ static void delete_pattern(void *state, uint32_t item)
 
 static void body(struct driver_caller *caller, void *arg)
 {
-        driver_loop(caller, delete_pattern, arg, 1);
+        driver_ready(caller);
+        while (driver_wants_one(caller)) {
+                int64_t start = driver_now();
+
+                delete_pattern(arg);
+                driver_record_late(caller, start, driver_now(), 1);
+        }
 }
 
 int main(int argc, char **argv)
