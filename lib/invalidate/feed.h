@@ -137,8 +137,8 @@ struct sp__feed_finder {
 sp_status sp__feed_look(sp_pool *pool, const sp_rules *rules, sp_ctx *ctx, const struct sp__feed_finder *finder,
                         sp_error **error);
 
-/** Whether each table of the rules is still published: one that was made anew under its name, or taken out, is not, and nobody says
- * so. SP_CONFIG: it is not. What could not be found out is SP_OK. */
+/** feed_published.c: SP_CONFIG: the publication hides some of what the rules are about. A table that was made anew under its name is
+ * not in it, and nobody says so; nor does anybody of a filter. Whoever leads next then resets. What could not be found out is SP_OK. */
 sp_status sp__feed_published(struct sp_feed *feed, sp_error **error);
 
 /** feed_setup.c: publication and slot, on the connection; `reset`: what was changed before may have been missed. */

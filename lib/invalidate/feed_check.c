@@ -244,43 +244,6 @@ sp_status sp__feed_look(sp_pool *pool, const sp_rules *rules, sp_ctx *ctx, const
         return status;
 }
 
-static bool is_among(const sp_result *published, const struct sp__ruled *table)
-{
-        for (size_t i = 0; i < sp_result_rows(published); i++) {
-                if (strcmp(cell(published, i, 0), table->schema) == 0 &&
-                    strcmp(cell(published, i, 1), table->name) == 0)
-                        return true;
-        }
-        return false;
-}
-
-sp_status sp__feed_published(struct sp_feed *feed, sp_error **error)
-{
-        static const char text[] =
-            "SELECT schemaname::text, tablename::text FROM pg_publication_tables WHERE pubname = $1";
-        struct look look = {.pool = feed->pool, .ctx = feed->ctx};
-        const sp_rules *rules = feed->rules;
-        sp_result *published = NULL;
-        sp_status status = SP_OK;
-
-        sp_params_clear(feed->params);
-        if (sp_params_add_text(feed->params, feed->publication, strlen(feed->publication)) != SP_OK ||
-            ask(&look, "sugarperf.feed.published", text, feed->params, &published) != SP_OK)
-                return SP_OK;
-        for (size_t i = 0; i < rules->table_count && status == SP_OK; i++) {
-                const struct sp__ruled *table = rules->tables[i];
-
-                if (table->rule_count > 0 && !is_among(published, table))
-                        status =
-                            sp__fail(error, SP_CONFIG,
-                                     "table \"%s\".\"%s\" is not published any more: it was made anew, or taken out of "
-                                     "publication \"%s\"",
-                                     table->schema, table->name, feed->publication);
-        }
-        sp_result_free(published);
-        return status;
-}
-
 struct lists {
         struct sp__buf lacks, advice;
 };

@@ -110,27 +110,12 @@ static sp_status complete_publication(struct sp_feed *feed, struct sp__buf *text
         return status;
 }
 
-static sp_status check_publication(const struct sp_feed *feed, const PGresult *res, sp_error **error)
-{
-        static const char *const events[] = {"insert", "update", "delete", "truncate"};
-
-        for (int i = 0; i < 4; i++) {
-                if (*PQgetvalue(res, 0, i) != 't')
-                        return sp__fail(
-                            error, SP_CONFIG,
-                            "publication \"%s\" does not publish %s: ALTER PUBLICATION \"%s\" SET (publish = 'insert, "
-                            "update, delete, truncate')",
-                            feed->publication, events[i], feed->publication);
-        }
-        return SP_OK;
-}
-
 static sp_status publication(struct sp_feed *feed, struct sp__buf *text, bool *altered, sp_error **error)
 {
         PGresult *res = NULL;
         sp_status status;
 
-        sp__buf_text(text, "SELECT pubinsert, pubupdate, pubdelete, pubtruncate FROM pg_publication WHERE pubname = ");
+        sp__buf_text(text, "SELECT 1 FROM pg_publication WHERE pubname = ");
         sp__replication_literal(feed->replication, text, feed->publication);
         status = ask(feed, text, ASK_MS, &res, error);
         if (status != SP_OK)
@@ -139,11 +124,9 @@ static sp_status publication(struct sp_feed *feed, struct sp__buf *text, bool *a
         if (*altered)
                 status = create_publication(feed, text, error);
         else
-                status = check_publication(feed, res, error);
-        if (status == SP_OK && !*altered)
                 status = complete_publication(feed, text, altered, error);
         PQclear(res);
-        return status;
+        return status == SP_OK ? sp__feed_published(feed, error) : status;
 }
 
 struct slot {

@@ -401,6 +401,35 @@ static void test_a_publication_is_completed_or_its_statement_said(void **state)
         scene_end(&scene);
 }
 
+/* Of a row that the publication hides the log has no word; from 15 on it can. */
+static void test_a_publication_that_hides_changes_is_told_and_made_up_for(void **state)
+{
+        struct scene scene;
+
+        scene_begin(&scene, NULL, "TABLE(id) -> NAME:item:{id}:full\nTABLE(title) on insert -> NAME:list:{title}");
+        world_run(&scene.world, "INSERT INTO %s VALUES ('1', 'a'), ('2', 'b')");
+        world_run(&scene.world, "CREATE PUBLICATION sugarperf_%n FOR TABLE %s WHERE (id <> '1')");
+        service_follow(&scene.reader);
+        service_awaits(&scene.reader, "filters the rows of table \\\"public\\\".\\\"");
+        world_run(&scene.world, "ALTER PUBLICATION sugarperf_%n SET TABLE %s (id, views)");
+        service_awaits(&scene.reader, "does not publish the column \\\"title\\\" of table");
+        world_run(&scene.world, "ALTER PUBLICATION sugarperf_%n DROP TABLE %s; ALTER PUBLICATION sugarperf_%n ADD "
+                                "TABLE %s");
+        service_awaits(&scene.reader, "\"leading\"");
+        service_put(&scene.other, "1", "a");
+        world_run(&scene.world, "ALTER PUBLICATION sugarperf_%n SET TABLE %s WHERE (id <> '1')");
+        world_run(&scene.world, "UPDATE %s SET title = 'x' WHERE id = '1'");
+        service_awaits(&scene.reader, "filters the rows");
+        world_run(&scene.world, "ALTER PUBLICATION sugarperf_%n SET TABLE %s");
+        service_loses(&scene.other, "1");
+        service_awaits(&scene.reader, "\"leading\"");
+        world_run(&scene.world, "ALTER PUBLICATION sugarperf_%n SET (publish = 'insert')");
+        service_awaits(&scene.reader, "does not publish update: ALTER PUBLICATION");
+        world_run(&scene.world, "ALTER PUBLICATION sugarperf_%n SET (publish = 'insert, update, delete, truncate')");
+        service_awaits(&scene.reader, "\"leading\"");
+        scene_end(&scene);
+}
+
 static void test_names_that_are_none_are_refused(void **state)
 {
         struct scene scene;
@@ -436,6 +465,7 @@ int main(void)
             cmocka_unit_test(test_what_it_lacks_is_said_with_its_remedy),
             cmocka_unit_test(test_a_role_without_replication_is_told_how_to_get_it),
             cmocka_unit_test(test_a_publication_is_completed_or_its_statement_said),
+            cmocka_unit_test(test_a_publication_that_hides_changes_is_told_and_made_up_for),
             cmocka_unit_test(test_names_that_are_none_are_refused),
         };
 
