@@ -116,3 +116,16 @@ def write_open(path, service, sizes, tokens, count, seed):  # pylint: disable=to
     with open(path, 'w', encoding='utf-8') as file:
         for _ in range(count):
             print(json.dumps(service.open(dice, sizes, tokens)), file=file)
+
+
+def write_warm(path, service, sizes, tokens, count, seed):  # pylint: disable=too-many-arguments
+    """The readings among so many requests, each once; how many they are."""
+    dice, seen = random.Random(seed), set()
+    with open(path, 'w', encoding='utf-8') as file:
+        for _ in range(count):
+            request = service.open(dice, sizes, tokens)
+            name = (request['path'], *request.get('headers', {}).values())
+            if request['method'] == 'GET' and name not in seen:
+                seen.add(name)
+                print(json.dumps(request), file=file)
+    return len(seen)
