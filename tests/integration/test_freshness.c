@@ -203,7 +203,7 @@ static void test_nobody_waits_longer_than_the_hard_limit(void **state)
         char key[64];
 
         caller.key = fresh_key("hard:it", key, sizeof key);
-        declare(cache, "hard:it:{id}", "hard=30ms", NULL);
+        declare(cache, "hard:it:{id}", "hard=400ms", NULL);
         lease = lease_of(way, cache, key);
         call(&caller);
         assert_int_equal(caller.status, SP_TIMEOUT);
