@@ -102,6 +102,19 @@ test('the service before and after', async (t) => {
     });
 });
 
+/* Where it listens; Nest may say something before. */
+async function address(child) {
+    let said = '';
+
+    for await (const text of child.stdout.iterator({ destroyOnReturn: false })) {
+        said += text;
+        const url = /^http:\/\/\S+(?=\n)/m.exec(said);
+        if (url)
+            return url[0];
+    }
+    throw new Error(`it ended: ${said}`);
+}
+
 /* Nest ends by the signal itself, unless something failed on the way. */
 test('SIGTERM: what runs is answered, then the process ends', async (t) => {
     const data = await prepare(20);
@@ -110,8 +123,10 @@ test('SIGTERM: what runs is answered, then the process ends', async (t) => {
     const child = spawn(process.execPath, ['--preserve-symlinks', '--preserve-symlinks-main', main], { env: { ...process.env, PORT: '0' } });
     let said = '';
 
+    t.after(() => child.kill('SIGKILL'));
     child.stderr.on('data', (text) => { said += text; });
-    const url = String((await once(child.stdout, 'data'))[0]).trim();
+    const url = await address(child);
+    child.stdout.resume();
     assert.equal((await fetch(`${url}/content/content-7`)).status, 200);
     const running = Array.from({ length: 20 }, (_, i) => fetch(`${url}/recommendations/user-${i}`).then((answer) => answer.status, (error) => error.cause.code));
     const end = once(child, 'exit');
