@@ -35,9 +35,11 @@
 }
 
 %{
+#include "anchor.h"
 #include "watch.h"
 %}
 
+void sp_anchor(napi_env env);
 napi_value sp_watch_new(napi_env env, sp_client *client, sp_queue *queue, sp_ctx *root, napi_value drain,
                         napi_value cells, napi_value bytes, napi_value handles);
 void sp_watch_hold(sp_watch *watch, bool hold);

@@ -10,7 +10,6 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -133,8 +132,9 @@ void redis_start(struct redis_server *server, int port, const char *const args[]
         /* A port that was free may be somebody's by now. */
         for (; !up && tries > 0; tries--) {
                 server->port = port ? port : redis_free_port();
-                snprintf(server->dir, sizeof server->dir, "%s/redis-%d", getenv("SP_TEST_SERVERS"), server->port);
-                assert_int_equal(mkdir(server->dir, 0700), 0);
+                /* Not by its port: another one may have had that before. */
+                snprintf(server->dir, sizeof server->dir, "%s/redis-XXXXXX", getenv("SP_TEST_SERVERS"));
+                assert_non_null(mkdtemp(server->dir));
                 up = comes_up(server);
         }
         assert_true(up);

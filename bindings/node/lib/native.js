@@ -30,4 +30,5 @@ function check(what, found) {
 check('its addon', native.built_for());
 check('libsugarperf', native.version());
 
+native.anchor();
 module.exports = native;
