@@ -59,7 +59,7 @@ static void reopen(struct fake *fake)
 
 static void test_who_comes_to_a_port_that_was_opened_anew_takes_nobodys_wake_up(void **state)
 {
-        sp__op *slow = blocking(sp__now() + 20 * SP__SECOND), *quick = blocking(SP__FOREVER);
+        sp__op *slow = blocking(sp__now() + 60 * SP__SECOND), *quick = blocking(SP__FOREVER);
         struct world *world = *state;
         pthread_t one, two, spins;
         struct hog hog = {false};
