@@ -16,7 +16,7 @@ char *node_id(int node)
         return redis_says(&nodes[node], "CLUSTER MYID");
 }
 
-void nodes_start(void)
+int nodes_set_up(void **state)
 {
         static const char *const args[] = {"--cluster-enabled",
                                            "yes",
@@ -51,12 +51,14 @@ void nodes_start(void)
         free(redis_says(&nodes[3], "CLUSTER REPLICATE %s", first));
         free(first);
         redis_await(&nodes[3], "INFO replication", "master_link_status:up");
+        return 0;
 }
 
-void nodes_stop(void)
+int nodes_tear_down(void **state)
 {
         for (int i = 0; i < NODES; i++)
                 redis_kill(&nodes[i]);
+        return 0;
 }
 
 const char *nodes_url(void)

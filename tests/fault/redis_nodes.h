@@ -12,8 +12,9 @@ enum told { FORMER_FIRST, NEXT_FIRST };
 
 extern struct redis_server nodes[NODES];
 
-void nodes_start(void);
-void nodes_stop(void);
+/** A group's fixtures. */
+int nodes_set_up(void **state);
+int nodes_tear_down(void **state);
 /** redis+cluster:// of two nodes, the first of which is not there. */
 const char *nodes_url(void);
 /** CLUSTER MYID, to be freed. */

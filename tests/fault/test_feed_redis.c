@@ -436,18 +436,6 @@ static void test_what_a_node_lost_is_not_believed_of_the_next(void **state)
         stage_end(&stage);
 }
 
-static int set_up(void **state)
-{
-        nodes_start();
-        return 0;
-}
-
-static int tear_down(void **state)
-{
-        nodes_stop();
-        return 0;
-}
-
 int main(void)
 {
         static const struct CMUnitTest tests[] = {
@@ -458,5 +446,5 @@ int main(void)
             cmocka_unit_test(test_what_a_node_lost_is_not_believed_of_the_next),
         };
 
-        return cmocka_run_group_tests_name("feed redis", tests, set_up, tear_down);
+        return cmocka_run_group_tests_name("feed redis", tests, nodes_set_up, nodes_tear_down);
 }

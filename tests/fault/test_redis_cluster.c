@@ -361,18 +361,6 @@ static void test_the_breakers_of_all_nodes_are_shown(void **state)
         sp_config_free(config);
 }
 
-static int set_up(void **state)
-{
-        nodes_start();
-        return 0;
-}
-
-static int tear_down(void **state)
-{
-        nodes_stop();
-        return 0;
-}
-
 int main(void)
 {
         static const struct CMUnitTest tests[] = {
@@ -387,5 +375,5 @@ int main(void)
             cmocka_unit_test(test_the_breakers_of_all_nodes_are_shown),
         };
 
-        return cmocka_run_group_tests_name("redis cluster", tests, set_up, tear_down);
+        return cmocka_run_group_tests_name("redis cluster", tests, nodes_set_up, nodes_tear_down);
 }

@@ -314,18 +314,6 @@ static void test_a_load_waits_for_a_slot_that_is_half_moved(void **state)
         sp_cache_free(two);
 }
 
-static int set_up(void **state)
-{
-        nodes_start();
-        return 0;
-}
-
-static int tear_down(void **state)
-{
-        nodes_stop();
-        return 0;
-}
-
 int main(void)
 {
         static const struct CMUnitTest tests[] = {
@@ -336,5 +324,5 @@ int main(void)
             WITH_BOTH(test_a_node_that_tells_nothing_is_not_listened_to),
         };
 
-        return cmocka_run_group_tests_name("redis cluster cache", tests, set_up, tear_down);
+        return cmocka_run_group_tests_name("redis cluster cache", tests, nodes_set_up, nodes_tear_down);
 }

@@ -178,18 +178,6 @@ static void test_an_entry_on_its_way_is_invalidated(void **state)
         end(&raw);
 }
 
-static int set_up(void **state)
-{
-        nodes_start();
-        return 0;
-}
-
-static int tear_down(void **state)
-{
-        nodes_stop();
-        return 0;
-}
-
 #define BOTH_OF(test)                                                                                                  \
         {#test, test, NULL, NULL, (void *)(uintptr_t)&cache_ways[0]},                                                  \
         {                                                                                                              \
@@ -205,5 +193,5 @@ int main(void)
             BOTH_OF(test_an_entry_on_its_way_is_invalidated),
         };
 
-        return cmocka_run_group_tests_name("redis cluster raw", tests, set_up, tear_down);
+        return cmocka_run_group_tests_name("redis cluster raw", tests, nodes_set_up, nodes_tear_down);
 }
