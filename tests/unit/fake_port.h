@@ -207,9 +207,9 @@ static inline void until_polling(struct fake *fake, sp__op *op)
 
         while (!polls) {
                 sched_yield();
-                sp__lock(&op->wait_lock);
-                polls = atomic_load(&op->wait) & SP__WAIT_POLLS && op->polls == fake->port.wake;
-                sp__unlock(&op->wait_lock);
+                sp__lock(&fake->port.lock);
+                polls = fake->port.polling == op && atomic_load(&op->wait) & SP__WAIT_POLLS;
+                sp__unlock(&fake->port.lock);
         }
 }
 
