@@ -6,7 +6,8 @@
  * $1 user, $2 how many. Contents that share a tag with the user's interests, best score first; the best of all for a
  * user without interests. Tags are as skewed as traffic is, so there are two ways. `near` walks down the index of
  * scores: users with a common interest have their list after a few dozen steps. Who finds too few among the first 1,000
- * has rare tags alone, and `far` reads all contents under them: few, for the same reason. Either way it is exact. The
+ * has rare tags alone, and `far` reads all contents under them: few, for the same reason. Either way it is exact. A new
+ * content has no score: only a list with such ones, or with fewer than were asked for, has a place for it, and says so by a tag. The
  * limits are subselects so that one generic plan serves every limit, and OFFSET 0 keeps the planner from turning a few
  * index reads into a scan.
  */
@@ -29,7 +30,8 @@ static const char recommendations_text[] =
     "  ORDER BY engagement_score DESC, id LIMIT (SELECT count FROM wanted))"
     " LIMIT 100"
     ") "
-    "SELECT coalesce(json_agg(item ORDER BY engagement_score DESC, id), '[]')"
+    "SELECT coalesce(json_agg(item ORDER BY engagement_score DESC, id), '[]'),"
+    " CASE WHEN count(*) < $2 OR min(engagement_score) <= 0 THEN '" TAG_OPEN_LISTS "' END AS tag "
     "FROM (SELECT id, title, creator_id, engagement_score,"
     "  (SELECT coalesce(json_agg(name ORDER BY name), '[]')"
     "   FROM content_tag_links, LATERAL (SELECT name FROM content_tags WHERE id = tag_id OFFSET 0) AS tag"
@@ -61,12 +63,7 @@ static const char interaction_text[] =
     "INSERT INTO user_interactions (user_id, content_id, type) SELECT $1, id, $3 FROM counted "
     "RETURNING json_build_object('id', id)";
 
-/*
- * $1 id or NULL, $2 creator, $3 title, $4 description, $5 tags as JSON. A new content has no score, so it can only show
- * in lists that lack a hundred scored ones: the second column tells whether one of its tags (or all contents together,
- * for users without interests) is so rare; then the pattern of all lists is told to us, and in the transaction to the change feed.
- * The third says which tag does not exist; then nothing is written.
- */
+/* $1 id or NULL, $2 creator, $3 title, $4 description, $5 tags as JSON. Where one does not exist nothing is written. */
 static const char create_text[] =
     "WITH unknown AS MATERIALIZED ("
     " SELECT tag FROM json_array_elements_text($5::json) AS tag"
@@ -79,17 +76,8 @@ static const char create_text[] =
     " SELECT created.id, content_tags.id FROM created, content_tags"
     " WHERE content_tags.id IN (SELECT json_array_elements_text($5::json)) RETURNING tag_id"
     ") "
-    "SELECT json_build_object('id', id, 'tags', (SELECT count(*) FROM linked)) AS answer,"
-    " CASE WHEN (SELECT count(*) FROM (SELECT FROM contents WHERE engagement_score > 0 LIMIT 100) AS scored) < 100"
-    " OR EXISTS (SELECT FROM linked WHERE"
-    "  (SELECT count(*) FROM"
-    "    (SELECT FROM content_tag_links AS other,"
-    "      LATERAL (SELECT FROM contents WHERE id = content_id AND engagement_score > 0 OFFSET 0) AS content"
-    "     WHERE other.tag_id = linked.tag_id LIMIT 100) AS scored) < 100)"
-    "  THEN (SELECT '" PATTERN_RECOMMENDATIONS "'"
-    "   FROM pg_logical_emit_message(true, 'sugarperf', 'pattern " PATTERN_RECOMMENDATIONS "')) END AS pattern,"
-    " NULL AS refused "
-    "FROM created UNION ALL SELECT NULL, NULL, 'there is no tag with the id ' || tag FROM unknown";
+    "SELECT json_build_object('id', id, 'tags', (SELECT count(*) FROM linked)) AS answer, NULL AS refused "
+    "FROM created UNION ALL SELECT NULL, 'there is no tag with the id ' || tag FROM unknown";
 
 /* $1 content, $2 title, $3 description; NULL leaves one as it is. */
 static const char change_text[] =

@@ -6,16 +6,18 @@
 
 /*
  * The document's rules. Counters drop their content alone and scores nothing: the batch update drops all lists at its end. A new
- * content enters no list but those that lack scored ones; createContent says so itself, in its transaction.
+ * content, or its new tag, enters no list but those that have a place for it.
  */
 static const char rules[] =
     "contents(id) when creator_id, title, description, view_count, like_count, share_count -> rec:content:{id}:full\n"
     "contents(id) on update, delete when creator_id, title -> rec:recommendations:*, rec:user:*:interests\n"
+    "contents on insert -> tag " TAG_OPEN_LISTS "\n"
     "user_interactions(user_id, content_id) on insert, delete\n"
     "        -> rec:recommendations:{user_id}:*, rec:content:{content_id}:full\n"
     "user_interests(user_id) -> rec:recommendations:{user_id}:*, rec:user:{user_id}:interests\n"
     "content_tag_links(content_id) -> rec:content:{content_id}:full\n"
     "content_tag_links(content_id) on update, delete -> rec:recommendations:*\n"
+    "content_tag_links on insert -> tag " TAG_OPEN_LISTS "\n"
     "content_tags(id) on update when name -> rec:recommendations:*, rec:content:*, rec:user:*:interests\n";
 
 static void get_recommendations(void *arg, struct http_call *call, const char *id)

@@ -6,6 +6,7 @@
 #include "service.h"
 
 #define PATTERN_RECOMMENDATIONS "rec:recommendations:*"
+#define TAG_OPEN_LISTS          "rec:recommendations:open"
 
 struct recommendation {
         struct service service;

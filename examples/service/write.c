@@ -101,8 +101,6 @@ static const char *describe(struct work *work, const sp_completion *completion)
                         continue;
                 if (strcmp(name, "refused") == 0)
                         reason = cell;
-                else if (strcmp(name, "pattern") == 0 && targets_of(work))
-                        sp_targets_pattern(work->targets, cell, NULL);
                 else if (strncmp(name, "was_", 4) == 0)
                         sp_row_was(work->row, name + 4, cell, strlen(cell));
                 else

@@ -4,9 +4,9 @@
  * answer and reads again sees the write; also when it is unknown whether it took effect.
  *
  * The row is told from the request, before the statement runs. The answer is the first cell. Further columns tell more of the
- * row: a column's name its value, "was_" before it the one that it had. Two are none of the row's: "refused" is why nothing was
- * written (400), "pattern" a declared pattern that is to go too. What the row leaves open (an update whose outcome is unknown) costs
- * the whole namespace: it is never taken for unchanged.
+ * row: a column's name its value, "was_" before it the one that it had. One is none of the row's: "refused" is why nothing was
+ * written (400). What the row leaves open (an update whose outcome is unknown) costs the whole namespace: it is never taken for
+ * unchanged.
  */
 #ifndef SERVICE_WRITE_H
 #define SERVICE_WRITE_H

@@ -5,6 +5,10 @@
 #include "../support/sanitized.h"
 #include "base/clock.h"
 
+#include <hiredis/hiredis.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -331,6 +335,76 @@ static void test_a_batch_holds_nobody_up_and_empties_nothing_else(void **state)
         scene_end(&scene);
 }
 
+static int64_t changes_of(struct service *service)
+{
+        const char *member = "\"changes\":", *at;
+        sp_value *value = NULL;
+        int64_t changes;
+        size_t len;
+
+        assert_int_equal(sp_feed_report(service->feed, &value), SP_OK);
+        at = strstr(sp_value_data(value, &len), member);
+        assert_non_null(at);
+        changes = strtoll(at + strlen(member), NULL, 10);
+        sp_value_unref(value);
+        return changes;
+}
+
+/* How many rows of a batch were still under way when another row's change, which was committed behind it, had arrived. */
+static int64_t overtaken(struct scene *scene, int64_t rows)
+{
+        int64_t before = changes_of(&scene->reader), then;
+
+        service_put(&scene->other, "behind", "old");
+        world_run(&scene->world, "UPDATE %s SET views = views + 1 WHERE id <> 'behind'");
+        world_run(&scene->world, "UPDATE %s SET views = views + 1 WHERE id = 'behind'");
+        service_loses(&scene->other, "behind");
+        then = changes_of(&scene->reader);
+        while (changes_of(&scene->reader) < before + rows + 1)
+                sched_yield();
+        return before + rows - then;
+}
+
+struct hog {
+        pthread_t thread;
+        atomic_bool over;
+};
+
+static void *hog_body(void *arg)
+{
+        struct hog *hog = arg;
+        redisContext *redis = redisConnect("127.0.0.1", atoi(strstr(getenv("REDIS_URL"), "127.0.0.1:") + 10));
+
+        while (!atomic_load(&hog->over))
+                freeReplyObject(redisCommand(redis, "EVAL %s 0", "for i = 1, 500000 do end"));
+        redisFree(redis);
+        return NULL;
+}
+
+/* It waits for one part of the batch at most. Redis is slow here, else there might be nothing to overtake. */
+static void test_a_change_behind_a_batch_overtakes_it(void **state)
+{
+        enum { ROWS = 60000, PART = 8192, TRIES = 30 };
+        struct hog hog = {.over = false};
+        struct scene scene;
+        int64_t left = 0;
+
+        if (SANITIZED)
+                skip();
+        scene_begin(&scene, NULL, NULL);
+        world_run(&scene.world, "INSERT INTO %s SELECT i::text, 'a' FROM generate_series(1, 60000) i");
+        world_run(&scene.world, "INSERT INTO %s VALUES ('behind', 'a')");
+        service_lead(&scene.reader);
+        assert_int_equal(pthread_create(&hog.thread, NULL, hog_body, &hog), 0);
+        for (int i = 0; i < TRIES && left < 2 * PART; i++)
+                left = overtaken(&scene, ROWS);
+        atomic_store(&hog.over, true);
+        pthread_join(hog.thread, NULL);
+        printf("# %lld rows were overtaken\n", (long long)left);
+        assert_true(left >= 2 * PART);
+        scene_end(&scene);
+}
+
 /* The check's lines, and that a feed that was started all the same says so, too. */
 static void lacks(struct world *world, const char *rules, const char *text)
 {
@@ -462,6 +536,7 @@ int main(void)
             cmocka_unit_test(test_without_redis_each_process_reads_for_itself),
             cmocka_unit_test(test_columns_come_and_go),
             cmocka_unit_test(test_a_batch_holds_nobody_up_and_empties_nothing_else),
+            cmocka_unit_test(test_a_change_behind_a_batch_overtakes_it),
             cmocka_unit_test(test_what_it_lacks_is_said_with_its_remedy),
             cmocka_unit_test(test_a_role_without_replication_is_told_how_to_get_it),
             cmocka_unit_test(test_a_publication_is_completed_or_its_statement_said),

@@ -125,9 +125,12 @@ class Answers(Case):
     def test_a_new_content_shows_where_it_belongs(self):
         self.refused(404, 'GET', '/content/fresh')
         self.same(limit=100)
+        self.same(limit=1)
         made = self.service.json('POST', '/content', {'id': 'fresh', 'creatorId': 'user-1', 'title': 'Fresh',
                                                       'tags': ['tag-0', 'tag-1', 'tag-0']})
         self.assertEqual(made, {'id': 'fresh', 'tags': 2})
+        sources = {self.source(f'/recommendations/{user}?limit={limit}') for user in self.users for limit in (1, 100)}
+        self.assertEqual(sources, {'hit', 'miss'}, 'full lists stay, those with a place for it go')
         self.same(['fresh'], limit=100)
         self.refused(409, 'POST', '/content', {'id': 'fresh', 'creatorId': 'user-1', 'title': 'Again'})
 
