@@ -91,6 +91,8 @@ static void record(const struct sp__query *query, sp_status status)
 {
         const struct sp__unit *unit = &query->unit;
         sp_pool *pool = query->pool;
+        /* Once: tests/bench/profile_share.c switches it meanwhile. */
+        void (*ran)(void *, const struct sp__stmt_record *) = pool->watcher.ran;
         struct sp__stmt_record record = {
             .name = query->stmt->name,
             .text = query->stmt->sql.text,
@@ -118,10 +120,10 @@ static void record(const struct sp__query *query, sp_status status)
         }
         record.done_ns = unit->sent_ns + record.execute_ns + record.fetch_ns;
         sp__histogram_record(pool->wait_time, record.wait_ns);
-        if (!pool->watcher.ran)
+        if (!ran)
                 return;
         weigh_all(unit, &record);
-        pool->watcher.ran(pool->watcher.arg, &record);
+        ran(pool->watcher.arg, &record);
 }
 
 /* PostgreSQL takes COMMIT for ROLLBACK where the transaction had failed, and calls that a success. */
