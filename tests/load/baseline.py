@@ -44,7 +44,7 @@ def machine():
         system = dict(line.rstrip().split('=', 1) for line in file if '=' in line)['PRETTY_NAME'].strip('"')
     server = output('psql', '-XAtd', os.environ['DATABASE_URL'], '-c', 'SHOW server_version')
     redis = output('redis-server', '--version').split('v=')[-1].split()[0] if output('redis-server', '--version') else '?'
-    return {'cpu': cpu, 'cores': os.cpu_count(), 'memory_gib': memory, 'system': system, 'kernel': platform.release(),
+    return {'cpu': cpu, 'cores': os.cpu_count(), 'memory_gib': memory, 'system': system, 'kernel': platform.release().split('-')[0],
             'postgresql': server, 'redis': redis, 'libpq': output('pkg-config', '--modversion', 'libpq'),
             'commit': output('git', 'rev-parse', '--short', 'HEAD'), 'date': datetime.date.today().isoformat()}
 
