@@ -22,7 +22,8 @@ const pause = (seconds) => new Promise((resolve) => setTimeout(resolve, seconds 
 class Times {
     constructor() {
         this.count = 0;
-        this.samples = new Float64Array(SAMPLES);
+        /* Filled: it is resident from the beginning. */
+        this.samples = new Float64Array(SAMPLES).fill(-1);
     }
 
     add(ms) {
@@ -44,6 +45,12 @@ const counters = {
 
         delays.enable();
         return () => delays.percentile(99) / 1000;
+    },
+    /* Bytes by which what is resident has grown, at least one: what is shrinking is flat, too. */
+    memory() {
+        const before = process.memoryUsage.rss();
+
+        return () => Math.max(1, process.memoryUsage.rss() - before);
     },
     none: () => () => undefined,
 };

@@ -17,7 +17,13 @@ SQL = 'SELECT id, title FROM bench_items WHERE id = $1'
 FORMATTED = 'SELECT id, title FROM bench_items WHERE id = %s'
 BATCH = 16
 ROWS = 10_000
+MEMORY_SAMPLES = 1000
 MANY = f'SELECT id, title FROM bench_items WHERE id <= {ROWS}'
+
+
+def resident():
+    with open('/proc/self/statm', encoding='ascii') as file:
+        return int(file.read().split()[1]) * resource.getpagesize()
 
 
 class Clock:
@@ -25,17 +31,20 @@ class Clock:
 
     def __init__(self, options):
         self.options, self.samples, self.going, self.measuring = options, [], True, False
+        self.ops = self.grown = 0
 
     def measure(self, sleep):
         """Steps of the main flow: yields what is to be awaited or slept."""
         yield sleep(self.options.warmup)
         print('start', flush=True)
+        held = resident()
         before, begin = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter()
         self.measuring = True
         yield sleep(self.options.seconds)
         self.measuring = self.going = False
         after, end = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter()
         print('stop', flush=True)
+        self.grown = max(1, resident() - held)
         self.used = (end - begin, after.ru_utime - before.ru_utime, after.ru_stime - before.ru_stime)
 
     def item(self):
@@ -43,13 +52,17 @@ class Clock:
 
     def took(self, begin):
         if self.measuring:
-            self.samples.append((time.perf_counter() - begin) * 1e6)
+            if self.options.count == 'memory' and len(self.samples) == MEMORY_SAMPLES:
+                # More of them would be most of what grows.
+                self.ops += 1
+            else:
+                self.samples.append((time.perf_counter() - begin) * 1e6)
 
     def result(self, batch):
         """The line that the harness reads; percentiles are of one operation."""
         seconds, user, system = self.used
         ordered = sorted(self.samples)
-        return json.dumps({'ops': len(ordered) * batch, 'seconds': seconds, 'p50_us': ordered[len(ordered) // 2] / batch,
+        return json.dumps({'ops': (self.ops + len(ordered)) * batch, 'count': self.grown, 'seconds': seconds, 'p50_us': ordered[len(ordered) // 2] / batch,
                            'p99_us': ordered[len(ordered) * 99 // 100] / batch, 'user_cpu': user, 'sys_cpu': system})
 
 
@@ -224,6 +237,7 @@ def main():
     parser.add_argument('--mode', default='select', choices=('select', 'acquire', 'rows'))
     parser.add_argument('--callers', type=int, default=1)
     parser.add_argument('--items', type=int, default=1000)
+    parser.add_argument('--count', choices=('memory',))
     parser.add_argument('--seconds', type=float, default=1)
     parser.add_argument('--warmup', type=float, default=0.3)
     options = parser.parse_args()
