@@ -252,6 +252,12 @@ static bool forgets(const struct sp__unit *unit)
         return strcmp(tag, "DISCARD ALL") == 0 || strcmp(tag, "DEALLOCATE ALL") == 0;
 }
 
+/* By the locks of the group, not its own. */
+static bool entangled(const struct sp__unit *unit)
+{
+        return unit->members > 1 && strcmp(sp__fault_code(unit->error), "40P01") == 0;
+}
+
 /* In a group that failed only the one that did so is answered. */
 static void finish_member(struct sp__conn *conn, struct sp__unit *unit, bool failed)
 {
@@ -259,7 +265,7 @@ static void finish_member(struct sp__conn *conn, struct sp__unit *unit, bool fai
                 sp__prepared_clear(&conn->prepared);
         if (unit->preparing && !unit->prepared)
                 sp__prepared_remove(&conn->prepared, unit->stmt);
-        unit->undone = failed && unit->members > 1 && (!unit->error || unit->result);
+        unit->undone = failed && unit->members > 1 && (!unit->error || unit->result || entangled(unit));
         if (unit->undone)
                 clear(unit);
         if (unit->stmt || unit->text) {

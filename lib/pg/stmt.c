@@ -171,7 +171,7 @@ bool sp__stmt_joins(const sp_stmt *shared)
 {
         sp_stmt *stmt = (sp_stmt *)(uintptr_t)shared;
 
-        if (!sp__stmt_reads(stmt))
+        if (!sp__stmt_reads(stmt) || stmt->sql.clock)
                 return false;
         if (atomic_load_explicit(&stmt->apart, memory_order_relaxed) <= 0)
                 return true;

@@ -64,6 +64,9 @@ static const struct {
     {"pg_stat_statements_reset", WRITES},
     {"pg_wal_replay_*", WRITES},
     {"dblink", WRITES},
+    {"now", SP__FUNCTION_CLOCK},
+    {"transaction_timestamp", SP__FUNCTION_CLOCK},
+    {"age", SP__FUNCTION_CLOCK}, /* of one argument: from today on */
 };
 
 unsigned sp__function_effects(const char *name)

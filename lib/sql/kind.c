@@ -80,6 +80,7 @@ void sp__sql_classify(const struct sp__tree *tree, struct sp__sql *out)
                 return;
         }
         out->session_function = tree->fn_session;
+        out->clock = tree->clock;
         out->tx = (traits & TX) != 0;
         out->dirties = (traits & DIRTIES) || tree->fn_dirties || tree->temporary || tree->hold ||
                        (tree->temp_schema && !(traits & QUERY));

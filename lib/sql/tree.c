@@ -76,6 +76,8 @@ static void on_key(struct reader *reader, const char *value)
                 tree->locks = true;
         else if (is(key, "intoClause"))
                 tree->into = true;
+        else if (is(key, "SQLValueFunction")) /* CURRENT_TIMESTAMP, and what is harmless */
+                tree->clock = true;
         else if (is(key, "is_local") && reader->depth == DEPTH_FIELD)
                 tree->local = true;
         else if (is(key, "options") && reader->depth == DEPTH_FIELD && *value >= '0' && *value <= '9')
@@ -134,6 +136,7 @@ static void on_close(struct reader *reader)
         reader->tree->fn_session |= (effects & SP__FUNCTION_SESSION) != 0;
         reader->tree->fn_dirties |= (effects & SP__FUNCTION_DIRTIES) != 0;
         reader->tree->fn_writes |= (effects & SP__FUNCTION_WRITES) != 0;
+        reader->tree->clock |= (effects & SP__FUNCTION_CLOCK) != 0;
 }
 
 static const char *on_quote(struct reader *reader, const char *at)

@@ -109,12 +109,13 @@ static size_t alike(const struct burst *burst, size_t i)
         return n;
 }
 
-/* now() is that of the transaction, which ends at the Sync. */
+/* When the transaction began, which ends at the Sync. */
+static const char moment[] = "SELECT xact_start::text FROM pg_stat_get_activity(pg_backend_pid()) WHERE $1::int8 > 0";
+
 static void test_reads_share_a_sync_and_writes_have_their_own(void **state)
 {
         struct burst burst;
-        sp_stmt *read = stmt_of("SELECT now()::text WHERE $1::int8 > 0"),
-                *write = stmt_of("INSERT INTO groups_log VALUES ($1) RETURNING now()::text");
+        sp_stmt *read = stmt_of(moment), *write = stmt_of("INSERT INTO groups_log VALUES ($1) RETURNING now()::text");
         bool shared = false;
 
         begin(&burst, (const char *[]){"pool.max=1", NULL});
@@ -137,6 +138,26 @@ static void test_reads_share_a_sync_and_writes_have_their_own(void **state)
         run(&ways[0], burst.pool, "DROP TABLE groups_log");
         sp_stmt_unref(read);
         sp_stmt_unref(write);
+        end(&burst);
+}
+
+/* Of a group it would be the time of the first one that came: who has written a row by his own now() would not find it. */
+static void test_who_asks_for_the_time_is_not_told_an_earlier_one(void **state)
+{
+        struct burst burst;
+        sp_stmt *read = stmt_of("SELECT now()::text WHERE $1::int8 > 0");
+
+        begin(&burst, (const char *[]){"pool.max=1", NULL});
+        make_fast(&burst, read, 1);
+        clear(&burst);
+        for (size_t i = 0; i < BURST; i++)
+                submit_int(&burst, read, 1);
+        await(&burst);
+        for (size_t i = 0; i < BURST; i++) {
+                assert_int_equal(burst.answers[i].status, SP_OK);
+                assert_int_equal(alike(&burst, i), 1);
+        }
+        sp_stmt_unref(read);
         end(&burst);
 }
 
@@ -400,6 +421,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
             cmocka_unit_test(test_reads_share_a_sync_and_writes_have_their_own),
+            cmocka_unit_test(test_who_asks_for_the_time_is_not_told_an_earlier_one),
             cmocka_unit_test(test_a_failing_read_undoes_no_neighbour),
             cmocka_unit_test(test_a_write_that_hides_among_reads_happens_once_and_is_remembered),
             cmocka_unit_test(test_a_session_after_reads_may_write_and_finds_the_servers_own_setting),
