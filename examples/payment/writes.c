@@ -15,7 +15,7 @@ static const char create_text[] =
 
 /*
  * $1 payment, $2 its user, $3 the new status. Pending ones are completed or failed, completed ones refunded, nothing else. With the
- * payment its invoice "invoice-<payment>" is written, or cancelled: all or nothing.
+ * payment its invoice is written, or its invoices cancelled: all or nothing. A row for each of them.
  */
 static const char settle_text[] =
     "WITH settled AS ("
@@ -23,11 +23,12 @@ static const char settle_text[] =
     "  AND status = CASE WHEN $3 = 'refunded' THEN 'completed' ELSE 'pending' END RETURNING *"
     "), invoiced AS ("
     " INSERT INTO invoices (id, user_id, payment_id, amount_cents, currency)"
-    " SELECT 'invoice-' || id, user_id, id, amount_cents, currency FROM settled WHERE $3 = 'completed'"
+    " SELECT 'invoice-' || id, user_id, id, amount_cents, currency FROM settled WHERE $3 = 'completed' RETURNING id"
     "), cancelled AS ("
     " UPDATE invoices SET is_cancelled = true FROM settled WHERE payment_id = settled.id AND $3 = 'refunded' RETURNING "
-    "1"
-    ") SELECT json_build_object('id', id, 'status', status) FROM settled";
+    "invoices.id"
+    ") SELECT json_build_object('id', id, 'status', status), also FROM settled"
+    " LEFT JOIN (SELECT id AS also FROM invoiced UNION ALL SELECT id FROM cancelled) AS others ON true";
 
 /* $1 id, $2 user, $3 plan. The one that was active ends. */
 static const char subscribe_text[] =
@@ -55,6 +56,7 @@ void writes_catalog(struct payment *payment)
                              .text = settle_text,
                              .table = "payments",
                              .change = SP_ROW_UPDATE,
+                             .also = &payment->invoice,
                              .absent = "this user has no payment with this id that can become that",
                              .status = 200};
         payment->subscribe = (struct writing){.name = "POST /subscription",
@@ -109,7 +111,6 @@ void post_payment_status(void *arg, struct http_call *call, const char *id)
         struct payment *payment = arg;
         json_t *body = body_parse(call);
         struct work *work;
-        char invoice[160];
 
         if (!body)
                 return;
@@ -119,8 +120,6 @@ void post_payment_status(void *arg, struct http_call *call, const char *id)
                 write_column(work, "id", id);
                 write_column(work, "user_id", body_id(body, "userId"));
                 write_change(work, "status", body_text(body, "status"));
-                snprintf(invoice, sizeof invoice, "invoice-%s", id);
-                write_also(work, &payment->invoice, invoice);
                 write_run(work);
         }
         json_decref(body);

@@ -67,6 +67,13 @@ static int number(const char *cell)
         return cell ? atoi(cell) : 0;
 }
 
+/* What was updated before is not lost to the lists: they are dropped, and the caller may run it again. */
+static void give_up(struct work *work, sp_status status)
+{
+        work_answer_failure(work, status);
+        invalidate(work);
+}
+
 static void chunk_done(struct work *work, sp_completion *completion)
 {
         struct update *update = work->own;
@@ -76,11 +83,7 @@ static void chunk_done(struct work *work, sp_completion *completion)
         int rows = number(work_cell(completion, 1));
 
         if (status != SP_OK) {
-                /*
-                 * What was updated before is not lost to the lists: they are dropped, and the caller may run it again.
-                 */
-                work_answer_failure(work, status);
-                invalidate(work);
+                give_up(work, status);
                 return;
         }
         update->rows += rows;
@@ -105,10 +108,8 @@ static void chunk_start(struct work *work, const char *after)
         sp_params_add_int(work->params, left < CHUNK ? left : CHUNK);
         update->chunk_started = sp_profiler_start(work->service->profiler);
         status = work_ask(work, owner(work)->update_scores.stmt, chunk_done);
-        if (status != SP_OK) {
-                work_answer_failure(work, status);
-                end(work);
-        }
+        if (status != SP_OK)
+                give_up(work, status);
 }
 
 void post_scores(void *arg, struct http_call *call, const char *id)
@@ -141,46 +142,50 @@ void post_scores(void *arg, struct http_call *call, const char *id)
         chunk_start(work, "");
 }
 
-/* The next rows' scores, for the job; `last` is, and gets, the last id of a chunk. */
-static sp_status update_chunk(struct recommendation *service, sp_ctx *ctx, char *last, size_t cap, int *rows)
+/* The next rows' scores, for the job; `*last` is, and gets, the last id of a chunk. */
+static sp_status update_chunk(struct recommendation *service, sp_ctx *ctx, char **last, int *rows)
 {
         sp_params *params = sp_params_new();
         sp_result *result = NULL;
         const char *cell;
         sp_status status;
-        size_t len = 0;
 
-        sp_params_add_text(params, last, strlen(last));
+        sp_params_add_text(params, *last, strlen(*last));
         sp_params_add_int(params, CHUNK);
         status = sp_pool_query(service->service.pool, ctx, service->update_scores.stmt, params, &result, NULL);
         sp_params_free(params);
         if (status != SP_OK)
                 return status;
-        cell = sp_result_get(result, 0, 0, &len);
+        cell = sp_result_get(result, 0, 0, &(size_t){0});
         *rows = number(sp_result_get(result, 0, 1, &(size_t){0}));
-        if (cell && len < cap)
-                memcpy(last, cell, len + 1);
+        if (cell) {
+                free(*last);
+                *last = strdup(cell);
+        }
         sp_result_free(result);
-        return SP_OK;
+        return *last ? SP_OK : SP_NOMEM;
 }
 
 sp_status update_scores(struct service *any, sp_ctx *ctx)
 {
         struct recommendation *service = (struct recommendation *)any;
         sp_targets *targets = sp_targets_new();
-        char last[256] = "";
-        sp_status status = SP_OK;
+        sp_status status = SP_OK, told;
+        char *last;
         int rows = CHUNK;
 
         if (atomic_exchange(&service->updating, true)) {
                 sp_targets_free(targets);
                 return SP_OK;
         }
+        last = strdup("");
         while (status == SP_OK && rows == CHUNK)
-                status = update_chunk(service, ctx, last, sizeof last, &rows);
+                status = last ? update_chunk(service, ctx, &last, &rows) : SP_NOMEM;
+        free(last);
         sp_targets_pattern(targets, PATTERN_RECOMMENDATIONS, NULL);
-        if (status == SP_OK)
-                status = sp_cache_invalidate(any->cache, ctx, targets, NULL);
+        /* Also where it stopped midway, when `ctx` may be late. */
+        told = sp_cache_invalidate(any->cache, status == SP_OK ? ctx : NULL, targets, NULL);
+        status = status == SP_OK ? told : status;
         sp_targets_free(targets);
         atomic_store(&service->updating, false);
         return status;

@@ -51,8 +51,9 @@ struct writing {
         const char *table;
         int change; /* SP_ROW_… */
         struct refusal refusals[3];
-        const char *absent; /* the text when no row comes back: 404 */
-        unsigned status;    /* when one does */
+        const struct reading *also; /* by whose key what the column "also" names is to go */
+        const char *absent;         /* the text when no row comes back: 404 */
+        unsigned status;            /* when one does */
         sp_stmt *stmt;
         sp_counter *count; /* of those that were written, on the page of metrics */
 };

@@ -88,6 +88,29 @@ static const char *error_code(const sp_completion *completion)
         return sp_completion_error(completion) ? sp_error_code(sp_completion_error(completion)) : "";
 }
 
+/* The key of the reading, whose one parameter is `id`. */
+static void drop_one(struct work *work, const struct reading *reading, const char *id)
+{
+        sp_params *params = sp_params_new();
+        char key[SP_KEY_MAX];
+        size_t len;
+
+        sp_params_add_text(params, id, strlen(id));
+        if (targets_of(work) && sp_key_format(reading->tmpl, params, key, sizeof key, &len) == SP_OK)
+                sp_targets_key(work->targets, key, len);
+        sp_params_free(params);
+}
+
+static void drop_also(struct work *work, const sp_result *result, size_t column)
+{
+        for (size_t row = 0; row < sp_result_rows(result); row++) {
+                const char *id = sp_result_get(result, row, column, &(size_t){0});
+
+                if (id)
+                        drop_one(work, work->writing->also, id);
+        }
+}
+
 /* What the statement tells of its row; the reason for which nothing was written, else NULL. */
 static const char *describe(struct work *work, const sp_completion *completion)
 {
@@ -97,7 +120,9 @@ static const char *describe(struct work *work, const sp_completion *completion)
         for (size_t i = 1; i < sp_result_columns(result); i++) {
                 const char *name = sp_result_name(result, i), *cell = work_cell(completion, i);
 
-                if (!cell)
+                if (strcmp(name, "also") == 0)
+                        drop_also(work, result, i);
+                if (!cell || strcmp(name, "also") == 0)
                         continue;
                 if (strcmp(name, "refused") == 0)
                         reason = cell;
@@ -125,6 +150,9 @@ static void written(struct work *work, sp_completion *completion)
                 }
                 sp_counter_add(work->writing->count, 1);
         }
+        /* Which others it changed is not known then. */
+        if (!cell && work->writing->also && targets_of(work))
+                sp_targets_all(work->targets);
         work->status = cell ? work->writing->status : 503;
         work->reply = strdup(cell ? cell : "{\"error\":\"it is unknown whether this was written\"}\n");
         if (work->reply)
@@ -214,18 +242,6 @@ void write_change(struct work *work, const char *column, const char *text)
                 return;
         sp_row_set(work->row, column, text, strlen(text));
         sp_row_changed(work->row, column);
-}
-
-void write_also(struct work *work, const struct reading *reading, const char *id)
-{
-        sp_params *params = sp_params_new();
-        char key[SP_KEY_MAX];
-        size_t len;
-
-        sp_params_add_text(params, id, strlen(id));
-        if (targets_of(work) && sp_key_format(reading->tmpl, params, key, sizeof key, &len) == SP_OK)
-                sp_targets_key(work->targets, key, len);
-        sp_params_free(params);
 }
 
 void write_run(struct work *work)

@@ -4,8 +4,8 @@
  * answer and reads again sees the write; also when it is unknown whether it took effect.
  *
  * The row is told from the request, before the statement runs. The answer is the first cell. Further columns tell more of the
- * row: a column's name its value, "was_" before it the one that it had. One is none of the row's: "refused" is why nothing was
- * written (400). What the row leaves open (an update whose outcome is unknown) costs the whole namespace: it is never taken for
+ * row: a column's name its value, "was_" before it the one that it had. Two are none of the row's: "refused" is why nothing was
+ * written (400); "also" names, in each row of the result, another answer that is to go (`also` of the writing). What the row leaves open (an update whose outcome is unknown) costs the whole namespace: it is never taken for
  * unchanged.
  */
 #ifndef SERVICE_WRITE_H
@@ -34,8 +34,6 @@ struct work *write_new(struct service *service, struct http_call *call, const st
 void write_column(struct work *work, const char *column, const char *text);
 /* The same of a column that an update changes; NULL: it stays. */
 void write_change(struct work *work, const char *column, const char *text);
-/* An answer of another row that the statement changes too: the key of that reading, whose one parameter is `id`. */
-void write_also(struct work *work, const struct reading *reading, const char *id);
 void write_run(struct work *work);
 
 #endif

@@ -94,6 +94,7 @@ def payment():
               ('/payments/made', {'userId': 'user-0', 'status': 'refunded'}, 404),
               ('/payments/made', {'userId': 'user-3', 'status': 'refunded'}, 200),
               ('/payments/made', {'userId': 'user-3', 'status': 'pending'}, 400),
+              ('/payments/payment-0', {'userId': 'user-26', 'status': 'refunded'}, 200),    # its invoice is not one of ours
               ('/subscription', {'userId': 'user-3', 'plan': 'platinum'}, 201),
               ('/subscription', {'userId': 'user-nobody', 'plan': 'gold'}, 201),
               ('/subscription', {'userId': 'user-3', 'plan': 'copper'}, 400),
@@ -126,7 +127,8 @@ def streaming():
               ('/playback', {'videoId': 'content-7', 'userId': 'user-1', 'seconds': 30}, 201),
               ('/content/content-made', {'creatorId': 'creator-1', 'published': False}, 200),
               ('/playback', {'videoId': 'content-made', 'userId': 'user-1', 'seconds': 30}, 404)]
-    changes = ["UPDATE creators SET name = 'A new name', is_verified = NOT is_verified",
+    changes = ["UPDATE videos SET duration_seconds = 7, created_at = now() WHERE creator_id = 'creator-0'",
+               "UPDATE creators SET name = 'A new name', is_verified = NOT is_verified",
                "UPDATE videos SET creator_id = 'creator-1', is_published = true WHERE id IN ('content-7', 'content-made')",
                "UPDATE transcoding_jobs SET status = 'done' WHERE video_id = 'content-0'",
                "DELETE FROM transcoding_jobs WHERE video_id = 'content-made'"]

@@ -134,6 +134,19 @@ class Answers(Case):
         self.same(['fresh'], limit=100)
         self.refused(409, 'POST', '/content', {'id': 'fresh', 'creatorId': 'user-1', 'title': 'Again'})
 
+    def test_an_update_of_scores_that_stops_midway_drops_the_lists(self):
+        self.service.json('POST', '/admin/scores')
+        self.database.query('UPDATE contents SET view_count = view_count + (random() * 1000)::integer')
+        self.same()
+        last = self.database.query('SELECT max(id) FROM contents')
+        with subprocess.Popen(['psql', '-XAtq', self.database.url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+            holder.stdin.write(f"BEGIN; SELECT id FROM contents WHERE id = '{last}' FOR UPDATE;\n")
+            holder.stdin.flush()
+            self.assertEqual(holder.stdout.readline().strip(), last)
+            self.refused(503, 'POST', '/admin/scores')
+            holder.stdin.close()
+        self.same()
+
     def test_interests_are_the_user_s_tags(self):
         want = self.database.query("SELECT count(*) FROM user_interests WHERE user_id = 'user-4'")
         for _ in range(2):
