@@ -6,7 +6,8 @@
 
 /*
  * The document's rules. Counters drop their content alone and scores nothing: the batch update drops all lists at its end. A new
- * content, or its new tag, enters no list but those that have a place for it.
+ * content with its tags enters no list but those that have a place for it. (A tag that others give to an older content shows in
+ * lists at the next update of scores.)
  */
 static const char rules[] =
     "contents(id) when creator_id, title, description, view_count, like_count, share_count -> rec:content:{id}:full\n"

@@ -47,7 +47,8 @@ CREATE TABLE user_interactions (
 );
 
 -- The source document's formula, in float8: numeric POW() costs seconds, and the exponent is clamped because an old
--- content's would underflow and that of one dated years ahead overflow. It approaches the plain weighted sum as a content ages: it favours the old over the new.
+-- content's would underflow and that of one dated years ahead overflow. It approaches the plain weighted sum as a
+-- content ages: it favours the old over the new.
 CREATE FUNCTION engagement_score(views integer, likes integer, shares integer, created timestamptz) RETURNS double precision
 LANGUAGE sql STABLE PARALLEL SAFE
 RETURN (views + likes * 5::bigint + shares * 10::bigint)

@@ -120,11 +120,11 @@ static const char *describe(struct work *work, const sp_completion *completion)
         for (size_t i = 1; i < sp_result_columns(result); i++) {
                 const char *name = sp_result_name(result, i), *cell = work_cell(completion, i);
 
+                if (!cell)
+                        continue;
                 if (strcmp(name, "also") == 0)
                         drop_also(work, result, i);
-                if (!cell || strcmp(name, "also") == 0)
-                        continue;
-                if (strcmp(name, "refused") == 0)
+                else if (strcmp(name, "refused") == 0)
                         reason = cell;
                 else if (strncmp(name, "was_", 4) == 0)
                         sp_row_was(work->row, name + 4, cell, strlen(cell));
