@@ -14,8 +14,8 @@
  *
  * The server needs wal_level=logical, the pool's user the attribute REPLICATION. sp_feed_check() says what is missing and how to
  * get it. Publication and slot are made where there are none (`feed.create`). Of the services that share a namespace one reads,
- * the others stand by and take over within `feed.lease`; without Redis each process reads for itself. When the slot was lost, or is new,
- * the whole namespace is invalidated, as nobody knows what was missed.
+ * the others stand by and take over within `feed.lease`; without Redis each process reads for itself. When the slot was lost, is new, or was
+ * read by somebody else, the whole namespace is invalidated, as nobody knows what was missed.
  *
  * A transaction may carry invalidations of its own, which take effect if and when it does, one a line:
  *
@@ -49,7 +49,8 @@ SP_API void sp_feed_free(sp_feed *feed);
 /**
  * JSON: {"state":"leading","slot":…,"publication":…,"lagBytes":…,"lagMs":…,"changes":…,"transactions":…,"invalidations":…,
  * "resets":…,"widened":…,"faults":…,"fault":…}. States: "standby", "checking", "connecting", "leading", "stopped". "lagMs" is how long it
- * has not caught up with the server's log, 0 when it has; "fault" is the last one, null while all is well.
+ * has not caught up with the server's log, 0 when it has, and "lagBytes" by how much; who does not read asks the server about the slot, once
+ * in `feed.lease`: then it is how long the slot has not moved. "fault" is the last one, or what it waits for; null while all is well.
  */
 SP_API sp_status sp_feed_report(const sp_feed *feed, sp_value **out);
 /**

@@ -42,6 +42,12 @@ static const char *const texts[SP__SCRIPTS] = {
                            "  return {1, redis.call('get', KEYS[1])}\n"
                            "end\n"
                            "return {0, redis.call('get', KEYS[1])}\n",
+    [SP__SCRIPT_LEAD] = "redis.call('hsetnx', KEYS[3], 'id', ARGV[3])\n"
+                        "local rules, id = redis.call('get', KEYS[1]), redis.call('hget', KEYS[3], 'id')\n"
+                        "local held = redis.call('get', KEYS[2])\n"
+                        "if held and held ~= ARGV[1] then return {0, rules, id} end\n"
+                        "redis.call('set', KEYS[2], ARGV[1], 'PX', ARGV[2])\n"
+                        "return {1, rules, id}\n",
     [SP__SCRIPT_FILL] = "if redis.call('get', KEYS[2]) ~= ARGV[1] then return 0 end\n"
                         "redis.call('set', KEYS[1], ARGV[2], 'PX', ARGV[3])\n"
                         "redis.call('del', KEYS[2])\n"

@@ -15,6 +15,8 @@ enum sp__script {
         SP__SCRIPT_BUMP,
         /** k, k's lease · token, ms, former token → {1 or 0, k's value}. */
         SP__SCRIPT_ACQUIRE,
+        /** A feed's rules, its lease, its state · token, ms, identity → {1 or 0, the rules, the identity}: ours where there was none. */
+        SP__SCRIPT_LEAD,
         /** k, k's lease · token, entry, ms → 1 or 0. */
         SP__SCRIPT_FILL,
         /** A raw k, its lease · token, value, ms, SHA-1 of what stood there (empty: nothing) → 1 or 0. */

@@ -144,7 +144,8 @@ const struct sp__config_row sp__config_table[] = {
         "process, unproven, up to its end"),
 
     ROW_WORD("feed.slot", SP__CONFIG_TEXT, false, "", NULL, "", NULL,
-             "the replication slot that the change feed reads from; unset: sugarperf_ and cache.namespace"),
+             "the replication slot that the change feed reads from; unset: sugarperf_, cache.namespace and the pool's name, "
+             "if it has one"),
     ROW_WORD("feed.publication", SP__CONFIG_TEXT, false, "", NULL, "", NULL,
              "the publication that it reads; unset: as the slot"),
     ROW_BOOL("feed.create", false, "true",

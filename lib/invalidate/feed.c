@@ -15,6 +15,9 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+/* Of what a slot is named after: all of it, and as much as is seen. */
+enum { NAMED_MAX = 256, SEEN_MAX = 40 };
+
 #define PAUSE_FIRST (50 * SP__MS)
 #define PAUSE_MOST  (2 * SP__SECOND)
 
@@ -43,6 +46,13 @@ bool sp__feed_sleep(struct sp_feed *feed, int64_t ns)
         return goes_on;
 }
 
+void sp__feed_note(struct sp_feed *feed, const char *fault)
+{
+        sp__lock(&feed->lock);
+        snprintf(feed->fault, sizeof feed->fault, "%s", fault);
+        sp__unlock(&feed->lock);
+}
+
 static void note_fault(struct sp_feed *feed, const sp_error *error)
 {
         sp__lock(&feed->lock);
@@ -56,8 +66,6 @@ static void stand_by(struct sp_feed *feed, const sp_error *error, bool changed)
 {
         sp__lock(&feed->lock);
         snprintf(feed->fault, sizeof feed->fault, "%s", changed ? sp_error_message(error) : "");
-        feed->wal_end = feed->done = 0;
-        feed->behind_since = 0;
         sp__unlock(&feed->lock);
 }
 
@@ -81,6 +89,7 @@ static bool once(struct sp_feed *feed)
         if (status != SP_FULL && status != SP_CLOSED)
                 note_fault(feed, error);
         sp_error_free(error);
+        sp__feed_watch(feed);
         return status == SP_FULL || feed->terms > terms;
 }
 
@@ -118,16 +127,19 @@ static bool slot_valid(const char *name)
                strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_") == strlen(name);
 }
 
-/* A namespace that is none is made one, and told from others by a number. */
+/* After the namespace, and the pool if it has a name. What is no slot's name is made one, and told from others by a number. */
 static void name_slot(struct sp_feed *feed)
 {
         const sp_cache *cache = feed->cache;
-        size_t len = cache->prefix_len - 1, at = 0;
-        bool same = len <= 40;
-        char name[41];
+        const char *pool = strcmp(feed->pool->name, "default") == 0 ? "" : feed->pool->name;
+        char whole[NAMED_MAX], name[SEEN_MAX + 1];
+        size_t at = 0;
+        bool same;
 
-        for (; at < len && at < 40; at++) {
-                char c = cache->prefix[at];
+        snprintf(whole, sizeof whole, "%.*s%s%s", (int)cache->prefix_len - 1, cache->prefix, *pool ? ":" : "", pool);
+        same = strlen(whole) <= SEEN_MAX;
+        for (; whole[at] && at < SEEN_MAX; at++) {
+                char c = whole[at];
 
                 name[at] = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' ? c : '_';
                 same = same && name[at] == c;
@@ -137,7 +149,7 @@ static void name_slot(struct sp_feed *feed)
                 snprintf(feed->slot, sizeof feed->slot, "sugarperf_%s", name);
         else
                 snprintf(feed->slot, sizeof feed->slot, "sugarperf_%s_%08x", name,
-                         (unsigned)sp__hash(cache->prefix, len, 0));
+                         (unsigned)sp__hash(whole, strlen(whole), 0));
 }
 
 static sp_status take_config(struct sp_feed *feed, const sp_config *config, sp_error **error)
@@ -160,6 +172,7 @@ static sp_status take_config(struct sp_feed *feed, const sp_config *config, sp_e
         if (feed->alone)
                 snprintf(feed->slot, sizeof feed->slot, "sugarperf_alone_%016" PRIx64, sp__random_next(&feed->random));
         snprintf(feed->token, sizeof feed->token, "%016" PRIx64, sp__random_next(&feed->random));
+        snprintf(feed->identity, sizeof feed->identity, "%016" PRIx64, sp__random_next(&feed->random));
         return SP_OK;
 }
 
@@ -254,16 +267,6 @@ void sp_feed_free(sp_feed *feed)
         destroy(feed);
 }
 
-static int64_t lag_ms(const struct sp_feed *feed)
-{
-        return feed->behind_since ? (sp__now() - feed->behind_since) / SP__MS : 0;
-}
-
-static uint64_t lag_bytes(const struct sp_feed *feed)
-{
-        return feed->wal_end > feed->done && feed->done ? feed->wal_end - feed->done : 0;
-}
-
 /* The lock is held. */
 static void write_report(const struct sp_feed *feed, struct sp__buf *text)
 {
@@ -275,8 +278,8 @@ static void write_report(const struct sp_feed *feed, struct sp__buf *text)
                        ",\"lagBytes\":%" PRIu64 ",\"lagMs\":%" PRId64 ",\"changes\":%" PRId64
                        ",\"transactions\":%" PRId64 ",\"invalidations\":%" PRId64 ",\"resets\":%" PRId64
                        ",\"widened\":%" PRId64 ",\"faults\":%" PRId64 ",\"fault\":",
-                       lag_bytes(feed), lag_ms(feed), feed->changes, feed->transactions, feed->batches, feed->resets,
-                       feed->widened, feed->faults);
+                       sp__feed_lag_bytes(feed), sp__feed_lag_ms(feed), feed->changes, feed->transactions,
+                       feed->batches, feed->resets, feed->widened, feed->faults);
         if (*feed->fault)
                 sp__buf_json(text, feed->fault, strlen(feed->fault));
         else
@@ -329,9 +332,10 @@ void sp__feed_collect(void *arg, struct sp__expo *expo)
                     {"sugarperf_feed_leading", "gauge", "1 while this process reads the change feed, else 0.",
                      feed->state == SP__FEED_LEADING},
                     {"sugarperf_feed_lag_bytes", "gauge", "Bytes of the server's log that are not invalidated yet.",
-                     (double)lag_bytes(feed)},
-                    {"sugarperf_feed_lag_seconds", "gauge", "How long it has not caught up with the server's log.",
-                     (double)lag_ms(feed) / 1000},
+                     (double)sp__feed_lag_bytes(feed)},
+                    {"sugarperf_feed_lag_seconds", "gauge",
+                     "How long it, or whoever reads, has not caught up with the server's log.",
+                     (double)sp__feed_lag_ms(feed) / 1000},
                     {"sugarperf_feed_changes", "counter", "Changes of rows that were read.", (double)feed->changes},
                     {"sugarperf_feed_transactions", "counter", "Transactions that were read.",
                      (double)feed->transactions},

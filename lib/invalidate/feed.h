@@ -26,7 +26,13 @@
 
 #include <sugarperf/feed.h>
 
-enum { SP__FEED_NAME_MAX = 63, SP__FEED_FAULT_MAX = 512, SP__FEED_TOKEN_LEN = 17 };
+enum {
+        SP__FEED_NAME_MAX = 63,
+        SP__FEED_FAULT_MAX = 512,
+        SP__FEED_TOKEN_LEN = 17,
+        SP__FEED_SYSTEM_LEN = 24,
+        SP__FEED_ASK_MS = 5000
+};
 
 enum sp__feed_state { SP__FEED_STANDBY, SP__FEED_CHECKING, SP__FEED_CONNECTING, SP__FEED_LEADING, SP__FEED_STOPPED };
 
@@ -94,8 +100,17 @@ struct sp_feed {
         uint64_t reached;   /* up to there all is invalidated, but for what is in the backlog */
         uint64_t confirmed, sent;
         char token[SP__FEED_TOKEN_LEN];
+        char identity[SP__FEED_TOKEN_LEN]; /* of what is in Redis: all processes there have the same */
+        char carried[SP__FEED_TOKEN_LEN];  /* by the connection */
+        char system[SP__FEED_SYSTEM_LEN];  /* of the server */
+        uint64_t place;                    /* to where the slot was confirmed when it was taken */
+        uint64_t recorded;                 /* as far as Redis knows that all is invalidated there */
         int64_t renew_at, status_at, look_at;
         sp_stmt *snapshot;
+
+        /* Of the slot, while another process reads it, or nobody does. */
+        int64_t slot_look_at, slot_moved_at;
+        uint64_t slot_place;
 
         sp__mutex lock; /* a leaf; guards what follows */
         enum sp__feed_state state;
@@ -112,6 +127,8 @@ static inline void sp__feed_at(struct sp_feed *feed, enum sp__feed_step step)
 }
 
 /** feed.c */
+/** What is wrong, and is no reason to begin anew. */
+void sp__feed_note(struct sp_feed *feed, const char *fault);
 void sp__feed_say(struct sp_feed *feed, enum sp__feed_state state);
 /** false: it is to stop. */
 bool sp__feed_sleep(struct sp_feed *feed, int64_t ns);
@@ -126,8 +143,24 @@ bool sp__feed_well(sp_feed *feed);
  * had it before had other rules. */
 sp_status sp__feed_acquire(struct sp_feed *feed, bool *changed, sp_error **error);
 void sp__feed_release(struct sp_feed *feed);
+/** The same while something else is waited for, once it is time to; SP_OK: we have it still. */
+sp_status sp__feed_renew(struct sp_feed *feed, sp_error **error);
 /** From now on our rules are those that were read for; or (false) nobody's were: whoever leads next resets. */
 sp_status sp__feed_keep_rules(struct sp_feed *feed, bool ours, sp_error **error);
+
+/** As far as the server's log was invalidated in this Redis; before the server is told so, which then has nothing to say that Redis
+ * does not know. `anew`: whatever was known before. */
+sp_status sp__feed_record(struct sp_feed *feed, uint64_t lsn, bool anew, sp_error **error);
+/** Whether the slot was read up to feed->place by us, or processes with the same Redis: `end` is the server's log's. */
+sp_status sp__feed_recall(struct sp_feed *feed, uint64_t end, bool *ours, sp_error **error);
+
+/** feed_lag.c: how far the slot is behind, as the server knows it, while we do not read; not too often. */
+void sp__feed_watch(struct sp_feed *feed);
+/** What we read is as far; `end`: the server's log is at least as far. */
+void sp__feed_begin_lag(struct sp_feed *feed, uint64_t place, uint64_t end);
+void sp__feed_note_lag(struct sp_feed *feed, uint64_t end);
+int64_t sp__feed_lag_ms(const struct sp_feed *feed);
+uint64_t sp__feed_lag_bytes(const struct sp_feed *feed);
 
 /** feed_check.c: what the server lacks, one line each with what would mend it; `fatal`: it cannot be read. */
 struct sp__feed_finder {
@@ -143,6 +176,14 @@ sp_status sp__feed_published(struct sp_feed *feed, sp_error **error);
 
 /** feed_setup.c: publication and slot, on the connection; `reset`: what was changed before may have been missed. */
 sp_status sp__feed_set_up(struct sp_feed *feed, bool *reset, sp_error **error);
+/** A statement, taken from the buffer, or a command; the result to be cleared, unless `out` is NULL. */
+sp_status sp__feed_ask(struct sp_feed *feed, struct sp__buf *text, int64_t timeout_ms, PGresult **out,
+                       sp_error **error);
+
+/** feed_slot.c: SP_CONFIG: the slot is not for us: of another database, or read for another Redis. */
+sp_status sp__feed_slot_ours(struct sp_feed *feed, struct sp__buf *text, sp_error **error);
+/** It is there, and nobody reads from it. `anew`: what it would tell does not fit the publication. */
+sp_status sp__feed_slot_take(struct sp_feed *feed, struct sp__buf *text, bool anew, bool *reset, sp_error **error);
 
 /** feed_apply.c: one message into the batch. SP_PROTOCOL: it makes no sense. */
 sp_status sp__feed_apply(struct sp_feed *feed, const void *data, size_t len, sp_error **error);

@@ -238,6 +238,7 @@ static sp_status take(struct sp_feed *feed, const struct sp__wal *wal, sp_error 
                 feed->in_transaction = true;
                 feed->xid = wal->xid;
                 feed->xid_counted = false;
+                sp__feed_note_lag(feed, wal->lsn + 1);
                 return SP_OK;
         case SP__WAL_COMMIT:
                 feed->in_transaction = false;

@@ -31,30 +31,22 @@ static bool full(const struct sp_feed *feed)
                (feed->batch.since && sp__now() - feed->batch.since > BATCH_AGE);
 }
 
-static void note_progress(struct sp_feed *feed, uint64_t wal_end)
+/* Redis first: what the server forgets is done there, and Redis knows it. */
+static sp_status confirm(struct sp_feed *feed, uint64_t lsn, sp_error **error)
 {
-        sp__lock(&feed->lock);
-        if (wal_end > feed->wal_end)
-                feed->wal_end = wal_end;
-        feed->done = feed->confirmed;
-        if (feed->done >= feed->wal_end)
-                feed->behind_since = 0;
-        else if (!feed->behind_since)
-                feed->behind_since = sp__now();
-        sp__unlock(&feed->lock);
+        sp_status status = sp__feed_record(feed, lsn, false, error);
+
+        return status == SP_OK ? sp__replication_confirm(feed->replication, lsn, error) : status;
 }
 
 /* The server hears of us, and Redis: as often as each must. */
 static sp_status keep_alive(struct sp_feed *feed, bool asked, sp_error **error)
 {
         int64_t now = sp__now();
-        sp_status status = SP_OK;
-        bool changed;
+        sp_status status = sp__feed_renew(feed, error);
 
-        if (now >= feed->renew_at)
-                status = sp__feed_acquire(feed, &changed, error);
         if (status == SP_OK && (asked || now >= feed->status_at)) {
-                status = sp__replication_confirm(feed->replication, feed->confirmed, error);
+                status = confirm(feed, feed->confirmed, error);
                 feed->status_at = now + STATUS_EVERY;
                 feed->sent = feed->confirmed;
                 sp__feed_at(feed, SP__STEP_CONFIRMED);
@@ -199,7 +191,7 @@ static sp_status flush(struct sp_feed *feed, sp_error **error)
         sp_status status = SP_OK;
 
         if (sp__bugged(SP__BUG_CONFIRMED) && batch->upto)
-                status = sp__replication_confirm(feed->replication, batch->upto, error);
+                status = confirm(feed, batch->upto, error);
         sp__feed_at(feed, SP__STEP_READ);
         if (!sp__aims_empty(&batch->aims)) {
                 status = await_visible(feed, error);
@@ -247,8 +239,10 @@ static sp_status step(struct sp_feed *feed, sp_error **error)
 
         if (status == SP_OK && message.data)
                 status = sp__feed_apply(feed, message.data, message.len, error);
-        if (status == SP_OK && (full(feed) || (!message.data && due(feed))))
+        if (status == SP_OK && (full(feed) || (!message.data && due(feed)))) {
+                sp__feed_note_lag(feed, message.wal_end);
                 status = flush(feed, error);
+        }
         if (status != SP_OK)
                 return status;
         if (message.caught_up)
@@ -256,7 +250,7 @@ static sp_status step(struct sp_feed *feed, sp_error **error)
         status = land(feed, &landed, error);
         if (status != SP_OK)
                 return status;
-        note_progress(feed, message.wal_end);
+        sp__feed_note_lag(feed, message.wal_end);
         return keep_alive(feed, message.asks, error);
 }
 
@@ -271,7 +265,8 @@ static sp_status reset(struct sp_feed *feed, sp_error **error)
         feed->resets++;
         sp__unlock(&feed->lock);
         sp__feed_at(feed, SP__STEP_RESET);
-        return sp__feed_keep_rules(feed, true, error);
+        status = sp__feed_record(feed, feed->place, true, error);
+        return status == SP_OK ? sp__feed_keep_rules(feed, true, error) : status;
 }
 
 static void first_fatal(void *arg, bool fatal, const char *text)
@@ -338,8 +333,8 @@ sp_status sp__feed_lead(struct sp_feed *feed, bool changed, sp_error **error)
 
         if (status == SP_OK) {
                 sp__feed_at(feed, SP__STEP_STARTED);
-                sp__feed_say(feed, SP__FEED_LEADING);
                 feed->reached = feed->confirmed = feed->sent = 0;
+                sp__feed_say(feed, SP__FEED_LEADING);
                 feed->behind_itself = false;
                 feed->status_at = sp__now() + STATUS_EVERY;
                 feed->look_at = sp__now() + TABLES_EVERY;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Who reads: a lease in Redis. It decides who tries; that there are never two is the slot's doing. With the lease stands a number
- * of the rules that its last holder had: one with others has not invalidated for ours what he read.
+ * of the rules that its last holder had: one with others has not invalidated for ours what he read. And, as a slot may be read for
+ * several Redis by mistake, who this one is, and how far the server's log was invalidated in it. All of it is the slot's.
  */
 #include "cache/cache.h"
 #include "cache/scripts.h"
@@ -15,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NAME_MAX_LEN = SP__NAMESPACE_MAX + 8, RULES_LEN = 17 };
+enum { NAME_MAX_LEN = SP__NAMESPACE_MAX + SP__FEED_NAME_MAX + 8, RULES_LEN = 17, PLACE_LEN = SP__FEED_SYSTEM_LEN + 17 };
 
 /* A trip to Redis that this thread waits for. */
 struct trip {
@@ -84,12 +85,13 @@ static sp_status outcome(const struct sp_feed *feed, const struct trip *trip, sp
         return why ? sp_error_status(why) : SP_NOMEM;
 }
 
-static void names(const struct sp_feed *feed, char lease[NAME_MAX_LEN], char rules[NAME_MAX_LEN])
+/* "f": the lease, "fr": the rules, "fp": the rest, a hash. */
+static const char *name_of(const struct sp_feed *feed, const char *what, char out[NAME_MAX_LEN])
 {
         const sp_cache *cache = feed->cache;
 
-        snprintf(lease, NAME_MAX_LEN, "{%.*s}:f", (int)cache->prefix_len - 1, cache->prefix);
-        snprintf(rules, NAME_MAX_LEN, "{%.*s}:fr", (int)cache->prefix_len - 1, cache->prefix);
+        snprintf(out, NAME_MAX_LEN, "{%.*s}:%s:%s", (int)cache->prefix_len - 1, cache->prefix, what, feed->slot);
+        return out;
 }
 
 static void rules_text(const struct sp_feed *feed, char out[RULES_LEN])
@@ -100,28 +102,40 @@ static void rules_text(const struct sp_feed *feed, char out[RULES_LEN])
 static struct sp__command *ask_for(const struct sp_feed *feed)
 {
         struct sp__command *command = sp__command_new();
-        char lease[NAME_MAX_LEN], rules[NAME_MAX_LEN];
+        char name[NAME_MAX_LEN];
 
         if (!command)
                 return NULL;
-        names(feed, lease, rules);
-        sp__script_begin(command, SP__SCRIPT_ACQUIRE, true, 2, 3);
-        sp__command_text(command, rules);
-        sp__command_text(command, lease);
+        sp__script_begin(command, SP__SCRIPT_LEAD, true, 3, 3);
+        sp__command_text(command, name_of(feed, "fr", name));
+        sp__command_text(command, name_of(feed, "f", name));
+        sp__command_text(command, name_of(feed, "fp", name));
         sp__command_text(command, feed->token);
         sp__command_int(command, feed->lease_ms);
-        sp__command_text(command, feed->token);
+        sp__command_text(command, feed->identity);
         return command;
 }
 
-static sp_status read_answer(const struct sp_feed *feed, const redisReply *reply, bool *changed, sp_error **error)
+/* Whoever has been here before us said so; a Redis that was emptied is told by whoever comes first, as it was. */
+static bool take_identity(struct sp_feed *feed, const redisReply *reply)
+{
+        size_t len;
+        const char *identity = sp__reply_bytes(reply, &len);
+
+        if (!identity || len != sizeof feed->identity - 1 || strspn(identity, "0123456789abcdef") != len)
+                return false;
+        memcpy(feed->identity, identity, len);
+        return true;
+}
+
+static sp_status read_answer(struct sp_feed *feed, const redisReply *reply, bool *changed, sp_error **error)
 {
         char ours[RULES_LEN];
         const char *theirs;
         int64_t granted;
         size_t len;
 
-        if (!sp__reply_int(sp__reply_at(reply, 0), &granted))
+        if (!sp__reply_int(sp__reply_at(reply, 0), &granted) || !take_identity(feed, sp__reply_at(reply, 2)))
                 return sp__fail(error, SP_PROTOCOL, "Redis at %s: an answer that makes no sense",
                                 feed->cache->log.address.where);
         rules_text(feed, ours);
@@ -155,44 +169,127 @@ sp_status sp__feed_acquire(struct sp_feed *feed, bool *changed, sp_error **error
         return status;
 }
 
+sp_status sp__feed_renew(struct sp_feed *feed, sp_error **error)
+{
+        sp_status status = SP_OK;
+        bool changed;
+
+        if (sp__now() >= feed->renew_at)
+                status = sp__feed_acquire(feed, &changed, error);
+        if (status == SP_OK && strcmp(feed->identity, feed->carried) != 0)
+                status = sp__fail(error, SP_LOST, "Redis at %s was emptied, and is taken for another one since",
+                                  feed->cache->log.address.where);
+        return status;
+}
+
 void sp__feed_release(struct sp_feed *feed)
 {
         struct sp__command *command = feed->alone ? NULL : sp__command_new();
-        char lease[NAME_MAX_LEN], rules[NAME_MAX_LEN];
+        char name[NAME_MAX_LEN];
         struct trip *trip;
 
         if (!command)
                 return;
-        names(feed, lease, rules);
         sp__script_begin(command, SP__SCRIPT_RELEASE, true, 1, 1);
-        sp__command_text(command, lease);
+        sp__command_text(command, name_of(feed, "f", name));
         sp__command_text(command, feed->token);
         trip = make_trip(feed, command);
         if (trip)
                 sp__op_unref(&trip->op);
 }
 
+/* Takes the command, as make_trip(). */
+static sp_status tell(const struct sp_feed *feed, struct sp__command *command, sp_error **error)
+{
+        struct trip *trip = make_trip(feed, command);
+        sp_status status;
+
+        if (!trip)
+                return sp__fail(error, SP_NOMEM, "out of memory");
+        status = outcome(feed, trip, error);
+        sp__op_unref(&trip->op);
+        return status;
+}
+
 sp_status sp__feed_keep_rules(struct sp_feed *feed, bool ours, sp_error **error)
 {
         struct sp__command *command = feed->alone ? NULL : sp__command_new();
-        char lease[NAME_MAX_LEN], rules[NAME_MAX_LEN], text[RULES_LEN];
-        struct trip *trip;
-        sp_status status;
+        char name[NAME_MAX_LEN], text[RULES_LEN];
 
         if (feed->alone)
                 return SP_OK;
         if (command) {
-                names(feed, lease, rules);
                 rules_text(feed, text);
                 sp__command_begin(command, 3);
                 sp__command_text(command, "SET");
-                sp__command_text(command, rules);
+                sp__command_text(command, name_of(feed, "fr", name));
                 sp__command_text(command, ours ? text : "none");
+        }
+        return tell(feed, command, error);
+}
+
+sp_status sp__feed_record(struct sp_feed *feed, uint64_t lsn, bool anew, sp_error **error)
+{
+        bool known = feed->alone || (lsn <= feed->recorded && !anew);
+        struct sp__command *command = known ? NULL : sp__command_new();
+        char name[NAME_MAX_LEN], place[PLACE_LEN];
+        sp_status status;
+
+        if (known)
+                return SP_OK;
+        if (command) {
+                snprintf(place, sizeof place, "%s %" PRIx64, feed->system, lsn);
+                sp__command_begin(command, 4);
+                sp__command_text(command, "HSET");
+                sp__command_text(command, name_of(feed, "fp", name));
+                sp__command_text(command, "at");
+                sp__command_text(command, place);
+        }
+        status = tell(feed, command, error);
+        if (status == SP_OK)
+                feed->recorded = lsn;
+        return status;
+}
+
+/* "SYSTEM LSN" of this server; 0: it is not. */
+static uint64_t read_place(const struct sp_feed *feed, const redisReply *reply)
+{
+        size_t len, head = strlen(feed->system);
+        const char *text = sp__reply_bytes(reply, &len);
+        char place[PLACE_LEN];
+
+        if (!text || len >= sizeof place || len <= head || memcmp(text, feed->system, head) != 0 || text[head] != ' ')
+                return 0;
+        memcpy(place, text, len);
+        place[len] = 0;
+        return strtoull(place + head + 1, NULL, 16);
+}
+
+/* What is recorded beyond the log's end is of a log that the server lost: it came back from an old copy. */
+sp_status sp__feed_recall(struct sp_feed *feed, uint64_t end, bool *ours, sp_error **error)
+{
+        struct sp__command *command = feed->alone ? NULL : sp__command_new();
+        char name[NAME_MAX_LEN];
+        struct trip *trip;
+        sp_status status;
+
+        *ours = true;
+        if (feed->alone)
+                return SP_OK;
+        if (command) {
+                sp__command_begin(command, 3);
+                sp__command_text(command, "HGET");
+                sp__command_text(command, name_of(feed, "fp", name));
+                sp__command_text(command, "at");
         }
         trip = make_trip(feed, command);
         if (!trip)
                 return sp__fail(error, SP_NOMEM, "out of memory");
         status = outcome(feed, trip, error);
+        if (status == SP_OK) {
+                feed->recorded = read_place(feed, sp__command_of(trip->step)->replies[0]);
+                *ours = feed->recorded > 0 && feed->recorded >= feed->place && feed->recorded <= end;
+        }
         sp__op_unref(&trip->op);
         return status;
 }

@@ -149,7 +149,8 @@ static void take_body(struct reader *reader, struct sp__wal *out)
 {
         switch (out->kind) {
         case SP__WAL_BEGIN:
-                take(reader, 16);
+                out->lsn = take_number(reader, 8);
+                take(reader, 8);
                 out->xid = (uint32_t)take_number(reader, 4);
                 break;
         case SP__WAL_COMMIT:

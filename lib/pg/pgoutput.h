@@ -47,7 +47,7 @@ struct sp__wal_column {
 struct sp__wal {
         enum sp__wal_kind kind;
         uint32_t xid;      /* BEGIN */
-        uint64_t lsn;      /* COMMIT: the end of the transaction; MESSAGE: its own place */
+        uint64_t lsn;      /* BEGIN: where its commit begins; COMMIT: its end; MESSAGE: its own place */
         uint32_t relation; /* RELATION, INSERT, UPDATE, DELETE */
         const char *schema, *name;
         char identity; /* 'd': primary key, 'n': nothing, 'f': all columns, 'i': an index */

@@ -13,7 +13,7 @@
 #include <string.h>
 #include <sys/time.h>
 
-enum { STATUS_LEN = 34, DATA_HEAD = 25, KEEPALIVE_LEN = 18, LINE_MAX = 300 };
+enum { STATUS_LEN = 34, DATA_HEAD = 25, KEEPALIVE_LEN = 18, LINE_MAX = 300, ANSWER_MS = 5000 };
 
 struct sp__replication {
         sp_pool *pool;
@@ -180,6 +180,11 @@ void sp__replication_close(struct sp__replication *replication)
         free(replication);
 }
 
+int sp__replication_pid(const struct sp__replication *replication)
+{
+        return PQbackendPID(replication->pg);
+}
+
 int sp__replication_version(const struct sp__replication *replication)
 {
         return PQserverVersion(replication->pg);
@@ -270,14 +275,10 @@ static sp_status last_result(struct sp__replication *replication, int64_t until,
         return last ? SP_OK : lost(replication, error);
 }
 
-static sp_status ask(struct sp__replication *replication, const char *text, int64_t timeout_ms, PGresult **out,
-                     sp_error **error)
+static sp_status answer(struct sp__replication *replication, int64_t until, PGresult **out, sp_error **error)
 {
-        sp_status status;
+        sp_status status = last_result(replication, until, out, error);
 
-        if (PQsendQuery(replication->pg, text) != 1)
-                return lost(replication, error);
-        status = last_result(replication, sp__after_ms(sp__now(), timeout_ms), out, error);
         if (status == SP_OK && PQresultStatus(*out) == PGRES_FATAL_ERROR) {
                 status = refused(replication, *out, error);
                 PQclear(*out);
@@ -286,10 +287,38 @@ static sp_status ask(struct sp__replication *replication, const char *text, int6
         return status;
 }
 
+static sp_status ask(struct sp__replication *replication, const char *text, int64_t timeout_ms, PGresult **out,
+                     sp_error **error)
+{
+        if (PQsendQuery(replication->pg, text) != 1)
+                return lost(replication, error);
+        return answer(replication, sp__after_ms(sp__now(), timeout_ms), out, error);
+}
+
 sp_status sp__replication_ask(struct sp__replication *replication, const char *text, int64_t timeout_ms, PGresult **out,
                               sp_error **error)
 {
         return ask(replication, text, timeout_ms, out, error);
+}
+
+sp_status sp__replication_send(struct sp__replication *replication, const char *text, sp_error **error)
+{
+        return PQsendQuery(replication->pg, text) == 1 ? SP_OK : lost(replication, error);
+}
+
+/* Once it begins to come the rest of it does not take long. */
+sp_status sp__replication_answer(struct sp__replication *replication, int64_t until, PGresult **out, sp_error **error)
+{
+        bool late = false;
+
+        *out = NULL;
+        while (PQisBusy(replication->pg) || PQflush(replication->pg) > 0) {
+                sp_status status = pump(replication, until, &late, error);
+
+                if (status != SP_OK || late)
+                        return status;
+        }
+        return answer(replication, sp__after_ms(sp__now(), ANSWER_MS), out, error);
 }
 
 /* From 14 on it tells messages, too. */

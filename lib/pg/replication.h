@@ -25,7 +25,11 @@ void sp__replication_close(struct sp__replication *replication);
 /** Statements of SQL, or one command of replication's, before it was started; the last one's result, to be cleared. */
 sp_status sp__replication_ask(struct sp__replication *replication, const char *text, int64_t timeout_ms, PGresult **out,
                               sp_error **error);
-/** The server's version, 150008. */
+/** One that may take long: it is sent; what came of it by `until` (ns), `*out` NULL: nothing yet, ask again. */
+sp_status sp__replication_send(struct sp__replication *replication, const char *text, sp_error **error);
+sp_status sp__replication_answer(struct sp__replication *replication, int64_t until, PGresult **out, sp_error **error);
+/** The server's process, and its version, 150008. */
+int sp__replication_pid(const struct sp__replication *replication);
 int sp__replication_version(const struct sp__replication *replication);
 /** A name or a text as SQL writes it, into a buffer that ends with a zero byte. */
 struct sp__buf;

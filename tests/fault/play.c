@@ -63,11 +63,12 @@ static void tell_pg(struct conductor *conductor, const char *format)
 
 static void tell_redis(struct conductor *conductor, const char *format)
 {
+        const char *name = conductor->play->world.name;
         redisReply *reply;
 
         if (!conductor->redis)
                 conductor->redis = redisConnect("127.0.0.1", atoi(strstr(getenv("REDIS_URL"), "127.0.0.1:") + 10));
-        reply = conductor->redis ? redisCommand(conductor->redis, format, conductor->play->world.name) : NULL;
+        reply = conductor->redis ? redisCommand(conductor->redis, format, name, name) : NULL;
         if (reply)
                 freeReplyObject(reply);
         if (conductor->redis && (!reply || conductor->redis->err)) {
@@ -103,7 +104,7 @@ static void spawn(struct conductor *conductor, int actor)
 /* A lease whose holder is dead runs out, sooner or later. */
 static void end_lease(struct conductor *conductor)
 {
-        tell_redis(conductor, "DEL {%s}:f");
+        tell_redis(conductor, "DEL {%s}:f:sugarperf_%s");
 }
 
 /* Who died is born again. */

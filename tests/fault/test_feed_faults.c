@@ -198,7 +198,7 @@ static void test_nobody_leads_whose_rules_redis_would_not_keep(void **state)
         service_awaits(&scene.reader, "NOREPLICAS");
         foreign_does("CONFIG SET min-replicas-to-write 0");
         service_awaits(&scene.reader, "\"leading\"");
-        kept = foreign("GET {%s}:fr", scene.world.name);
+        kept = foreign("GET {%s}:fr:sugarperf_%s", scene.world.name, scene.world.name);
         assert_int_equal(kept->type, REDIS_REPLY_STRING);
         assert_int_equal(kept->len, 16);
         freeReplyObject(kept);

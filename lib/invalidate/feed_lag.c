@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * How far the server's log is ahead of what was invalidated: who reads it knows; who does not asks the server how far the slot is.
+ * Seconds count from when it last had caught up, or, for who does not read, was seen to move.
+ */
+#include "invalidate/feed.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The log's end, and the slot's place in it; without a slot none. */
+static const char slot_text[] =
+    "SELECT (pg_current_wal_lsn() - '0/0'::pg_lsn)::text, (SELECT (confirmed_flush_lsn - '0/0'::pg_lsn)::text FROM "
+    "pg_replication_slots WHERE slot_name = $1)";
+
+int64_t sp__feed_lag_ms(const struct sp_feed *feed)
+{
+        return feed->behind_since ? (sp__now() - feed->behind_since) / SP__MS : 0;
+}
+
+uint64_t sp__feed_lag_bytes(const struct sp_feed *feed)
+{
+        return feed->wal_end > feed->done ? feed->wal_end - feed->done : 0;
+}
+
+void sp__feed_begin_lag(struct sp_feed *feed, uint64_t place, uint64_t end)
+{
+        sp__lock(&feed->lock);
+        feed->done = place;
+        feed->wal_end = end;
+        sp__unlock(&feed->lock);
+}
+
+void sp__feed_note_lag(struct sp_feed *feed, uint64_t end)
+{
+        sp__lock(&feed->lock);
+        if (end > feed->wal_end)
+                feed->wal_end = end;
+        if (feed->confirmed > feed->done)
+                feed->done = feed->confirmed;
+        if (feed->done >= feed->wal_end)
+                feed->behind_since = 0;
+        else if (!feed->behind_since)
+                feed->behind_since = sp__now();
+        sp__unlock(&feed->lock);
+}
+
+static sp_status ask(struct sp_feed *feed, sp_result **out)
+{
+        sp_stmt *stmt = NULL;
+        sp_status status =
+            sp_stmt_new("sugarperf.feed.slot", slot_text, sizeof slot_text - 1, SP_STMT_READ, &stmt, NULL);
+
+        sp_params_clear(feed->params);
+        if (status == SP_OK)
+                status = sp_params_add_text(feed->params, feed->slot, strlen(feed->slot));
+        if (status == SP_OK)
+                status = sp_pool_query(feed->pool, feed->ctx, stmt, feed->params, out, NULL);
+        sp_stmt_unref(stmt);
+        return status;
+}
+
+/* 0 for NULL. */
+static uint64_t number(const sp_result *result, size_t column)
+{
+        size_t len;
+        const char *text = sp_result_get(result, 0, column, &len);
+
+        return text ? strtoull(text, NULL, 10) : 0;
+}
+
+static void note_slot(struct sp_feed *feed, uint64_t end, uint64_t place)
+{
+        int64_t now = sp__now();
+
+        if (place && (place >= end || place != feed->slot_place || !feed->slot_moved_at))
+                feed->slot_moved_at = now;
+        feed->slot_place = place;
+        sp__lock(&feed->lock);
+        feed->wal_end = place ? end : 0;
+        feed->done = place;
+        if (feed->slot_moved_at == now)
+                feed->behind_since = 0;
+        else if (!feed->behind_since)
+                feed->behind_since = feed->slot_moved_at ? feed->slot_moved_at : now;
+        sp__unlock(&feed->lock);
+}
+
+void sp__feed_watch(struct sp_feed *feed)
+{
+        sp_result *result = NULL;
+
+        if (sp__now() < feed->slot_look_at)
+                return;
+        feed->slot_look_at = sp__now() + feed->lease_ms * SP__MS;
+        if (ask(feed, &result) == SP_OK && sp_result_rows(result) > 0)
+                note_slot(feed, number(result, 0), number(result, 1));
+        sp_result_free(result);
+}

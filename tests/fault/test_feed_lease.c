@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: MIT */
+/* Who reads a slot: one process, for one Redis, and everybody is told how far it is. */
+#include "../integration/feed_world.h"
+#include "redis_set.h"
+
+#include "base/clock.h"
+#include "invalidate/feed.h"
+
+#include <libpq-fe.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { LEASE_MS = 200, URL_MAX = 256 };
+
+static void sleep_ms(int64_t ms)
+{
+        nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * SP__MS}, NULL);
+}
+
+static void set(struct service *service, const char *name, const char *value)
+{
+        assert_int_equal(sp_config_set(service->config, name, value, NULL), SP_OK);
+}
+
+/* `%s` and `%n` as in world_text(); the first cell, to be freed. */
+static char *ask(PGconn *conn, const struct world *world, const char *format)
+{
+        char text[WORLD_TEXT_MAX], *answer;
+        PGresult *res;
+
+        world_text(world, format, text);
+        res = PQexec(conn, text);
+        if (PQresultStatus(res) != PGRES_TUPLES_OK && PQresultStatus(res) != PGRES_COMMAND_OK)
+                fail_msg("%s: %s", text, PQerrorMessage(conn));
+        answer = strdup(PQntuples(res) ? PQgetvalue(res, 0, 0) : "");
+        PQclear(res);
+        return answer;
+}
+
+static void does(PGconn *conn, const struct world *world, const char *format)
+{
+        free(ask(conn, world, format));
+}
+
+static void await_answer(PGconn *conn, const struct world *world, const char *format, const char *expected)
+{
+        for (int i = 0; i < 4000; i++) {
+                char *answer = ask(conn, world, format);
+                bool there = strcmp(answer, expected) == 0;
+
+                free(answer);
+                if (there)
+                        return;
+                sleep_ms(5);
+        }
+        fail_msg("%s is never %s", format, expected);
+}
+
+/* The reader waits for a slot behind `writer`'s transaction, with a lease that is short. */
+static void begin_to_wait(struct scene *scene, PGconn *writer)
+{
+        char fault[128];
+
+        scene_begin(scene, NULL, NULL);
+        set(&scene->reader, "feed.lease", "200ms");
+        set(&scene->other, "feed.lease", "200ms");
+        does(writer, &scene->world, "BEGIN");
+        does(writer, &scene->world, "INSERT INTO %s VALUES ('1', 'a')");
+        service_follow(&scene->reader);
+        snprintf(fault, sizeof fault, "waits for transactions that began before: those of server process %d",
+                 PQbackendPID(writer));
+        service_awaits(&scene->reader, fault);
+}
+
+/* Longer than its lease, and than it waits for other locks. */
+static void test_a_slot_that_waits_is_made_once(void **state)
+{
+        PGconn *writer = PQconnectdb(getenv("DATABASE_URL"));
+        struct scene scene;
+
+        begin_to_wait(&scene, writer);
+        service_follow(&scene.other);
+        sleep_ms(3 * LEASE_MS);
+        assert_true(service_reports(&scene.reader, "\"connecting\""));
+        assert_true(service_reports(&scene.other, "\"standby\""));
+        does(writer, &scene.world, "COMMIT");
+        service_awaits(&scene.reader, "\"leading\"");
+        assert_true(service_reports(&scene.reader, "\"resets\":1"));
+        assert_true(service_reports(&scene.reader, "\"faults\":0,\"fault\":null"));
+        assert_true(service_reports(&scene.other, "\"faults\":0"));
+        service_put(&scene.other, "1", "a");
+        does(writer, &scene.world, "UPDATE %s SET title = 'b'");
+        service_loses(&scene.other, "1");
+        assert_true(service_reports(&scene.other, "\"standby\""));
+        PQfinish(writer);
+        scene_end(&scene);
+}
+
+/* The server would make it all the same, once it can, and keep its log for it. */
+static void test_a_feed_that_ends_while_its_slot_waits_leaves_none(void **state)
+{
+        PGconn *writer = PQconnectdb(getenv("DATABASE_URL")), *admin = PQconnectdb(getenv("DATABASE_URL"));
+        struct scene scene;
+
+        begin_to_wait(&scene, writer);
+        service_leave(&scene.reader);
+        await_answer(admin, &scene.world, "SELECT count(*) FROM pg_replication_slots WHERE slot_name = 'sugarperf_%n'",
+                     "0");
+        does(writer, &scene.world, "COMMIT");
+        PQfinish(admin);
+        PQfinish(writer);
+        scene_end(&scene);
+}
+
+/* A service with the same namespace, and a Redis of its own. */
+static void begin_elsewhere(struct service *service, struct world *world, struct redis_server *redis)
+{
+        char *former = strdup(getenv("REDIS_URL")), url[URL_MAX];
+
+        redis_start(redis, 0, (const char *const[]){NULL});
+        snprintf(url, sizeof url, "redis://127.0.0.1:%d", redis->port);
+        setenv("REDIS_URL", url, 1);
+        service_begin(service, world, NULL);
+        setenv("REDIS_URL", former, 1);
+        free(former);
+}
+
+/* Each would take the slot from the other, and with it changes that the other's caches never hear of. */
+static void test_a_slot_is_read_for_one_redis(void **state)
+{
+        struct redis_server redis = {0};
+        struct service elsewhere;
+        struct scene scene;
+
+        scene_begin(&scene, NULL, NULL);
+        begin_elsewhere(&elsewhere, &scene.world, &redis);
+        world_run(&scene.world, "INSERT INTO %s VALUES ('1', 'a')");
+        service_lead(&scene.reader);
+        service_put(&scene.other, "1", "a");
+        service_follow(&elsewhere);
+        service_awaits(&elsewhere, "which is not for the Redis at 127.0.0.1:");
+        assert_true(service_reports(&scene.reader, "\"leading\""));
+        assert_true(service_reports(&scene.reader, "\"faults\":0"));
+
+        /* What it reads while the slot is free is lost to us. */
+        service_leave(&scene.reader);
+        service_awaits(&elsewhere, "\"leading\"");
+        world_run(&scene.world, "UPDATE %s SET title = 'b'");
+        service_awaits(&elsewhere, "\"changes\":1");
+        service_leave(&elsewhere);
+        assert_true(service_has(&scene.other, "1"));
+        service_lead(&scene.reader);
+        service_loses(&scene.other, "1");
+        service_end(&elsewhere);
+        redis_kill(&redis);
+        scene_end(&scene);
+}
+
+static void test_a_slot_that_somebody_moved_is_not_believed(void **state)
+{
+        struct scene scene;
+
+        scene_begin(&scene, NULL, NULL);
+        world_run(&scene.world, "INSERT INTO %s VALUES ('1', 'a')");
+        service_lead(&scene.reader);
+        service_put(&scene.other, "1", "a");
+        service_leave(&scene.reader);
+        world_run(&scene.world, "SET synchronous_commit = on; UPDATE %s SET title = 'b'");
+        world_run(&scene.world, "SELECT pg_replication_slot_advance('sugarperf_%n', pg_current_wal_flush_lsn())");
+        service_lead(&scene.reader);
+        service_awaits(&scene.reader, "\"resets\":1");
+        service_loses(&scene.other, "1");
+        scene_end(&scene);
+}
+
+/* The URL of another database of the same server. */
+static void url_of(const char *database, char out[URL_MAX])
+{
+        const char *url = getenv("DATABASE_URL"), *end = strrchr(url, '/');
+
+        assert_non_null(end);
+        snprintf(out, URL_MAX, "%.*s/%s", (int)(end - url), url, database);
+}
+
+static void test_feeds_of_two_databases_both_lead(void **state)
+{
+        PGconn *admin = PQconnectdb(getenv("DATABASE_URL")), *second;
+        char url[URL_MAX];
+        struct scene scene;
+
+        scene_begin(&scene, NULL, NULL);
+        does(admin, &scene.world, "CREATE DATABASE %n");
+        url_of(scene.world.name, url);
+        second = PQconnectdb(url);
+        does(second, &scene.world, "CREATE TABLE %s (id text PRIMARY KEY, title text)");
+        sp_pool_free(scene.other.pool);
+        set(&scene.other, "pool.second.url", url);
+        assert_int_equal(sp_pool_new(scene.other.config, "second", &scene.other.pool, NULL), SP_OK);
+        service_lead(&scene.reader);
+        service_lead(&scene.other);
+        service_put(&scene.other, "1", "a");
+        service_put(&scene.other, "2", "a");
+        world_run(&scene.world, "INSERT INTO %s VALUES ('1')");
+        service_loses(&scene.other, "1");
+        does(second, &scene.world, "INSERT INTO %s VALUES ('2')");
+        service_loses(&scene.other, "2");
+        assert_true(service_reports(&scene.reader, "\"leading\""));
+        service_leave(&scene.other);
+        does(second, &scene.world,
+             "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = "
+             "current_database()");
+        PQfinish(second);
+        sp_pool_free(scene.other.pool);
+        assert_int_equal(sp_pool_new(scene.other.config, NULL, &scene.other.pool, NULL), SP_OK);
+        does(admin, &scene.world, "DROP DATABASE %n WITH (FORCE)");
+        PQfinish(admin);
+        scene_end(&scene);
+}
+
+/* In bytes and in time, or in neither, sooner or later. */
+static void service_lags(struct service *service, bool lags)
+{
+        int64_t until = sp__now() + 20 * SP__SECOND;
+
+        while (service_reports(service, "\"lagBytes\":0,") == lags ||
+               service_reports(service, "\"lagMs\":0,") == lags) {
+                if (sp__now() > until)
+                        service_awaits(service, lags ? "a lag" : "no lag");
+                sleep_ms(2);
+        }
+}
+
+/* On the feed's thread: it hangs with what it has read. */
+static void hang(void *arg, enum sp__feed_step step)
+{
+        const atomic_bool *hangs = arg;
+
+        while (step == SP__STEP_READ && atomic_load(hangs))
+                sleep_ms(1);
+}
+
+static void test_who_does_not_read_tells_how_far_the_slot_is_behind(void **state)
+{
+        struct scene scene;
+        atomic_bool hangs = false;
+
+        scene_begin(&scene, NULL, NULL);
+        set(&scene.reader, "feed.lease", "15s");
+        set(&scene.other, "feed.lease", "200ms");
+        assert_int_equal(sp__feed_new(scene.reader.config, scene.reader.pool, scene.reader.rules, hang, &hangs,
+                                      &scene.reader.feed, NULL),
+                         SP_OK);
+        service_awaits(&scene.reader, "\"leading\"");
+        service_follow(&scene.other);
+        atomic_store(&hangs, true);
+        world_run(&scene.world, "INSERT INTO %s SELECT i FROM generate_series(1, 1000) i");
+        service_lags(&scene.other, true);
+        service_lags(&scene.reader, true);
+        assert_true(service_reports(&scene.other, "\"standby\""));
+        atomic_store(&hangs, false);
+        service_lags(&scene.other, false);
+        service_lags(&scene.reader, false);
+
+        /* Nobody can read. */
+        service_leave(&scene.other);
+        service_leave(&scene.reader);
+        world_run(&scene.world, "DROP PUBLICATION sugarperf_%n");
+        world_run(&scene.world, "UPDATE %s SET title = 'x'");
+        set(&scene.other, "feed.create", "false");
+        service_follow(&scene.other);
+        service_lags(&scene.other, true);
+        scene_end(&scene);
+}
+
+int main(void)
+{
+        static const struct CMUnitTest tests[] = {
+            cmocka_unit_test(test_a_slot_that_waits_is_made_once),
+            cmocka_unit_test(test_a_feed_that_ends_while_its_slot_waits_leaves_none),
+            cmocka_unit_test(test_a_slot_is_read_for_one_redis),
+            cmocka_unit_test(test_a_slot_that_somebody_moved_is_not_believed),
+            cmocka_unit_test(test_feeds_of_two_databases_both_lead),
+            cmocka_unit_test(test_who_does_not_read_tells_how_far_the_slot_is_behind),
+        };
+
+        return cmocka_run_group_tests_name("feed lease", tests, NULL, NULL);
+}
