@@ -45,6 +45,14 @@ static uint64_t number(struct reader *reader, size_t len)
         return value;
 }
 
+/* As number() of 4 bytes, which are most of what is read. */
+static int32_t length(struct reader *reader)
+{
+        const unsigned char *at = take(reader, 4);
+
+        return at != NULL ? (int32_t)(at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24) : 0;
+}
+
 static PyObject *text(struct reader *reader, size_t len)
 {
         const char *at = (const char *)take(reader, len);
@@ -128,7 +136,7 @@ static PyObject *parsed(PyObject *parse, const char *at, size_t len)
 
 static PyObject *cell(struct reader *reader, const struct column *column)
 {
-        int32_t len = (int32_t)number(reader, 4);
+        int32_t len = length(reader);
         const char *at;
 
         if (len < 0)

@@ -43,7 +43,15 @@ void sp__buf_identifier(struct sp__buf *buf, const char *name);
 void sp__buf_clear(struct sp__buf *buf);
 void sp__buf_free(struct sp__buf *buf);
 
-/** Little-endian reads of packed forms. */
+/** Packed forms are little endian. */
+static inline void sp__put_u32(void *to, uint32_t value)
+{
+        uint8_t *b = to;
+
+        for (int i = 0; i < 4; i++)
+                b[i] = (uint8_t)(value >> 8 * i);
+}
+
 static inline uint16_t sp__get_u16(const void *data)
 {
         const uint8_t *b = data;

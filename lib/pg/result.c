@@ -177,18 +177,29 @@ static void pack_head(const sp_result *result, struct sp__buf *buf)
         }
 }
 
+enum { LONG = 64 }; /* rows */
+
+static void pack_cell(const PGresult *res, int row, int column, struct sp__buf *buf)
+{
+        /* NULL has no length, so that few cells are asked about. */
+        size_t len = (size_t)PQgetlength(res, row, column);
+        bool null = len == 0 && PQgetisnull(res, row, column);
+        char *to = sp__buf_room(buf, sizeof(uint32_t) + len);
+
+        if (!to)
+                return;
+        sp__put_u32(to, null ? UINT32_MAX : (uint32_t)len);
+        memcpy(to + sizeof(uint32_t), PQgetvalue(res, row, column), len);
+        buf->len += sizeof(uint32_t) + len;
+}
+
 static void pack_cells(const PGresult *res, struct sp__buf *buf)
 {
         int rows = PQntuples(res), columns = PQnfields(res);
 
         for (int row = 0; row < rows; row++) {
-                for (int column = 0; column < columns; column++) {
-                        int len = PQgetisnull(res, row, column) ? -1 : PQgetlength(res, row, column);
-
-                        sp__buf_u32(buf, (uint32_t)len);
-                        if (len > 0)
-                                sp__buf_add(buf, PQgetvalue(res, row, column), (size_t)len);
-                }
+                for (int column = 0; column < columns; column++)
+                        pack_cell(res, row, column, buf);
         }
 }
 
@@ -198,6 +209,9 @@ const void *sp_result_pack(const sp_result *shared, size_t *len)
         struct sp__buf *buf = &result->packed;
 
         if (buf->len == 0) {
+                /* What libpq keeps it in is more than its bytes. A short one has room at once. */
+                if (PQntuples(result->res) >= LONG)
+                        sp__buf_room(buf, PQresultMemorySize(result->res));
                 pack_head(result, buf);
                 pack_cells(result->res, buf);
         }
