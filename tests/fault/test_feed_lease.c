@@ -59,6 +59,13 @@ static void await_answer(PGconn *conn, const struct world *world, const char *fo
         fail_msg("%s is never %s", format, expected);
 }
 
+/* The server takes its time to notice that a reader is gone. */
+static void await_free(PGconn *conn, const struct world *world)
+{
+        await_answer(conn, world,
+                     "SELECT count(*) FROM pg_replication_slots WHERE active AND slot_name LIKE 'sugarperf_%n%'", "0");
+}
+
 /* The reader waits for a slot behind `writer`'s transaction, with a lease that is short. */
 static void begin_to_wait(struct scene *scene, PGconn *writer)
 {
@@ -161,6 +168,7 @@ static void test_a_slot_is_read_for_one_redis(void **state)
 
 static void test_a_slot_that_somebody_moved_is_not_believed(void **state)
 {
+        PGconn *admin = PQconnectdb(getenv("DATABASE_URL"));
         struct scene scene;
 
         scene_begin(&scene, NULL, NULL);
@@ -168,11 +176,13 @@ static void test_a_slot_that_somebody_moved_is_not_believed(void **state)
         service_lead(&scene.reader);
         service_put(&scene.other, "1", "a");
         service_leave(&scene.reader);
+        await_free(admin, &scene.world);
         world_run(&scene.world, "SET synchronous_commit = on; UPDATE %s SET title = 'b'");
         world_run(&scene.world, "SELECT pg_replication_slot_advance('sugarperf_%n', pg_current_wal_flush_lsn())");
         service_lead(&scene.reader);
         service_awaits(&scene.reader, "\"resets\":1");
         service_loses(&scene.other, "1");
+        PQfinish(admin);
         scene_end(&scene);
 }
 
@@ -208,7 +218,9 @@ static void test_feeds_of_two_databases_both_lead(void **state)
         does(second, &scene.world, "INSERT INTO %s VALUES ('2')");
         service_loses(&scene.other, "2");
         assert_true(service_reports(&scene.reader, "\"leading\""));
+        service_leave(&scene.reader);
         service_leave(&scene.other);
+        await_free(second, &scene.world);
         does(second, &scene.world,
              "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = "
              "current_database()");
