@@ -82,13 +82,51 @@ class Scripts(Case):
                 for name in ('indexes', 'feed'):
                     self.assertNotEqual(self.psql(database, plan, f'verify/{name}.sql').returncode, 0)
 
+    def test_an_index_that_is_another_one_is_told_and_left(self):
+        plan = services_plain.payment()
+        database = self.database_of(plan)
+        for wrong in ('INDEX idx_subscription_one_active ON subscriptions (user_id) WHERE is_active',
+                      'UNIQUE INDEX idx_subscription_one_active ON subscriptions (id, user_id) WHERE is_active',
+                      'UNIQUE INDEX idx_subscription_one_active ON subscriptions (id)',
+                      'INDEX idx_subscription_one_active ON payments (user_id)',
+                      'INDEX idx_invoice_payment_id ON invoices USING hash (payment_id)'):
+            with self.subTest(wrong):
+                database.query(f'CREATE {wrong}')
+                name = re.search(r'idx_\w+', wrong)[0]
+                was = database.query(f"SELECT pg_get_indexdef('{name}'::regclass)")
+                for kind in ('deploy', 'verify'):
+                    done = self.psql(database, plan, f'{kind}/indexes.sql', '-v', 'plain=1')
+                    self.assertNotEqual(done.returncode, 0)
+                    self.assertIn(f'{name} is another index: it is ', done.stderr)
+                self.assertEqual(database.query(f"SELECT pg_get_indexdef('{name}'::regclass)"), was)
+                database.query(f'DROP INDEX {name}')
+        self.good(self.psql(database, plan, 'deploy/indexes.sql', '-v', 'plain=1'))
+        # How much of a page is filled is the operator's to say.
+        database.query('ALTER INDEX idx_invoice_payment_id SET (fillfactor = 70)')
+        for kind in ('deploy', 'verify'):
+            self.good(self.psql(database, plan, f'{kind}/indexes.sql', '-v', 'plain=1'))
+
+    def test_rows_that_a_unique_index_would_refuse_are_named(self):
+        plan = services_plain.payment()
+        database = self.database_of(plan)
+        database.query("INSERT INTO subscriptions (id, user_id, plan) SELECT 'twin-' || i, 'twins', 'gold' FROM generate_series(1, 2) i")
+        done = self.psql(database, plan, 'deploy/indexes.sql')
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn('idx_subscription_one_active cannot be built: rows of subscriptions have the same user_id: twin-1, twin-2;',
+                      done.stderr)
+        self.assertNotIn('idx_subscription_one_active', database.query(INDEXES))
+        with open(os.path.join(MIGRATIONS, 'README.md'), encoding='utf-8') as page:
+            database.query(re.search(r'```sql\n(.*?)```', page.read(), re.DOTALL)[1])
+        self.assertEqual(database.query("SELECT string_agg(id, ',') FROM subscriptions WHERE user_id = 'twins' AND is_active"), 'twin-2')
+        self.good(self.psql(database, plan, 'deploy/indexes.sql'))
+
     def test_scripts_name_each_other_s_indexes(self):
         for plan in services_plain.PLANS:
             found = []
-            for kind in ('deploy', 'verify', 'revert'):
-                with open(os.path.join(MIGRATIONS, plan.folder, kind, 'indexes.sql'), encoding='utf-8') as file:
+            for name in ('indexes.sql', 'revert/indexes.sql'):
+                with open(os.path.join(MIGRATIONS, plan.folder, name), encoding='utf-8') as file:
                     found.append(sorted(re.findall(r'^\\set index (\w+)$', file.read(), re.MULTILINE)))
-            self.assertEqual(found, [found[0]] * 3)
+            self.assertEqual(found[0], found[1])
             self.assertLessEqual(set(DOCUMENT[plan.name]), set(found[0]))
 
 

@@ -2,24 +2,7 @@
 -- Deploy content-streaming:indexes to pg. Each step may run again: see ../../index_build.sql.
 \set ON_ERROR_STOP on
 \ir ../../session.sql
-
--- The document has the first; with the others the newest are read off the index.
-\set index idx_video_creator_id
-\set on 'videos (creator_id, created_at DESC, id)'
-\ir ../../index_build.sql
-
-\set index idx_transcoding_job_video_id_status
-\set on 'transcoding_jobs (video_id, status)'
-\ir ../../index_build.sql
-
--- Not in the document: what is warmed at the start and each hour.
-\set index idx_video_play_count
-\set on 'videos (play_count DESC, id) WHERE is_published'
-\ir ../../index_build.sql
-
--- Not in the document: the foreign key, when a video goes.
-\set index idx_playback_session_video_id
-\set on 'playback_sessions (video_id)'
-\ir ../../index_build.sql
+\set step ../index_build.sql
+\ir ../indexes.sql
 
 ANALYZE playback_sessions, transcoding_jobs, videos;
