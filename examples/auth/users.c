@@ -29,11 +29,10 @@ static const char change_text[] =
     "RETURNING json_build_object('id', users.id), users.username AS username, users.email AS email,"
     " old.username AS was_username, old.email AS was_email";
 
-/* $1 role, $2 permission. A role has a permission once: the row is locked, as there is no unique index on the pair. */
+/* $1 role, $2 permission. A role has a permission once, also where two requests give it at the same moment: the index sees to it. */
 static const char grant_text[] =
-    "WITH role AS (SELECT id FROM roles WHERE id = $1 FOR UPDATE), added AS ("
-    " INSERT INTO role_permissions (role_id, permission_id) SELECT id, $2 FROM role"
-    " WHERE NOT EXISTS (SELECT FROM role_permissions WHERE role_id = $1 AND permission_id = $2)"
+    "WITH role AS (SELECT id FROM roles WHERE id = $1 FOR KEY SHARE), added AS ("
+    " INSERT INTO role_permissions (role_id, permission_id) SELECT id, $2 FROM role ON CONFLICT DO NOTHING"
     ") SELECT json_build_object('role', id, 'permission', $2::text) FROM role";
 
 static const char revoke_text[] =

@@ -30,10 +30,16 @@ static const char settle_text[] =
     ") SELECT json_build_object('id', id, 'status', status), also FROM settled"
     " LEFT JOIN (SELECT id AS also FROM invoiced UNION ALL SELECT id FROM cancelled) AS others ON true";
 
-/* $1 id, $2 user, $3 plan. The one that was active ends. */
+/*
+ * $1 id, $2 user, $3 plan. The one that was active ends first, or the index that allows one would refuse its successor: it does
+ * refuse the later of two requests that saw the same one, or none.
+ */
 static const char subscribe_text[] =
-    "WITH ended AS (UPDATE subscriptions SET is_active = false, ended_at = now() WHERE user_id = $2 AND is_active) "
-    "INSERT INTO subscriptions (id, user_id, plan) VALUES ($1, $2, $3) RETURNING json_build_object('id', id)";
+    "WITH ended AS ("
+    " UPDATE subscriptions SET is_active = false, ended_at = now() WHERE user_id = $2 AND is_active RETURNING id"
+    ") "
+    "INSERT INTO subscriptions (id, user_id, plan) SELECT $1, $2, $3 FROM (SELECT count(*) FROM ended) AS first "
+    "RETURNING json_build_object('id', id)";
 
 /* $1 user. */
 static const char cancel_text[] =
@@ -64,6 +70,7 @@ void writes_catalog(struct payment *payment)
                                               .text = subscribe_text,
                                               .table = "subscriptions",
                                               .change = SP_ROW_INSERT,
+                                              .refusals = {{"23505", 409, "another subscription began just now"}},
                                               .status = 201};
         payment->cancel = (struct writing){.name = "POST /subscription/cancel",
                                            .query = "cancelSubscription",
