@@ -4,10 +4,10 @@
 
 /* A play drops nothing: no answer has the count. A new name of a creator shows with all of his videos, by their tag. */
 static const char rules[] =
-    "videos(id) when creator_id, title, duration_seconds, is_published, created_at -> content:video:{id}:full\n"
-    "videos(creator_id) when creator_id, title, duration_seconds, is_published, created_at -> "
+    "videos(id) when id, creator_id, title, duration_seconds, is_published, created_at -> content:video:{id}:full\n"
+    "videos(creator_id) when id, creator_id, title, duration_seconds, is_published, created_at -> "
     "content:videos:{creator_id}:*\n"
-    "transcoding_jobs(video_id) when video_id, profile, status, created_at -> content:jobs:{video_id}:*, "
+    "transcoding_jobs(video_id) when id, video_id, profile, status, created_at -> content:jobs:{video_id}:*, "
     "content:video:{video_id}:full\n"
     "creators(id) on update, delete when name, is_verified -> tag content:creator:{id}\n";
 

@@ -6,12 +6,14 @@
 
 /*
  * The document's rules. Counters drop their content alone and scores nothing: the batch update drops all lists at its end. A new
- * content with its tags enters no list but those that have a place for it. (A tag that others give to an older content shows in
- * lists at the next update of scores.)
+ * content with its tags enters no list but those that have a place for it. A tag that others give to an older one drops all lists: no
+ * rule can tell the two apart, a trigger can (../migrations/recommendation/deploy/feed.sql). What plain SQL does to scores shows in
+ * lists at their next update.
  */
 static const char rules[] =
-    "contents(id) when creator_id, title, description, view_count, like_count, share_count -> rec:content:{id}:full\n"
-    "contents(id) on update, delete when creator_id, title -> rec:recommendations:*, rec:user:*:interests\n"
+    "contents(id) when id, creator_id, title, description, view_count, like_count, share_count, created_at -> "
+    "rec:content:{id}:full\n"
+    "contents(id) on update, delete when id, creator_id, title -> rec:recommendations:*, rec:user:*:interests\n"
     "contents on insert -> tag " TAG_OPEN_LISTS "\n"
     "user_interactions(user_id, content_id) on insert, delete\n"
     "        -> rec:recommendations:{user_id}:*, rec:content:{content_id}:full\n"
@@ -19,7 +21,7 @@ static const char rules[] =
     "content_tag_links(content_id) -> rec:content:{content_id}:full\n"
     "content_tag_links(content_id) on update, delete -> rec:recommendations:*\n"
     "content_tag_links on insert -> tag " TAG_OPEN_LISTS "\n"
-    "content_tags(id) on update when name -> rec:recommendations:*, rec:content:*, rec:user:*:interests\n";
+    "content_tags(id) on update when id, name -> rec:recommendations:*, rec:content:*, rec:user:*:interests\n";
 
 static void get_recommendations(void *arg, struct http_call *call, const char *id)
 {

@@ -150,6 +150,10 @@ def recommendation():
     changes = ["UPDATE contents SET title = 'Behind the back', like_count = like_count + 1 WHERE id = 'content-7'",
                "INSERT INTO user_interests (user_id, tag_id) SELECT 'user-3', id FROM content_tags WHERE id NOT IN"
                " (SELECT tag_id FROM user_interests WHERE user_id = 'user-3') ORDER BY id LIMIT 1",
+               # The best content of all is in the lists of users who have no interests.
+               "INSERT INTO content_tag_links SELECT best.id, tag.id FROM content_tags AS tag, LATERAL"
+               " (SELECT id FROM contents ORDER BY engagement_score DESC, id LIMIT 1) AS best"
+               " WHERE NOT EXISTS (SELECT FROM content_tag_links WHERE (content_id, tag_id) = (best.id, tag.id)) ORDER BY 2 LIMIT 1",
                "UPDATE content_tags SET name = name || ' renamed' WHERE id IN ('tag-0', 'tag-7')",
                "DELETE FROM content_tag_links WHERE content_id = 'content-0'",
                "DELETE FROM user_interests WHERE user_id = 'user-0'"]

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Each service answers what plain SQL answers: before and after writes, and with the change feed also what others write."""
+import concurrent.futures
+import itertools
 import json
 import os
 import re
@@ -19,6 +21,7 @@ from measure.program import Program  # noqa: E402  # pylint: disable=wrong-impor
 import services_plain  # noqa: E402  # pylint: disable=wrong-import-position
 
 SECONDS = 60
+NUMBERS = itertools.count(1)
 # A busy machine is no outage.
 PATIENT = {f'SUGARPERF_{name}': '60s' for name in ('POOL_CONNECT_TIMEOUT', 'POOL_ACQUIRE_TIMEOUT', 'POOL_QUERY_TIMEOUT',
                                                    'POOL_STATEMENT_TIMEOUT', 'REDIS_CONNECT_TIMEOUT', 'REDIS_TIMEOUT', 'CACHE_LEASE')}
@@ -30,7 +33,8 @@ class World:
     def __init__(self, case, plan):
         self.case, self.plan = case, plan
         word = plan.name.replace('-', '_')
-        self.database = OwnDatabase(os.environ['DATABASE_URL'], f'services_{word}_{os.getpid()}')
+        # The cache's namespace is called after it: no world finds what another one left.
+        self.database = OwnDatabase(os.environ['DATABASE_URL'], f'services_{word}_{os.getpid()}_{next(NUMBERS)}')
         self.database.create()
         case.addCleanup(self.database.drop)
         for name in plan.files:
@@ -116,6 +120,75 @@ class Services(unittest.TestCase):
                     world.differences()
                     world.database.query(change)
                     world.settle(change)
+
+
+    def test_a_new_content_leaves_full_lists_with_the_feed_on(self):
+        world = World(self, services_plain.recommendation())
+        service = world.start(FEED='on')
+        world.wait_for_feed()
+
+        def source(path):
+            return service.request('GET', path)[1]['X-Cache']
+        paths = [f'/recommendations/user-{i}?limit=1' for i in range(10)]
+        for path in ('/content/content-7', *paths):
+            source(path)
+        tags = world.database.query("SELECT json_agg(id) FROM content_tags")
+        service.json('POST', '/content', {'id': 'fresh', 'creatorId': 'user-1', 'title': 'Fresh', 'tags': json.loads(tags)})
+        # Once the feed has come to this, it has seen the content and all of its tags.
+        world.database.query("SELECT pg_logical_emit_message(true, 'sugarperf', 'key rec:content:content-7:full')")
+        deadline = time.monotonic() + SECONDS
+        while source('/content/content-7') == 'hit':
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(.02)
+        self.assertEqual([source(path) for path in paths], ['hit'] * len(paths))
+
+
+class Races(unittest.TestCase):
+    """Requests at one moment, which see nothing of each other: what there may be once the database refuses twice."""
+
+    def wait_for_locks(self, world, count):
+        deadline = time.monotonic() + SECONDS
+        while world.database.query("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+                                   ' AND datname = current_database()') != str(count):
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(.02)
+
+    def race(self, world, row, path, body):
+        """The statuses of two requests that began while somebody held the row that both need first."""
+        with concurrent.futures.ThreadPoolExecutor(2) as pool, subprocess.Popen(
+                ['psql', '-XqAtw', '-d', world.database.url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+            try:
+                holder.stdin.write(f'BEGIN;\n{row} FOR UPDATE;\n')
+                holder.stdin.flush()
+                self.assertTrue(holder.stdout.readline())
+                asked = [pool.submit(lambda: world.service.request('POST', path, body)[0]) for _ in range(2)]
+                self.wait_for_locks(world, 2)
+            finally:
+                holder.communicate('COMMIT;\n')
+            return sorted(one.result() for one in asked)
+
+    def test_a_user_has_one_active_subscription(self):
+        world = World(self, services_plain.payment())
+        world.start()
+        active = "SELECT count(*) FROM subscriptions WHERE is_active AND user_id = '{}'"
+        user = world.database.query('SELECT min(user_id) FROM subscriptions WHERE is_active')
+        self.assertEqual(self.race(world, f"SELECT id FROM subscriptions WHERE is_active AND user_id = '{user}'", '/subscription',
+                                   {'userId': user, 'plan': 'gold'}), [201, 409])
+        self.assertEqual(world.database.query(active.format(user)), '1')
+        # Who has none has no row to wait for.
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            asked = [pool.submit(world.service.request, 'POST', '/subscription', {'userId': 'new', 'plan': 'gold'}) for _ in range(24)]
+        self.assertLessEqual({one.result()[0] for one in asked}, {201, 409})
+        self.assertEqual(world.database.query(active.format('new')), '1')
+        self.assertEqual(world.differences(), [])
+
+    def test_a_role_has_a_permission_once(self):
+        world = World(self, services_plain.auth())
+        world.start()
+        self.assertEqual(self.race(world, "SELECT id FROM roles WHERE id = 'role-7'", '/auth/role/role-7/permission',
+                                   {'permission': 'role.delete', 'granted': True}), [200, 200])
+        self.assertEqual(world.database.query("SELECT count(*) FROM role_permissions WHERE role_id = 'role-7'"
+                                              " AND permission_id = 'role.delete'"), '1')
 
 
 class Auth(unittest.TestCase):

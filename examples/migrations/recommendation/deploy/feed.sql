@@ -6,3 +6,17 @@ ALTER TABLE contents REPLICA IDENTITY FULL;
 ALTER TABLE content_tags REPLICA IDENTITY FULL;
 ALTER TABLE user_interests REPLICA IDENTITY FULL;
 ALTER TABLE user_interactions REPLICA IDENTITY FULL;
+
+-- A content without a score enters no list but those with a place for it, which the rules drop. One that has a score, and is given
+-- a tag, may enter any list, and shows with it where it is: the transaction says so itself. A rule could only drop all lists with
+-- each new content.
+CREATE OR REPLACE FUNCTION content_tagged() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+BEGIN
+        IF EXISTS (SELECT FROM added JOIN contents ON contents.id = added.content_id WHERE engagement_score > 0) THEN
+                PERFORM pg_logical_emit_message(true, 'sugarperf', 'pattern rec:recommendations:*');
+        END IF;
+        RETURN NULL;
+END
+$$;
+CREATE OR REPLACE TRIGGER content_tagged AFTER INSERT ON content_tag_links
+REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION content_tagged();
