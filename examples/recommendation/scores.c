@@ -15,6 +15,7 @@ enum { CHUNK = 1000 };
 struct update {
         int limit, rows, changed, chunks;
         int64_t chunk_started, slowest_ns;
+        sp_status status; /* why it stopped midway */
 };
 
 static struct recommendation *owner(const struct work *work)
@@ -45,7 +46,14 @@ static void answer(struct work *work)
 
 static void invalidated(struct work *work, sp_completion *completion)
 {
-        answer(work);
+        const struct update *update = work->own;
+
+        if (update->status == SP_OK) {
+                answer(work);
+                return;
+        }
+        work_answer_failure(work, update->status);
+        end(work);
 }
 
 /* Scores decide which contents are recommended and in which order, and nothing else: one entry in the log. */
@@ -67,10 +75,12 @@ static int number(const char *cell)
         return cell ? atoi(cell) : 0;
 }
 
-/* What was updated before is not lost to the lists: they are dropped, and the caller may run it again. */
+/* What was updated before is not lost to the lists: they are dropped before the answer, and the caller may run it again. */
 static void give_up(struct work *work, sp_status status)
 {
-        work_answer_failure(work, status);
+        struct update *update = work->own;
+
+        update->status = status;
         invalidate(work);
 }
 

@@ -26,6 +26,14 @@ from measure.redis import Redis  # noqa: E402  # pylint: disable=wrong-import-po
 SIZES = {'users': 500, 'contents': 2500, 'interactions': 5000, 'tags': 100}
 
 
+def wait_for(case, database, count, condition):
+    for _ in range(1000):
+        if database.query(f'SELECT count(*) FROM pg_stat_activity WHERE {condition}') == str(count):
+            return
+        time.sleep(0.02)
+    case.fail(f'not within 20 s: {count} sessions with {condition}')
+
+
 class Case(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -146,6 +154,57 @@ class Answers(Case):
             self.refused(503, 'POST', '/admin/scores')
             holder.stdin.close()
         self.same()
+
+    def more_views(self):
+        """What is new stays without a score: some lists keep a place for it."""
+        self.database.query('UPDATE contents SET view_count = view_count + 1 + abs(hashtext(id) % 1000) WHERE engagement_score > 0')
+
+    def test_an_update_that_the_breaker_stops_midway_drops_the_lists(self):
+        self.service = self.start(SUGARPERF_POOL_STATEMENT_TIMEOUT='60s', SUGARPERF_POOL_QUERY_TIMEOUT='60s')
+        self.more_views()
+        self.same()
+        held = self.database.query('SELECT min(id) FROM contents WHERE engagement_score > 0 AND id >'
+                                   ' (SELECT id FROM contents ORDER BY id OFFSET 1000 LIMIT 1)')     # of the second chunk of three
+        with subprocess.Popen(['psql', '-XAtq', self.database.url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+            holder.stdin.write(f"BEGIN; SELECT id FROM contents WHERE id = '{held}' FOR UPDATE;\n")
+            holder.stdin.flush()
+            self.assertEqual(holder.stdout.readline().strip(), held)
+            asking = threading.Thread(target=self.refused, args=(503, 'POST', '/admin/scores'))
+            asking.start()
+            wait_for(self, self.database, 1, "wait_event_type = 'Lock' AND application_name = 'recommendation'")
+            self.service.json('POST', '/admin/breaker/open')
+            with Redis(REDIS_URL) as redis:     # what is dropped is dropped before the answer, however long that takes
+                redis.call('CLIENT', 'PAUSE', '500', 'WRITE')
+            holder.communicate('COMMIT;\n')
+            asking.join()
+        self.service.json('POST', '/admin/breaker/reset')
+        self.same()
+
+    def test_a_job_that_stops_midway_drops_the_lists(self):
+        """The first one fails in its last chunk, when others are written; later ones at once."""
+        self.more_views()
+        self.same()
+        last = self.database.query('SELECT max(id) FROM contents WHERE engagement_score > 0')
+        self.database.query(f"""CREATE SEQUENCE stopped;
+            CREATE FUNCTION stop() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                IF (SELECT is_called FROM {self.database.schema}.stopped) OR NEW.id = TG_ARGV[0] THEN
+                    PERFORM nextval('{self.database.schema}.stopped');
+                    RAISE 'stopped';
+                END IF;
+                RETURN NEW;
+            END $$;
+            CREATE TRIGGER stop BEFORE UPDATE ON contents FOR EACH ROW
+                EXECUTE FUNCTION stop('{last}')""")
+        self.addCleanup(self.database.query, 'DROP FUNCTION stop CASCADE; DROP SEQUENCE stopped')
+        service = self.start(True, JOBS='every 1s')
+        deadline = time.monotonic() + 60
+        while not any(line.startswith('refresh-scores: ') for line in service.messages()):
+            self.assertLess(time.monotonic(), deadline, service.messages())
+            time.sleep(.05)
+        # The other process within the bound.
+        while answers.differences(self.database, self.service, self.users, ()):
+            self.assertLess(time.monotonic(), deadline)
+        self.assertEqual(answers.differences(self.database, service, self.users, ()), [])
 
     def test_interests_are_the_user_s_tags(self):
         want = self.database.query("SELECT count(*) FROM user_interests WHERE user_id = 'user-4'")
@@ -296,13 +355,6 @@ class Operations(Case):
         health = json.loads(text)
         self.assertEqual((status, health['status'], health['redis']['status']), (503, 'unhealthy', 'connected'))
 
-    def wait_for(self, count, condition):
-        for _ in range(1000):
-            if self.database.query(f'SELECT count(*) FROM pg_stat_activity WHERE {condition}') == str(count):
-                return
-            time.sleep(0.02)
-        self.fail(f'not within 20 s: {count} sessions with {condition}')
-
     def test_a_signal_ends_it_when_every_request_was_answered(self):
         service, statuses = self.start(SUGARPERF_POOL_STATEMENT_TIMEOUT='60s', SUGARPERF_POOL_QUERY_TIMEOUT='60s'), []
         holder = subprocess.Popen(['psql', '-XqAt', '-d', self.database.url], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
@@ -312,7 +364,7 @@ class Operations(Case):
         holder.stdout.readline()
         asking = threading.Thread(target=lambda: statuses.append(service.request('POST', '/admin/scores')[0]))
         asking.start()
-        self.wait_for(1, "wait_event_type = 'Lock' AND application_name = 'recommendation'")
+        wait_for(self, self.database, 1, "wait_event_type = 'Lock' AND application_name = 'recommendation'")
         service.process.terminate()
         holder.communicate('COMMIT;\n')
         asking.join()
