@@ -70,17 +70,53 @@ class Linted(unittest.TestCase):
         done = subprocess.run(['systemd-analyze', 'verify', path], capture_output=True, text=True, check=False)
         self.assertNotIn('sugarperf@auth', done.stderr)
 
-    def test_the_compose_file(self):
+    def yaml_of(self, *names):
         try:
             import yaml  # pylint: disable=import-outside-toplevel
         except ImportError:
             self.skipTest('python3-yaml is not here')
-        file = yaml.safe_load(text_of(OPS, 'compose.yml'))
+        return yaml.safe_load(text_of(OPS, *names))
+
+    def test_the_compose_file(self):
+        file = self.yaml_of('compose.yml')
         self.assertIn('log_min_duration_statement=100', file['services']['postgres']['command'])
         for name, service in file['services'].items():
             self.assertRegex(service['image'], r':[\d.v]+$', name)
             for port in service.get('ports', []):
                 self.assertTrue(port.startswith('127.0.0.1:'), port)
+
+    def test_the_dashboard_shows_without_hand_work(self):
+        """Grafana finds where it is told what is mounted there, and its Prometheus where that listens."""
+        services = self.yaml_of('compose.yml')['services']
+        mounted = {}
+        for service in services.values():
+            for volume in service.get('volumes', []):
+                source, target = volume.split(':')[:2]
+                if source.startswith('.'):
+                    self.assertTrue(os.path.exists(os.path.join(OPS, source)), volume)
+                    mounted[target] = os.path.normpath(source)
+        grafana = services['grafana']['environment']
+        self.assertEqual(mounted['/etc/grafana/provisioning'], 'grafana/provisioning')
+        provider = self.yaml_of('grafana', 'provisioning', 'dashboards', 'services.yml')['providers'][0]
+        home = grafana['GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH']
+        self.assertEqual((provider['type'], mounted[home]), ('file', 'grafana/services.json'))
+        self.assertEqual(os.path.dirname(home), provider['options']['path'])
+        source = self.yaml_of('grafana', 'provisioning', 'datasources', 'prometheus.yml')['datasources'][0]
+        self.assertTrue(source['isDefault'])
+        command = services['prometheus']['command']
+        self.assertIn(f"--web.listen-address={source['url'].removeprefix('http://')}", command)
+        config = re.search(r'--config.file=(\S+)', command)[1]
+        self.assertEqual(mounted[os.path.dirname(config)], 'prometheus')
+        self.assertTrue(os.path.exists(os.path.join(OPS, 'prometheus', os.path.basename(config))))
+        board = json.loads(text_of(OPS, 'grafana', 'services.json'))
+        variable = next(one for one in board['templating']['list'] if one['type'] == 'datasource')
+        self.assertEqual(variable['query'], source['type'])
+        for panel in board['panels']:
+            self.assertEqual(panel['datasource'], {'type': source['type'], 'uid': f"${{{variable['name']}}}"}, panel['title'])
+        # Nothing of it is open to others.
+        for name, service in services.items():
+            if service.get('network_mode') == 'host':
+                self.assertIn('127.0.0.1', service.get('command', '') + str(service.get('environment', '')), name)
 
     def test_the_dashboard_is_classic_json(self):
         board = json.loads(text_of(OPS, 'grafana', 'services.json'))
