@@ -60,7 +60,7 @@ SP_API sp_status sp_cache_delete_async(sp_cache *cache, sp_ctx *ctx, const void 
 /**
  * Hears of invalidations, here and (`cache.events`) in other processes of the namespace. The completion yields the oldest event above
  * `seen` (0: the first; then the last event's own number) as JSON: {"event":7,"missed":0,"type":"cache.invalidated","why":"feed",
- * "from":…,"targets":[{"kind":"key","text":…}],"more":0,"here":true}. "why" is call, row (of table "about"), commit, feed or reset; of
+ * "from":…,"targets":[{"kind":"key","text":…}],"more":0,"here":true}. "why" is call, row, shape (of table "about"), commit, feed or reset; of
  * the targets 16 are named, "more" is how many others there were; "here": in this process. It may have happened already when it is told; "missed"
  * counts those that came and went unseen. For watching, not for coherence: others' events may be lost.
  */

@@ -20,6 +20,7 @@ enum { NAMED_MAX = 256, SEEN_MAX = 40 };
 
 #define PAUSE_FIRST (50 * SP__MS)
 #define PAUSE_MOST  (2 * SP__SECOND)
+#define LOOK_EVERY  (3 * SP__SECOND)
 
 static const char snapshot_text[] = "SELECT txid_current_snapshot()::text";
 static const char *const state_words[] = {"standby", "checking", "connecting", "leading", "stopped"};
@@ -196,6 +197,7 @@ static sp_status make_parts(struct sp_feed *feed, sp_error **error)
 static void destroy(struct sp_feed *feed)
 {
         sp__feed_forget(feed);
+        sp__feed_shape_free(&feed->shape);
         if (feed->stop >= 0)
                 close(feed->stop);
         free(feed->relations);
@@ -222,6 +224,7 @@ sp_status sp__feed_new(const sp_config *config, sp_pool *pool, sp_rules *rules,
         feed->pool = pool;
         feed->rules = sp_rules_ref(rules);
         feed->cache = rules->cache;
+        atomic_init(&feed->look_every, LOOK_EVERY);
         feed->step = step;
         feed->step_arg = arg;
         status = take_config(feed, config, error);
@@ -277,9 +280,9 @@ static void write_report(const struct sp_feed *feed, struct sp__buf *text)
         sp__buf_format(text,
                        ",\"lagBytes\":%" PRIu64 ",\"lagMs\":%" PRId64 ",\"changes\":%" PRId64
                        ",\"transactions\":%" PRId64 ",\"invalidations\":%" PRId64 ",\"resets\":%" PRId64
-                       ",\"widened\":%" PRId64 ",\"faults\":%" PRId64 ",\"fault\":",
+                       ",\"reshaped\":%" PRId64 ",\"widened\":%" PRId64 ",\"faults\":%" PRId64 ",\"fault\":",
                        sp__feed_lag_bytes(feed), sp__feed_lag_ms(feed), feed->changes, feed->transactions,
-                       feed->batches, feed->resets, feed->widened, feed->faults);
+                       feed->batches, feed->resets, feed->reshaped, feed->widened, feed->faults);
         if (*feed->fault)
                 sp__buf_json(text, feed->fault, strlen(feed->fault));
         else
@@ -344,6 +347,9 @@ void sp__feed_collect(void *arg, struct sp__expo *expo)
                     {"sugarperf_feed_resets", "counter",
                      "Times that the namespace was invalidated, as changes may have been missed.",
                      (double)feed->resets},
+                    {"sugarperf_feed_reshaped", "counter",
+                     "Times that all of a table's rules was invalidated, as the log does not tell what became of it.",
+                     (double)feed->reshaped},
                     {"sugarperf_feed_widened", "counter",
                      "Changes that did not tell all that a rule needs, so that more was invalidated.",
                      (double)feed->widened},

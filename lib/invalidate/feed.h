@@ -19,6 +19,7 @@
 #include "base/random.h"
 #include "base/thread.h"
 #include "core/op.h"
+#include "invalidate/feed_shape.h"
 #include "invalidate/rules.h"
 #include "observe/exposition.h"
 #include "pg/pgoutput.h"
@@ -52,7 +53,8 @@ enum sp__feed_step {
         SP__STEPS
 };
 
-/** A table as the server's messages name it; without rules about it `table` is NULL. */
+/** A table as the server's messages name it; without rules about it `table` is NULL. One that inherits from several of the rules' is
+ * there once for each, one behind the other. */
 struct sp__relation {
         uint32_t oid;
         const struct sp__ruled *table;
@@ -78,7 +80,8 @@ struct sp_feed {
         bool create;
         bool alone; /* without Redis: a slot of its own */
         int64_t lease_ms;
-        int stop; /* an eventfd, readable: the thread is to end */
+        int stop;                   /* an eventfd, readable: the thread is to end */
+        _Atomic int64_t look_every; /* at the tables, ns; tests are in a hurry */
         sp_ctx *ctx;
         pthread_t thread;
         void (*step)(void *arg, enum sp__feed_step step);
@@ -88,6 +91,7 @@ struct sp_feed {
         /* The thread's. */
         struct sp__replication *replication;
         struct sp__wal *wal;
+        struct sp__feed_shape shape;
         struct sp__relation *relations;
         size_t relation_count, relation_cap;
         sp_params *params;
@@ -105,7 +109,7 @@ struct sp_feed {
         char system[SP__FEED_SYSTEM_LEN];  /* of the server */
         uint64_t place;                    /* to where the slot was confirmed when it was taken */
         uint64_t recorded;                 /* as far as Redis knows that all is invalidated there */
-        int64_t renew_at, status_at, look_at;
+        int64_t renew_at, status_at, looked_at;
         sp_stmt *snapshot;
 
         /* Of the slot, while another process reads it, or nobody does. */
@@ -117,7 +121,7 @@ struct sp_feed {
         char fault[SP__FEED_FAULT_MAX]; /* the last one; "": none since it leads */
         uint64_t wal_end, done;         /* of the server's log, and how far it is invalidated */
         int64_t behind_since;           /* 0: it is not */
-        int64_t changes, transactions, batches, resets, widened, faults, terms;
+        int64_t changes, transactions, batches, resets, reshaped, widened, faults, terms;
 };
 
 static inline void sp__feed_at(struct sp_feed *feed, enum sp__feed_step step)
@@ -147,6 +151,9 @@ void sp__feed_release(struct sp_feed *feed);
 sp_status sp__feed_renew(struct sp_feed *feed, sp_error **error);
 /** From now on our rules are those that were read for; or (false) nobody's were: whoever leads next resets. */
 sp_status sp__feed_keep_rules(struct sp_feed *feed, bool ours, sp_error **error);
+/** What follows from the tables' shape was done; up to which shape it was, a digest for each table, `known` where there is one. */
+sp_status sp__feed_keep_shape(struct sp_feed *feed, const struct sp__feed_shape *shape, sp_error **error);
+sp_status sp__feed_kept_shape(struct sp_feed *feed, uint64_t *digests, bool *known, sp_error **error);
 
 /** As far as the server's log was invalidated in this Redis; before the server is told so, which then has nothing to say that Redis
  * does not know. `anew`: whatever was known before. */
@@ -173,6 +180,12 @@ sp_status sp__feed_look(sp_pool *pool, const sp_rules *rules, sp_ctx *ctx, const
 /** feed_published.c: SP_CONFIG: the publication hides some of what the rules are about. A table that was made anew under its name is
  * not in it, and nobody says so; nor does anybody of a filter. Whoever leads next then resets. What could not be found out is SP_OK. */
 sp_status sp__feed_published(struct sp_feed *feed, sp_error **error);
+
+/** feed_reshape.c: looks, and takes it for what was; invalidates what became another table's since the last leader's last look, or our
+ * own; `heirs`: there are some that the log's messages were not read for. */
+sp_status sp__feed_shape_begin(struct sp_feed *feed, sp_error **error);
+sp_status sp__feed_shape_resume(struct sp_feed *feed, sp_error **error);
+sp_status sp__feed_shape_follow(struct sp_feed *feed, bool *heirs, sp_error **error);
 
 /** feed_setup.c: publication and slot, on the connection; `reset`: what was changed before may have been missed. */
 sp_status sp__feed_set_up(struct sp_feed *feed, bool *reset, sp_error **error);

@@ -14,23 +14,41 @@ static sp_status no_memory(sp_error **error)
         return sp__fail(error, SP_NOMEM, "out of memory");
 }
 
-/* The latest first: changes of a table come together. */
+/* The first one that stands for it. The latest first: changes of a table come together. */
 static struct sp__relation *find(struct sp_feed *feed, uint32_t oid)
 {
         for (size_t i = feed->relation_count; i-- > 0;) {
-                if (feed->relations[i].oid == oid)
+                if (feed->relations[i].oid == oid && (i == 0 || feed->relations[i - 1].oid != oid))
                         return &feed->relations[i];
         }
         return NULL;
 }
 
-static struct sp__relation *add(struct sp_feed *feed, uint32_t oid)
+/* Another one that stands for the same; NULL: there is none. */
+static const struct sp__relation *next(const struct sp_feed *feed, const struct sp__relation *relation)
 {
-        struct sp__relation *found = find(feed, oid), *all;
-        size_t cap = feed->relation_cap ? feed->relation_cap * 2 : 16;
+        const struct sp__relation *behind = relation + 1;
 
-        if (found)
-                return found;
+        return behind < feed->relations + feed->relation_count && behind->oid == relation->oid ? behind : NULL;
+}
+
+/* It is described anew. */
+static void forget(struct sp_feed *feed, uint32_t oid)
+{
+        size_t left = 0;
+
+        for (size_t i = 0; i < feed->relation_count; i++) {
+                if (feed->relations[i].oid != oid)
+                        feed->relations[left++] = feed->relations[i];
+        }
+        feed->relation_count = left;
+}
+
+static struct sp__relation *add(struct sp_feed *feed, uint32_t oid, const struct sp__ruled *table)
+{
+        size_t cap = feed->relation_cap ? feed->relation_cap * 2 : 16;
+        struct sp__relation *all, *added;
+
         if (feed->relation_count == feed->relation_cap) {
                 all = realloc(feed->relations, cap * sizeof *all);
                 if (!all)
@@ -38,9 +56,10 @@ static struct sp__relation *add(struct sp_feed *feed, uint32_t oid)
                 feed->relations = all;
                 feed->relation_cap = cap;
         }
-        found = &feed->relations[feed->relation_count++];
-        found->oid = oid;
-        return found;
+        added = &feed->relations[feed->relation_count++];
+        added->oid = oid;
+        added->table = table;
+        return added;
 }
 
 static void complain(struct sp_feed *feed, const char *what, const struct sp__ruled *table, const char *column,
@@ -53,14 +72,9 @@ static void complain(struct sp_feed *feed, const char *what, const struct sp__ru
 }
 
 /* A column that is gone is one whose value is never known. */
-static sp_status take_relation(struct sp_feed *feed, const struct sp__wal *wal, sp_error **error)
+static void take_columns(struct sp_feed *feed, const struct sp__wal *wal, struct sp__relation *relation)
 {
-        struct sp__relation *relation = add(feed, wal->relation);
-
-        if (!relation)
-                return no_memory(error);
-        relation->table = sp__rules_table(feed->rules, wal->schema, wal->name);
-        for (size_t i = 0; relation->table && i < relation->table->column_count; i++) {
+        for (size_t i = 0; i < relation->table->column_count; i++) {
                 const char *name = relation->table->columns[i];
 
                 relation->places[i] = -1;
@@ -75,6 +89,27 @@ static sp_status take_relation(struct sp_feed *feed, const struct sp__wal *wal, 
                         complain(feed, "it has no column", relation->table, name,
                                  " any more, which rules use: what they reach is widened; correct them");
         }
+}
+
+static sp_status take_relation(struct sp_feed *feed, const struct sp__wal *wal, sp_error **error)
+{
+        const struct sp__ruled *named = sp__rules_table(feed->rules, wal->schema, wal->name);
+        struct sp__relation *relation = NULL;
+
+        forget(feed, wal->relation);
+        for (size_t i = 0; i < feed->rules->table_count; i++) {
+                const struct sp__ruled *table = feed->rules->tables[i];
+
+                if (table->rule_count == 0 ||
+                    (table != named && !sp__feed_shape_inherits(&feed->shape, wal->relation, i)))
+                        continue;
+                relation = add(feed, wal->relation, table);
+                if (!relation)
+                        return no_memory(error);
+                take_columns(feed, wal, relation);
+        }
+        if (!relation && !add(feed, wal->relation, NULL))
+                return no_memory(error);
         return SP_OK;
 }
 
@@ -153,25 +188,32 @@ static sp_status reach(struct sp_feed *feed, const struct sp__change *change, sp
         return SP_OK;
 }
 
-static sp_status take_change(struct sp_feed *feed, const struct sp__wal *wal, int kind, sp_error **error)
+static sp_status take_row(struct sp_feed *feed, const struct sp__wal *wal, const struct sp__relation *relation,
+                          int kind, sp_error **error)
 {
-        const struct sp__relation *relation = find(feed, wal->relation);
         struct sp__row_cells cells;
-        struct sp__change change;
+        struct sp__change change = {relation->table, kind, cells.now, cells.was};
 
-        if (!relation)
-                return sp__fail(error, SP_PROTOCOL, "the server's log changes a table that it did not describe");
-        feed->batch.changes++;
-        if (!relation->table)
-                return SP_OK;
         for (size_t i = 0; i < relation->table->column_count; i++) {
                 if (kind != SP_ROW_DELETE)
                         cells.now[i] = cell_of(&wal->now, relation->places[i]);
                 if (kind != SP_ROW_INSERT)
                         cells.was[i] = old_cell(wal, relation, i);
         }
-        change = (struct sp__change){relation->table, kind, cells.now, cells.was};
         return reach(feed, &change, error);
+}
+
+static sp_status take_change(struct sp_feed *feed, const struct sp__wal *wal, int kind, sp_error **error)
+{
+        const struct sp__relation *relation = find(feed, wal->relation);
+        sp_status status = SP_OK;
+
+        if (!relation)
+                return sp__fail(error, SP_PROTOCOL, "the server's log changes a table that it did not describe");
+        feed->batch.changes++;
+        for (; relation && relation->table && status == SP_OK; relation = next(feed, relation))
+                status = take_row(feed, wal, relation, kind, error);
+        return status;
 }
 
 static sp_status take_truncate(struct sp_feed *feed, const struct sp__wal *wal, sp_error **error)
@@ -180,11 +222,13 @@ static sp_status take_truncate(struct sp_feed *feed, const struct sp__wal *wal, 
 
         for (size_t i = 0; i < wal->truncated && status == SP_OK; i++) {
                 const struct sp__relation *relation = find(feed, sp__wal_truncated(wal, i));
-                struct sp__change change = {relation ? relation->table : NULL, SP_ROW_TRUNCATE, NULL, NULL};
 
                 feed->batch.changes++;
-                if (change.table)
+                for (; relation && relation->table && status == SP_OK; relation = next(feed, relation)) {
+                        struct sp__change change = {relation->table, SP_ROW_TRUNCATE, NULL, NULL};
+
                         status = reach(feed, &change, error);
+                }
         }
         return status;
 }

@@ -99,6 +99,7 @@ static const char columns_text[] =
 
 struct seen {
         const struct sp__ruled *table;
+        const struct sp__told *told; /* the table, or one that inherits from it */
         const sp_result *columns;
         bool full;
 };
@@ -123,7 +124,7 @@ static void look_at_columns(const struct look *look, const struct seen *seen)
                               "%s:%u: table \"%s\".\"%s\" has no column \"%s\": correct the rule (names are written as "
                               "in the "
                               "catalogue, in upper and lower case)",
-                              table->rules[0]->source, table->rules[0]->line, table->schema, table->name,
+                              table->rules[0]->source, table->rules[0]->line, seen->told->schema, seen->told->name,
                               table->columns[i]);
         }
 }
@@ -139,8 +140,8 @@ static void look_at_use(const struct look *look, const struct seen *seen, const 
                       "%s:%u needs \"%s\" of rows that were changed or deleted, and the replica identity of "
                       "\"%s\".\"%s\" does "
                       "not have it: ALTER TABLE \"%s\".\"%s\" REPLICA IDENTITY FULL",
-                      rule->source, rule->line, name, seen->table->schema, seen->table->name, seen->table->schema,
-                      seen->table->name);
+                      rule->source, rule->line, name, seen->told->schema, seen->told->name, seen->told->schema,
+                      seen->told->name);
 }
 
 static void look_at_goals(const struct look *look, const struct seen *seen, const struct sp__rule *rule)
@@ -172,7 +173,8 @@ static void look_at_rules(const struct look *look, const struct seen *seen)
                               "%s:%u: which columns of \"%s\".\"%s\" an update changed the server does not tell, so "
                               "that each "
                               "update counts: ALTER TABLE \"%s\".\"%s\" REPLICA IDENTITY FULL",
-                              rule->source, rule->line, table->schema, table->name, table->schema, table->name);
+                              rule->source, rule->line, seen->told->schema, seen->told->name, seen->told->schema,
+                              seen->told->name);
         }
 }
 
@@ -187,12 +189,12 @@ static void look_at_identity(const struct look *look, const struct seen *seen)
               "table \"%s\".\"%s\" has no replica identity, without which PostgreSQL refuses updates and deletes of a "
               "published "
               "table: give it a primary key, or ALTER TABLE \"%s\".\"%s\" REPLICA IDENTITY FULL",
-              seen->table->schema, seen->table->name, seen->table->schema, seen->table->name);
+              seen->told->schema, seen->told->name, seen->told->schema, seen->told->name);
 }
 
-static sp_status look_at_table(const struct look *look, const struct sp__ruled *table, sp_params *params)
+static sp_status look_at_table(const struct look *look, const struct sp__told *table, sp_params *params)
 {
-        struct seen seen = {.table = table};
+        struct seen seen = {.table = table->table, .told = table};
         sp_result *result = NULL;
         sp_status status;
 
@@ -208,7 +210,7 @@ static sp_status look_at_table(const struct look *look, const struct sp__ruled *
         seen.full = sp_result_rows(result) > 0 && *cell(result, 0, 2) == 'f';
         if (sp_result_rows(result) == 0) {
                 found(look, true, "%s:%u: there is no table \"%s\".\"%s\": create it, or correct the rule",
-                      table->rules[0]->source, table->rules[0]->line, table->schema, table->name);
+                      table->table->rules[0]->source, table->table->rules[0]->line, table->schema, table->name);
         } else if (*cell(result, 0, 1) != 'p') {
                 found(look, true,
                       "table \"%s\".\"%s\" is unlogged or temporary, so that the server's log has nothing of it: ALTER "
@@ -230,15 +232,18 @@ sp_status sp__feed_look(sp_pool *pool, const sp_rules *rules, sp_ctx *ctx, const
         sp_ctx *primary = sp_ctx_new(ctx);
         struct look look = {pool, primary, finder, error};
         sp_params *params = sp_params_new();
+        struct sp__feed_shape shape = {0};
+        struct sp__told table;
         sp_status status = primary && params ? sp_ctx_set(primary, "reads", "primary", error)
                                              : sp__fail(error, SP_NOMEM, "out of memory");
 
         if (status == SP_OK)
                 status = look_at_server(&look);
-        for (size_t i = 0; i < rules->table_count && status == SP_OK; i++) {
-                if (rules->tables[i]->rule_count > 0)
-                        status = look_at_table(&look, rules->tables[i], params);
-        }
+        if (status == SP_OK)
+                status = sp__feed_shape_look(pool, primary, rules, &shape, error);
+        for (size_t at = 0; status == SP_OK && sp__feed_shape_told(&shape, rules, &at, &table);)
+                status = look_at_table(&look, &table, params);
+        sp__feed_shape_free(&shape);
         sp_params_free(params);
         sp_ctx_unref(primary);
         return status;

@@ -15,7 +15,6 @@ enum { BATCH_AIMS = 8192, BATCH_XIDS = 4096 };
 #define BATCH_AGE    (10 * SP__MS)
 #define STATUS_EVERY SP__SECOND
 #define STATUS_SOON  (100 * SP__MS)
-#define TABLES_EVERY (3 * SP__SECOND)
 #define LOOK_FIRST   (SP__MS / 2)
 #define LOOK_MOST    (50 * SP__MS)
 #define BACKLOG_LOOK (5 * SP__MS)
@@ -39,6 +38,25 @@ static sp_status confirm(struct sp_feed *feed, uint64_t lsn, sp_error **error)
         return status == SP_OK ? sp__replication_confirm(feed->replication, lsn, error) : status;
 }
 
+/* What the log does not tell, and whether it tells all that it could. */
+static sp_status look_at_tables(struct sp_feed *feed, sp_error **error)
+{
+        bool heirs = false;
+        sp_status status = sp__feed_shape_follow(feed, &heirs, error);
+
+        if (status == SP_OK)
+                status = sp__feed_published(feed, error);
+        if (status == SP_OK && heirs)
+                status = sp__fail(error, SP_UNAVAILABLE, "a table inherits now from one of the rules': begins anew");
+        feed->looked_at = sp__now();
+        return status;
+}
+
+static int64_t look_due(const struct sp_feed *feed)
+{
+        return feed->looked_at + atomic_load(&feed->look_every);
+}
+
 /* The server hears of us, and Redis: as often as each must. */
 static sp_status keep_alive(struct sp_feed *feed, bool asked, sp_error **error)
 {
@@ -51,10 +69,8 @@ static sp_status keep_alive(struct sp_feed *feed, bool asked, sp_error **error)
                 feed->sent = feed->confirmed;
                 sp__feed_at(feed, SP__STEP_CONFIRMED);
         }
-        if (status == SP_OK && now >= feed->look_at) {
-                feed->look_at = now + TABLES_EVERY;
-                status = sp__feed_published(feed, error);
-        }
+        if (status == SP_OK && now >= look_due(feed))
+                status = look_at_tables(feed, error);
         return status;
 }
 
@@ -226,6 +242,7 @@ static int64_t patience(const struct sp_feed *feed)
 {
         int64_t until = feed->renew_at < feed->status_at ? feed->renew_at : feed->status_at;
 
+        until = look_due(feed) < until ? look_due(feed) : until;
         if (!due(feed))
                 return feed->behind_itself ? sp__now() + BACKLOG_LOOK : until;
         return feed->in_transaction ? feed->batch.since + BATCH_AGE : 0;
@@ -259,6 +276,8 @@ static sp_status reset(struct sp_feed *feed, sp_error **error)
         struct sp__aims aims = {.all = true, .why = "reset"};
         sp_status status = sp__invalidate_run(feed->cache, feed->ctx, &aims, error);
 
+        if (status == SP_OK)
+                status = sp__feed_keep_shape(feed, &feed->shape, error);
         if (status != SP_OK)
                 return status;
         sp__lock(&feed->lock);
@@ -307,12 +326,16 @@ static sp_status begin(struct sp_feed *feed, bool changed, sp_error **error)
         if (status != SP_OK)
                 return status;
         sp__feed_at(feed, SP__STEP_CONNECTED);
-        status = sp__feed_set_up(feed, &fresh, error);
+        status = sp__feed_shape_begin(feed, error);
+        if (status == SP_OK)
+                status = sp__feed_set_up(feed, &fresh, error);
         if (status != SP_OK)
                 return status;
         sp__feed_at(feed, SP__STEP_SLOT);
         if ((fresh || changed) && !sp__bugged(SP__BUG_NEW_SLOT))
                 status = reset(feed, error);
+        else
+                status = sp__feed_shape_resume(feed, error);
         if (status == SP_OK)
                 status = sp__replication_start(feed->replication, feed->slot, feed->publication, error);
         return status;
@@ -337,7 +360,7 @@ sp_status sp__feed_lead(struct sp_feed *feed, bool changed, sp_error **error)
                 sp__feed_say(feed, SP__FEED_LEADING);
                 feed->behind_itself = false;
                 feed->status_at = sp__now() + STATUS_EVERY;
-                feed->look_at = sp__now() + TABLES_EVERY;
+                feed->looked_at = sp__now();
         }
         while (status == SP_OK)
                 status = step(feed, error);

@@ -293,3 +293,76 @@ sp_status sp__feed_recall(struct sp_feed *feed, uint64_t end, bool *ours, sp_err
         sp__op_unref(&trip->op);
         return status;
 }
+
+/* Words of a command: the field of a table, and the digest that is to be in it. */
+static void put_digest(struct sp__command *command, const struct sp__ruled *table, const uint64_t *digest)
+{
+        struct sp__buf text = SP__BUF_INIT;
+        char value[RULES_LEN];
+
+        sp__buf_identifier(&text, table->schema);
+        sp__buf_identifier(&text, table->name);
+        sp__command_arg(command, text.data ? text.data : "", text.len);
+        command->request.failed |= text.failed;
+        sp__buf_free(&text);
+        if (!digest)
+                return;
+        snprintf(value, sizeof value, "%016" PRIx64, *digest);
+        sp__command_text(command, value);
+}
+
+/* `shape` NULL: asks for it. */
+static sp_status run_digests(struct sp_feed *feed, const struct sp__feed_shape *shape, struct trip **out,
+                             sp_error **error)
+{
+        const sp_rules *rules = feed->rules;
+        struct sp__command *command = sp__command_new();
+        char name[NAME_MAX_LEN];
+
+        if (command) {
+                sp__command_begin(command, 2 + rules->table_count * (shape ? 2 : 1));
+                sp__command_text(command, shape ? "HSET" : "HMGET");
+                sp__command_text(command, name_of(feed, "fp", name));
+        }
+        for (size_t i = 0; command && i < rules->table_count; i++) {
+                uint64_t digest = shape ? sp__feed_shape_digest(shape, i) : 0;
+
+                put_digest(command, rules->tables[i], shape ? &digest : NULL);
+        }
+        *out = make_trip(feed, command);
+        return *out ? outcome(feed, *out, error) : sp__fail(error, SP_NOMEM, "out of memory");
+}
+
+sp_status sp__feed_keep_shape(struct sp_feed *feed, const struct sp__feed_shape *shape, sp_error **error)
+{
+        struct trip *trip = NULL;
+        sp_status status;
+
+        if (feed->alone || feed->rules->table_count == 0)
+                return SP_OK;
+        status = run_digests(feed, shape, &trip, error);
+        if (trip)
+                sp__op_unref(&trip->op);
+        return status;
+}
+
+sp_status sp__feed_kept_shape(struct sp_feed *feed, uint64_t *digests, bool *known, sp_error **error)
+{
+        struct trip *trip = NULL;
+        sp_status status;
+
+        if (feed->alone || feed->rules->table_count == 0)
+                return SP_OK;
+        status = run_digests(feed, NULL, &trip, error);
+        for (size_t i = 0; status == SP_OK && i < feed->rules->table_count; i++) {
+                const redisReply *reply = sp__reply_at(sp__command_of(trip->step)->replies[0], i);
+                size_t len = 0;
+                const char *text = reply ? sp__reply_bytes(reply, &len) : NULL;
+
+                known[i] = text && len == RULES_LEN - 1;
+                digests[i] = known[i] ? strtoull(text, NULL, 16) : 0;
+        }
+        if (trip)
+                sp__op_unref(&trip->op);
+        return status;
+}

@@ -65,7 +65,7 @@ static bool needs(const struct sp__ruled *table, const char *column)
         return false;
 }
 
-static sp_status hides(const struct sp_feed *feed, const struct sp__ruled *table, const char *what, const char *column,
+static sp_status hides(const struct sp_feed *feed, const struct sp__told *table, const char *what, const char *column,
                        sp_error **error)
 {
         return sp__fail(
@@ -76,7 +76,7 @@ static sp_status hides(const struct sp_feed *feed, const struct sp__ruled *table
             table->schema, table->name, table->schema, table->name);
 }
 
-static sp_status look_at_table(const struct sp_feed *feed, const struct sp__ruled *table, const sp_result *published,
+static sp_status look_at_table(const struct sp_feed *feed, const struct sp__told *table, const sp_result *published,
                                sp_error **error)
 {
         bool there = false;
@@ -88,26 +88,25 @@ static sp_status look_at_table(const struct sp_feed *feed, const struct sp__rule
                 there = true;
                 if (*cell(published, i, FILTER) == 't')
                         return hides(feed, table, "filters the rows", "", error);
-                if (needs(table, cell(published, i, COLUMN)))
+                if (needs(table->table, cell(published, i, COLUMN)))
                         return hides(feed, table, "does not publish the column \"", cell(published, i, COLUMN), error);
         }
         if (there)
                 return SP_OK;
-        return sp__fail(error, SP_CONFIG,
-                        "table \"%s\".\"%s\" is not published any more: it was made anew, or taken out of publication "
-                        "\"%s\"",
-                        table->schema, table->name, feed->publication);
+        return sp__fail(
+            error, SP_CONFIG,
+            "table \"%s\".\"%s\" is not published: it was made, or inherits, since, or was taken out of publication "
+            "\"%s\"",
+            table->schema, table->name, feed->publication);
 }
 
 static sp_status look(const struct sp_feed *feed, const sp_result *published, sp_error **error)
 {
-        const sp_rules *rules = feed->rules;
         sp_status status = sp_result_rows(published) ? look_at_events(feed, published, error) : SP_OK;
+        struct sp__told table;
 
-        for (size_t i = 0; i < rules->table_count && status == SP_OK; i++) {
-                if (rules->tables[i]->rule_count > 0)
-                        status = look_at_table(feed, rules->tables[i], published, error);
-        }
+        for (size_t at = 0; status == SP_OK && sp__feed_shape_told(&feed->shape, feed->rules, &at, &table);)
+                status = look_at_table(feed, &table, published, error);
         return status;
 }
 

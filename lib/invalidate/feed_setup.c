@@ -27,8 +27,10 @@ sp_status sp__feed_ask(struct sp_feed *feed, struct sp__buf *text, int64_t timeo
         return SP_OK;
 }
 
-static void add_table(struct sp__buf *text, const struct sp__ruled *table)
+/* Those that inherit from it are told of one by one, and some may be there already. */
+static void add_table(struct sp__buf *text, const struct sp__told *table)
 {
+        sp__buf_text(text, "ONLY ");
         sp__buf_identifier(text, table->schema);
         sp__buf_char(text, '.');
         sp__buf_identifier(text, table->name);
@@ -37,19 +39,19 @@ static void add_table(struct sp__buf *text, const struct sp__ruled *table)
 /* How often `what` is done: a table that is already published is none of it. */
 static size_t add_missing(struct sp_feed *feed, const PGresult *published, struct sp__buf *text)
 {
+        struct sp__told table;
         size_t count = 0;
 
-        for (size_t i = 0; i < feed->rules->table_count; i++) {
-                const struct sp__ruled *table = feed->rules->tables[i];
-                bool there = table->rule_count == 0;
+        for (size_t at = 0; sp__feed_shape_told(&feed->shape, feed->rules, &at, &table);) {
+                bool there = false;
 
                 for (int k = 0; published && k < PQntuples(published) && !there; k++)
-                        there = strcmp(PQgetvalue(published, k, 0), table->schema) == 0 &&
-                                strcmp(PQgetvalue(published, k, 1), table->name) == 0;
+                        there = strcmp(PQgetvalue(published, k, 0), table.schema) == 0 &&
+                                strcmp(PQgetvalue(published, k, 1), table.name) == 0;
                 if (there)
                         continue;
                 sp__buf_text(text, count++ ? ", " : " ");
-                add_table(text, table);
+                add_table(text, &table);
         }
         return count;
 }

@@ -224,6 +224,7 @@ static void act_as_feed(struct service *service, struct play *play)
         assert_int_equal(sp_config_set(service->config, "feed.lease", "200ms", NULL), SP_OK);
         assert_int_equal(
             sp__feed_new(service->config, service->pool, service->rules, at_step, play, &service->feed, NULL), SP_OK);
+        atomic_store(&service->feed->look_every, 50 * SP__MS);
         while (!atomic_load(&play->over))
                 pause_us(5000);
 }

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/random.h"
+#include "invalidate/feed.h"
 #include "key/escape.h"
 
 #include <libpq-fe.h>
@@ -11,7 +12,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { TEXT_MAX = WORLD_TEXT_MAX, PATIENCE_S = 20, STEP_MS = 2 };
+enum { TEXT_MAX = WORLD_TEXT_MAX, PATIENCE_S = 20, STEP_MS = 2, LOOK_MS = 20 };
 
 static void sleep_ms(int64_t ms)
 {
@@ -196,6 +197,7 @@ void service_follow(struct service *service)
 
         if (sp_feed_new(service->config, service->pool, service->rules, &service->feed, &error) != SP_OK)
                 fail_msg("%s", sp_error_message(error));
+        atomic_store(&service->feed->look_every, LOOK_MS * SP__MS);
 }
 
 void service_lead(struct service *service)

@@ -275,9 +275,12 @@ static void test_columns_come_and_go(void **state)
         world_run(&scene.world, "ALTER TABLE %s ADD COLUMN more text DEFAULT 'x', DROP COLUMN views");
         world_run(&scene.world, "UPDATE %s SET more = 'y'");
         service_loses(&scene.reader, "1");
-        service_put(&scene.reader, "1", "a");
+        service_awaits(&scene.reader, "\"reshaped\":1");
         service_put(&scene.reader, "2", "b");
         world_run(&scene.world, "ALTER TABLE %s RENAME COLUMN title TO name");
+        service_loses(&scene.reader, "2");
+        service_put(&scene.reader, "1", "a");
+        service_put(&scene.reader, "2", "b");
         world_run(&scene.world, "DELETE FROM %s");
         service_loses(&scene.reader, "1");
         service_awaits(&scene.reader, "it has no column \\\"title\\\" any more");
