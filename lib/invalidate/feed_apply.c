@@ -71,8 +71,11 @@ static void complain(struct sp_feed *feed, const char *what, const struct sp__ru
         sp__unlock(&feed->lock);
 }
 
-/* A column that is gone is one whose value is never known. */
-static void take_columns(struct sp_feed *feed, const struct sp__wal *wal, struct sp__relation *relation)
+/*
+ * A column that is gone is one whose value is never known. A partition's identity is its own, while the log speaks of its root's: where all
+ * columns are to be told, and are not, it is the primary key of both.
+ */
+static void take_columns(struct sp_feed *feed, const struct sp__wal *wal, size_t table, struct sp__relation *relation)
 {
         for (size_t i = 0; i < relation->table->column_count; i++) {
                 const char *name = relation->table->columns[i];
@@ -83,7 +86,8 @@ static void take_columns(struct sp_feed *feed, const struct sp__wal *wal, struct
                         if (strcmp(wal->columns[k].name, name) != 0)
                                 continue;
                         relation->places[i] = (int)k;
-                        relation->key[i] = wal->columns[k].key;
+                        relation->key[i] = wal->columns[k].key &&
+                                           (wal->identity != 'f' || sp__feed_shape_is_key(&feed->shape, table, name));
                 }
                 if (relation->places[i] < 0)
                         complain(feed, "it has no column", relation->table, name,
@@ -106,7 +110,7 @@ static sp_status take_relation(struct sp_feed *feed, const struct sp__wal *wal, 
                 relation = add(feed, wal->relation, table);
                 if (!relation)
                         return no_memory(error);
-                take_columns(feed, wal, relation);
+                take_columns(feed, wal, i, relation);
         }
         if (!relation && !add(feed, wal->relation, NULL))
                 return no_memory(error);

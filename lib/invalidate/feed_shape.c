@@ -27,12 +27,13 @@ static const char shape_text[] =
     "FROM tree t JOIN pg_class c ON c.oid = t.oid JOIN pg_namespace n ON n.oid = c.relnamespace "
     "WHERE c.relpersistence <> 't' "
     "UNION ALL SELECT t.place, 'column', concat_ws(' ', a.attnum, a.atttypid, a.attname), NULL, "
-    "NULL, NULL FROM tree t JOIN pg_attribute a ON a.attrelid = t.oid "
-    "WHERE t.edge = '' AND a.attnum > 0 AND NOT a.attisdropped";
+    "CASE WHEN EXISTS (SELECT FROM pg_index x WHERE x.indrelid = t.oid AND x.indisprimary AND "
+    "a.attnum = ANY (x.indkey)) THEN 'key' END, a.attname::text FROM tree t JOIN pg_attribute a ON "
+    "a.attrelid = t.oid WHERE t.edge = '' AND a.attnum > 0 AND NOT a.attisdropped";
 /* clang-format on */
 static const char filled_text[] = "SELECT 1 FROM unnest($1::oid[]) o WHERE pg_relation_size(o) > 0";
 
-enum { PLACE, KIND, FACT, OID, SCHEMA, NAME };
+enum { PLACE, KIND, FACT, OID, SCHEMA, NAME, KEY = SCHEMA };
 
 /* "" for NULL. */
 static const char *cell(const struct sp__feed_shape *shape, size_t row, size_t column)
@@ -243,6 +244,15 @@ bool sp__feed_shape_inherits(const struct sp__feed_shape *shape, uint32_t oid, s
         for (size_t i = 0; i < shape->count; i++) {
                 if (oid_of(shape, i) == oid && table_of(shape, i) == table && stands_alone(shape, i))
                         return true;
+        }
+        return false;
+}
+
+bool sp__feed_shape_is_key(const struct sp__feed_shape *shape, size_t table, const char *column)
+{
+        for (size_t i = 0; i < shape->count; i++) {
+                if (is(shape, i, "column") && table_of(shape, i) == table && strcmp(cell(shape, i, NAME), column) == 0)
+                        return *cell(shape, i, KEY) != 0;
         }
         return false;
 }

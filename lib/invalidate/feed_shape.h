@@ -37,6 +37,8 @@ enum sp__turn sp__feed_shape_turn(const struct sp__feed_shape *was, const struct
                                   sp_pool *pool, sp_ctx *ctx);
 /** The table with that number inherits from the rules' one: the log tells of its rows under its own name. */
 bool sp__feed_shape_inherits(const struct sp__feed_shape *shape, uint32_t oid, size_t table);
+/** The column is of the table's primary key. */
+bool sp__feed_shape_is_key(const struct sp__feed_shape *shape, size_t table, const char *column);
 /** There is something in `now` that must be looked at anew: a table that inherits, or one of which the log has nothing. */
 bool sp__feed_shape_has_heirs(const struct sp__feed_shape *was, const struct sp__feed_shape *now);
 

@@ -233,6 +233,27 @@ static void test_what_the_log_could_not_tell_of_parts_is_said(void **state)
         end(&scene);
 }
 
+/* Each partition has an identity of its own, and the log speaks of the root's. */
+static void test_a_partition_that_tells_less_than_its_root_is_not_believed(void **state)
+{
+        struct scene scene;
+
+        scene_begin(&scene, NULL, "TABLE(id) when title -> NAME:item:{id}:full\nTABLE(body) -> NAME:list:{body}");
+        world_run(&scene.world, partitioned);
+        world_run(&scene.world, "ALTER TABLE %s REPLICA IDENTITY FULL");
+        service_lead(&scene.reader);
+        service_put(&scene.other, "1", "a");
+        service_put(&scene.other, "2", "a");
+        put_list(&scene);
+        world_run(&scene.world, "UPDATE %s SET title = 'c' WHERE id = '1'");
+        service_loses(&scene.other, "1");
+        assert_true(service_has(&scene.other, "2"));
+        /* What "body" was nobody says. */
+        loses_list(&scene);
+        service_awaits(&scene.reader, "\"widened\":1");
+        end(&scene);
+}
+
 int main(void)
 {
         static const struct CMUnitTest tests[] = {
@@ -243,6 +264,7 @@ int main(void)
             cmocka_unit_test(test_a_table_that_inherits_later_is_read_as_well),
             cmocka_unit_test(test_a_table_that_was_published_as_it_was_made_is_read_as_well),
             cmocka_unit_test(test_what_the_log_could_not_tell_of_parts_is_said),
+            cmocka_unit_test(test_a_partition_that_tells_less_than_its_root_is_not_believed),
         };
 
         return cmocka_run_group_tests_name("feed shape", tests, NULL, NULL);
