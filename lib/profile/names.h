@@ -9,6 +9,7 @@
 #ifndef SP_PROFILE_NAMES_H
 #define SP_PROFILE_NAMES_H
 
+#include "base/brief.h"
 #include "base/thread.h"
 #include "cache/watcher.h"
 #include "observe/histogram.h"
@@ -36,7 +37,10 @@ struct sp__seen_plan {
 };
 void sp__seen_plan_free(struct sp__seen_plan *seen);
 
-/** What a run needs, and writes, is one cache line and a bucket of the times; what all read to find a name is apart from it. */
+/**
+ * What a run writes is one cache line and a bucket of the times; what all read is apart from it. Runs are added under the lock,
+ * for one is cheaper than the six locked instructions that it spares; who reads needs none.
+ */
 struct sp__name {
         _Alignas(SP__LINE) _Atomic int64_t wait_ns;
         _Atomic int64_t execute_ns;
@@ -45,13 +49,14 @@ struct sp__name {
         _Atomic int64_t bytes;
         _Atomic int64_t max_ns;
         struct sp__histogram *times; /* without their sum: see sp__name_all() */
-        uint32_t slow_ms;            /* what takes so long is slow */
+        sp__brief lock;              /* of who writes what is above; a leaf */
         sp__minute_latest minute;
         struct sp__minutes minutes;
         _Atomic int64_t errors;
         struct sp__codes codes;
         _Atomic int64_t cached[SP__OUTCOMES]; /* queries through the cache */
-        _Alignas(SP__LINE) uint64_t hash;
+        _Alignas(SP__LINE) uint32_t slow_ms;  /* what takes so long is slow */
+        uint64_t hash;
         uint64_t fingerprint;            /* 0: work, or a statement of the library's own */
         struct sp__name *first;          /* of the same name; itself, unless it is a variant */
         _Atomic(struct sp__name *) more; /* variants of the name, latest first, then in theirs */
@@ -65,7 +70,7 @@ struct sp__name {
         size_t len;
         char text[];
 };
-_Static_assert(offsetof(struct sp__name, minutes) == SP__LINE, "what a run needs is one cache line");
+_Static_assert(offsetof(struct sp__name, minutes) == SP__LINE, "what a run writes is one cache line");
 
 /** What is to be recorded under. */
 struct sp__wanted {

@@ -95,19 +95,10 @@ void sp_profiler_free(sp_profiler *profiler)
         free(profiler);
 }
 
+/* Under the name's lock: readers take none. */
 static void add(_Atomic int64_t *to, int64_t more)
 {
-        if (more)
-                atomic_fetch_add_explicit(to, more, memory_order_relaxed);
-}
-
-static void raise_to(_Atomic int64_t *most, int64_t value)
-{
-        int64_t there = atomic_load_explicit(most, memory_order_relaxed);
-
-        while (there < value &&
-               !atomic_compare_exchange_weak_explicit(most, &there, value, memory_order_relaxed, memory_order_relaxed))
-                ;
+        atomic_store_explicit(to, atomic_load_explicit(to, memory_order_relaxed) + more, memory_order_relaxed);
 }
 
 /* A time that no clock gave must not make a sum overflow. */
@@ -118,15 +109,39 @@ static int64_t sane(int64_t ns)
         return ns < 0 ? 0 : ns < longest ? ns : longest;
 }
 
-static void count(struct sp__name *name, int64_t total, int64_t now, sp_status status, const char *code)
+struct run {
+        int64_t wait_ns, execute_ns, fetch_ns, rows, bytes;
+};
+
+static int64_t total_of(const struct run *run)
+{
+        return run->wait_ns + run->execute_ns + run->fetch_ns;
+}
+
+static void sum_up(struct sp__name *name, const struct run *run)
+{
+        int64_t total = total_of(run);
+
+        sp__brief_lock(&name->lock);
+        add(&name->wait_ns, run->wait_ns);
+        add(&name->execute_ns, run->execute_ns);
+        add(&name->fetch_ns, run->fetch_ns);
+        add(&name->rows, run->rows);
+        add(&name->bytes, run->bytes);
+        if (total > atomic_load_explicit(&name->max_ns, memory_order_relaxed))
+                atomic_store_explicit(&name->max_ns, total, memory_order_relaxed);
+        sp__histogram_tick(name->times, total);
+        sp__brief_unlock(&name->lock);
+}
+
+static void count(struct sp__name *name, const struct run *run, int64_t now, sp_status status, const char *code)
 {
         if (sp__minutes_over(&name->minute, now))
                 sp__minutes_begin(&name->minutes, &name->minute, now, sp__name_all(name));
-        sp__histogram_tick(name->times, total);
-        raise_to(&name->max_ns, total);
+        sum_up(name, run);
         if (status == SP_OK)
                 return;
-        add(&name->errors, 1);
+        atomic_fetch_add_explicit(&name->errors, 1, memory_order_relaxed);
         sp__codes_count(&name->codes, code);
 }
 
@@ -142,7 +157,7 @@ static void tell_slow(sp_profiler *profiler, const struct sp__slow_run *run, int
 }
 
 static void slow_statement(sp_profiler *profiler, struct sp__name *name, const struct sp__stmt_record *record,
-                           int64_t total)
+                           const struct run *took)
 {
         const sp_ctx *ctx = record->ctx;
         char *plan = sp__profiler_plan(profiler, name);
@@ -155,11 +170,11 @@ static void slow_statement(sp_profiler *profiler, struct sp__name *name, const s
                                          .scope = ctx ? sp__ctx_scope_name(ctx) : NULL,
                                          .plan = plan,
                                          .fingerprint = record->fingerprint,
-                                         .duration_ns = total,
-                                         .wait_ns = sane(record->wait_ns),
-                                         .execute_ns = sane(record->execute_ns),
-                                         .fetch_ns = sane(record->fetch_ns),
-                                         .rows = record->rows,
+                                         .duration_ns = total_of(took),
+                                         .wait_ns = took->wait_ns,
+                                         .execute_ns = took->execute_ns,
+                                         .fetch_ns = took->fetch_ns,
+                                         .rows = took->rows,
                                          .status = record->status};
 
         tell_slow(profiler, &run, record->done_ns);
@@ -190,35 +205,33 @@ static bool slow(const struct sp__name *name, int64_t total)
 /* Where it is recorded; NULL: nowhere. A child process has the parent's locks in whatever state fork() found them. */
 static struct sp__name *name_of(sp_profiler *profiler, const struct sp__wanted *wanted)
 {
-        struct sp__name *name = sp__names_recall(&profiler->names, wanted);
+        struct sp__name *name;
 
-        if (name || sp__forked(&profiler->fork))
-                return name;
-        return sp__names_take(&profiler->names, wanted);
+        if (!profiler || sp__forked(&profiler->fork))
+                return NULL;
+        name = sp__names_recall(&profiler->names, wanted);
+        return name ? name : sp__names_take(&profiler->names, wanted);
 }
 
 void sp__profiler_record(sp_profiler *profiler, const struct sp__stmt_record *record)
 {
         const struct sp__wanted wanted = {record->name, SP__NAME_STATEMENT, record};
-        int64_t wait_ns = sane(record->wait_ns), execute_ns = sane(record->execute_ns),
-                fetch_ns = sane(record->fetch_ns), total = wait_ns + execute_ns + fetch_ns;
-        struct sp__name *name = profiler ? name_of(profiler, &wanted) : NULL;
+        const struct run run = {.wait_ns = sane(record->wait_ns),
+                                .execute_ns = sane(record->execute_ns),
+                                .fetch_ns = sane(record->fetch_ns),
+                                .rows = record->rows,
+                                .bytes = record->bytes};
+        struct sp__name *name = name_of(profiler, &wanted);
 
         if (!name)
                 return;
-        count(name, total, record->done_ns, record->status, record->code ? record->code : "");
-        add(&name->wait_ns, wait_ns);
-        add(&name->execute_ns, execute_ns);
-        add(&name->fetch_ns, fetch_ns);
-        add(&name->rows, record->rows);
-        add(&name->bytes, record->bytes);
-        if (slow(name, total) && !sp__forked(&profiler->fork))
-                slow_statement(profiler, name, record, total);
-        if (atomic_load_explicit(&profiler->traced, memory_order_relaxed) && sp__span_wanted(record) &&
-            !sp__forked(&profiler->fork))
+        count(name, &run, record->done_ns, record->status, record->code ? record->code : "");
+        if (slow(name, total_of(&run)))
+                slow_statement(profiler, name, record, &run);
+        if (atomic_load_explicit(&profiler->traced, memory_order_relaxed) && sp__span_wanted(record))
                 sp__spans_add(profiler->spans, span_id(profiler), name, record);
         if (record->asked)
-                sp__work_ran(record->asked, total);
+                sp__work_ran(record->asked, total_of(&run));
 }
 
 void sp__profiler_cached(sp_profiler *profiler, const char *pool, const sp_stmt *stmt, enum sp__cache_outcome outcome)
@@ -229,10 +242,10 @@ void sp__profiler_cached(sp_profiler *profiler, const char *pool, const sp_stmt 
                                                .fingerprint = stmt->sql.fingerprint,
                                                .pool = pool};
         const struct sp__wanted wanted = {stmt->name, SP__NAME_STATEMENT, &record};
-        struct sp__name *name = profiler ? name_of(profiler, &wanted) : NULL;
+        struct sp__name *name = name_of(profiler, &wanted);
 
         if (name)
-                add(&name->cached[outcome], 1);
+                atomic_fetch_add_explicit(&name->cached[outcome], 1, memory_order_relaxed);
 }
 
 int64_t sp_profiler_start(const sp_profiler *profiler)
@@ -243,19 +256,21 @@ int64_t sp_profiler_start(const sp_profiler *profiler)
 void sp_profiler_finish(sp_profiler *profiler, const char *name, int64_t start, sp_status status)
 {
         const struct sp__wanted wanted = {name, SP__NAME_WORK, NULL};
-        struct sp__slow_run run = {.name = name, .status = status};
+        struct sp__slow_run told = {.name = name, .status = status};
+        struct run run = {0};
         struct sp__name *entry;
         int64_t now;
 
         if (!profiler || sp__forked(&profiler->fork))
                 return;
         now = sp__clock_now(profiler->clock);
-        run.duration_ns = run.execute_ns = sane(now - sane(start));
+        run.execute_ns = sane(now - sane(start));
         entry = sp__names_take(&profiler->names, &wanted);
-        count(entry, run.duration_ns, now, status, "");
-        add(&entry->execute_ns, run.execute_ns);
-        if (slow(entry, run.duration_ns))
-                tell_slow(profiler, &run, now);
+        count(entry, &run, now, status, "");
+        if (!slow(entry, run.execute_ns))
+                return;
+        told.duration_ns = told.execute_ns = run.execute_ns;
+        tell_slow(profiler, &told, now);
 }
 
 /* Of all that came under a name. */

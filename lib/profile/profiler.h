@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/** The profiler as the client uses it. Recording a known name takes no lock and no memory, unless it was slow. */
+/** The profiler as the client uses it. Recording a known name takes the name's lock, briefly, and no memory, unless it was slow. */
 #ifndef SP_PROFILE_PROFILER_H
 #define SP_PROFILE_PROFILER_H
 

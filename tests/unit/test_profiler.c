@@ -220,7 +220,7 @@ static void test_concurrent_records_lose_nothing(void **state)
 {
         sp_profiler *profiler = profiler_of(
             NULL, (const char *[]){"profiler.names", "60", "profiler.ring", "5", "profiler.slow_rate", "0", NULL});
-        int64_t runs = 0, errors = 0, known = 0, slow = 0;
+        int64_t runs = 0, errors = 0, known = 0, slow = 0, total = 0;
         pthread_t threads[THREADS];
         char name[16];
 
@@ -234,11 +234,13 @@ static void test_concurrent_records_lose_nothing(void **state)
                         strcpy(name, "other");
                 runs += sp_profiler_count(profiler, name);
                 errors += sp_profiler_errors(profiler, name);
+                total += sp_profiler_total_ns(profiler, name);
                 known += sp_profiler_count(profiler, name) > 0;
         }
         assert_int_equal(runs, THREADS * RECORDS);
         assert_int_equal(errors, THREADS * RECORDS / 10);
         assert_int_equal(known, 61);
+        assert_int_equal(total, THREADS * (RECORDS * 3 + RECORDS / 50 * (SP__SECOND - 1)));
         for (sp_slow *entry; (entry = sp_profiler_slow(profiler)); slow++)
                 sp_slow_free(entry);
         assert_int_equal(slow, 5);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A unit of work that asks the same again and again is told of once, with what would do instead; others are not. */
+#include "../support/child.h"
 #include "profile/work.h"
 
 #include "core/ctx.h"
@@ -17,6 +18,8 @@
 #include <string.h>
 #include <cmocka.h>
 #include <sugarperf/sugarperf.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static sp_stmt *stmt_of(const char *name, const char *text)
 {
@@ -434,6 +437,26 @@ static void test_work_and_a_statement_of_one_name_are_two(void **state)
         sp_stmt_unref(user);
 }
 
+/* A lock of the parent's may be held there for good. */
+static void test_a_child_process_does_not_record_what_is_known(void **state)
+{
+        sp_profiler *profiler = profiler_new();
+        sp_stmt *names = stmt_of("tagsOf", NAMES);
+        pid_t child;
+        int status;
+
+        run(profiler, NULL, names, 1, 0);
+        child = child_fork();
+        if (child == 0) {
+                run(profiler, NULL, names, 1, 0);
+                _exit(sp_profiler_count(profiler, "tagsOf") == 1 ? 0 : 1);
+        }
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_int_equal(status, 0);
+        sp_stmt_unref(names);
+        sp_profiler_free(profiler);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -448,6 +471,7 @@ int main(void)
             cmocka_unit_test(test_profilers_that_share_a_statement_each_have_its_runs),
             cmocka_unit_test(test_work_and_a_statement_of_one_name_are_two),
             cmocka_unit_test(test_more_statements_and_places_than_are_kept_are_borne),
+            cmocka_unit_test(test_a_child_process_does_not_record_what_is_known),
         };
 
         return cmocka_run_group_tests_name("work", tests, NULL, NULL);
