@@ -325,7 +325,7 @@ const char *sp__ctx_scope_name(const sp_ctx *ctx)
         return own ? own->scope_name : NULL;
 }
 
-struct sp__scope *sp__ctx_scope(const sp_ctx *ctx, struct sp__scope *(*make)(void *arg), void *arg)
+struct sp__scope *sp__ctx_scope(const sp_ctx *ctx, struct sp__scope *(*make)(void))
 {
         sp_ctx *own = scoped(ctx);
         struct sp__scope *scope = own ? atomic_load_explicit(&own->scope, memory_order_acquire) : NULL;
@@ -335,7 +335,7 @@ struct sp__scope *sp__ctx_scope(const sp_ctx *ctx, struct sp__scope *(*make)(voi
         sp__lock(&own->lock);
         scope = atomic_load_explicit(&own->scope, memory_order_relaxed);
         if (!scope) {
-                scope = make(arg);
+                scope = make();
                 atomic_store_explicit(&own->scope, scope, memory_order_release);
         }
         sp__unlock(&own->lock);

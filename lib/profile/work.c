@@ -15,7 +15,7 @@ struct repeat {
         _Atomic int64_t runs, total_ns; /* as they are answered; what follows, as they are asked for */
         const sp_stmt *stmt;            /* a reference */
         const sp_stmt *other;           /* a reference to the first one that had other literals; NULL: none has */
-        int64_t distinct;
+        int64_t asked, distinct;
         struct sp__params_print first;
         uint32_t varies; /* parameters that differed from the first run's */
         uint32_t count;  /* of what follows; the rest of it is not written */
@@ -27,7 +27,7 @@ struct repeat {
 
 struct work {
         struct sp__scope scope;
-        struct sp__findings *findings; /* a reference */
+        struct sp__findings *findings; /* a reference; NULL: no statement was asked for so often that it might be one */
         sp__brief lock;                /* what follows; a leaf */
         uint32_t count;
         struct repeat *more; /* past `few`, of which most units have no need */
@@ -71,7 +71,8 @@ static void work_end(struct sp__scope *scope, const char *name)
         struct work *work = SP__OF(scope, struct work, scope);
 
         for (uint32_t i = 0; i < work->count; i++) {
-                judge(work, at(work, i), name);
+                if (work->findings)
+                        judge(work, at(work, i), name);
                 sp_stmt_unref((sp_stmt *)(uintptr_t)at(work, i)->stmt);
                 sp_stmt_unref((sp_stmt *)(uintptr_t)at(work, i)->other);
         }
@@ -81,14 +82,14 @@ static void work_end(struct sp__scope *scope, const char *name)
 }
 
 /* Not calloc(): most of it is never looked at. */
-static struct sp__scope *work_new(void *findings)
+static struct sp__scope *work_new(void)
 {
         struct work *work = malloc(sizeof *work);
 
         if (!work)
                 return NULL;
         work->scope.end = work_end;
-        work->findings = sp__findings_ref(findings);
+        work->findings = NULL;
         sp__brief_init(&work->lock);
         work->count = 0;
         work->more = NULL;
@@ -109,7 +110,7 @@ static struct repeat *add(struct work *work, const sp_stmt *stmt, const struct s
         atomic_init(&added->total_ns, 0);
         added->stmt = sp_stmt_ref((sp_stmt *)(uintptr_t)stmt);
         added->other = NULL;
-        added->distinct = 0;
+        added->asked = added->distinct = 0;
         added->first = *print;
         added->varies = added->count = 0;
         return added;
@@ -149,6 +150,13 @@ static void note_values(struct repeat *repeat, const sp_stmt *stmt, const struct
         repeat->seen[repeat->count++].values = values;
 }
 
+/* Most units end without: all of them would write one count of references. */
+static void keep_findings(struct work *work, const struct repeat *repeat, struct sp__findings *findings)
+{
+        if (!work->findings && repeat->asked >= sp__findings_least(findings))
+                work->findings = sp__findings_ref(findings);
+}
+
 void *sp__work_asked(struct sp__findings *findings, const sp_ctx *ctx, const sp_stmt *stmt, const sp_params *params)
 {
         struct sp__params_print print;
@@ -158,7 +166,7 @@ void *sp__work_asked(struct sp__findings *findings, const sp_ctx *ctx, const sp_
 
         if (!stmt->sql.fingerprint || (stmt->sql.kind != SP__SQL_READ && stmt->sql.kind != SP__SQL_WRITE))
                 return NULL;
-        scope = sp__ctx_scope(ctx, work_new, findings);
+        scope = sp__ctx_scope(ctx, work_new);
         if (!scope)
                 return NULL;
         sp__params_print(params, &print);
@@ -167,8 +175,11 @@ void *sp__work_asked(struct sp__findings *findings, const sp_ctx *ctx, const sp_
         work = SP__OF(scope, struct work, scope);
         sp__brief_lock(&work->lock);
         repeat = repeat_of(work, stmt, &print);
-        if (repeat)
+        if (repeat) {
+                repeat->asked++;
                 note_values(repeat, stmt, &print);
+                keep_findings(work, repeat, findings);
+        }
         sp__brief_unlock(&work->lock);
         return repeat;
 }
