@@ -103,6 +103,7 @@ struct sp_feed {
         bool behind_itself; /* something is in it */
         uint64_t reached;   /* up to there all is invalidated, but for what is in the backlog */
         uint64_t confirmed, sent;
+        bool marked; /* in Redis: nobody's rules were read for */
         char token[SP__FEED_TOKEN_LEN];
         char identity[SP__FEED_TOKEN_LEN]; /* of what is in Redis: all processes there have the same */
         char carried[SP__FEED_TOKEN_LEN];  /* by the connection */
@@ -149,7 +150,7 @@ sp_status sp__feed_acquire(struct sp_feed *feed, bool *changed, sp_error **error
 void sp__feed_release(struct sp_feed *feed);
 /** The same while something else is waited for, once it is time to; SP_OK: we have it still. */
 sp_status sp__feed_renew(struct sp_feed *feed, sp_error **error);
-/** From now on our rules are those that were read for; or (false) nobody's were: whoever leads next resets. */
+/** From now on our rules are those that were read for; or (false) nobody's were: whoever leads next makes the slot anew, and resets. */
 sp_status sp__feed_keep_rules(struct sp_feed *feed, bool ours, sp_error **error);
 /** What follows from the tables' shape was done; up to which shape it was, a digest for each table, `known` where there is one. */
 sp_status sp__feed_keep_shape(struct sp_feed *feed, const struct sp__feed_shape *shape, sp_error **error);

@@ -18,6 +18,9 @@
 
 enum { NAME_MAX_LEN = SP__NAMESPACE_MAX + SP__FEED_NAME_MAX + 8, RULES_LEN = 17, PLACE_LEN = SP__FEED_SYSTEM_LEN + 17 };
 
+/* In the place of the rules. */
+#define NOBODY "none"
+
 /* A trip to Redis that this thread waits for. */
 struct trip {
         sp__op op;
@@ -140,6 +143,7 @@ static sp_status read_answer(struct sp_feed *feed, const redisReply *reply, bool
                                 feed->cache->log.address.where);
         rules_text(feed, ours);
         theirs = sp__reply_bytes(sp__reply_at(reply, 1), &len);
+        feed->marked = theirs && len == strlen(NOBODY) && memcmp(theirs, NOBODY, len) == 0;
         *changed = !theirs || len != strlen(ours) || memcmp(theirs, ours, len) != 0;
         if (granted)
                 return SP_OK;
@@ -223,7 +227,7 @@ sp_status sp__feed_keep_rules(struct sp_feed *feed, bool ours, sp_error **error)
                 sp__command_begin(command, 3);
                 sp__command_text(command, "SET");
                 sp__command_text(command, name_of(feed, "fr", name));
-                sp__command_text(command, ours ? text : "none");
+                sp__command_text(command, ours ? text : NOBODY);
         }
         return tell(feed, command, error);
 }

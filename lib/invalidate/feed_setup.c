@@ -59,8 +59,13 @@ static size_t add_missing(struct sp_feed *feed, const PGresult *published, struc
 /* The statement, or that it is somebody else's to run it. */
 static sp_status alter(struct sp_feed *feed, struct sp__buf *text, sp_error **error)
 {
-        if (feed->create && !text->failed)
-                return sp__feed_ask(feed, text, ALTER_MS, NULL, error);
+        sp_status status;
+
+        if (feed->create && !text->failed) {
+                /* Who ends right behind it leaves a publication that looks as if it had always been whole. */
+                status = sp__feed_keep_rules(feed, false, error);
+                return status == SP_OK ? sp__feed_ask(feed, text, ALTER_MS, NULL, error) : status;
+        }
         sp__buf_char(text, 0);
         return sp__fail(error, SP_CONFIG, "the publication is not as the rules need it, and feed.create is off: %.300s",
                         text->failed ? "" : text->data);
@@ -156,7 +161,7 @@ sp_status sp__feed_set_up(struct sp_feed *feed, bool *reset, sp_error **error)
         if (status == SP_OK)
                 sp__feed_at(feed, SP__STEP_PUBLISHED);
         if (status == SP_OK)
-                status = sp__feed_slot_take(feed, &text, altered, reset, error);
+                status = sp__feed_slot_take(feed, &text, altered || feed->marked, reset, error);
         sp__buf_free(&text);
         return status;
 }

@@ -186,6 +186,32 @@ static void test_a_slot_that_somebody_moved_is_not_believed(void **state)
         scene_end(&scene);
 }
 
+/* A row that is changed, not committed, when the publication is mended stands in the log as it was before: hidden. */
+static void test_what_was_on_its_way_while_a_publication_hid_it_goes(void **state)
+{
+        PGconn *writer = PQconnectdb(getenv("DATABASE_URL"));
+        struct scene scene;
+
+        scene_begin(&scene, NULL, NULL);
+        world_run(&scene.world, "INSERT INTO %s VALUES ('1', 'a')");
+        service_lead(&scene.reader);
+        service_leave(&scene.reader);
+        world_run(&scene.world, "ALTER PUBLICATION sugarperf_%n SET (publish = 'insert')");
+        service_follow(&scene.reader);
+        service_awaits(&scene.reader, "does not publish update");
+        does(writer, &scene.world, "BEGIN");
+        does(writer, &scene.world, "UPDATE %s SET title = 'b'");
+        world_run(&scene.world, "ALTER PUBLICATION sugarperf_%n SET (publish = 'insert, update, delete, truncate')");
+        while (!service_reports(&scene.reader, "waits for") && !service_reports(&scene.reader, "\"leading\""))
+                sleep_ms(2);
+        service_put(&scene.other, "1", "a");
+        does(writer, &scene.world, "COMMIT");
+        service_awaits(&scene.reader, "\"leading\"");
+        service_loses(&scene.other, "1");
+        PQfinish(writer);
+        scene_end(&scene);
+}
+
 /* The URL of another database of the same server. */
 static void url_of(const char *database, char out[URL_MAX])
 {
@@ -294,6 +320,7 @@ int main(void)
             cmocka_unit_test(test_a_feed_that_ends_while_its_slot_waits_leaves_none),
             cmocka_unit_test(test_a_slot_is_read_for_one_redis),
             cmocka_unit_test(test_a_slot_that_somebody_moved_is_not_believed),
+            cmocka_unit_test(test_what_was_on_its_way_while_a_publication_hid_it_goes),
             cmocka_unit_test(test_feeds_of_two_databases_both_lead),
             cmocka_unit_test(test_who_does_not_read_tells_how_far_the_slot_is_behind),
         };
