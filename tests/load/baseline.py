@@ -101,13 +101,15 @@ def tables(rounds):
 def scores_of(rounds):
     """Of the update of all scores: its rows, the milliseconds of 10,000 of them, and of its slowest statement."""
     every = [result['library']['scores_all'] for result in rounds]
-    return {'rows': every[0]['rows'], 'each': spread([one['milliseconds'] * 10000 / max(1, one['rows']) for one in every]),
+    return {'rows': every[0]['rows'], 'saves': rounds[0]['naive']['scores']['rows'],
+            'each': spread([one['milliseconds'] * 10000 / max(1, one['rows']) for one in every]),
             'slowest': spread([one['slowest'] for one in every])}
 
 
-def findings(rounds):
-    """Units of work that repeated a statement, as the profiler told: of all rounds."""
-    return sum(result['library'].get('findings', 0) for result in rounds)
+def findings(rounds, load):
+    """Units of work that repeated a statement, as the profiler told: of all rounds, and of the four services under load."""
+    return (sum(result['library'].get('findings', 0) for result in rounds)
+            + sum(service['statements']['findings'] for service in load['services'].values()))
 
 
 def parse():
@@ -142,7 +144,8 @@ def main():
                     os.path.join(options.out, 'queries.md')], check=True)
     result = {'machine': machine(), 'sizes': rounds[0]['sizes'], 'loaded': rounds[0]['loaded'], 'rounds': len(rounds),
               'rates': {'bearable': spread([r['rate'] for r in rounds]), 'heavy': rounds[0]['heavy_rate']},
-              'unsafe': rounds[0]['unsafe'], 'findings': findings(rounds), 'differences': sum(len(r['checked']['differences']) for r in rounds),
+              'unsafe': rounds[0]['unsafe'], 'findings': findings(rounds, load),
+              'differences': sum(len(r['checked']['differences']) for r in rounds),
               'scores': scores_of(rounds), **tables(rounds), 'load': load, 'seconds': round(time.monotonic() - started),
               'quick': options.quick, 'smoke': options.smoke}
     write(options.out, 'baseline.json', json.dumps(result, indent=1) + '\n')

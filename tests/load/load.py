@@ -4,7 +4,8 @@
 
 For each service: a database of its own, filled, with the migrations; then the source document's stages (thresholds p95 < 500 ms,
 p99 < 1000 ms, failures < 5 %) and, with a cache as it is after an hour of it, a stricter open model (constant arrival rate;
-mean < 100, p95 < 300, p99 < 500 ms, failures < 0.1 %, nothing left out). With k6 on PATH the scripts of this folder run under k6; else our own generator asks the same.
+mean < 100, p95 < 300, p99 < 500 ms, failures < 0.1 %, nothing left out). With k6 on PATH the scripts of this folder run under k6; else
+our own generator asks the same.
 """
 import argparse
 import concurrent.futures
@@ -12,7 +13,6 @@ import contextlib
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -25,6 +25,7 @@ from measure import Failure  # noqa: E402  # pylint: disable=wrong-import-positi
 from measure.database import OwnDatabase, Sampler  # noqa: E402  # pylint: disable=wrong-import-position
 from measure.program import Program, path_of  # noqa: E402  # pylint: disable=wrong-import-position
 from measure.redis import Redis  # noqa: E402  # pylint: disable=wrong-import-position
+import k6  # noqa: E402  # pylint: disable=wrong-import-position
 import traffic  # noqa: E402  # pylint: disable=wrong-import-position
 
 POOL_MAX = 20
@@ -33,7 +34,9 @@ DOCUMENT = (('p95, ms', 'p95', 500), ('p99, ms', 'p99', 1000), ('failed, %', 'fa
 STRICT = (('mean, ms', 'mean', 100), ('p95, ms', 'p95', 300), ('p99, ms', 'p99', 500), ('failed, %', 'failed', 0.1),
           ('left out', 'left_out', 1))
 SLOW = re.compile(r'slow: \S+ took ')
-NAMED = re.compile(r'^db_client_operation_duration_seconds_count{db_system_name="postgresql",db_query_summary="(\w+)"', re.MULTILINE)
+NAMED = re.compile(r'^db_client_operation_duration_seconds_count{db_system_name="postgresql",db_query_summary="(\w+)".*} (\d+)$',
+                   re.MULTILINE)
+FINDINGS = re.compile(r'^sugarperf_profiler_findings{.*} (\S+)$', re.MULTILINE)
 
 
 def say(text):
@@ -91,10 +94,12 @@ class World:
         return int(self.database.query("SELECT count(*) FROM pg_index JOIN pg_class ON oid = indexrelid"
                                        " WHERE relname LIKE 'idx%' AND indisvalid"))
 
-    def named(self):
-        """How many statements the page of metrics tells by name."""
+    def statements(self):
+        """What the page of metrics tells of them: how many names, how often they ran, and units of work that repeated one (N+1)."""
         page = self.program.request('GET', '/metrics')[2]
-        return len(set(NAMED.findall(page)))
+        named = NAMED.findall(page)
+        return {'named': len({name for name, _ in named}), 'ran': sum(int(count) for _, count in named),
+                'findings': int(sum(float(count) for count in FINDINGS.findall(page)))}
 
     def slow(self):
         """Lines of the service's slow log since it was last asked that are of statements that somebody waits for."""
@@ -124,39 +129,17 @@ def ours(world, profile, requests, **options):
     return summed(json.loads(done.stdout))
 
 
-def k6_summary(text):
-    """Of --summary-export."""
-    metrics = json.loads(text)['metrics']
-    times, failed = metrics['http_req_duration'], metrics['http_req_failed']
-    return {'count': metrics['http_reqs']['count'], 'mean': times['avg'], 'p95': times['p(95)'], 'p99': times['p(99)'],
-            'max': times['max'], 'failed': 100 * failed.get('value', failed.get('rate', 0)),
-            'left_out': metrics.get('dropped_iterations', {}).get('count', 0), 'achieved': metrics['http_reqs']['rate'],
-            'endpoints': {}}
-
-
-def k6(world, folder, **variables):
-    out = os.path.join(folder, 'summary.json')
-    variables = {'URL': world.program.url, **{name.upper(): value for name, value in world.sizes.items()}, **variables}
-    words = [word for key, value in variables.items() for word in ('-e', f'{key}={value}')]
-    done = subprocess.run(['k6', 'run', '--quiet', '--summary-export', out, *words,
-                           os.path.join(ROOT, 'tests', 'load', f'{world.service.name}.js')], stdout=sys.stderr, check=False)
-    if done.returncode not in (0, 99):      # 99: a threshold was crossed, which we judge ourselves
-        raise Failure(f'k6 ended with status {done.returncode}')
-    with open(out, encoding='utf-8') as file:
-        return k6_summary(file.read())
-
-
 def run_stages(world, folder, tokens, options):
-    if shutil.which('k6'):
-        return k6(world, folder, SCALE=options.stages / 120)
+    if k6.found():
+        return k6.run(world, folder, SCALE=options.stages / 120)
     path = os.path.join(folder, 'stages')
     traffic.write_stages(path, world.service, tokens)
     return ours(world, 'stages', path, seconds=options.stages)
 
 
 def run_open(world, folder, tokens, rate, seconds, seed):  # pylint: disable=too-many-arguments
-    if shutil.which('k6'):
-        return k6(world, folder, MODEL='open', RATE=rate, SECONDS=seconds)
+    if k6.found():
+        return k6.run(world, folder, MODEL='open', RATE=rate, SECONDS=seconds)
     path = os.path.join(folder, 'open')
     traffic.write_open(path, world.service, world.sizes, tokens, int(rate * seconds), seed)
     return ours(world, 'file', path, rate=rate, seconds=seconds)
@@ -194,7 +177,7 @@ def measure_open(options, world):
         after = world.program.json('GET', '/metrics/cache')
         slow += world.slow()
     return {'sizes': world.sizes, 'open': opened, 'hit_rate': hit_rate(before, after), 'connections': sampler.summary(), 'slow': slow,
-            'indexes': world.indexes(), 'named': world.named()}
+            'indexes': world.indexes(), 'statements': world.statements()}
 
 
 def measure(options, services):
@@ -237,6 +220,7 @@ def parse():
     parser.add_argument('--rate', type=int, default=500, help='of the open model')
     parser.add_argument('--seconds', type=float, help='of the open model')
     parser.add_argument('--scale', type=float, help='of the data')
+    parser.add_argument('--k6', action='store_true', help='by k6, which Go builds where PATH has none')
     parser.add_argument('--json')
     options = parser.parse_args()
     small = options.quick or options.smoke
@@ -253,12 +237,14 @@ def parse():
 
 def main():
     options, good = parse(), True
+    if options.k6:
+        k6.fetch()
     results = measure(options, [traffic.SERVICES[name] for name in options.services or traffic.SERVICES])
     for name, result in results.items():
         good &= show(name, result, not options.smoke)
     if options.json:
         with open(options.json, 'w', encoding='utf-8') as file:
-            json.dump({'generator': 'k6' if shutil.which('k6') else 'recommendation-load', 'rate': options.rate,
+            json.dump({'generator': 'k6' if k6.found() else 'recommendation-load', 'rate': options.rate,
                        'services': results}, file, indent=1)
     return 0 if good else 1
 

@@ -138,6 +138,11 @@ class Baseline(unittest.TestCase):
                      'getContentWithTags (cold)', 'open, average', 'A smoke run', 'updateEngagementScores, its slowest statement'):
             self.assertIn(line, text['baseline.md'])
         self.assertIn('0 |', next(line for line in text['baseline.md'].splitlines() if "differ from plain SQL's" in line))
+        # A star is explained, where it stands.
+        starred = [line for line in text['baseline.md'].splitlines() if re.search(r'\d \*', line)]
+        self.assertEqual(len(starred), 1)
+        self.assertRegex(text['baseline.md'], r'\n\\\* Extrapolated from \d+ saves')
+        self.assertRegex(text['baseline.md'], r'no slow query log .* \d+ of [1-9][\d,]* statements over 100 ms')
         services = json.loads(text['baseline.json'])['load']['services']
         self.assertEqual(set(services), set(traffic.SERVICES))
         for name, service in services.items():
@@ -146,7 +151,9 @@ class Baseline(unittest.TestCase):
                 self.assertEqual(service[run]['failed'], 0, f'{name} {run}: {service[run]}')
             # The document's indexes stand in each database, and its statements are told by name.
             self.assertGreaterEqual(service['indexes'], 2, name)
-            self.assertGreaterEqual(service['named'], 3, name)
+            self.assertGreaterEqual(service['statements']['named'], 3, name)
+            self.assertGreaterEqual(service['statements']['ran'], service['statements']['named'], name)
+            self.assertEqual(service['statements']['findings'], 0, name)
         verdicts = [line.split(' | ')[0] for line in text['baseline.md'].splitlines() if re.match(r'\| (PASS|FAIL) ', line)]
         self.assertGreaterEqual(len(verdicts), 8 + 6 + 3 + 4 * 10 + 9)
         for name in ('baseline.svg', 'baseline-targets.svg'):
