@@ -6,39 +6,12 @@
 #include "core/error.h"
 #include "sql/depth.h"
 #include "sql/kind.h"
+#include "sql/parser.h"
 #include "sql/text.h"
 
-#include <dlfcn.h>
 #include <pg_query.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-
-/*
- * libpg_query keeps a memory context a thread, and makes a key of thread-specific data for each thread that enters it, in
- * one unguarded variable; builds of it also swap the process's standard error while they parse. Hence one at a time.
- */
-static pthread_mutex_t parser = PTHREAD_MUTEX_INITIALIZER;
-
-/*
- * The key's destructor is libpg_query's code, and runs when a thread ends: it must still be there after this library was
- * unloaded. Called with `parser` held.
- */
-static void parser_pin(void)
-{
-        static bool pinned;
-        Dl_info info;
-        void *handle;
-
-        if (pinned)
-                return;
-        pinned = true;
-        if (!dladdr((void *)(uintptr_t)pg_query_init, &info) || !info.dli_fname)
-                return;
-        handle = dlopen(info.dli_fname, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
-        if (handle)
-                dlclose(handle);
-}
 
 /* The message of libpg_query quotes the text, so only the place of the error is told. */
 static sp_status unparsable(const PgQueryError *cause, sp_error **error)
@@ -113,20 +86,35 @@ static sp_status parse_tokens(const char *text, struct sp__tokens tokens, struct
         return SP_OK;
 }
 
-static sp_status parse(const char *text, struct sp__sql *out, sp_error **error)
-{
-        PgQueryScanResult scanned;
+/* What is done behind the parser's door, and what came of it. */
+struct errand {
+        const char *text;
+        struct sp__sql *sql;
+        struct sp__buf *split;
+        char *tree;
+        void (*use)(void *arg, const char *text, const struct sp__tokens *tokens);
+        void *arg;
         sp_status status;
+        sp_error **error;
+};
 
-        parser_pin();
-        scanned = pg_query_scan(text);
+static struct sp__tokens tokens_of(const PgQueryScanResult *scanned)
+{
+        const char *data = scanned->pbuf.data;
+
+        return (struct sp__tokens){data, data + scanned->pbuf.len};
+}
+
+static void parse(void *arg)
+{
+        struct errand *errand = arg;
+        PgQueryScanResult scanned = pg_query_scan(errand->text);
+
         if (scanned.error)
-                status = unparsable(scanned.error, error);
+                errand->status = unparsable(scanned.error, errand->error);
         else
-                status = parse_tokens(
-                    text, (struct sp__tokens){scanned.pbuf.data, scanned.pbuf.data + scanned.pbuf.len}, out, error);
+                errand->status = parse_tokens(errand->text, tokens_of(&scanned), errand->sql, errand->error);
         pg_query_free_scan_result(scanned);
-        return status;
 }
 
 static sp_status check_length(const char *text, size_t len, sp_error **error)
@@ -188,89 +176,90 @@ static sp_status check_scan(const char *text, sp_error **error)
 
         if (scanned.error)
                 status = unparsable(scanned.error, error);
-        else if (!sp__sql_shallow(text, (struct sp__tokens){scanned.pbuf.data, scanned.pbuf.data + scanned.pbuf.len}))
+        else if (!sp__sql_shallow(text, tokens_of(&scanned)))
                 status = sp__fail(error, SP_LIMIT, "the statement nests deeper than %d levels", SP__SQL_DEPTH);
         pg_query_free_scan_result(scanned);
         return status;
 }
 
-static sp_status split_text(const char *text, struct sp__buf *out, sp_error **error)
+static void split_text(void *arg)
 {
-        sp_status status = check_scan(text, error);
+        struct errand *errand = arg;
         PgQuerySplitResult split;
+
+        errand->status = check_scan(errand->text, errand->error);
+        if (errand->status != SP_OK)
+                return;
+        split = pg_query_split_with_parser(errand->text);
+        if (split.error)
+                errand->status = unparsable(split.error, errand->error);
+        else
+                write_split(split, errand->split);
+        pg_query_free_split_result(split);
+}
+
+/* With the text ended by a zero byte. */
+static sp_status run(void (*use)(void *arg), struct errand *errand, size_t len)
+{
+        char *copy;
+        sp_status status = copy_text(errand->text, len, &copy, errand->error);
 
         if (status != SP_OK)
                 return status;
-        split = pg_query_split_with_parser(text);
-        if (split.error)
-                status = unparsable(split.error, error);
-        else
-                write_split(split, out);
-        pg_query_free_split_result(split);
-        return status;
+        errand->text = copy;
+        sp__parser_enter(use, errand);
+        free(copy);
+        return errand->status;
 }
 
 sp_status sp__sql_split(const char *text, size_t len, struct sp__buf *out, sp_error **error)
 {
-        char *copy;
-        sp_status status = copy_text(text, len, &copy, error);
-
-        if (status != SP_OK)
-                return status;
-        pthread_mutex_lock(&parser);
-        parser_pin();
-        status = split_text(copy, out, error);
-        pthread_mutex_unlock(&parser);
-        free(copy);
-        return status;
+        return run(split_text, &(struct errand){.text = text, .split = out, .error = error}, len);
 }
 
 sp_status sp__sql_parse(const char *text, size_t len, struct sp__sql *out, sp_error **error)
 {
-        char *copy;
-        sp_status status = copy_text(text, len, &copy, error);
+        return run(parse, &(struct errand){.text = text, .sql = out, .error = error}, len);
+}
 
-        if (status != SP_OK)
-                return status;
-        pthread_mutex_lock(&parser);
-        status = parse(copy, out, error);
-        pthread_mutex_unlock(&parser);
-        free(copy);
-        return status;
+static void scan(void *arg)
+{
+        struct errand *errand = arg;
+        PgQueryScanResult scanned = pg_query_scan(errand->text);
+        struct sp__tokens tokens;
+
+        errand->status = scanned.error ? SP_INVALID : SP_OK;
+        if (errand->status == SP_OK) {
+                tokens = tokens_of(&scanned);
+                errand->use(errand->arg, errand->text, &tokens);
+        }
+        pg_query_free_scan_result(scanned);
 }
 
 bool sp__sql_scan(const char *text, void (*use)(void *arg, const char *text, const struct sp__tokens *tokens),
                   void *arg)
 {
-        PgQueryScanResult scanned;
-        bool ok;
+        struct errand errand = {.text = text, .use = use, .arg = arg};
 
-        pthread_mutex_lock(&parser);
-        parser_pin();
-        scanned = pg_query_scan(text);
-        ok = !scanned.error;
-        if (ok) {
-                const struct sp__tokens tokens = {scanned.pbuf.data, scanned.pbuf.data + scanned.pbuf.len};
+        sp__parser_enter(scan, &errand);
+        return errand.status == SP_OK;
+}
 
-                use(arg, text, &tokens);
-        }
-        pg_query_free_scan_result(scanned);
-        pthread_mutex_unlock(&parser);
-        return ok;
+static void read_text(void *arg)
+{
+        struct errand *errand = arg;
+        PgQueryParseResult parsed = pg_query_parse(errand->text);
+
+        errand->tree = parsed.error ? NULL : strdup(parsed.parse_tree);
+        pg_query_free_parse_result(parsed);
 }
 
 char *sp__sql_tree_text(const char *text)
 {
-        PgQueryParseResult parsed;
-        char *tree;
+        struct errand errand = {.text = text};
 
-        pthread_mutex_lock(&parser);
-        parser_pin();
-        parsed = pg_query_parse(text);
-        tree = parsed.error ? NULL : strdup(parsed.parse_tree);
-        pg_query_free_parse_result(parsed);
-        pthread_mutex_unlock(&parser);
-        return tree;
+        sp__parser_enter(read_text, &errand);
+        return errand.tree;
 }
 
 void sp__sql_free(struct sp__sql *sql)

@@ -456,6 +456,33 @@ static void test_threads_parse_and_end_without_a_leak(void **state)
         }
 }
 
+static void *parse_one(void *arg)
+{
+        struct sp__sql sql;
+
+        if (sp__sql_parse("SELECT 1", 8, &sql, NULL) != SP_OK)
+                return arg;
+        sp__sql_free(&sql);
+        return sp__sql_parse("SELEC", 5, &sql, NULL) == SP_INVALID ? NULL : arg;
+}
+
+/* The parser takes one of the process's 1,024 for each thread that enters it, and gives none back. */
+static void test_any_number_of_threads_may_parse(void **state)
+{
+        pthread_key_t key;
+
+        for (int i = 0; i < 1200; i++) {
+                pthread_t thread;
+                void *failed;
+
+                assert_int_equal(pthread_create(&thread, NULL, parse_one, (void *)kinds), 0);
+                assert_int_equal(pthread_join(thread, &failed), 0);
+                assert_null(failed);
+        }
+        assert_int_equal(pthread_key_create(&key, NULL), 0);
+        pthread_key_delete(key);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -469,6 +496,7 @@ int main(void)
             cmocka_unit_test(test_what_is_not_looked_into_may_leave_anything_behind),
             cmocka_unit_test(test_rubbish_does_no_harm),
             cmocka_unit_test(test_threads_parse_and_end_without_a_leak),
+            cmocka_unit_test(test_any_number_of_threads_may_parse),
         };
 
         return cmocka_run_group_tests_name("statement", tests, NULL, NULL);
