@@ -82,6 +82,18 @@ sp_status sp_session_copy_async(sp_session *session, sp_ctx *ctx, const sp_stmt 
                                : sp__op_refuse(queue, tag, status, error);
 }
 
+void sp__copy_fail(struct sp__copying *copying, struct sp__batch *done)
+{
+        sp_copy *copy = copying->copy;
+        sp_status status = SP_LOST;
+        sp_error *error =
+            copy->error ? sp__fault_of_result(copy->error, copy->stmt, &status)
+                        : sp__error_new(SP_LOST, NULL, "the connection to PostgreSQL at %s was lost during COPY \"%s\"",
+                                        sp__target_place(&copy->pool->target), copy->stmt->name);
+
+        sp__op_fail(&copying->op, status, error, done);
+}
+
 void sp__copy_tell(struct sp__conn *conn, sp_copy *left, struct sp__copying *orphan)
 {
         sp_pool *pool = conn->pool;
@@ -95,11 +107,7 @@ void sp__copy_tell(struct sp__conn *conn, sp_copy *left, struct sp__copying *orp
                 sp__unlock(&pool->lock);
         }
         if (orphan) {
-                sp__op_fail(&orphan->op, SP_LOST,
-                            sp__error_new(SP_LOST, NULL,
-                                          "the connection to PostgreSQL at %s was lost during COPY \"%s\"",
-                                          sp__target_place(&pool->target), orphan->copy->stmt->name),
-                            &done);
+                sp__copy_fail(orphan, &done);
                 sp__batch_deliver(&done);
                 sp__op_unref(&orphan->op);
         }
@@ -126,7 +134,7 @@ static void copying_cancel(sp__op *op, sp_status why)
         mine = conn->copy == copying->copy && copying->copy->op == copying;
         if (mine) {
                 copying->copy->op = NULL;
-                copying->copy->failed = true;
+                copying->copy->failed = copying->copy->told = true;
                 sp__copy_kill(conn);
         }
         sp__op_end(op, why,
@@ -198,8 +206,9 @@ static const char *unfit(const struct sp__copying *copying)
 
         if (copy->op)
                 return "another operation is under way";
+        /* It may have failed behind the last rows, when nobody asked: who asks next is told. */
         if (copy->failed)
-                return "it has ended with an error";
+                return copy->told ? "it has ended with an error" : NULL;
         switch (copying->verb) {
         case SP__COPY_WRITE:
                 return copy->state == SP__COPY_IN ? NULL : "it does not take data";
@@ -210,13 +219,19 @@ static const char *unfit(const struct sp__copying *copying)
         }
 }
 
-/* After the end: nothing more to read, the rows are known. */
+/* After the end: how it failed; or nothing more to read, and the rows are known. */
 static void settle(struct sp__copying *copying, struct sp__batch *done)
 {
         char text[24];
         int len = snprintf(text, sizeof text, "%lld", (long long)copying->copy->rows);
-        sp_value *value = copying->verb == SP__COPY_END ? sp_value_new(text, (size_t)len, SP_CODEC_JSON) : NULL;
+        sp_value *value;
 
+        if (copying->copy->failed) {
+                copying->copy->told = true;
+                sp__copy_fail(copying, done);
+                return;
+        }
+        value = copying->verb == SP__COPY_END ? sp_value_new(text, (size_t)len, SP_CODEC_JSON) : NULL;
         sp__op_yield(&copying->op, value ? SP__YIELD_VALUE : SP__YIELD_NONE, value, (void (*)(void *))sp_value_unref,
                      done);
 }

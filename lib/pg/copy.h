@@ -34,6 +34,7 @@ struct sp_copy {
         struct sp__copying *op; /* under way, with a reference */
         PGresult *error;        /* how it failed */
         bool failed;
+        bool told; /* … and somebody was told */
         int64_t rows;
 };
 
@@ -69,7 +70,10 @@ void sp__copy_kill(struct sp__conn *conn);
 /** The connection is closed. */
 void sp__copy_lost(struct sp__conn *conn);
 
-/* copy.c: no lock held */
+/* copy.c: no lock held, unless it says otherwise */
+
+/** Tells how it failed: the server's error, else its connection was lost. The port's lock may be held. */
+void sp__copy_fail(struct sp__copying *copying, struct sp__batch *done);
 
 /** One has ended, NULL: none, and the operation whose connection was lost: the references are consumed. */
 void sp__copy_tell(struct sp__conn *conn, sp_copy *left, struct sp__copying *orphan);

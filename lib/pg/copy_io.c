@@ -179,13 +179,11 @@ static bool step_start(struct sp__conn *conn)
 static void finish_op(sp_copy *copy, sp_value *value, struct sp__batch *done)
 {
         struct sp__copying *copying = copy->op;
-        sp_status status;
-        sp_error *error;
 
         copy->op = NULL;
         if (copy->state == SP__COPY_ENDED && copy->error) {
-                error = sp__fault_of_result(copy->error, copy->stmt, &status);
-                sp__op_fail(&copying->op, status, error, done);
+                copy->told = true;
+                sp__copy_fail(copying, done);
                 sp_value_unref(value);
         } else {
                 sp__op_yield(&copying->op, value ? SP__YIELD_VALUE : SP__YIELD_NONE, value,
@@ -367,6 +365,7 @@ void sp__copy_lost(struct sp__conn *conn)
         }
         copy->state = SP__COPY_ENDED;
         copy->failed = true;
+        copy->told |= copy->op != NULL;
         if (copy->op)
                 conn->copy_orphan = copy->op;
         copy->op = NULL;
