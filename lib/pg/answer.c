@@ -285,7 +285,8 @@ static void learn(const struct sp__query *query)
                 return;
         if (unit->error && unit->members > 1)
                 sp__stmt_part(query->stmt, APART_FAILED);
-        else if (unit->error || unit->undone)
+        /* One that took all the time there is is not fast. */
+        else if ((unit->error && !sp__fault_by_time_limit(unit->error)) || unit->undone)
                 return;
         else if (unit->members == 1 || took < SP__STMT_FAST_NS)
                 sp__stmt_learn(query->stmt, took / unit->members);

@@ -2,9 +2,10 @@
 /**
  * A connection: a libpq connection in pipeline mode behind a port. A unit is a statement with a Sync of its own, so that one's
  * error touches nobody else's. Reads that are known to be short may share a Sync instead, as a group: the server refuses
- * writes there (default_transaction_read_only, set and reset in the flight of the statement that needs it), nobody is told
- * before the Sync has come, and where one fails all the others are as if they had never run. Two groups are in flight; what
- * comes meanwhile makes up the next one.
+ * writes there (default_transaction_read_only, set and reset in the flight of the statement that needs it), each has its own
+ * snapshot (the server is asked for its level of isolation once a connection), nobody is told before the Sync has come, and
+ * where one fails all the others are as if they had never run. Two groups are in flight; what comes meanwhile makes up the
+ * next one.
  *
  *     EMPTY -> OPENING -> READY -> LOST -> EMPTY
  *
@@ -53,14 +54,14 @@ struct sp__unit {
         bool reads;            /* the server shall refuse writes */
         bool neutral;          /* … or may do as it does just now */
         bool shares;           /* may share a Sync with its neighbours */
-        bool closes;           /* a Sync follows it */
-        bool undone;           /* a neighbour's error undid it: nothing of it took effect */
-        uint32_t due;          /* commands whose answers are still to come */
-        uint32_t members;      /* of its group, itself included */
-        bool preparing;        /* PREPARE goes with it */
-        bool prepared;         /* … and was answered */
-        unsigned plan;         /* the statement's number when it was put */
-        bool unsent;           /* the connection was found broken, or it was cancelled, before a byte was written */
+        bool closes;      /* a Sync follows it */
+        bool undone;      /* a neighbour's error undid it: nothing of it took effect */
+        uint32_t due;     /* commands whose answers are still to come */
+        uint32_t members; /* of its group, itself included */
+        bool preparing;   /* PREPARE goes with it */
+        bool prepared;    /* … and was answered */
+        unsigned plan;    /* the statement's number when it was put */
+        bool unsent;      /* the connection was found broken, or it was cancelled, before a byte was written */
         PGresult *result;
         PGresult *error;
         int64_t sent_ns;
@@ -117,6 +118,8 @@ struct sp__conn {
         bool unflushed;          /* there is a Sync that libpq may hold back */
         bool read_only;          /* the server refuses writes, once it has come so far */
         bool plain;              /* SET is not for this connection: nothing is shared */
+        bool asked_level;        /* the server was asked for its level of isolation */
+        bool together;           /* … and said that each statement of a transaction has a snapshot of its own */
         struct sp__list ended;   /* units that after() hands over */
         struct sp__prepared prepared;
         int64_t last_ns; /* when the last answer came */

@@ -85,11 +85,22 @@ static bool put_own(struct sp__conn *conn, const char *text, bool mode)
         return PQsendQueryParams(conn->pg, text, 0, NULL, NULL, NULL, NULL, 0) == 1 && put_close(conn);
 }
 
+/* Once: what it was set to for this user or database, or in the connection's options, stays as long as the session. */
+static bool put_level(struct sp__conn *conn)
+{
+        if (conn->asked_level)
+                return true;
+        conn->asked_level = true;
+        return put_own(conn, "SHOW default_transaction_isolation", false);
+}
+
 /* RESET rather than off: it may be the server's own setting for this user. */
 static bool put_mode(struct sp__conn *conn, bool reads)
 {
         if (conn->plain || conn->read_only == reads)
                 return true;
+        if (reads && !put_level(conn))
+                return false;
         conn->read_only = reads;
         return put_own(conn, reads ? "SET default_transaction_read_only = on" : "RESET default_transaction_read_only",
                        true);
@@ -159,7 +170,7 @@ static bool put_unit(struct sp__conn *conn, struct sp__unit *unit, const sp_para
 {
         bool named = unit->stmt && conn->prepared.cap > 0 && !(unit->stmt->flags & SP_STMT_UNNAMED);
         bool ready = !named || sp__prepared_has(&conn->prepared, unit->stmt);
-        bool alone = !unit->shares || !ready || conn->plain || unit->lead;
+        bool alone = !unit->shares || !ready || conn->plain || !conn->together || unit->lead;
 
         unit->due = 0;
         unit->plan = unit->stmt ? atomic_load_explicit(&unit->stmt->plan, memory_order_relaxed) : 0;
@@ -252,33 +263,44 @@ static bool forgets(const struct sp__unit *unit)
         return strcmp(tag, "DISCARD ALL") == 0 || strcmp(tag, "DEALLOCATE ALL") == 0;
 }
 
-/* By the locks of the group, not its own. */
-static bool entangled(const struct sp__unit *unit)
+/*
+ * By the locks of the group, not its own: a deadlock, or a wait for who waits for one of them that its time was over before the
+ * server looked for deadlocks. The first one found none of the group's.
+ */
+static bool entangled(const struct sp__unit *unit, bool first)
 {
-        return unit->members > 1 && strcmp(sp__fault_code(unit->error), "40P01") == 0;
+        return unit->members > 1 &&
+               (strcmp(sp__fault_code(unit->error), "40P01") == 0 || (!first && sp__fault_by_time_limit(unit->error)));
 }
 
-/* In a group that failed only the one that did so is answered. */
-static void finish_member(struct sp__conn *conn, struct sp__unit *unit, bool failed)
+/* Of the connection's own. */
+static void finish_own(struct sp__conn *conn, struct sp__unit *unit)
 {
-        if (forgets(unit))
-                sp__prepared_clear(&conn->prepared);
-        if (unit->preparing && !unit->prepared)
-                sp__prepared_remove(&conn->prepared, unit->stmt);
-        unit->undone = failed && unit->members > 1 && (!unit->error || unit->result || entangled(unit));
-        if (unit->undone)
-                clear(unit);
-        if (unit->stmt || unit->text) {
-                sp__list_push(&conn->ended, &unit->link);
-                return;
-        }
         /* Who forbids SET (a proxy) shares nothing. */
         conn->plain |= unit->reads && unit->error;
+        if (PQntuples(unit->result) == 1)
+                conn->together = strstr(PQgetvalue(unit->result, 0, 0), "committed") != NULL;
         /* In a transaction that failed nothing can be forgotten. */
         if (!unit->reads && strcmp(sp__fault_code(unit->error), "25P02") == 0)
                 atomic_store_explicit(&conn->muddled, true, memory_order_relaxed);
         clear(unit);
         free(unit);
+}
+
+/* In a group that failed only the one that did so is answered. */
+static void finish_member(struct sp__conn *conn, struct sp__unit *unit, bool first, bool failed)
+{
+        if (forgets(unit))
+                sp__prepared_clear(&conn->prepared);
+        if (unit->preparing && !unit->prepared)
+                sp__prepared_remove(&conn->prepared, unit->stmt);
+        unit->undone = failed && unit->members > 1 && (!unit->error || unit->result || entangled(unit, first));
+        if (unit->undone)
+                clear(unit);
+        if (unit->stmt || unit->text)
+                sp__list_push(&conn->ended, &unit->link);
+        else
+                finish_own(conn, unit);
 }
 
 /* A Sync came. */
@@ -305,7 +327,7 @@ static void finish(struct sp__conn *conn, int64_t now)
                 if (conn->at == &unit->link)
                         conn->at = unit->link.next;
                 sp__list_remove(&unit->link);
-                finish_member(conn, unit, failed);
+                finish_member(conn, unit, i == 0, failed);
         }
         conn->syncs--;
         conn->last_ns = now;
@@ -467,6 +489,7 @@ void sp__conn_end(struct sp__conn *conn, sp_error *why, sp_status status)
         sp__dial_drop(conn->dial);
         conn->dial = NULL;
         conn->ready = conn->lost = conn->unflushed = conn->read_only = conn->listening = false;
+        conn->asked_level = conn->together = false;
         conn->open = conn->syncs = 0;
         conn->at = &conn->flights;
         atomic_store(&conn->in_tx, false);

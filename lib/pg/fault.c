@@ -112,10 +112,17 @@ static bool retryable(const char *code)
                strcmp(code, "57P03") == 0;
 }
 
-/* Which setting ended it. The caller's own cancellation is never told by the server. */
-static const char *limit_of(const char *code, const char *line)
+bool sp__fault_by_time_limit(const PGresult *res)
 {
-        return strcmp(code, "57014") == 0 && strstr(line, "statement timeout") ? " (pool.statement_timeout)" : "";
+        const char *primary = res ? PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY) : NULL;
+
+        return primary && strcmp(sp__fault_code(res), "57014") == 0 && strstr(primary, "statement timeout");
+}
+
+/* Which setting ended it. The caller's own cancellation is never told by the server. */
+static const char *limit_of(const PGresult *res)
+{
+        return sp__fault_by_time_limit(res) ? " (pool.statement_timeout)" : "";
 }
 
 /* All that the server said; NULL: out of memory. */
@@ -154,7 +161,7 @@ sp_error *sp__fault_of_result(const PGresult *res, const sp_stmt *stmt, sp_statu
         else if (quotes == QUOTES_TEXT)
                 mask_unknown(line, stmt->sql.text);
         *status = status_of(code);
-        error = sp__error_new(*status, code, "statement \"%s\": %s%s", stmt->name, line, limit_of(code, line));
+        error = sp__error_new(*status, code, "statement \"%s\": %s%s", stmt->name, line, limit_of(res));
         if (*status == SP_SQL)
                 sp__error_set_retryable(error, retryable(code));
         sp__error_set_report(error, report_of(res));

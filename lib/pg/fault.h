@@ -22,5 +22,7 @@ struct sp__connect_fault {
 void sp__fault_of_connect(const PGconn *pg, struct sp__connect_fault *out);
 /** The SQLSTATE of a result, "" where it has none. */
 const char *sp__fault_code(const PGresult *res);
+/** Whether statement_timeout ended it, as far as the server says so in English; `res` may be NULL. */
+bool sp__fault_by_time_limit(const PGresult *res);
 
 #endif

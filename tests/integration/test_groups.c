@@ -4,6 +4,8 @@
 
 #include "pg/stmt.h"
 
+#include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -167,6 +169,104 @@ static void test_who_asks_for_the_time_is_not_told_an_earlier_one(void **state)
         is_told_apart(&burst, "SELECT now()::text WHERE $1::int8 > 0");
         is_told_apart(&burst, "SELECT CURRENT_TIMESTAMP::text WHERE $1::int8 > 0");
         end(&burst);
+}
+
+/* The setting "pool.url=…" of the test's server with an option of the session; to be freed. */
+static char *url_with(const char *option)
+{
+        const char *url = getenv("DATABASE_URL");
+        char *setting = NULL;
+
+        assert_true(asprintf(&setting, "pool.url=%s%coptions=-c%%20%s", url, strchr(url, '?') ? '&' : '?', option) > 0);
+        return setting;
+}
+
+/* They would share the first one's snapshot, in which a write that was confirmed meanwhile is not to be seen. */
+static void test_where_a_transaction_has_one_snapshot_none_is_shared(void **state)
+{
+        static const char *const levels[] = {"default_transaction_isolation%3Drepeatable%5C%20read",
+                                             "default_transaction_isolation%3Dserializable"};
+
+        for (int i = 0; i < 2; i++) {
+                char *url = url_with(levels[i]);
+                struct burst burst;
+
+                begin(&burst, (const char *[]){url, "pool.max=1", NULL});
+                is_told_apart(&burst, moment);
+                end(&burst);
+                free(url);
+        }
+}
+
+/*
+ * A group has read groups_a, and waits for groups_b, which a transaction has locked that then wants groups_a. false: it was
+ * another one of the two that was ended, or the group came otherwise.
+ */
+static bool entangle(struct burst *burst, sp_pool *judge, const sp_stmt *a, const sp_stmt *b)
+{
+        sp_session *session;
+        sp_stmt *lock = stmt_of("LOCK TABLE groups_a");
+        sp_result *result = NULL;
+        bool met;
+
+        assert_int_equal(sp_pool_acquire(judge, NULL, &session, NULL), SP_OK);
+        assert_int_equal(sp_session_begin(session, NULL, NULL, NULL), SP_OK);
+        session_run(&ways[0], session, "LOCK TABLE groups_b");
+        clear(burst);
+        for (size_t i = 0; i < BURST; i++)
+                submit_int(burst, i < GROUP_MAX / 2 ? a : b, 1);
+        while (number(&ways[0], judge,
+                      "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'groups_b'::regclass", 0) == 0)
+                sched_yield();
+        met = sp_session_query(session, NULL, lock, NULL, &result, NULL) == SP_OK;
+        sp_session_release(session);
+        await(burst);
+        for (size_t i = 0; i < BURST; i++)
+                assert_string_equal(burst->answers[i].code, "");
+        sp_result_free(result);
+        sp_stmt_unref(lock);
+        /* It was in a group, whether the first one was as well. */
+        return met && alike(burst, GROUP_MAX / 4) == 1;
+}
+
+/* What the server ends is run again, alone: `settings` say how it comes to that. */
+static void is_disentangled(const char *const settings[])
+{
+        sp_pool *judge = pool_with((const char *[]){"pool.max=2", NULL});
+        sp_stmt *a = stmt_of(
+                    "SELECT xact_start::text FROM pg_stat_get_activity(pg_backend_pid()), groups_a WHERE $1::int8 > 0"),
+                *b = stmt_of("SELECT n::text FROM groups_b WHERE $1::int8 > 0");
+        struct burst burst;
+        bool met = false;
+
+        run(&ways[0], judge, "DROP TABLE IF EXISTS groups_a, groups_b");
+        run(&ways[0], judge, "CREATE TABLE groups_a AS SELECT 1 AS n");
+        run(&ways[0], judge, "CREATE TABLE groups_b AS SELECT 1 AS n");
+        begin(&burst, settings);
+        make_fast(&burst, a, 1);
+        make_fast(&burst, b, 1);
+        for (int attempt = 0; attempt < ATTEMPTS && !met; attempt++)
+                met = entangle(&burst, judge, a, b);
+        assert_true(met);
+        end(&burst);
+        run(&ways[0], judge, "DROP TABLE groups_a, groups_b");
+        sp_stmt_unref(a);
+        sp_stmt_unref(b);
+        sp_pool_free(judge);
+}
+
+static void test_a_deadlock_of_a_groups_locks_is_nobodys_error(void **state)
+{
+        char *url = url_with("deadlock_timeout%3D100");
+
+        is_disentangled((const char *[]){url, "pool.max=1", NULL});
+        free(url);
+}
+
+/* statement_timeout may end it before the server has looked for a deadlock. */
+static void test_a_wait_for_who_waits_for_the_group_is_nobodys_error(void **state)
+{
+        is_disentangled((const char *[]){"pool.max=1", "pool.statement_timeout=400ms", NULL});
 }
 
 static void test_a_failing_read_undoes_no_neighbour(void **state)
@@ -430,6 +530,9 @@ int main(void)
         const struct CMUnitTest tests[] = {
             cmocka_unit_test(test_reads_share_a_sync_and_writes_have_their_own),
             cmocka_unit_test(test_who_asks_for_the_time_is_not_told_an_earlier_one),
+            cmocka_unit_test(test_where_a_transaction_has_one_snapshot_none_is_shared),
+            cmocka_unit_test(test_a_deadlock_of_a_groups_locks_is_nobodys_error),
+            cmocka_unit_test(test_a_wait_for_who_waits_for_the_group_is_nobodys_error),
             cmocka_unit_test(test_a_failing_read_undoes_no_neighbour),
             cmocka_unit_test(test_a_write_that_hides_among_reads_happens_once_and_is_remembered),
             cmocka_unit_test(test_a_session_after_reads_may_write_and_finds_the_servers_own_setting),
