@@ -18,7 +18,11 @@
  * What looks like a read runs where the server refuses writes (default_transaction_read_only). If it writes all the same, as
  * SELECT f_that_writes() does, it is run again where it may, once, and is known to write from then on: SP_STMT_WRITE spares
  * that, and is needed for a function that catches the refusal itself. In transaction mode of a proxy (pool.statements 0)
- * the server is not asked to refuse anything.
+ * the server is not asked to refuse anything, and a read that calls a function which is not known runs again only where it is
+ * declared to be a read or idempotent.
+ *
+ * What runs more than its text shows (DO, CALL, a function that is neither PostgreSQL's nor of a common extension) is
+ * followed by a reset of what it may have left in its session, unless it is declared SP_STMT_READ (docs/pool.md).
  *
  * Several servers may stand in one URL (postgresql://a,b/db): with pool.target_session_attrs the pool finds the one that takes
  * writes, also after a failover. With pool.replicas, single reads go to replicas that are near enough, and to the primary
@@ -46,7 +50,7 @@ typedef struct sp_result sp_result;
 
 /** Statement flags. */
 enum {
-        SP_STMT_READ = 1,       /**< declared to be a read: what the text shows is then not asked */
+        SP_STMT_READ = 1,       /**< declared to be a read that leaves nothing behind: what the text shows is then not asked */
         SP_STMT_WRITE = 2,      /**< declared to write, though the text looks like a read (SELECT f_that_writes()) */
         SP_STMT_IDEMPOTENT = 4, /**< a write that may run again when its outcome is unknown */
         SP_STMT_UNNAMED = 8,    /**< never prepared by name (statements of one use) */

@@ -195,6 +195,12 @@ static void answer(struct sp__query *query, struct sp__batch *done)
                 sp__op_fail(&query->op, SP_NOMEM, NULL, done);
 }
 
+/* Whether it did nothing that it may not do twice: where writes are refused none was made. */
+static bool repeatable(const struct sp__query *query)
+{
+        return query->unit.reads || sp__stmt_repeatable(query->stmt);
+}
+
 static void answer_lost(struct sp__query *query, struct sp__batch *done)
 {
         const char *place = sp__target_place(&query->pool->target), *name = query->stmt->name;
@@ -211,7 +217,7 @@ static void answer_lost(struct sp__query *query, struct sp__batch *done)
                     status, code,
                     "the connection to PostgreSQL at %s was lost while statement \"%s\" ran: its outcome is unknown",
                     place, name);
-        sp__error_set_retryable(error, query->unit.unsent || sp__stmt_repeatable(query->stmt));
+        sp__error_set_retryable(error, query->unit.unsent || repeatable(query));
         record(query, status);
         sp__op_fail(&query->op, status, error, done);
 }
@@ -235,7 +241,7 @@ static bool again(const struct sp__query *query)
 {
         if (query->in_session)
                 return false;
-        if (!query->unit.unsent && !query->unit.reads && !sp__stmt_repeatable(query->stmt))
+        if (!query->unit.unsent && !repeatable(query))
                 return false;
         return missed(query) ? query->misses < TRIES + sp__pool_max(query->pool) : query->tries < TRIES;
 }

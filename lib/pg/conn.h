@@ -54,6 +54,7 @@ struct sp__unit {
         bool reads;            /* the server shall refuse writes */
         bool neutral;          /* … or may do as it does just now */
         bool shares;           /* may share a Sync with its neighbours */
+        bool resets;      /* what it may leave in the session is reset behind it; of the connection's own: it is that */
         bool closes;      /* a Sync follows it */
         bool undone;      /* a neighbour's error undid it: nothing of it took effect */
         uint32_t due;     /* commands whose answers are still to come */

@@ -106,6 +106,28 @@ static bool put_mode(struct sp__conn *conn, bool reads)
                        true);
 }
 
+/* DISCARD ALL but for what is prepared, which we know of. With a Sync of its own: a lock outlives the failure of who took it. */
+static bool put_reset(struct sp__conn *conn)
+{
+        static const char *const words[] = {
+            "CLOSE ALL",        "SET SESSION AUTHORIZATION DEFAULT",          "RESET ALL",
+            "UNLISTEN *",       "SELECT pg_catalog.pg_advisory_unlock_all()", "DISCARD TEMP",
+            "DISCARD SEQUENCES"};
+        struct sp__unit *unit = put_close(conn) ? calloc(1, sizeof *unit) : NULL;
+
+        if (!unit)
+                return false;
+        unit->resets = true;
+        unit->due = sizeof words / sizeof *words;
+        push(conn, unit);
+        conn->read_only = false;
+        for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+                if (PQsendQueryParams(conn->pg, words[i], 0, NULL, NULL, NULL, NULL, 0) != 1)
+                        return false;
+        }
+        return put_close(conn);
+}
+
 /* Room for what is to be prepared. */
 static bool put_evict(struct sp__conn *conn, struct sp__unit *unit)
 {
@@ -173,6 +195,8 @@ static bool put_unit(struct sp__conn *conn, struct sp__unit *unit, const sp_para
         bool alone = !unit->shares || !ready || conn->plain || !conn->together || unit->lead;
 
         unit->due = 0;
+        /* Nobody refuses its writes. */
+        unit->reads &= !conn->plain;
         unit->plan = unit->stmt ? atomic_load_explicit(&unit->stmt->plan, memory_order_relaxed) : 0;
         if ((!unit->neutral && !put_mode(conn, unit->reads)) || (alone && !put_close(conn)))
                 return false;
@@ -180,7 +204,7 @@ static bool put_unit(struct sp__conn *conn, struct sp__unit *unit, const sp_para
             !(unit->sets ? put_sets(conn, unit, params, named) : put_command(conn, unit, view, named)))
                 return false;
         push(conn, unit);
-        return (!alone && conn->open < GROUP_MAX) || put_close(conn);
+        return ((!alone && conn->open < GROUP_MAX) || put_close(conn)) && (!unit->resets || put_reset(conn));
 }
 
 void sp__conn_put(struct sp__conn *conn, struct sp__unit *unit, const sp_params *params)
@@ -280,6 +304,8 @@ static void finish_own(struct sp__conn *conn, struct sp__unit *unit)
         conn->plain |= unit->reads && unit->error;
         if (PQntuples(unit->result) == 1)
                 conn->together = strstr(PQgetvalue(unit->result, 0, 0), "committed") != NULL;
+        /* What was left is the next one's. */
+        conn->lost |= unit->resets && unit->error;
         /* In a transaction that failed nothing can be forgotten. */
         if (!unit->reads && strcmp(sp__fault_code(unit->error), "25P02") == 0)
                 atomic_store_explicit(&conn->muddled, true, memory_order_relaxed);

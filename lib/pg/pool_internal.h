@@ -152,6 +152,7 @@ struct sp_session {
         sp_ctx *ctx;                 /* under which it was taken: a reference, or NULL */
         void *place;                 /* an address behind the call that took it */
         bool dirty;                  /* something ran that leaves session state */
+        bool obscure;                /* … or that may have */
         struct sp__sequels *sequels; /* what follows its transaction, or NULL: none ever did */
 
         /* The pool's lock. */

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 /* Statements of the clean-up: they are sent behind whatever the session left running. */
-static const char rollback[] = "ROLLBACK", discard[] = "DISCARD ALL";
+static const char rollback[] = "ROLLBACK", discard[] = "DISCARD ALL", reset[] = "CLOSE ALL";
 
 static void yield_stream(struct sp__query *query, struct sp__batch *done)
 {
@@ -95,6 +95,7 @@ struct sp__query *sp__session_statement(sp_session *session, sp_ctx *ctx, const 
         query->in_session = true;
         query->session = session;
         session->dirty |= stmt->sql.dirties;
+        session->obscure |= sp__stmt_obscure(stmt);
         return query;
 }
 
@@ -149,8 +150,10 @@ static void clean_up(const sp_session *session, struct sp__unit *units[2], bool 
         bool rolls = sp__conn_in_transaction(session->conn);
 
         units[0] = rolls ? unit_new(rollback) : NULL;
-        units[1] = session->dirty ? unit_new(discard) : NULL;
-        *retire = (rolls && !units[0]) || (session->dirty && !units[1]);
+        units[1] = session->dirty ? unit_new(discard) : session->obscure ? unit_new(reset) : NULL;
+        if (units[1])
+                units[1]->resets = !session->dirty;
+        *retire = (rolls && !units[0]) || ((session->dirty || session->obscure) && !units[1]);
 }
 
 /* `broken`: there is nothing to clean any more. */

@@ -164,7 +164,12 @@ bool sp__stmt_reads(const sp_stmt *stmt)
 
 bool sp__stmt_repeatable(const sp_stmt *stmt)
 {
-        return (stmt->flags & SP_STMT_IDEMPOTENT) || sp__stmt_reads(stmt);
+        return (stmt->flags & SP_STMT_IDEMPOTENT) || (sp__stmt_reads(stmt) && !sp__stmt_obscure(stmt));
+}
+
+bool sp__stmt_obscure(const sp_stmt *stmt)
+{
+        return stmt->sql.obscure && !(stmt->flags & SP_STMT_READ);
 }
 
 bool sp__stmt_joins(const sp_stmt *shared)

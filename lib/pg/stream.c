@@ -23,6 +23,7 @@ struct sp_stream {
         sp_pool *pool;    /* a reference */
         sp_stmt *fetch;
         uint32_t page;
+        bool obscure;          /* it may leave something in its session */
         struct sp__lead *lead; /* until there is a session; the pool's lock */
 
         sp__mutex lock;      /* a leaf; guards what follows */
@@ -88,6 +89,7 @@ void sp_stream_free(sp_stream *stream)
 void sp__stream_open(sp_stream *stream, sp_session *session)
 {
         session->lead = stream->lead;
+        session->obscure = stream->obscure;
         stream->lead = NULL;
         stream->session = session;
 }
@@ -169,6 +171,7 @@ static sp_stream *stream_new(sp_pool *pool, const sp_stmt *stmt, const sp_params
         sp__mutex_init(&stream->lock);
         stream->pool = sp__pool_ref(pool);
         stream->page = page;
+        stream->obscure = sp__stmt_obscure(stmt);
         stream->lead = lead_of(stmt, params);
         stream->fetch = fetch_of(stmt, page);
         if (stream->lead && stream->fetch)

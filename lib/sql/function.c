@@ -69,14 +69,16 @@ static const struct {
     {"age", SP__FUNCTION_CLOCK}, /* of one argument: from today on */
 };
 
-unsigned sp__function_effects(const char *name)
+unsigned sp__function_effects(const char *schema, const char *name)
 {
+        bool own = *schema && strcmp(schema, "pg_catalog") != 0;
+
         for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
                 const char *known = functions[i].name;
                 size_t len = strlen(known);
 
                 if (known[len - 1] == '*' ? strncmp(name, known, len - 1) == 0 : strcmp(name, known) == 0)
-                        return functions[i].effects;
+                        return functions[i].effects | (own ? SP__FUNCTION_OBSCURE : 0u);
         }
-        return 0;
+        return !own && sp__function_harmless(name) ? 0 : SP__FUNCTION_OBSCURE;
 }

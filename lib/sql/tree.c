@@ -21,7 +21,7 @@ struct reader {
         struct slice key;
         int depth;
         int function; /* depth inside a function's name, 0 outside */
-        char name[SP__TREE_NAME];
+        char schema[SP__TREE_NAME], name[SP__TREE_NAME];
 };
 
 static bool is(struct slice slice, const char *text)
@@ -70,9 +70,10 @@ static void on_key(struct reader *reader, const char *value)
                 node_name(value, tree->top);
         } else if (is(key, "query") && reader->depth == DEPTH_FIELD)
                 node_name(value, tree->inner);
-        else if (is(key, "funcname") && *value == '[')
+        else if (is(key, "funcname") && *value == '[') {
                 reader->function = reader->depth + 1;
-        else if (is(key, "lockingClause"))
+                *reader->schema = *reader->name = 0;
+        } else if (is(key, "lockingClause"))
                 tree->locks = true;
         else if (is(key, "intoClause"))
                 tree->into = true;
@@ -113,6 +114,7 @@ static void on_string(struct reader *reader, struct slice value, const char *aft
         struct slice key = reader->key;
 
         if (is(key, "sval") && reader->function) {
+                memcpy(reader->schema, reader->name, sizeof reader->schema);
                 copy(reader->name, value);
                 tree->temp_schema |= temp_schema(value);
         } else if (is(key, "relpersistence"))
@@ -132,10 +134,11 @@ static void on_close(struct reader *reader)
         if (reader->depth-- != reader->function)
                 return;
         reader->function = 0;
-        effects = sp__function_effects(reader->name);
+        effects = sp__function_effects(reader->schema, reader->name);
         reader->tree->fn_session |= (effects & SP__FUNCTION_SESSION) != 0;
         reader->tree->fn_dirties |= (effects & SP__FUNCTION_DIRTIES) != 0;
         reader->tree->fn_writes |= (effects & SP__FUNCTION_WRITES) != 0;
+        reader->tree->fn_obscure |= (effects & SP__FUNCTION_OBSCURE) != 0;
         reader->tree->clock |= (effects & SP__FUNCTION_CLOCK) != 0;
 }
 

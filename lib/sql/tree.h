@@ -24,13 +24,22 @@ struct sp__tree {
         bool fn_session;           /* calls a function that depends on session state */
         bool fn_dirties;           /* … that leaves some behind */
         bool fn_writes;            /* … that has an effect besides */
+        bool fn_obscure;           /* … of which nothing is known */
         bool clock;                /* asks when its transaction began */
 };
 
 void sp__tree_read(const char *json, struct sp__tree *tree);
 
-/** SP__FUNCTION_… of a function of PostgreSQL or of its extensions by its name without schema; 0 for any other. */
-enum { SP__FUNCTION_SESSION = 1, SP__FUNCTION_DIRTIES = 2, SP__FUNCTION_WRITES = 4, SP__FUNCTION_CLOCK = 8 };
-unsigned sp__function_effects(const char *name);
+enum {
+        SP__FUNCTION_SESSION = 1,
+        SP__FUNCTION_DIRTIES = 2,
+        SP__FUNCTION_WRITES = 4,
+        SP__FUNCTION_CLOCK = 8,
+        SP__FUNCTION_OBSCURE = 16 /* not known: it may do anything */
+};
+/** SP__FUNCTION_… of a function by its name; `schema`: what stands before it, or "". */
+unsigned sp__function_effects(const char *schema, const char *name);
+/** harmless.c: whether one of PostgreSQL or an extension has that name, which leaves nothing behind in a session. */
+bool sp__function_harmless(const char *name);
 
 #endif

@@ -307,12 +307,50 @@ static void test_also_where_all_share_one_connection(void **state)
                  true);
 }
 
+/* Behind a proxy in transaction mode, say. A sequence remembers each run, also those that were rolled back. */
+static void test_what_a_function_may_write_is_not_repeated_where_no_write_is_refused(void **state)
+{
+        static const char text[] = "SELECT lanes_book($1::int8)";
+        static const struct {
+                const char *statements;
+                uint32_t flags;
+                int64_t most;
+        } rows[] = {{"0", 0, 1}, {"0", SP_STMT_READ, 9}, {"0", SP_STMT_IDEMPOTENT, 9}, {"200", 0, 9}};
+
+        for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+                char setting[32];
+                sp_pool *pool;
+                sp_params *params = sp_params_new();
+                sp_result *result;
+                sp_stmt *stmt;
+
+                snprintf(setting, sizeof setting, "pool.statements=%s", rows[i].statements);
+                pool = pool_with((const char *[]){setting, "pool.max=1", NULL});
+                run(&ways[0], pool, "DROP SEQUENCE IF EXISTS lanes_runs");
+                run(&ways[0], pool, "CREATE SEQUENCE lanes_runs");
+                run(&ways[0], pool,
+                    "CREATE OR REPLACE FUNCTION lanes_book(n int8) RETURNS void LANGUAGE plpgsql AS $$ BEGIN "
+                    "IF current_setting('transaction_read_only') = 'off' THEN PERFORM nextval('lanes_runs'); END IF; "
+                    "PERFORM pg_terminate_backend(pg_backend_pid()), pg_sleep(60); END $$");
+                sp_params_add_int(params, 1);
+                assert_int_equal(sp_stmt_new(NULL, text, strlen(text), rows[i].flags, &stmt, NULL), SP_OK);
+                assert_int_equal(sp_pool_query(pool, NULL, stmt, params, &result, NULL), SP_LOST);
+                assert_in_range(number(&ways[0], pool, "SELECT last_value FROM lanes_runs", 0), 1, rows[i].most);
+                run(&ways[0], pool, "DROP FUNCTION lanes_book");
+                run(&ways[0], pool, "DROP SEQUENCE lanes_runs");
+                sp_stmt_unref(stmt);
+                sp_params_free(params);
+                sp_pool_free(pool);
+        }
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
             cmocka_unit_test(test_every_caller_gets_its_own_answer_and_every_write_happens_once),
             cmocka_unit_test(test_also_while_backends_are_killed),
             cmocka_unit_test(test_also_where_all_share_one_connection),
+            cmocka_unit_test(test_what_a_function_may_write_is_not_repeated_where_no_write_is_refused),
         };
 
         return cmocka_run_group_tests_name("lanes", tests, NULL, NULL);

@@ -54,6 +54,104 @@ static void test_session_state_does_not_reach_the_next_holder(void **state)
         sp_pool_free(pool);
 }
 
+/* A function that leaves what a session can have, and what is then found by whoever has its connection. */
+static const char *const leavers[] = {
+    "CREATE OR REPLACE FUNCTION session_leave() RETURNS int8 LANGUAGE plpgsql AS $$ BEGIN "
+    "PERFORM set_config('work_mem', '77MB', false), pg_advisory_lock(4711); LISTEN something; "
+    "CREATE TEMP TABLE left_behind (id int); SET ROLE sugar; RETURN 1; END $$",
+    "CREATE OR REPLACE PROCEDURE session_leave_by_call() LANGUAGE plpgsql AS $$ BEGIN PERFORM session_leave(); END $$"};
+
+static const char left[] =
+    "SELECT (SELECT count(*) FROM pg_settings WHERE name = 'work_mem' AND setting = '78848') + "
+    "(SELECT count(*) FROM pg_class WHERE relname = 'left_behind') + (SELECT count(*) FROM pg_listening_channels()) + "
+    "(SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()) + "
+    "(current_user <> session_user)::int";
+
+static const char *const hidden[] = {"SELECT session_leave()", "CALL session_leave_by_call()",
+                                     "DO $$ BEGIN PERFORM session_leave(); END $$",
+                                     "WITH x AS (SELECT session_leave() AS n) SELECT n FROM x"};
+enum { HIDDEN = sizeof hidden / sizeof *hidden };
+
+static sp_pool *pool_with_leavers(void)
+{
+        sp_pool *pool = pool_with((const char *[]){"pool.max=1", NULL});
+
+        for (size_t i = 0; i < sizeof leavers / sizeof *leavers; i++)
+                run(&ways[0], pool, leavers[i]);
+        return pool;
+}
+
+static void done_with_leavers(sp_pool *pool)
+{
+        run(&ways[0], pool, "DROP PROCEDURE session_leave_by_call");
+        run(&ways[0], pool, "DROP FUNCTION session_leave");
+        sp_pool_free(pool);
+}
+
+static void test_what_a_function_leaves_does_not_reach_the_next_holder(void **state)
+{
+        const struct way *way = way_of(state);
+        sp_pool *pool = pool_with_leavers();
+        int64_t backend = number(way, pool, "SELECT pg_backend_pid()", 0);
+
+        for (size_t i = 0; i < HIDDEN; i++) {
+                sp_session *session = session_of(way, pool);
+
+                session_run(way, session, hidden[i]);
+                assert_int_equal(session_number(way, session, left), 5);
+                sp_session_release(session);
+                session = session_of(way, pool);
+                assert_int_equal(session_number(way, session, "SELECT pg_backend_pid()"), backend);
+                assert_int_equal(session_number(way, session, left), 0);
+                /* What was prepared is still known, on both sides. */
+                assert_int_not_equal(session_number(way, session, "SELECT count(*) FROM pg_prepared_statements"), 0);
+                sp_session_release(session);
+        }
+        done_with_leavers(pool);
+}
+
+static void test_what_a_function_leaves_does_not_reach_its_neighbours(void **state)
+{
+        const struct way *way = way_of(state);
+        sp_pool *pool = pool_with_leavers();
+        int64_t backend = number(way, pool, "SELECT pg_backend_pid()", 0);
+
+        for (size_t i = 0; i < HIDDEN; i++) {
+                run(way, pool, hidden[i]);
+                assert_int_equal(number(way, pool, left, 0), 0);
+                assert_int_equal(number(way, pool, "SELECT pg_backend_pid()", 0), backend);
+        }
+        done_with_leavers(pool);
+}
+
+/* All on their way at once. */
+static void test_what_a_function_leaves_does_not_reach_who_is_behind_it(void **state)
+{
+        enum { PAIRS = 16 };
+        sp_pool *pool = pool_with_leavers();
+        sp_stmt *leave = stmt_of(hidden[0]), *look = stmt_of(left);
+        sp_queue *queue = queue_of();
+        sp_completion *done;
+        size_t len;
+
+        run(&ways[0], pool, left);
+        for (uint64_t i = 0; i < PAIRS; i++) {
+                assert_int_equal(sp_pool_query_async(pool, NULL, leave, NULL, queue, 1), SP_OK);
+                assert_int_equal(sp_pool_query_async(pool, NULL, look, NULL, queue, 0), SP_OK);
+        }
+        for (int i = 0; i < 2 * PAIRS; i++) {
+                assert_int_equal(sp_queue_wait(queue, &done, 1, -1), 1);
+                assert_int_equal(sp_completion_status(done), SP_OK);
+                assert_string_equal(sp_result_get(sp_completion_result(done), 0, 0, &len),
+                                    sp_completion_tag(done) ? "1" : "0");
+                sp_completion_free(done);
+        }
+        sp_queue_free(queue);
+        sp_stmt_unref(leave);
+        sp_stmt_unref(look);
+        done_with_leavers(pool);
+}
+
 static void test_who_holds_sessions_can_still_query(void **state)
 {
         sp_pool *pool = pool_with((const char *[]){"pool.max=3", "pool.acquire_timeout=1s", NULL});
@@ -259,6 +357,9 @@ int main(void)
         const struct CMUnitTest tests[] = {
             BOTH_WAYS(test_what_is_open_is_rolled_back),
             BOTH_WAYS(test_session_state_does_not_reach_the_next_holder),
+            BOTH_WAYS(test_what_a_function_leaves_does_not_reach_the_next_holder),
+            BOTH_WAYS(test_what_a_function_leaves_does_not_reach_its_neighbours),
+            cmocka_unit_test(test_what_a_function_leaves_does_not_reach_who_is_behind_it),
             BOTH_WAYS(test_who_holds_sessions_can_still_query),
             BOTH_WAYS(test_an_aborted_transaction_is_clean_for_the_next),
             BOTH_WAYS(test_a_cancelled_statement_frees_its_connection),

@@ -146,6 +146,48 @@ static void test_kinds(void **state)
 
 static const struct {
         const char *text;
+        bool obscure;
+} effects[] = {
+    {"SELECT count(*), coalesce(max(a), 0), lower(b) FROM t WHERE c > now() - interval '1 day'", false},
+    {"SELECT abs(1), xpath_exists('/a', x), extract(year FROM d), position('a' IN b), trim(b) FROM t", false},
+    {"SELECT pg_catalog.jsonb_agg(a), PG_CATALOG.Upper(b), a AT TIME ZONE 'UTC' FROM t GROUP BY b", false},
+    {"SELECT ST_DWithin(a, b, 5), uuid_generate_v4(), a BETWEEN SYMMETRIC 1 AND 2 FROM t", false},
+    {"INSERT INTO t VALUES (nextval('s'), gen_random_uuid())", false},
+    {"SELECT \"f(\" FROM t WHERE a = 'f()'", false},
+    {"EXPLAIN SELECT f()", false},
+    {"SELECT f()", true},
+    {"SELECT app.count(1)", true},
+    {"SELECT public.nextval('s')", true},
+    {"SELECT pg_catalog.f()", true},
+    {"SELECT \"Count\"(a) FROM t", true},
+    {"SELECT \"abs acos\"(a) FROM t", true},
+    {"SELECT ab(a), ac(a), count(a) FROM t", true},
+    {"SELECT 1 FROM t WHERE EXISTS (SELECT 1 FROM f(1) x)", true},
+    {"INSERT INTO t SELECT f(a) FROM s", true},
+    {"UPDATE t SET a = app.f(a)", true},
+    {"EXPLAIN ANALYZE SELECT f()", true},
+    {"CREATE TABLE x AS SELECT f()", true},
+    {"COPY (SELECT f()) TO STDOUT", true},
+    {"DECLARE c CURSOR FOR SELECT f()", true},
+    {"SELECT query_to_xml('SELECT 1', true, true, '')", true},
+    {"CALL p(1)", true},
+    {"DO $$ BEGIN PERFORM 1; END $$", true},
+};
+
+static void test_a_function_that_is_not_known_is_told(void **state)
+{
+        for (size_t i = 0; i < sizeof effects / sizeof *effects; i++) {
+                struct sp__sql sql;
+
+                assert_int_equal(sp__sql_parse(effects[i].text, strlen(effects[i].text), &sql, NULL), SP_OK);
+                if (sql.obscure != effects[i].obscure)
+                        fail_msg("%s is %s", effects[i].text, sql.obscure ? "obscure" : "not obscure");
+                sp__sql_free(&sql);
+        }
+}
+
+static const struct {
+        const char *text;
         const char *shown;
 } texts[] = {
     {"SELECT title FROM contents WHERE id = $1", "SELECT title FROM contents WHERE id = $1"},
@@ -487,6 +529,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
             cmocka_unit_test(test_kinds),
+            cmocka_unit_test(test_a_function_that_is_not_known_is_told),
             cmocka_unit_test(test_the_text_shows_no_literal_and_is_one_line),
             cmocka_unit_test(test_a_secret_reaches_neither_text_nor_fingerprint),
             cmocka_unit_test(test_the_length_of_a_list_does_not_change_the_fingerprint),
