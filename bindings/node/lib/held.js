@@ -10,12 +10,19 @@ const lost = new FinalizationRegistry((held) => held.release());
 
 class Held {
     #watch;
+    #handle;
     #slot;
 
     constructor(watch, handle, slot) {
         this.#watch = watch;
         this.#slot = slot;
-        this.handle = handle;
+        this.#handle = handle;
+    }
+
+    /* Throws ClosedError once the client ends: what it leads to was freed then. */
+    get handle() {
+        this.#watch.check();
+        return this.#handle;
     }
 
     get here() {
@@ -31,25 +38,25 @@ class Held {
     /* A second time does nothing. */
     release() {
         if (this.#slot >= 0)
-            native.watch_release(this.#watch, this.#slot);
+            native.watch_release(this.#watch.native, this.#slot);
         this.#gone();
     }
 
     /* Many look-ups: their leases go back at once. Whether what is stale stands in. */
     giveUp() {
-        return this.#slot >= 0 && native.watch_give_up(this.#watch, this.#slot) === 1;
+        return this.#slot >= 0 && native.watch_give_up(this.#watch.native, this.#slot) === 1;
     }
 
     /* It was used up. */
     forget() {
         if (this.#slot >= 0)
-            native.watch_forget(this.#watch, this.#slot);
+            native.watch_forget(this.#watch.native, this.#slot);
         this.#gone();
     }
 
     #gone() {
         this.#slot = -1;
-        this.handle = null;
+        this.#handle = null;
         lost.unregister(this);
     }
 }

@@ -131,8 +131,9 @@ class Pool {
      */
     listen(channel, options) {
         return this.#events(options, async (unit) => {
+            this.#client.check();
             const listener = call('pool_listen', this.#handle, channel);
-            const held = new Held(this.#watch.native, listener, call('watch_keep', this.#watch.native, listener));
+            const held = new Held(this.#watch, listener, call('watch_keep', this.#watch.native, listener));
 
             return {
                 read: async () => [await this.#watch.submit('listener_next_async', (ctx) => [held.handle, ctx], undefined, unit)],

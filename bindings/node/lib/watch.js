@@ -40,6 +40,7 @@ class Watch {
         this.pending = new Map();
         this.holding = 0; /* of the pending ones */
         this.lost = false;
+        this.ended = false; /* its client is freed, or will be */
         this.scoped = false; /* calls may be inside a scope */
         this.choosy = false; /* and inside one that says what it may take from caches */
         this.tag = 0;
@@ -49,6 +50,15 @@ class Watch {
         this.native = native.watch_new(client, this.queue, this.root, () => this.drain(), this.cells, this.bytes,
             this.handles);
         this.outbox = new Outbox(this.native, () => this.refused());
+    }
+
+    /*
+     * Throws ClosedError once the client ends: what the addon was given of it may be freed already. Every call that names such a
+     * thing comes by here, or by Client.check().
+     */
+    check() {
+        if (this.ended)
+            throw makeError('SP_CLOSED', 'the client is closed');
     }
 
     /* The unit above a call that is made here. */
@@ -80,6 +90,7 @@ class Watch {
             const tag = ++this.tag;
 
             try {
+                this.check();
                 if (options?.signal || options?.timeout !== undefined)
                     this.limit(operation, options, operation.ctx);
                 this.flush();
@@ -102,6 +113,7 @@ class Watch {
         return new Promise((resolve, reject) => {
             const tag = ++this.tag;
 
+            this.check();
             this.outbox.query(tag, pool, statement, values);
             this.expect(tag, resolve, reject, options.types ?? this.types, options.decode);
         });
@@ -112,6 +124,7 @@ class Watch {
         return new Promise((resolve, reject) => {
             const tag = ++this.tag;
 
+            this.check();
             this.outbox.lookup(tag, cache, key);
             this.expect(tag, resolve, reject, this.types, undefined);
         });
@@ -261,7 +274,7 @@ class Watch {
         const handle = this.handles[index];
 
         this.handles[index] = undefined;
-        return slot < 0 ? null : new Held(this.native, handle, slot);
+        return slot < 0 ? null : new Held(this, handle, slot);
     }
 
     lookup(operation, index, base, bytes) {
@@ -311,6 +324,7 @@ class Watch {
 
     /* Ends the client off this thread; what is still pending settles before the watch goes. */
     async end(timeout) {
+        this.ended = true;
         await native.watch_end(this.native, timeout);
         while (this.pending.size > 0) {
             const before = this.pending.size;

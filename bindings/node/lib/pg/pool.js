@@ -70,7 +70,7 @@ class Pool extends EventEmitter {
     }
 
     #count(name) {
-        return this.#base === null || this.ended ? 0 : native[name](this.#base.handle);
+        return this.#base === null || this.ended || this.#base.client.closed ? 0 : native[name](this.#base.handle);
     }
 
     connect(callback) {
