@@ -192,6 +192,33 @@ static void look_at_identity(const struct look *look, const struct seen *seen)
               seen->told->schema, seen->told->name, seen->told->schema, seen->told->name);
 }
 
+/* Of a partitioned table the partition that tells least, if that is less than the table's own identity does. */
+static const char partitions_text[] =
+    "WITH RECURSIVE part (root, oid) AS (SELECT c.relreplident, c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = "
+    "c.relnamespace WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind = 'p' UNION ALL SELECT p.root, i.inhrelid "
+    "FROM part p JOIN pg_inherits i ON i.inhparent = p.oid) SELECT n.nspname::text, c.relname::text, k.any_key FROM "
+    "part p JOIN pg_class c ON c.oid = p.oid AND c.relkind = 'r' JOIN pg_namespace n ON n.oid = c.relnamespace, "
+    "LATERAL (SELECT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND CASE c.relreplident WHEN 'd' THEN "
+    "i.indisprimary WHEN 'i' THEN i.indisreplident ELSE false END) AS any_key) k WHERE c.relreplident <> 'f' AND "
+    "(p.root = 'f' OR NOT k.any_key) ORDER BY k.any_key LIMIT 1";
+
+/* No more than advice: each new one begins so, and of tables that are only added to nothing is lost. */
+static sp_status look_at_partitions(const struct look *look, const sp_params *name)
+{
+        sp_result *least = NULL;
+        sp_status status = ask(look, "sugarperf.feed.partitions", partitions_text, name, &least);
+
+        if (status == SP_OK && sp_result_rows(least) > 0)
+                found(look, false, "partition \"%s\".\"%s\" has %s: ALTER TABLE \"%s\".\"%s\" REPLICA IDENTITY FULL",
+                      cell(least, 0, 0), cell(least, 0, 1),
+                      yes(least, 0, 2) ? "not the replica identity of its table, so that its updates reach more"
+                                       : "no replica identity (its table's is not its own), without which PostgreSQL "
+                                         "refuses its updates and deletes once it is published",
+                      cell(least, 0, 0), cell(least, 0, 1));
+        sp_result_free(least);
+        return status;
+}
+
 static sp_status look_at_table(const struct look *look, const struct sp__told *table, sp_params *params)
 {
         struct seen seen = {.table = table->table, .told = table};
@@ -221,9 +248,10 @@ static sp_status look_at_table(const struct look *look, const struct sp__told *t
                 look_at_columns(look, &seen);
                 look_at_identity(look, &seen);
                 look_at_rules(look, &seen);
+                status = look_at_partitions(look, params);
         }
         sp_result_free(result);
-        return SP_OK;
+        return status;
 }
 
 sp_status sp__feed_look(sp_pool *pool, const sp_rules *rules, sp_ctx *ctx, const struct sp__feed_finder *finder,

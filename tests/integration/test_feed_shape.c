@@ -233,6 +233,35 @@ static void test_what_the_log_could_not_tell_of_parts_is_said(void **state)
         end(&scene);
 }
 
+static void advises(struct scene *scene, const char *text)
+{
+        sp_value *value = NULL;
+        size_t len;
+
+        assert_int_equal(sp_feed_check(scene->reader.pool, scene->reader.rules, NULL, &value, NULL), SP_OK);
+        if (!strstr(sp_value_data(value, &len), text))
+                fail_msg("%s does not say %s", (const char *)sp_value_data(value, &len), text);
+        sp_value_unref(value);
+}
+
+/* Its table's identity is not its own. */
+static void test_what_a_partition_does_not_tell_is_said(void **state)
+{
+        struct scene scene;
+
+        scene_begin(&scene, NULL, two_rules);
+        world_run(&scene.world,
+                  "CREATE TABLE %n_more (id text PRIMARY KEY); DROP TABLE %s; CREATE TABLE %s (id text NOT "
+                  "NULL) PARTITION BY LIST (id); CREATE TABLE %s_1 PARTITION OF %s FOR VALUES IN ('1'); "
+                  "ALTER TABLE %s REPLICA IDENTITY FULL");
+        advises(&scene, "_1\\\" has no replica identity");
+        world_run(&scene.world, "ALTER TABLE %s ADD PRIMARY KEY (id)");
+        advises(&scene, "_1\\\" has not the replica identity of its table");
+        world_run(&scene.world, "ALTER TABLE %s_1 REPLICA IDENTITY FULL");
+        advises(&scene, "\"ready\":true,\"lacks\":[],\"advice\":[\"max_slot_wal_keep_size");
+        end(&scene);
+}
+
 /* Each partition has an identity of its own, and the log speaks of the root's. */
 static void test_a_partition_that_tells_less_than_its_root_is_not_believed(void **state)
 {
@@ -264,6 +293,7 @@ int main(void)
             cmocka_unit_test(test_a_table_that_inherits_later_is_read_as_well),
             cmocka_unit_test(test_a_table_that_was_published_as_it_was_made_is_read_as_well),
             cmocka_unit_test(test_what_the_log_could_not_tell_of_parts_is_said),
+            cmocka_unit_test(test_what_a_partition_does_not_tell_is_said),
             cmocka_unit_test(test_a_partition_that_tells_less_than_its_root_is_not_believed),
         };
 
