@@ -18,7 +18,7 @@ enum sp__bug {
         SP__BUG_TRANSACTION,  /* what was read inside an open transaction is stored */
         SP__BUG_LOST_MESSAGE, /* a gap in the stream is taken for none */
         SP__BUG_HORIZON,      /* what was once proven is served for ever */
-        SP__BUG_OLD_RUN,      /* a server that lives anew is believed */
+        SP__BUG_OLD_RUN,      /* a server that lives anew is believed, in whatever it says */
         SP__BUG_CONFIRMED,    /* the feed confirms what it has read, and invalidates then */
         SP__BUG_NEW_SLOT,     /* a slot that is new is read as if it had been there all along */
         SP__BUGS

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The slot: found, made, taken from whom it does not belong to any more. On the feed's thread. */
 #include "cache/cache.h"
+#include "cache/probe.h"
 #include "core/error.h"
 #include "invalidate/feed.h"
 
@@ -248,7 +249,7 @@ sp_status sp__feed_slot_take(struct sp_feed *feed, struct sp__buf *text, bool an
         *reset = !slot.there || slot.lost || anew;
         feed->place = slot.place;
         status = *reset ? make_slot(feed, text, &slot, error) : sp__feed_recall(feed, end, &ours, error);
-        *reset = *reset || !ours;
+        *reset = *reset || (!ours && !sp__bugged(SP__BUG_OLD_RUN));
         if (status == SP_OK)
                 sp__feed_begin_lag(feed, feed->place, end);
         return status;
