@@ -21,6 +21,7 @@ enum sp__bug {
         SP__BUG_OLD_RUN,      /* a server that lives anew is believed, in whatever it says */
         SP__BUG_CONFIRMED,    /* the feed confirms what it has read, and invalidates then */
         SP__BUG_NEW_SLOT,     /* a slot that is new is read as if it had been there all along */
+        SP__BUG_MOVED_SLOT,   /* so is a slot that somebody else read on */
         SP__BUGS
 };
 

@@ -249,7 +249,7 @@ sp_status sp__feed_slot_take(struct sp_feed *feed, struct sp__buf *text, bool an
         *reset = !slot.there || slot.lost || anew;
         feed->place = slot.place;
         status = *reset ? make_slot(feed, text, &slot, error) : sp__feed_recall(feed, end, &ours, error);
-        *reset = *reset || (!ours && !sp__bugged(SP__BUG_OLD_RUN));
+        *reset = *reset || (!ours && !sp__bugged(SP__BUG_OLD_RUN) && !sp__bugged(SP__BUG_MOVED_SLOT));
         if (status == SP_OK)
                 sp__feed_begin_lag(feed, feed->place, end);
         return status;

@@ -13,7 +13,7 @@
 
 enum { LEASE_MS = 250, FATE_MS = 300 };
 
-enum push { PUSH_CUT, PUSH_KILL, PUSH_LOSE_SLOT, PUSH_LOSE_LEASE, PUSH_STOP, PUSH_UNSUBSCRIBE, PUSHES };
+enum push { PUSH_CUT, PUSH_KILL, PUSH_LOSE_SLOT, PUSH_MOVE_SLOT, PUSH_LOSE_LEASE, PUSH_STOP, PUSH_UNSUBSCRIBE, PUSHES };
 
 struct conductor {
         struct play *play;
@@ -169,19 +169,32 @@ static void cut(struct conductor *conductor)
 }
 
 /* While the feed is away for its pause. */
-static void lose_slot(struct conductor *conductor)
+static void take_slot(struct conductor *conductor, const char *deed)
 {
         for (int i = 0; i < 10; i++) {
-                char *dropped;
+                char *done;
 
                 cut(conductor);
                 pause_us(1000);
-                dropped = ask(conductor, "SELECT pg_drop_replication_slot(slot_name)::text FROM pg_replication_slots "
-                                         "WHERE slot_name = 'sugarperf_%n' AND NOT active");
-                free(dropped);
-                if (dropped)
+                done = ask(conductor, deed);
+                free(done);
+                if (done)
                         return;
         }
+}
+
+static void lose_slot(struct conductor *conductor)
+{
+        take_slot(conductor, "SELECT pg_drop_replication_slot(slot_name)::text FROM pg_replication_slots WHERE "
+                             "slot_name = 'sugarperf_%n' AND NOT active");
+}
+
+/* What it was to tell since it was read is lost, as if another one had read it. */
+static void move_slot(struct conductor *conductor)
+{
+        write_something(conductor);
+        take_slot(conductor, "SELECT pg_replication_slot_advance(slot_name, pg_current_wal_flush_lsn())::text FROM "
+                             "pg_replication_slots WHERE slot_name = 'sugarperf_%n' AND NOT active");
 }
 
 /* Longer than its lease: another one takes its place, and it finds that out when it goes on. */
@@ -203,6 +216,9 @@ static void push(struct conductor *conductor, enum push push)
                 break;
         case PUSH_LOSE_SLOT:
                 lose_slot(conductor);
+                break;
+        case PUSH_MOVE_SLOT:
+                move_slot(conductor);
                 break;
         case PUSH_LOSE_LEASE:
                 end_lease(conductor);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Schedules at random, by a printed seed: writers die between COMMIT and invalidation or never invalidate, change feeds die at each
- * of their steps, hang, lose lease, slot and connection, Redis is killed and comes back from an old snapshot, PostgreSQL is
+ * of their steps, hang, lose lease, slot, the slot's place and connection, Redis is killed and comes back from an old snapshot, PostgreSQL is
  * restarted (play.h). After each of them no cached value may be older than its row. SP_SCHEDULES says how many; without it as many
  * as there is time for. With it each mistake that the library can be told to make around the feed must be found, too.
  *
@@ -175,6 +175,7 @@ int main(int argc, char **argv)
             MISTAKE("confirmed before it was invalidated", SP__BUG_CONFIRMED),
             MISTAKE("a new slot without a reset", SP__BUG_NEW_SLOT),
             MISTAKE("an old snapshot believed", SP__BUG_OLD_RUN),
+            MISTAKE("a slot that somebody else read on believed", SP__BUG_MOVED_SLOT),
         };
         const char *schedules = argc > 1 ? argv[1] : getenv("SP_SCHEDULES");
 
