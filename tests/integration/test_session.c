@@ -4,6 +4,7 @@
 
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static void test_what_is_open_is_rolled_back(void **state)
@@ -150,6 +151,31 @@ static void test_what_a_function_leaves_does_not_reach_who_is_behind_it(void **s
         sp_stmt_unref(leave);
         sp_stmt_unref(look);
         done_with_leavers(pool);
+}
+
+/* As ALTER ROLE … SET role gives it, too. */
+static void test_the_role_of_the_connection_is_back_in_force(void **state)
+{
+        static const char *const changes[] = {"SET ROLE test", "SET work_mem = '77MB'",
+                                              "DO $$ BEGIN SET ROLE test; END $$"};
+        const struct way *way = way_of(state);
+        const char *url = getenv("DATABASE_URL");
+        char setting[256];
+        sp_pool *pool;
+
+        snprintf(setting, sizeof setting, "pool.url=%s%coptions=-c%%20role%%3Dsugar", url,
+                 strchr(url, '?') ? '&' : '?');
+        pool = pool_with((const char *[]){setting, "pool.max=1", NULL});
+        for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
+                sp_session *session = session_of(way, pool);
+
+                session_run(way, session, changes[i]);
+                sp_session_release(session);
+                assert_int_equal(number(way, pool, "SELECT (current_user = 'sugar')::int", 0), 1);
+        }
+        run(way, pool, changes[2]);
+        assert_int_equal(number(way, pool, "SELECT (current_user = 'sugar')::int", 0), 1);
+        sp_pool_free(pool);
 }
 
 static void test_who_holds_sessions_can_still_query(void **state)
@@ -360,6 +386,7 @@ int main(void)
             BOTH_WAYS(test_what_a_function_leaves_does_not_reach_the_next_holder),
             BOTH_WAYS(test_what_a_function_leaves_does_not_reach_its_neighbours),
             cmocka_unit_test(test_what_a_function_leaves_does_not_reach_who_is_behind_it),
+            BOTH_WAYS(test_the_role_of_the_connection_is_back_in_force),
             BOTH_WAYS(test_who_holds_sessions_can_still_query),
             BOTH_WAYS(test_an_aborted_transaction_is_clean_for_the_next),
             BOTH_WAYS(test_a_cancelled_statement_frees_its_connection),
