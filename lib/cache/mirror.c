@@ -24,7 +24,16 @@ static void remember(struct sp__mirror *mirror)
         mirror->last = (struct sp__tagmap){.slots = NULL};
         mirror->was_known = true;
         mirror->was_e = mirror->e;
-        mirror->was_c0 = mirror->c0;
+        /* Of what was known of several tags at once nothing is kept. */
+        mirror->was_c0 = mirror->past_n ? mirror->past_n : mirror->c0;
+}
+
+/* Nothing is known of single tags any more. The lock is held. */
+static void forget_tags(struct sp__mirror *mirror)
+{
+        sp__tagmap_clear(&mirror->last);
+        sp__coarse_clear(&mirror->past);
+        mirror->past_n = 0;
 }
 
 static void forget_what_was(struct sp__mirror *mirror)
@@ -57,7 +66,7 @@ static void forget(struct sp__mirror *mirror)
         /* Own acknowledgements go with the rest: a proof from before them must not bring back what they ended. */
         mirror->unplaced = mirror->own_n;
         atomic_store(&mirror->live_until, -1);
-        sp__tagmap_clear(&mirror->last);
+        forget_tags(mirror);
         changed(mirror);
 }
 
@@ -90,7 +99,7 @@ void sp__mirror_init(struct sp__mirror *mirror, bool remote, int64_t bound_ns)
 
 void sp__mirror_destroy(struct sp__mirror *mirror)
 {
-        sp__tagmap_clear(&mirror->last);
+        forget_tags(mirror);
         sp__tagmap_clear(&mirror->own);
         sp__tagmap_clear(&mirror->owed);
         sp__tagmap_clear(&mirror->was_last);
@@ -116,11 +125,23 @@ static bool above(const struct sp__tagmap *map, const uint64_t *tags, size_t cou
         return false;
 }
 
+/* Whether it, or a tag that is not told from it, was bumped after that. */
+static bool perhaps_above(const struct sp__mirror *mirror, const uint64_t *tags, size_t count, int64_t number)
+{
+        for (size_t i = 0; i < count && mirror->past_n > number; i++) {
+                if (sp__coarse_get(&mirror->past, tags[i]) > number)
+                        return true;
+        }
+        return false;
+}
+
 static enum sp__fresh judge(struct sp__mirror *mirror, uint64_t e, int64_t v0, const uint64_t *tags, size_t count)
 {
         if (!mirror->known || !sp__mirror_live(mirror) || e != mirror->e || v0 < mirror->c0)
                 return SP__UNKNOWN;
-        return above(&mirror->last, tags, count, (uint64_t)v0) ? SP__GONE : SP__FRESH;
+        if (above(&mirror->last, tags, count, (uint64_t)v0))
+                return SP__GONE;
+        return perhaps_above(mirror, tags, count, v0) ? SP__UNKNOWN : SP__FRESH;
 }
 
 enum sp__fresh sp__mirror_check(struct sp__mirror *mirror, uint64_t e, int64_t v0, const uint64_t *tags, size_t count,
@@ -160,7 +181,8 @@ bool sp__mirror_doubts(struct sp__mirror *mirror, uint64_t e, int64_t v0, const 
         sp__lock(&mirror->lock);
         doubts = mirror->owes_all || above(&mirror->owed, tags, count, 0);
         if (proven_once(mirror))
-                doubts = doubts || e != mirror->e || v0 < mirror->c0 || above(&mirror->last, tags, count, (uint64_t)v0);
+                doubts = doubts || e != mirror->e || v0 < mirror->c0 ||
+                         above(&mirror->last, tags, count, (uint64_t)v0) || perhaps_above(mirror, tags, count, v0);
         else
                 doubts = doubts || !mirror->was_known || e != mirror->was_e || v0 < mirror->was_c0 ||
                          above(&mirror->was_last, tags, count, (uint64_t)v0);
@@ -195,13 +217,27 @@ void sp__mirror_down(struct sp__mirror *mirror)
         sp__unlock(&mirror->lock);
 }
 
+/* Each tag by itself as long as there is room, then those together that share a place: some entries are taken for older, not all. */
+static bool bump_one(struct sp__mirror *mirror, int64_t n, uint64_t tag)
+{
+        bool room = mirror->last.count < LAST_MAX || sp__tagmap_get(&mirror->last, tag);
+
+        if (room && sp__tagmap_raise(&mirror->last, tag, (uint64_t)n))
+                return true;
+        if (!sp__coarse_raise(&mirror->past, tag, n))
+                return false;
+        if (mirror->past_n < n)
+                mirror->past_n = n;
+        return true;
+}
+
 /* The lock is held. A tag that cannot be remembered is one before which nothing is known. */
 static void bump(struct sp__mirror *mirror, int64_t n, const uint64_t *tags, size_t count)
 {
         for (size_t i = 0; i < count; i++) {
-                if (mirror->last.count < LAST_MAX && sp__tagmap_raise(&mirror->last, tags[i], (uint64_t)n))
+                if (bump_one(mirror, n, tags[i]))
                         continue;
-                sp__tagmap_clear(&mirror->last);
+                forget_tags(mirror);
                 mirror->c0 = n;
                 break;
         }
@@ -488,7 +524,7 @@ void sp__mirror_bump_all(struct sp__mirror *mirror)
         log_own_all(mirror);
         mirror->n = ++mirror->seen;
         mirror->c0 = mirror->n;
-        sp__tagmap_clear(&mirror->last);
+        forget_tags(mirror);
         changed(mirror);
         sp__unlock(&mirror->lock);
 }

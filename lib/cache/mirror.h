@@ -15,6 +15,7 @@
 #define SP_CACHE_MIRROR_H
 
 #include "base/thread.h"
+#include "cache/coarse.h"
 #include "cache/probe.h"
 #include "cache/tagmap.h"
 
@@ -49,12 +50,14 @@ struct sp__mirror {
         bool remote;
         int64_t bound;
 
-        bool known; /* e, n, c0, seen and last are */
+        bool known; /* e, n, c0, seen, last and past are */
         uint64_t e;
         int64_t n;    /* the stream was applied up to here */
         int64_t c0;   /* nothing is known before */
         int64_t seen; /* the highest number seen, or acknowledged to this process */
         struct sp__tagmap last;
+        struct sp__coarse past; /* of the tags that `last` has no room for */
+        int64_t past_n;         /* the highest number there; 0: none */
 
         bool recalls; /* what was known when the touch was lost is remembered, for sp__mirror_doubts() */
         bool was_known;

@@ -387,6 +387,24 @@ static void test_more_tags_than_can_be_remembered_are_unknown_not_fresh(void **s
         sp__mirror_destroy(&mirror);
 }
 
+/* A log that is full of other tags must not end all that is cached. */
+static void test_what_nobody_touched_outlives_more_tags_than_can_be_remembered(void **state)
+{
+        enum { OTHERS = 300000, ENTRIES = 1000 };
+        struct sp__mirror mirror;
+        struct sp__mark mark;
+        uint64_t version, fresh = 0;
+
+        sp__mirror_init(&mirror, false, 0);
+        sp__mirror_mark(&mirror, &mark);
+        for (uint64_t tag = 1; tag <= OTHERS; tag++)
+                sp__mirror_bump(&mirror, &tag, 1);
+        for (uint64_t tag = OTHERS + 1; tag <= OTHERS + ENTRIES; tag++)
+                fresh += sp__mirror_check(&mirror, mark.e, mark.v0, &tag, 1, &version) == SP__FRESH;
+        assert_in_range(fresh, ENTRIES * 8 / 10, ENTRIES);
+        sp__mirror_destroy(&mirror);
+}
+
 int main(void)
 {
         static const struct CMUnitTest tests[] = {
@@ -399,6 +417,7 @@ int main(void)
             cmocka_unit_test(test_a_load_does_not_hold_beyond_an_invalidation_of_its_own_process),
             cmocka_unit_test(test_a_log_that_went_back_is_noticed),
             cmocka_unit_test(test_more_tags_than_can_be_remembered_are_unknown_not_fresh),
+            cmocka_unit_test(test_what_nobody_touched_outlives_more_tags_than_can_be_remembered),
         };
 
         return cmocka_run_group_tests_name("mirror", tests, NULL, NULL);
