@@ -131,7 +131,8 @@ def streaming():
                "UPDATE creators SET name = 'A new name', is_verified = NOT is_verified",
                "UPDATE videos SET creator_id = 'creator-1', is_published = true WHERE id IN ('content-7', 'content-made')",
                "UPDATE transcoding_jobs SET status = 'done' WHERE video_id = 'content-0'",
-               "DELETE FROM transcoding_jobs WHERE video_id = 'content-made'"]
+               "DELETE FROM transcoding_jobs WHERE video_id = 'content-made'",
+               "UPDATE videos SET id = 'content-moved' WHERE id = 'content-made'"]
     return Plan('content-streaming', 'content-streaming', FILES,
                 {'users': 50, 'creators': 10, 'videos': 200, 'sessions': 1000}, reads, writes, changes)
 
@@ -155,7 +156,8 @@ def recommendation():
                " (SELECT id FROM contents ORDER BY engagement_score DESC, id LIMIT 1) AS best"
                " WHERE NOT EXISTS (SELECT FROM content_tag_links WHERE (content_id, tag_id) = (best.id, tag.id)) ORDER BY 2 LIMIT 1",
                "UPDATE content_tags SET name = name || ' renamed' WHERE id IN ('tag-0', 'tag-7')",
-               "DELETE FROM content_tag_links WHERE content_id = 'content-0'",
+               "DELETE FROM content_tag_links WHERE content_id IN ('content-0', 'content-made')",
+               "UPDATE contents SET id = 'content-moved' WHERE id = 'content-made'",
                "DELETE FROM user_interests WHERE user_id = 'user-0'"]
     return Plan('recommendation', 'recommendation', ('schema.sql', 'data.sql', 'keys.sql'),
                 {'users': 60, 'contents': 300, 'interactions': 2000, 'tags': 12}, reads, writes, changes)
