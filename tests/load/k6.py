@@ -11,6 +11,7 @@ from measure import Failure
 HERE = os.path.dirname(os.path.abspath(__file__))
 FOLDER = os.path.join(os.path.dirname(os.path.dirname(HERE)), 'build-k6')
 MODULE = 'go.k6.io/k6@v1.8.1'
+TOKENS = 20     # they are words of its command line
 
 
 def found():
@@ -46,10 +47,10 @@ def summary(text):
             'endpoints': {}}
 
 
-def run(world, folder, **variables):
+def run(world, folder, tokens, **variables):
     """A service's script; what it measured."""
     out = os.path.join(folder, 'summary.json')
-    variables = {'URL': world.program.url, **{name.upper(): value for name, value in world.sizes.items()}, **variables}
+    variables = {'URL': world.program.url, 'TOKENS': ','.join(tokens[:TOKENS]), **{name.upper(): value for name, value in world.sizes.items()}, **variables}
     words = [word for key, value in variables.items() for word in ('-e', f'{key}={value}')]
     # No report to its makers, and no port of its own: four of them run at once.
     done = subprocess.run(['k6', 'run', '--quiet', '--no-usage-report', '--address', '', '--summary-export', out, *words,

@@ -131,7 +131,7 @@ def ours(world, profile, requests, **options):
 
 def run_stages(world, folder, tokens, options):
     if k6.found():
-        return k6.run(world, folder, SCALE=options.stages / 120)
+        return k6.run(world, folder, tokens, SCALE=options.stages / 120)
     path = os.path.join(folder, 'stages')
     traffic.write_stages(path, world.service, tokens)
     return ours(world, 'stages', path, seconds=options.stages)
@@ -139,7 +139,7 @@ def run_stages(world, folder, tokens, options):
 
 def run_open(world, folder, tokens, rate, seconds, seed):  # pylint: disable=too-many-arguments
     if k6.found():
-        return k6.run(world, folder, MODEL='open', RATE=rate, SECONDS=seconds)
+        return k6.run(world, folder, tokens, MODEL='open', RATE=rate, SECONDS=seconds)
     path = os.path.join(folder, 'open')
     traffic.write_open(path, world.service, world.sizes, tokens, int(rate * seconds), seed)
     return ours(world, 'file', path, rate=rate, seconds=seconds)

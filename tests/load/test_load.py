@@ -8,15 +8,17 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import unittest.mock
 import xml.etree.ElementTree
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 BUILD = os.environ['SP_BUILD_DIR']
 os.environ['REDIS_URL'] = os.environ['REDIS_URL'].rsplit('/', 1)[0] + '/10'
-sys.path[:0] = [HERE]
+sys.path[:0] = [HERE, os.path.join(ROOT, 'examples', 'recommendation')]
 
 import baseline_page  # noqa: E402  # pylint: disable=wrong-import-position
+import k6  # noqa: E402  # pylint: disable=wrong-import-position
 import load  # noqa: E402  # pylint: disable=wrong-import-position
 import traffic  # noqa: E402  # pylint: disable=wrong-import-position
 
@@ -101,6 +103,33 @@ class Scripts(unittest.TestCase):
         self.assertEqual(told['failures'], [])
         self.assertEqual((told['open'], told['stages']), (1, 0) if model == 'open' else (0, 3))
         self.assertGreaterEqual(told['thresholds'], 2)
+
+
+class K6(unittest.TestCase):
+    def test_what_it_sums_up_is_read(self):
+        """As v1.8.1 writes it."""
+        told = {'http_req_duration': {'avg': 203.02, 'med': 200.96, 'p(95)': 208.78, 'p(99)': 210.16, 'max': 210.51,
+                                      'thresholds': {'p(95)<300': False}},
+                'http_req_failed': {'fails': 0, 'passes': 5, 'value': 1}, 'http_reqs': {'count': 5, 'rate': 4.15},
+                'dropped_iterations': {'count': 16, 'rate': 13.3, 'thresholds': {'count<1': True}}}
+        self.assertEqual(k6.summary(json.dumps({'metrics': told})),
+                         {'count': 5, 'mean': 203.02, 'p95': 208.78, 'p99': 210.16, 'max': 210.51, 'failed': 100, 'left_out': 16,
+                          'achieved': 4.15, 'endpoints': {}})
+
+    def test_who_wants_it_without_go_is_told_what_is_missing(self):
+        with unittest.mock.patch.dict(os.environ, PATH='/nowhere'), unittest.mock.patch.object(k6, 'FOLDER', '/nowhere'):
+            with self.assertRaisesRegex(load.Failure, 'needs k6 on PATH, or Go'):
+                k6.fetch()
+
+    def test_one_that_was_built_before_is_taken(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, 'k6')
+            with open(path, 'w', encoding='utf-8') as file:
+                file.write('#!/bin/sh\n')
+            os.chmod(path, 0o755)
+            with unittest.mock.patch.dict(os.environ, PATH='/nowhere'), unittest.mock.patch.object(k6, 'FOLDER', folder):
+                k6.fetch()
+                self.assertEqual(k6.found(), path)
 
 
 class Verdicts(unittest.TestCase):
