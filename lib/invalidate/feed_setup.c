@@ -121,7 +121,8 @@ static sp_status publication(struct sp_feed *feed, struct sp__buf *text, bool *a
         PGresult *res = NULL;
         sp_status status;
 
-        sp__buf_text(text, "SELECT 1 FROM pg_publication WHERE pubname = ");
+        /* Before 13 none has such an option. */
+        sp__buf_text(text, "SELECT to_jsonb(p) ->> 'pubviaroot' FROM pg_publication p WHERE pubname = ");
         sp__replication_literal(feed->replication, text, feed->publication);
         status = sp__feed_ask(feed, text, SP__FEED_ASK_MS, &res, error);
         if (status != SP_OK)
@@ -129,6 +130,12 @@ static sp_status publication(struct sp_feed *feed, struct sp__buf *text, bool *a
         *altered = PQntuples(res) == 0;
         if (*altered)
                 status = create_publication(feed, text, error);
+        else if (*PQgetvalue(res, 0, 0) == 'f' && sp__feed_shape_has_roots(&feed->shape))
+                status =
+                    sp__fail(error, SP_CONFIG,
+                             "publication \"%s\" tells of partitions by their own names: ALTER PUBLICATION \"%s\" SET "
+                             "(publish_via_partition_root = true)",
+                             feed->publication, feed->publication);
         else
                 status = complete_publication(feed, text, altered, error);
         PQclear(res);

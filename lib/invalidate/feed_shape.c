@@ -8,7 +8,7 @@
 #include <string.h>
 
 /*
- * Kinds: a table of the rules', inner and other partitions, an heir (a table that inherits), what is unlogged or foreign, a column. A file
+ * Kinds: a table of the rules', or the root of one in partitions; inner and other partitions, an heir (a table that inherits), what is unlogged or foreign, a column. A file
  * is another one after each TRUNCATE and rewriting; an edge has the transaction that drew it, as what left and came back may have changed
  * meanwhile. No lock is taken: pg_relation_filenode() asks the catalogue alone. Others do not see temporary tables' rows.
  */
@@ -20,7 +20,8 @@ static const char shape_text[] =
     "JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = r.name::name AND c.relkind IN ('r', 'p') "
     "UNION ALL SELECT t.place, i.inhrelid, i.xmin::text FROM tree t JOIN pg_inherits i ON i.inhparent = t.oid "
     "WHERE to_jsonb(i) ->> 'inhdetachpending' IS DISTINCT FROM 'true') "
-    "SELECT t.place, CASE WHEN t.edge = '' THEN 'table' WHEN c.relpersistence = 'u' THEN 'unlogged' "
+    "SELECT t.place, CASE WHEN t.edge = '' AND c.relkind = 'p' THEN 'root' WHEN t.edge = '' THEN 'table' "
+    "WHEN c.relpersistence = 'u' THEN 'unlogged' "
     "WHEN c.relkind = 'f' THEN 'foreign' WHEN NOT c.relispartition THEN 'heir' "
     "WHEN c.relkind = 'p' THEN 'inner' ELSE 'partition' END, "
     "concat_ws(' ', c.oid, coalesce(pg_relation_filenode(c.oid), 0), t.edge), c.oid, n.nspname::text, c.relname::text "
@@ -239,13 +240,24 @@ static bool stands_alone(const struct sp__feed_shape *shape, size_t row)
         return is(shape, row, "heir") || is(shape, row, "unlogged");
 }
 
+/* A partition as well: for a while the publication may have told of it by its own name. */
 bool sp__feed_shape_inherits(const struct sp__feed_shape *shape, uint32_t oid, size_t table)
 {
         for (size_t i = 0; i < shape->count; i++) {
-                if (oid_of(shape, i) == oid && table_of(shape, i) == table && stands_alone(shape, i))
+                if (oid_of(shape, i) == oid && table_of(shape, i) == table && !is(shape, i, "table") &&
+                    !is(shape, i, "root"))
                         return true;
         }
         return false;
+}
+
+bool sp__feed_shape_has_roots(const struct sp__feed_shape *shape)
+{
+        bool any = false;
+
+        for (size_t i = 0; i < shape->count && !any; i++)
+                any = is(shape, i, "root");
+        return any;
 }
 
 bool sp__feed_shape_is_key(const struct sp__feed_shape *shape, size_t table, const char *column)

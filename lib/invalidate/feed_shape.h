@@ -35,8 +35,10 @@ uint64_t sp__feed_shape_digest(const struct sp__feed_shape *shape, size_t table)
 /** Asks whether partitions that are new are empty. What could not be found out is OTHER. */
 enum sp__turn sp__feed_shape_turn(const struct sp__feed_shape *was, const struct sp__feed_shape *now, size_t table,
                                   sp_pool *pool, sp_ctx *ctx);
-/** The table with that number inherits from the rules' one: the log tells of its rows under its own name. */
+/** The table with that number inherits from the rules' one: the log tells of its rows under its own name. Or it is a partition. */
 bool sp__feed_shape_inherits(const struct sp__feed_shape *shape, uint32_t oid, size_t table);
+/** One of the tables is in partitions. */
+bool sp__feed_shape_has_roots(const struct sp__feed_shape *shape);
 /** The column is of the table's primary key. */
 bool sp__feed_shape_is_key(const struct sp__feed_shape *shape, size_t table, const char *column);
 /** There is something in `now` that must be looked at anew: a table that inherits, or one of which the log has nothing. */

@@ -29,6 +29,18 @@ static void end(struct scene *scene)
         scene_end(scene);
 }
 
+/* The first event that is told on the queue. */
+static void expect_event(sp_queue *queue, const char *text)
+{
+        sp_completion *told = NULL;
+        size_t len;
+
+        assert_int_equal(sp_queue_wait(queue, &told, 1, 20000), 1);
+        if (!strstr(sp_value_data(sp_completion_value(told), &len), text))
+                fail_msg("%s", (const char *)sp_value_data(sp_completion_value(told), &len));
+        sp_completion_free(told);
+}
+
 /* A key of the other table's rule. */
 static const char *list_key(const struct scene *scene, char out[64])
 {
@@ -85,8 +97,11 @@ static void test_what_the_log_does_not_tell_goes_all_the_same(void **state)
                         "TABLE %s; DROP TABLE %n_old; COMMIT"},
         };
         struct scene scene;
+        sp_queue *queue;
 
         begin(&scene, partitioned);
+        assert_int_equal(sp_queue_new(0, &queue), SP_OK);
+        assert_int_equal(sp_cache_watch(scene.reader.cache, NULL, 0, queue, 1), SP_OK);
         put_list(&scene);
         for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
                 service_put(&scene.other, "1", "old");
@@ -95,8 +110,10 @@ static void test_what_the_log_does_not_tell_goes_all_the_same(void **state)
                 service_loses(&scene.other, "1");
         }
         assert_true(has_list(&scene));
+        expect_event(queue, "\"why\":\"shape\",\"about\":\"public.");
         service_awaits(&scene.reader, "\"resets\":1");
         service_awaits(&scene.reader, "\"faults\":0");
+        sp_queue_free(queue);
         end(&scene);
 }
 
@@ -233,6 +250,29 @@ static void test_what_the_log_could_not_tell_of_parts_is_said(void **state)
         end(&scene);
 }
 
+static void test_a_publication_that_tells_of_partitions_one_by_one_is_told(void **state)
+{
+        struct scene scene;
+
+        scene_begin(&scene, NULL, two_rules);
+        world_run(&scene.world, partitioned);
+        world_run(&scene.world, "CREATE PUBLICATION sugarperf_%n FOR TABLE %s, %n_more");
+        service_follow(&scene.reader);
+        service_awaits(&scene.reader, "SET (publish_via_partition_root = true)");
+        world_run(&scene.world, "ALTER PUBLICATION sugarperf_%n SET (publish_via_partition_root = true)");
+        service_awaits(&scene.reader, "\"leading\"");
+        service_put(&scene.other, "1", "a");
+        /* What was changed while it did, and nobody looked. */
+        service_leave(&scene.reader);
+        world_run(&scene.world, "ALTER PUBLICATION sugarperf_%n SET (publish_via_partition_root = false)");
+        world_run(&scene.world, "UPDATE %s SET title = 'b' WHERE id = '1'");
+        world_run(&scene.world, "ALTER PUBLICATION sugarperf_%n SET (publish_via_partition_root = true)");
+        service_lead(&scene.reader);
+        service_loses(&scene.other, "1");
+        service_awaits(&scene.reader, "\"resets\":0");
+        end(&scene);
+}
+
 static void advises(struct scene *scene, const char *text)
 {
         sp_value *value = NULL;
@@ -293,6 +333,7 @@ int main(void)
             cmocka_unit_test(test_a_table_that_inherits_later_is_read_as_well),
             cmocka_unit_test(test_a_table_that_was_published_as_it_was_made_is_read_as_well),
             cmocka_unit_test(test_what_the_log_could_not_tell_of_parts_is_said),
+            cmocka_unit_test(test_a_publication_that_tells_of_partitions_one_by_one_is_told),
             cmocka_unit_test(test_what_a_partition_does_not_tell_is_said),
             cmocka_unit_test(test_a_partition_that_tells_less_than_its_root_is_not_believed),
         };
