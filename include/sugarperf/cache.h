@@ -150,7 +150,8 @@ SP_API sp_status sp_lookups_put(sp_lookups *lookups, size_t index, const void *d
                                 int64_t ttl_ms, sp_error **error);
 /**
  * Stores what was put, in one trip, and that there is nothing under the other keys that were yours to load. All of them are HIT
- * then. A value whose key was invalidated meanwhile is not stored, but right for you.
+ * then. A value whose key was invalidated meanwhile is not stored, but right for you. Ends their leases, whatever the answer: one
+ * that timed out goes on to its end, and there is nothing left for another one, or for sp_lookups_give_up().
  */
 SP_API sp_status sp_lookups_fill(sp_lookups *lookups, sp_ctx *ctx, sp_error **error);
 SP_API sp_status sp_lookups_fill_async(sp_lookups *lookups, sp_ctx *ctx, sp_queue *queue, uint64_t tag);

@@ -65,10 +65,7 @@ void sp__lookups_give_slot(sp_lookups *lookups)
 {
         sp_cache *cache = lookups->cache;
 
-        if (!lookups->slotted)
-                return;
-        lookups->slotted = false;
-        if (atomic_load(&cache->gone))
+        if (!atomic_exchange(&lookups->slotted, false) || atomic_load(&cache->gone))
                 return;
         sp__lock(&cache->lock);
         sp__slots_give(&cache->slots, cache->engine);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/** Many look-ups of one call, and what becomes of them. Threads: one at a time. */
+/** Many look-ups of one call, and what becomes of them. Threads: one at a time; a fill under way has what it stores to itself. */
 #ifndef SP_CACHE_LOOKUPS_H
 #define SP_CACHE_LOOKUPS_H
 
@@ -16,9 +16,9 @@ struct sp__lookups_item {
 };
 
 struct sp_lookups {
-        atomic_uint refs; /* of the caller, and of a fill under way */
-        sp_cache *cache;  /* memory alone: a reference */
-        bool slotted;     /* they hold a slot of the cache's */
+        atomic_uint refs;    /* of the caller, and of a fill under way */
+        sp_cache *cache;     /* memory alone: a reference */
+        atomic_bool slotted; /* they hold a slot of the cache's; whoever ends first gives it, the caller or a fill */
         struct sp__buf keys;
         size_t count;
         struct sp__lookups_item items[];

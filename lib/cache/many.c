@@ -11,11 +11,13 @@
 
 #include <stdlib.h>
 
-/* One step: of which key. */
+/* One step: of which key. What a fill stores is its own, as its caller may go on without it. */
 struct part {
         struct many *many;
         size_t index;
         struct sp__item stale;
+        sp_lease *lease; /* to be filled, until that began */
+        sp_value *value; /* with this: a reference */
 };
 
 struct many {
@@ -47,8 +49,11 @@ static void destroy(sp__op *op)
 {
         struct many *many = many_of(op);
 
-        for (size_t i = 0; i < many->part_count; i++)
+        for (size_t i = 0; i < many->part_count; i++) {
                 sp_value_unref(many->parts[i].stale.value);
+                sp_value_unref(many->parts[i].value);
+                sp_lease_release(many->parts[i].lease);
+        }
         if (many->owned)
                 sp_lookups_free(many->lookups);
         sp_error_free(many->why);
@@ -137,11 +142,10 @@ static void filled(sp__op *op)
 
 static void fill(struct many *many, struct part *part)
 {
-        struct sp__lookups_item *item = &many->lookups->items[part->index];
-        sp_lease *lease = item->lease;
+        sp_lease *lease = part->lease;
 
-        item->lease = NULL;
-        if (sp__lease_fill_step(lease, item->value, many->op.ctx, many->op.caller, filled, part))
+        part->lease = NULL;
+        if (sp__lease_fill_step(lease, part->value, many->op.ctx, many->op.caller, filled, part))
                 return;
         note(many, SP_NOMEM, NULL);
         step_done(many);
@@ -175,7 +179,7 @@ static void start(struct many *many)
                 return;
         }
         if (!many->fills) {
-                many->lookups->slotted = true;
+                atomic_store(&many->lookups->slotted, true);
                 sp__lock(&cache->lock);
                 now = sp__slots_take(&cache->slots, &many->slot);
                 sp__unlock(&cache->lock);
@@ -256,34 +260,49 @@ static sp_status prepare(sp_cache *cache, sp_ctx *ctx, const sp_params *keys, st
         return sp__fail(error, status, "%s", sp_status_text(status));
 }
 
-/* What was put is what there is, and where nothing was put there is nothing. */
+/* Takes the lease from the lookups, so that nobody else ends it: what was put is what there is, else there is nothing. */
+static bool take(struct many *many, size_t index)
+{
+        struct sp__lookups_item *item = &many->lookups->items[index];
+        struct part *part = &many->parts[many->part_count++];
+        sp_value *value = item->put ? item->put : sp_value_new(NULL, 0, SP_CODEC_ABSENT);
+
+        *part = (struct part){.many = many, .index = index, .lease = item->lease};
+        item->lease = NULL;
+        item->put = NULL;
+        if (!value)
+                return false;
+        sp_value_unref(item->value);
+        item->value = value;
+        item->state = SP_LOOKUP_HIT;
+        part->value = sp_value_ref(value);
+        return true;
+}
+
+/* Also where the answer is no: the caller has its values then, and others may load. */
 static sp_status prepare_fill(sp_lookups *lookups, sp_ctx *ctx, struct many **out, sp_error **error)
 {
-        sp_status status = sp__cache_admit(lookups->cache, ctx, "keys", 4, error);
-        struct many *many = status == SP_OK ? many_new(lookups, ctx, lookups->count) : NULL;
+        struct many *many = many_new(lookups, ctx, lookups->count);
+        sp_status status;
 
         if (!many)
-                return status == SP_OK ? sp__fail(error, SP_NOMEM, "out of memory") : status;
+                return sp__fail(error, SP_NOMEM, "out of memory");
         /* A caller who no longer waits for it may free them meanwhile. */
         sp__lookups_ref(lookups);
         many->owned = true;
         many->fills = true;
         for (size_t i = sp_lookups_next(lookups, 0); i < lookups->count; i = sp_lookups_next(lookups, i + 1)) {
-                struct sp__lookups_item *item = &lookups->items[i];
-                sp_value *value = item->put ? item->put : sp_value_new(NULL, 0, SP_CODEC_ABSENT);
-
-                item->put = NULL;
-                if (!value) {
+                if (!take(many, i)) {
                         sp__op_unref(&many->op);
                         return sp__fail(error, SP_NOMEM, "out of memory");
                 }
-                sp_value_unref(item->value);
-                item->value = value;
-                item->state = SP_LOOKUP_HIT;
-                many->parts[many->part_count++] = (struct part){.many = many, .index = i};
         }
-        *out = many;
-        return SP_OK;
+        status = sp__cache_admit(lookups->cache, ctx, "keys", 4, error);
+        if (status == SP_OK)
+                *out = many;
+        else
+                sp__op_unref(&many->op);
+        return status;
 }
 
 static sp_status run(struct many *many, void **what, sp_error **error)

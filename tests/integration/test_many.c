@@ -162,6 +162,69 @@ static void test_who_no_longer_waits_for_a_fill_may_free_it(void **state)
         sp_cache_free(cache);
 }
 
+/* What is being stored is no longer its caller's to store or to give back, though he stopped waiting for it. */
+static void test_who_no_longer_waits_for_a_fill_may_fill_again_or_give_up(void **state)
+{
+        const struct cache_way *way = way_of(state);
+        sp_cache *cache = cache_with(way, NULL);
+        sp_queue *queue = NULL;
+        sp_completion *done;
+
+        assert_int_equal(sp_queue_new(0, &queue), SP_OK);
+        for (int i = 0; i < 200; i++) {
+                sp_ctx *ctx = sp_ctx_new(NULL);
+                sp_lookups *lookups;
+                struct keys keys;
+
+                keys_make(&keys);
+                lookups = look(way, cache, &keys);
+                for (size_t k = 0; k < KEYS; k++)
+                        assert_int_equal(sp_lookups_put(lookups, k, "value", 5, SP_CODEC_TEXT, 0, NULL), SP_OK);
+                assert_int_equal(sp_lookups_fill_async(lookups, ctx, queue, 1), SP_OK);
+                sp_ctx_cancel(ctx);
+                assert_int_equal(sp_lookups_next(lookups, 0), KEYS);
+                assert_int_equal(sp_lookups_put(lookups, 0, "other", 5, SP_CODEC_TEXT, 0, NULL), SP_INVALID);
+                if (i % 2)
+                        assert_int_equal(sp_lookups_give_up(lookups), 1);
+                else
+                        assert_int_equal(sp_lookups_fill(lookups, NULL, NULL), SP_OK);
+                sp_lookups_free(lookups);
+                assert_int_equal(sp_queue_wait(queue, &done, 1, -1), 1);
+                sp_completion_free(done);
+                sp_ctx_unref(ctx);
+                sp_params_free(keys.params);
+        }
+        sp_queue_free(queue);
+        sp_cache_free(cache);
+}
+
+/* A context that is over when its loader returns: what was loaded is right for the caller, and others may load. */
+static void test_what_is_filled_too_late_is_given_and_not_held(void **state)
+{
+        const struct cache_way *way = way_of(state);
+        sp_cache *cache = cache_with(way, NULL);
+        sp_ctx *ctx = sp_ctx_new(NULL);
+        sp_lookups *lookups;
+        struct keys keys;
+        size_t len;
+
+        keys_make(&keys);
+        lookups = look(way, cache, &keys);
+        for (size_t k = 0; k < KEYS; k++)
+                assert_int_equal(sp_lookups_put(lookups, k, "value", 5, SP_CODEC_TEXT, 0, NULL), SP_OK);
+        sp_ctx_cancel(ctx);
+        assert_int_equal(way->fill_many(lookups, ctx, NULL), SP_CANCELLED);
+        assert_int_equal(sp_lookups_next(lookups, 0), KEYS);
+        for (size_t k = 0; k < KEYS; k++)
+                assert_string_equal(sp_value_data(sp_lookups_value(lookups, k), &len), "value");
+        put_text(way, cache, keys.text[2], "theirs");
+        sp_lookups_free(lookups);
+        reads(way, cache, keys.text[2], "theirs");
+        sp_params_free(keys.params);
+        sp_ctx_unref(ctx);
+        sp_cache_free(cache);
+}
+
 static void test_a_key_that_stands_twice_is_loaded_once(void **state)
 {
         const struct cache_way *way = way_of(state);
@@ -476,6 +539,8 @@ int main(void)
             WAY_TEST(test_another_process_finds_them_in_one_trip),
             WAY_TEST(test_who_holds_leases_does_not_wait_for_others),
             WAY_TEST(test_who_no_longer_waits_for_a_fill_may_free_it),
+            WAY_TEST(test_who_no_longer_waits_for_a_fill_may_fill_again_or_give_up),
+            WAY_TEST(test_what_is_filled_too_late_is_given_and_not_held),
             WAY_TEST(test_a_key_that_stands_twice_is_loaded_once),
             WAY_TEST(test_what_is_no_list_of_keys_is_refused),
             WAY_TEST(test_get_many_calls_its_loader_once),
