@@ -14,7 +14,7 @@ export interface CustomTypes {
 export interface ClientConfig {
     user?: string;
     database?: string;
-    /** A function is asked for each password that the server wants or refuses. */
+    /** A function is asked before the first connection, and again once what it gave is refused. */
     password?: string | ((config: unknown) => string | Promise<string>);
     host?: string;
     port?: number;
@@ -22,7 +22,11 @@ export interface ClientConfig {
     application_name?: string;
     fallback_application_name?: string;
     options?: string;
-    ssl?: boolean | { rejectUnauthorized?: boolean };
+    ssl?: boolean | 'no-verify' | { rejectUnauthorized?: boolean };
+    /** Files: the authority's certificate, the client's own, and its key. */
+    sslrootcert?: string;
+    sslcert?: string;
+    sslkey?: string;
     types?: CustomTypes;
     /** Milliseconds, as all of these; 0 or false: no limit. */
     statement_timeout?: number | false;

@@ -2,15 +2,8 @@
 'use strict';
 /* The library's client behind a Pool or a Client of node-postgres's: made for it, or one that the program has already. */
 const { Client: Base, watchOf } = require('../client.js');
+const { Secret } = require('./secret.js');
 const { settingsOf, sizeOf } = require('./settings.js');
-
-/* Asks `password()` for each refusal, also the first one: a server that asks for a password when there is none. */
-async function keepPassword(pool, at, password) {
-    for await (const refusal of pool.refusals()) {
-        void refusal;
-        pool.setPassword(await password(at));
-    }
-}
 
 /* LISTEN has a session of the pool's own: one connection more, from the first one on. */
 function roomToListen(pool, max) {
@@ -23,21 +16,25 @@ function roomToListen(pool, max) {
     };
 }
 
-/* { client, watch, pool (its face), handle, own, listens() before the first LISTEN } */
+/* { client, watch, pool (its face), handle, secret (where a function gives the password), own, listens() before the first LISTEN } */
 function baseOf(config, max) {
     const { sugarperf, pool: name } = typeof config === 'object' && config !== null ? config : {};
     const { options, at, settings } = settingsOf(config ?? {}, max);
     const client = sugarperf ?? new Base(settings);
     const pool = client.pool(sugarperf ? name : undefined);
+    const handle = client.handleOf(sugarperf ? name : undefined);
+    const secret = !sugarperf && typeof at.password === 'function' ? new Secret(pool, handle, at) : null;
 
-    if (!sugarperf && typeof at.password === 'function')
-        keepPassword(pool, at, at.password).catch(() => {});
-    return { client, watch: watchOf(client), pool, handle: client.handleOf(sugarperf ? name : undefined), own: !sugarperf, at,
-        options, listens: sugarperf ? () => {} : roomToListen(pool, max) };
+    return { client, watch: watchOf(client), pool, handle, secret, own: !sugarperf, at, options, listens: sugarperf ? () => {} : roomToListen(pool, max) };
 }
 
-async function sit({ watch, handle }) {
-    return watch.submit('pool_acquire_async', (ctx) => [handle, ctx]);
+/* `work(signal)`, which may need a connection. */
+function connected({ secret }, work) {
+    return secret === null ? work(undefined) : secret.use(work);
 }
 
-module.exports = { baseOf, sit };
+async function sit(base) {
+    return connected(base, (signal) => base.watch.submit('pool_acquire_async', (ctx) => [base.handle, ctx], { signal }));
+}
+
+module.exports = { baseOf, connected, sit };

@@ -12,6 +12,7 @@ const { escapeIdentifier, escapeLiteral } = require('./values.js');
 const { Wire } = require('./wire.js');
 
 const CONNECT = 'timeout expired';
+const CLOSED = 'Client was closed and is not queryable';
 
 /* As a promise, or to `callback(error, value)`. */
 function told(promise, callback) {
@@ -27,6 +28,8 @@ class Client extends EventEmitter {
     #line = null;
     #asked = false;
     #ended = false;
+    #connecting = null;
+    #early = [];
     #wire = null;
 
     constructor(config) {
@@ -95,7 +98,10 @@ class Client extends EventEmitter {
     }
 
     connect(callback) {
-        return told(this.#connect(), callback);
+        const connecting = this.#connect();
+
+        this.#connecting ??= connecting;
+        return told(connecting, callback);
     }
 
     async #connect() {
@@ -108,12 +114,35 @@ class Client extends EventEmitter {
             this.processID = (await this.#line.query('SELECT pg_backend_pid() AS pid', undefined,
                 { decode: new Query('').reader(this._types) })).rows[0].pid;
         } catch (error) {
+            const told = pgError(error, CONNECT);
+
             this.#ended = true;
             await this.#close();
-            throw pgError(error, CONNECT);
+            this.#begin(told);
+            throw told;
         }
+        this.#begin();
         this.emit('connect');
         return this;
+    }
+
+    /* What came early has its turn, or is told why there is none. */
+    #begin(error) {
+        for (const { go, reject } of this.#early.splice(0)) {
+            if (error === undefined)
+                go();
+            else
+                reject(error);
+        }
+    }
+
+    /* `work(line)`; what comes before it is connected waits, in its order. */
+    #turn(work) {
+        if (this.#line !== null || !this._queryable || this.#ended)
+            return work(this.#open());
+        return new Promise((resolve, reject) => {
+            this.#early.push({ go: () => resolve(work(this.#line)), reject });
+        });
     }
 
     query(config, values, callback) {
@@ -138,7 +167,8 @@ class Client extends EventEmitter {
         try {
             const values = query.check();
 
-            return await this.#open().query(query.text, values, { decode: query.reader(this._types), timeout: query.timeout });
+            return await this.#turn((line) => line.query(query.text, values,
+                { decode: query.reader(this._types), timeout: query.timeout }));
         } catch (error) {
             throw pgError(error);
         }
@@ -146,8 +176,7 @@ class Client extends EventEmitter {
 
     #open() {
         if (this.#line === null)
-            throw new Error(this.#ended || !this._queryable ? 'Client was closed and is not queryable'
-                : 'Client is not connected: call connect() first');
+            throw new Error(CLOSED);
         return this.#line;
     }
 
@@ -155,11 +184,9 @@ class Client extends EventEmitter {
     #submit(submittable) {
         const wire = this.connection;
 
-        try {
-            this.#open().add(true, () => wire.run(submittable));
-        } catch (error) {
-            process.nextTick(() => submittable.handleError(error, wire));
-        }
+        new Promise((resolve) => {
+            resolve(this.#turn((line) => line.add(true, () => wire.run(submittable))));
+        }).catch((error) => submittable.handleError(error, wire));
         return submittable;
     }
 
@@ -196,9 +223,11 @@ class Client extends EventEmitter {
     async #end() {
         if (this.#ended || this.#base === null || !this.#base.own) {
             this.#ended = true;
+            this.#begin(new Error(CLOSED));
             return;
         }
         this.#ended = true;
+        await this.#connecting?.catch(() => {});
         this._queryable = false;
         const line = this.#line;
 

@@ -6,7 +6,7 @@
  */
 const { EventEmitter } = require('node:events');
 const native = require('../native.js');
-const { baseOf, sit } = require('./base.js');
+const { baseOf, connected, sit } = require('./base.js');
 const { Client, told } = require('./client.js');
 const { pgError } = require('./errors.js');
 const { Query, configOf } = require('./query.js');
@@ -171,8 +171,8 @@ class Pool extends EventEmitter {
         const { watch, handle } = this.#made;
 
         try {
-            return await watch.query(handle, run.statement, sent,
-                { decode: query.reader(this.#types), timeout: query.timeout, signal: undefined });
+            return await connected(this.#made, (signal) => watch.query(handle, run.statement, sent,
+                { decode: query.reader(this.#types), timeout: query.timeout, signal }));
         } catch (error) {
             if (error.code !== 'SP_SESSION')
                 throw error;

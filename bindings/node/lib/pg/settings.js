@@ -9,17 +9,29 @@ const LONGEST = '1d';
 const limit = (ms) => (ms ? `${Math.trunc(Number(ms))}ms` : LONGEST);
 const ROOTS = '/etc/ssl/certs/ca-certificates.crt';
 
+/* What cannot be read may hold a password, so the error does not show it. */
+function urlIn(text) {
+    try {
+        return new URL(text, 'postgres://base');
+    } catch (error) {
+        if (error.input)
+            error.input = '*****REDACTED*****';
+        throw error;
+    }
+}
+
 /* A string of node-postgres's: a URL, or "/folder database" for a socket. */
 function parsed(text) {
     if (text.startsWith('/')) {
         const [host, database] = text.split(' ');
         return { host, database };
     }
-    const url = new URL(text, 'postgres://base');
+    const url = urlIn(text);
     const named = Object.fromEntries(url.searchParams);
     const decoded = (part) => (part === '' ? undefined : decodeURIComponent(part));
+    const host = decoded(url.hostname.replace(/^\[(.+)\]$/, '$1'));
 
-    return { user: decoded(url.username), password: decoded(url.password), host: decoded(url.hostname), port: decoded(url.port),
+    return { user: decoded(url.username), password: decoded(url.password), host, port: decoded(url.port),
         database: decoded(url.pathname.slice(1)), ...named };
 }
 
@@ -45,22 +57,51 @@ function connectionOf(options) {
     };
 }
 
+/* Where neither a config nor a connection string says anything: as node-postgres reads the environment. */
+function sslInEnvironment() {
+    switch (env.PGSSLMODE) {
+    case 'disable':
+        return false;
+    case 'prefer':
+    case 'require':
+    case 'verify-ca':
+    case 'verify-full':
+        return true;
+    case 'no-verify':
+        return 'no-verify';
+    default:
+        return defaults.ssl;
+    }
+}
+
+/* What libpq takes as files only, and what it has not. Nothing of it is left out without a word. */
+function refuseText(ssl, unchecked) {
+    const files = { ca: 'sslrootcert', cert: 'sslcert', key: 'sslkey' };
+
+    for (const [name, file] of Object.entries(files)) {
+        if (ssl?.[name] && !(unchecked && name === 'ca'))
+            throw new Error(`ssl.${name} is not taken: name a file instead, by ${file} in the connection string or the config`);
+    }
+    for (const name of ['pfx', 'passphrase', 'secureContext', ...(unchecked ? [] : ['checkServerIdentity'])]) {
+        if (ssl?.[name])
+            throw new Error(`ssl.${name} is not taken: name files instead, by sslrootcert, sslcert and sslkey`);
+    }
+}
+
 /* As strict as node-postgres: without a word to the contrary the server's name and certificate are checked. */
-function sslOf({ ssl = defaults.ssl, sslmode, sslrootcert, sslcert, sslkey, uselibpqcompat }) {
-    const files = present({ sslrootcert, sslcert, sslkey });
-    const checked = { sslmode: 'verify-full', ...(ROOTS && !sslrootcert ? { sslrootcert: ROOTS } : {}), ...files };
+function sslOf({ ssl: given, sslmode, sslrootcert, sslcert, sslkey, uselibpqcompat }) {
+    const own = present({ sslcert, sslkey });
+    const files = present({ sslrootcert, ...own });
+    const ssl = given === undefined && !sslmode ? sslInEnvironment() : given;
+    const unchecked = sslmode === 'no-verify' || ssl === 'no-verify' || ssl?.rejectUnauthorized === false;
 
     if (sslmode && uselibpqcompat === 'true')
         return { sslmode, ...files };
     if (sslmode === 'disable' || ssl === 'false' || ssl === '0' || (!ssl && !sslmode && !Object.keys(files).length))
         return { sslmode: 'disable' };
-    if (sslmode === 'no-verify' || ssl?.rejectUnauthorized === false)
-        return { sslmode: 'require', ...files };
-    for (const name of ['ca', 'cert', 'key', 'pfx']) {
-        if (ssl?.[name] !== undefined)
-            throw new Error(`ssl.${name}: name a file instead, in the connection string: sslrootcert, sslcert, sslkey`);
-    }
-    return checked;
+    refuseText(ssl, unchecked);
+    /* With an authority's certificate libpq would check the server's by it. */
+    return unchecked ? { sslmode: 'require', ...own } : { sslmode: 'verify-full', sslrootcert: ROOTS, ...files };
 }
 
 function serverOptions(options) {

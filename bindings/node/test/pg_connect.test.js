@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: MIT
+'use strict';
+/* How a connection comes about: TLS, passwords that a function gives, and what is asked before it stands. */
+const test = require('node:test');
+const assert = require('node:assert/strict');
+const { both, client, drivers, failure, name, ours, peer, pool } = require('./pg_support.js');
+const { url } = require('./support.js');
+
+/* What is reached, part by part. */
+function parts(more = {}) {
+    const at = new URL(url('DATABASE_URL'));
+
+    return { host: at.hostname, port: Number(at.port), user: at.username, password: at.password, database: at.pathname.slice(1), ...more };
+}
+
+/* Whether a query is answered under PGSSLMODE, and over TLS. */
+async function reached(pg, mode, more = {}) {
+    const before = process.env.PGSSLMODE;
+
+    process.env.PGSSLMODE = mode;
+    const on = new pg.Pool(parts({ max: 1, ...more }));
+    try {
+        return (await on.query('SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()')).rows[0].ssl;
+    } catch {
+        return 'refused';
+    } finally {
+        if (before === undefined)
+            delete process.env.PGSSLMODE;
+        else
+            process.env.PGSSLMODE = before;
+        await on.end();
+    }
+}
+
+test('PGSSLMODE is obeyed as node-postgres obeys it', async () => {
+    for (const mode of ['disable', 'prefer', 'require', 'verify-full', 'no-verify'])
+        assert.equal(await reached(ours, mode), await reached(peer, mode), mode);
+    for (const ssl of [false, 'no-verify'])
+        assert.equal(await reached(ours, 'require', { ssl }), await reached(peer, 'require', { ssl }), JSON.stringify(ssl));
+    assert.equal(await reached(ours, 'require'), 'refused');
+});
+
+test('certificates and keys as text are refused by name, never left out', async () => {
+    for (const option of ['cert', 'key', 'pfx', 'passphrase']) {
+        const on = new ours.Client(parts({ ssl: { rejectUnauthorized: false, [option]: 'PEM' } }));
+
+        assert.match((await failure(on.connect())).message, new RegExp(`ssl\\.${option}`));
+    }
+    for (const option of ['ca', 'checkServerIdentity'])
+        assert.match((await failure(new ours.Client(parts({ ssl: { [option]: () => {} } })).connect())).message, new RegExp(option));
+});
+
+both('a URL that cannot be read does not show its password', async (t, pg) => {
+    const error = await failure((async () => new pg.Client('postgres://app:hunter2@db:54x32/prod').connect())());
+
+    assert.doesNotMatch(require('node:util').inspect(error), /hunter2/);
+});
+
+both('a password that a function gives and the server refuses is told at once', async (t, pg) => {
+    let asked = 0;
+    const error = await failure(new pg.Client(parts({ password: async () => `wrong ${++asked}` })).connect());
+
+    assert.deepEqual([error.code, asked], ['28P01', 1]);
+    assert.match(error.message, /password authentication failed for user/);
+});
+
+/* node-postgres leaves such a connection to the server's own time limit, a minute. */
+test('what the password function throws reaches the caller, and the next one is served', async (t) => {
+    const { password } = parts();
+    let asked = 0;
+    const on = pool(t, ours, { connectionString: undefined, ...parts(), password: () => {
+        if (++asked === 1)
+            throw new Error('the vault is down');
+        return password;
+    } });
+
+    assert.equal((await failure(on.query('SELECT 1'))).message, 'the vault is down');
+    assert.deepEqual((await on.query('SELECT 1 AS n')).rows, [{ n: 1 }]);
+    (await on.connect()).release();
+});
+
+both('a password that changes is asked for again', async (t, pg) => {
+    const role = name();
+    const own = await client(t, peer);
+    let password = 'one';
+    const asked = [];
+
+    await own.query(`CREATE ROLE ${role} LOGIN PASSWORD 'one'`);
+    const on = new pg.Pool(parts({ user: role, max: 2, password: async () => {
+        asked.push(password);
+        return password;
+    } }));
+    on.on('error', () => {});
+    try {
+        assert.equal((await on.query('SELECT current_user AS me')).rows[0].me, role);
+        password = 'two';
+        await own.query(`ALTER ROLE ${role} PASSWORD 'two'`);
+        await own.query('SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity WHERE usename = $1', [role]);
+        /* The first may still be given to the connection that was lost. */
+        await on.query('SELECT 1').catch(() => {});
+        assert.equal((await on.query('SELECT current_user AS me')).rows[0].me, role);
+        assert.ok(asked.length <= 3 && asked.at(-1) === 'two', asked.join());
+    } finally {
+        await on.end();
+        await own.query(`DROP ROLE ${role}`);
+    }
+});
+
+both('queries that come before the connection wait for it, in their order', async (t, pg) => {
+    const on = new pg.Client(url('DATABASE_URL'));
+    const seen = [];
+    const first = on.query('SELECT 1 AS n').then(({ rows }) => seen.push(rows[0].n));
+    const connected = new Promise((resolve, reject) => {
+        on.connect((error) => (error ? reject(error) : resolve(seen.push('connected'))));
+    });
+    const second = new Promise((resolve) => {
+        on.query('SELECT $1::int AS n', [2], (error, { rows }) => resolve(seen.push(rows[0].n)));
+    });
+
+    await Promise.all([first, connected, second]);
+    assert.deepEqual(seen, ['connected', 1, 2]);
+    await on.end();
+});
+
+for (const [driver, pg] of Object.entries(drivers)) {
+    test(`${driver}: queries that wait for a connection that fails are told so`, async () => {
+        const on = new pg.Client(parts({ password: 'wrong' }));
+
+        on.on('error', () => {});
+        const connecting = failure(on.connect());
+        const waiting = failure(on.query('SELECT 1'));
+        assert.equal((await connecting).code, '28P01');
+        assert.ok((await waiting) instanceof Error);
+    });
+}
+
+test('a client that ends while it connects answers first what it was asked', async () => {
+    const on = new ours.Client(url('DATABASE_URL'));
+    const connecting = on.connect();
+    const asked = on.query('SELECT 1 AS n');
+
+    await on.end();
+    await connecting;
+    assert.deepEqual((await asked).rows, [{ n: 1 }]);
+    assert.match((await failure(on.query('SELECT 1'))).message, /closed/);
+});
