@@ -7,7 +7,26 @@
 const { parseArray } = require('./array.js');
 
 const identity = (text) => text;
-const bytes = (text) => Buffer.from(text.slice(2), 'hex');
+
+/* Where bytea_output is 'escape': "a\\b\000", a backslash twice, and in octal what is not printed. */
+function unescaped(text) {
+    const made = Buffer.allocUnsafe(text.length);
+    let length = 0;
+
+    for (let i = 0; i < text.length; i++, length++) {
+        const code = text.charCodeAt(i);
+
+        if (code === 0x5c && text[++i] !== '\\') {
+            made[length] = parseInt(text.slice(i, i + 3), 8);
+            i += 2;
+        } else {
+            made[length] = code;
+        }
+    }
+    return made.subarray(0, length);
+}
+
+const bytes = (text) => (text.startsWith('\\x') ? Buffer.from(text.slice(2), 'hex') : unescaped(text));
 
 /* '2024-01-02 03:04:05.123456+02': what Date reads is ISO 8601. */
 function date(text, zone) {

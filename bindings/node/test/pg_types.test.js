@@ -122,3 +122,16 @@ test('identifiers and literals are escaped as node-postgres does it, and Postgre
     const odd = `${name()}"x`;
     assert.equal((await own.query(`SELECT 1 AS ${ours.escapeIdentifier(odd)}`)).fields[0].name, odd);
 });
+
+both('bytes are the same however the server writes them', async (t, pg) => {
+    const on = await client(t, pg);
+    const all = Buffer.from(Array.from({ length: 256 }, (_, i) => i));
+
+    for (const form of ['hex', 'escape']) {
+        await on.query(`SET bytea_output = '${form}'`);
+        const [row] = (await on.query('SELECT $1::bytea AS one, ARRAY[$1::bytea, $2, NULL] AS list, $3::bytea AS none',
+            [all, Buffer.from('\\x61'), Buffer.alloc(0)])).rows;
+
+        assert.deepEqual(row, { one: all, list: [all, Buffer.from('\\x61'), null], none: Buffer.alloc(0) }, form);
+    }
+});
