@@ -115,6 +115,27 @@ both('a pool ends once all clients are back, and refuses from then on', async (t
     assert.deepEqual([on.ending, on.ended], [true, true]);
 });
 
+both('a client that is ended leaves its pool and the others alone', async (t, pg) => {
+    const on = pool(t, pg);
+    const [client, other] = [await on.connect(), await on.connect()];
+    const removed = [];
+    const ended = new Promise((resolve) => client.once('end', resolve));
+
+    on.on('remove', (which) => removed.push(which));
+    await Promise.all([client.end(), ended]);
+    assert.equal((await failure(client.query('SELECT 2 AS n'))).message, 'Client was closed and is not queryable');
+    assert.deepEqual((await other.query('SELECT 3 AS n')).rows, [{ n: 3 }]);
+    assert.deepEqual((await on.query('SELECT 4 AS n')).rows, [{ n: 4 }]);
+    client.release();
+    other.release();
+    const next = await on.connect();
+    assert.deepEqual((await next.query('SELECT 5 AS n')).rows, [{ n: 5 }]);
+    next.release();
+    assert.ok(on.totalCount > 0);
+    await on.end();
+    assert.ok(removed.includes(client));
+});
+
 both('a pool that was never used ends', async (t, pg) => {
     const on = pool(t, pg);
 
@@ -167,6 +188,31 @@ test('a pool may stand on a client of the library, whose profiler sees its state
     await on.end();
     assert.equal((await client.query('SELECT 3 AS n'))[0].n, 3);
     assert.match(client.metrics(), /sugarperf_/);
+});
+
+test('a client that is ended and released at once does what it was told before', async (t) => {
+    const on = pool(t, ours);
+    const client = await on.connect();
+    const answer = client.query('SELECT pg_sleep(0.05), 1 AS n');
+
+    client.end();
+    client.release();
+    await on.end();
+    assert.equal((await answer).rows[0].n, 1);
+});
+
+test('a client over one of the library\'s gives its session back at its end, and is told of it', async (t) => {
+    const { open } = require('./support.js');
+    const client = open(t, { 'pool.max': 1 });
+
+    for (let i = 0; i < 3; i++) {
+        const single = new ours.Client({ sugarperf: client });
+        const ended = new Promise((resolve) => single.once('end', resolve));
+
+        await single.connect();
+        assert.deepEqual((await single.query('SELECT 1 AS n')).rows, [{ n: 1 }]);
+        await Promise.all([single.end(), ended]);
+    }
 });
 
 test('all clients of a pool may listen at once', async (t) => {

@@ -27,7 +27,8 @@ class Client extends EventEmitter {
     #config;
     #line = null;
     #asked = false;
-    #ended = false;
+    #lent = false;
+    #ending = null;
     #connecting = null;
     #early = [];
     #wire = null;
@@ -44,17 +45,18 @@ class Client extends EventEmitter {
     /* For a pool: lends it a session. */
     static lend(client, base, held) {
         client.#base = base;
-        client.#asked = true;
+        client.#asked = client.#lent = true;
         client.#sit(held);
     }
 
-    /* Takes it back: nothing can be run on it any more. */
+    /* Takes it back: nothing can be run on it any more. Where the program has ended it, resolves when it is at its end. */
     static take(client) {
         const line = client.#line;
 
         client.#line = null;
         client._queryable = false;
-        line.release();
+        line?.release();
+        return client.#ending;
     }
 
     static idle(client) {
@@ -116,8 +118,8 @@ class Client extends EventEmitter {
         } catch (error) {
             const told = pgError(error, CONNECT);
 
-            this.#ended = true;
-            await this.#close();
+            this.#ending ??= Promise.resolve();
+            await this.#leave();
             this.#begin(told);
             throw told;
         }
@@ -138,7 +140,7 @@ class Client extends EventEmitter {
 
     /* `work(line)`; what comes before it is connected waits, in its order. */
     #turn(work) {
-        if (this.#line !== null || !this._queryable || this.#ended)
+        if (this.#line !== null || !this._queryable || this.#ending !== null)
             return work(this.#open());
         return new Promise((resolve, reject) => {
             this.#early.push({ go: () => resolve(work(this.#line)), reject });
@@ -217,31 +219,31 @@ class Client extends EventEmitter {
     unref() {}
 
     end(callback) {
-        return told(this.#end(), callback);
+        this.#ending ??= this.#end();
+        return told(this.#ending, callback);
     }
 
     async #end() {
-        if (this.#ended || this.#base === null || !this.#base.own) {
-            this.#ended = true;
+        if (this.#base === null) {
             this.#begin(new Error(CLOSED));
             return;
         }
-        this.#ended = true;
         await this.#connecting?.catch(() => {});
-        this._queryable = false;
+        await this.#leave();
+        this.emit('end');
+    }
+
+    /* Behind what it was told before. One that a pool has lent gives its session back, and is still to be released. */
+    async #leave() {
         const line = this.#line;
 
+        this._queryable = false;
         this.#line = null;
         if (line !== null) {
             await line.add(true, async () => {});
             line.release();
         }
-        await this.#close();
-        this.emit('end');
-    }
-
-    async #close() {
-        if (this.#base?.own)
+        if (this.#base.own && !this.#lent)
             await this.#base.client.close();
     }
 }

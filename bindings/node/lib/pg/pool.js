@@ -124,11 +124,13 @@ class Pool extends EventEmitter {
     #release(client, error) {
         if (!this.#out.delete(client))
             throw new Error('Release called on client which has already been released to the pool.');
-        Client.take(client);
+        const stays = client._queryable;
+
+        this.#work++;
+        Promise.resolve(Client.take(client)).finally(() => this.#left());
         this.emit('release', error, client);
-        if (error)
+        if (error || !stays)
             this.emit('remove', client);
-        this.#left(0);
     }
 
     #left(count = 1) {
