@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Who reads a slot: one process, for one Redis, and everybody is told how far it is. */
 #include "../integration/feed_world.h"
+#include "../support/foreign.h"
 #include "redis_set.h"
 
 #include "base/clock.h"
@@ -186,6 +187,33 @@ static void test_a_slot_that_somebody_moved_is_not_believed(void **state)
         scene_end(&scene);
 }
 
+/* What is kept of how far it was read: "SYSTEM LSN", of another server, or beyond the log that this one has. */
+static void test_a_server_that_is_another_one_or_went_back_is_not_believed(void **state)
+{
+        struct scene scene;
+
+        scene_begin(&scene, NULL, NULL);
+        service_lead(&scene.reader);
+        for (int i = 0; i < 2; i++) {
+                const char *name = scene.world.name;
+                redisReply *kept;
+                char place[64];
+
+                service_leave(&scene.reader);
+                kept = foreign("HGET {%s}:fp:sugarperf_%s at", name, name);
+                assert_int_equal(kept->type, REDIS_REPLY_STRING);
+                if (i == 0)
+                        snprintf(place, sizeof place, "1%s", strchr(kept->str, ' '));
+                else
+                        snprintf(place, sizeof place, "%.*s ffffffffffff", (int)strcspn(kept->str, " "), kept->str);
+                freeReplyObject(kept);
+                foreign_does("HSET {%s}:fp:sugarperf_%s at %b", name, name, place, strlen(place));
+                service_lead(&scene.reader);
+                assert_true(service_reports(&scene.reader, "\"resets\":1"));
+        }
+        scene_end(&scene);
+}
+
 /* A row that is changed, not committed, when the publication is mended stands in the log as it was before: hidden. */
 static void test_what_was_on_its_way_while_a_publication_hid_it_goes(void **state)
 {
@@ -320,6 +348,7 @@ int main(void)
             cmocka_unit_test(test_a_feed_that_ends_while_its_slot_waits_leaves_none),
             cmocka_unit_test(test_a_slot_is_read_for_one_redis),
             cmocka_unit_test(test_a_slot_that_somebody_moved_is_not_believed),
+            cmocka_unit_test(test_a_server_that_is_another_one_or_went_back_is_not_believed),
             cmocka_unit_test(test_what_was_on_its_way_while_a_publication_hid_it_goes),
             cmocka_unit_test(test_feeds_of_two_databases_both_lead),
             cmocka_unit_test(test_who_does_not_read_tells_how_far_the_slot_is_behind),
