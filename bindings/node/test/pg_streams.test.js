@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
 'use strict';
 /* pg-cursor, pg-query-stream and pg-copy-streams run on our clients as they are. */
+const test = require('node:test');
 const assert = require('node:assert/strict');
 const { pipeline } = require('node:stream/promises');
 const { Readable } = require('node:stream');
 const Cursor = require('pg-cursor');
 const QueryStream = require('pg-query-stream');
 const copy = require('pg-copy-streams');
-const { both, client, failure, table } = require('./pg_support.js');
+const { both, client, failure, ours, table } = require('./pg_support.js');
 
 const SERIES = 'SELECT i FROM generate_series(1, $1::int) i';
 
@@ -72,6 +73,31 @@ both('a cursor tells what is wrong with its statement, and where', async (t, pg)
     const late = on.query(new Cursor('SELECT 1 / (3 - i) AS n FROM generate_series(1, 5) i'));
     assert.equal((await late.read(1)).length, 1);
     assert.equal((await failure(late.read(5))).code, '22012');
+    await alive(on);
+});
+
+both('a cursor whose statement failed can be closed', async (t, pg) => {
+    const on = await client(t, pg);
+    const late = on.query(new Cursor('SELECT 1 / (3 - i) AS n FROM generate_series(1, 5) i'));
+    const behind = on.query('SELECT 7 AS n');
+
+    assert.equal((await late.read(1)).length, 1);
+    assert.equal((await failure(late.read(5))).code, '22012');
+    await late.close();
+    assert.deepEqual((await behind).rows, [{ n: 7 }]);
+    const wrong = on.query(new Cursor('SELEC 1'));
+    assert.equal((await failure(wrong.read(1))).code, '42601');
+    await wrong.close();
+    await alive(on);
+});
+
+test('a cursor whose statement failed long ago can be closed', async (t) => {
+    const on = await client(t, ours);
+    const wrong = on.query(new Cursor('SELEC 1'));
+
+    assert.equal((await failure(wrong.read(1))).code, '42601');
+    await alive(on);
+    await wrong.close();
     await alive(on);
 });
 

@@ -24,7 +24,7 @@ function ignore() {}
 class Wire extends EventEmitter {
     #lineOf;
     #submittable = null;
-    #done = ignore;
+    #done = null;
     #turn = Promise.resolve();
     #text = '';
     #portal = null;
@@ -74,8 +74,11 @@ class Wire extends EventEmitter {
         await this.#portal?.close().catch(ignore);
         this.#copy?.release();
         submittable?.handleError(pgError(error, undefined, shift), this);
-        this.emit('readyForQuery');
-        this.#over();
+        /* To the server's word that it is ready there is some way: who was told may wait for it. */
+        setImmediate(() => {
+            this.emit('readyForQuery');
+            this.#over();
+        });
     }
 
     #ready(submittable) {
@@ -88,7 +91,8 @@ class Wire extends EventEmitter {
     #over() {
         this.#portal = this.#copy = null;
         this.#messages.clear();
-        this.#done();
+        this.#done?.();
+        this.#done = null;
     }
 
     parse({ text }) {
@@ -127,7 +131,11 @@ class Wire extends EventEmitter {
 
     flush() {}
 
-    close() {}
+    /* Who is at its end already (a cursor whose statement failed) waits for the answer all the same. */
+    close() {
+        if (this.#done === null)
+            setImmediate(() => this.emit('readyForQuery'));
+    }
 
     sync() {
         this.#step(async (submittable) => {
