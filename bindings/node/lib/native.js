@@ -8,7 +8,7 @@ const path = require('node:path');
 const { version } = require('../package.json');
 
 const file = process.env.SUGARPERF_BUILD
-    ? path.join(process.env.SUGARPERF_BUILD, 'bindings', 'node', 'sugarperf.node')
+    ? path.resolve(process.env.SUGARPERF_BUILD, 'bindings', 'node', 'sugarperf.node')
     : path.join(__dirname, '..', 'build', 'sugarperf.node');
 
 function load() {

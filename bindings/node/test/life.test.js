@@ -30,6 +30,11 @@ test('a library of another version is refused at load', async () => {
         'sugarperf: package 0.1.0 does not fit libsugarperf 9.9.9; install the same version of both');
 });
 
+test('the build may be named from where the program runs', async () => {
+    const run = await script('load.js', [], { SUGARPERF_BUILD: path.relative('', process.env.SUGARPERF_BUILD) });
+    assert.deepEqual([run.code, run.stdout.trim()], [0, 'loaded']);
+});
+
 test('a missing addon is one clear line', async () => {
     const run = await script('load.js', [], { SUGARPERF_BUILD: '/nonexistent' });
     assert.match(run.stdout, /^sugarperf: cannot load .*install libsugarperf .*meson install.*SUGARPERF_BUILD/);
