@@ -389,7 +389,7 @@ sp_status sp_schedule_new(sp_cache *cache, const char *name, const char *when, s
         sp__list_init(&schedule->waiters);
         snprintf(schedule->done_name, sizeof schedule->done_name, "{%.*s:turn:%s}", (int)cache->prefix_len - 1,
                  cache->prefix, name);
-        snprintf(schedule->lease_name, sizeof schedule->lease_name, "{%.*s:turn:%s}:l", (int)cache->prefix_len - 1,
+        snprintf(schedule->lease_name, sizeof schedule->lease_name, "{%.*s:turn:%s}:t", (int)cache->prefix_len - 1,
                  cache->prefix, name);
         *out = schedule;
         return SP_OK;

@@ -3,6 +3,7 @@
 #include "cache/cache.h"
 
 #include "base/hash.h"
+#include "redis/slot.h"
 
 #include <string.h>
 
@@ -64,18 +65,35 @@ size_t sp__cache_entry_name(const sp_cache *cache, const void *key, size_t len, 
         return add(out, at, key, len);
 }
 
-/* {namespace:key}:l, of a raw key {key}:namespace:l; without braces where the key has them. */
+/* {..}, which has the slot of the entry's name. */
+static size_t add_tag_of_slot(const sp_cache *cache, const void *key, size_t len, char *out)
+{
+        int slot = sp__slot_of(out, sp__cache_entry_name(cache, key, len, out));
+
+        out[0] = '{';
+        sp__slot_bytes(slot, out + 1);
+        out[3] = '}';
+        return 4;
+}
+
+/*
+ * {namespace:key}:l, of a raw key {key}:namespace:l. A key with a closing brace cannot stand in braces: with a hash tag of its own
+ * it is }namespace:key:l, without one {..}namespace:key:l with two bytes of its slot. No entry is called so: a namespace has no
+ * braces, and a raw key begins with a template's text, which has none either.
+ */
 size_t sp__cache_lease_name(const sp_cache *cache, const void *key, size_t len, char *out)
 {
-        bool braced = memchr(key, '{', len) != NULL, raw = sp__cache_is_raw(cache, key, len);
+        bool wrapped = memchr(key, '}', len) == NULL, raw = sp__cache_is_raw(cache, key, len);
         size_t at = 0;
 
-        if (!braced)
+        if (wrapped)
                 out[at++] = '{';
-        if (!raw)
-                at = add(out, at, cache->prefix, cache->prefix_len);
-        at = add(out, at, key, len);
-        if (!braced)
+        else if (sp__slot_tagged(key, len))
+                out[at++] = '}';
+        else
+                at = add_tag_of_slot(cache, key, len, out);
+        at += sp__cache_entry_name(cache, key, len, out + at);
+        if (wrapped)
                 out[at++] = '}';
         if (raw) {
                 out[at++] = ':';

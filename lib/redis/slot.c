@@ -19,19 +19,48 @@ static uint16_t crc16(const unsigned char *data, size_t len)
         return crc;
 }
 
-int sp__slot_of(const void *key, size_t len)
+/* The first {…} that is not empty; 0: none. */
+static size_t tag_in(const char *key, size_t len, const char **tag)
 {
         const char *open = memchr(key, '{', len), *close;
 
-        if (open) {
-                open++;
-                close = memchr(open, '}', len - (size_t)(open - (const char *)key));
-                if (close && close > open) {
-                        key = open;
-                        len = (size_t)(close - open);
-                }
-        }
-        return crc16(key, len) % SP__SLOTS;
+        if (!open)
+                return 0;
+        *tag = open + 1;
+        close = memchr(*tag, '}', len - (size_t)(*tag - key));
+        return close ? (size_t)(close - *tag) : 0;
+}
+
+int sp__slot_of(const void *key, size_t len)
+{
+        const char *tag;
+        size_t tag_len = tag_in(key, len, &tag);
+
+        return crc16(tag_len ? (const void *)tag : key, tag_len ? tag_len : len) % SP__SLOTS;
+}
+
+bool sp__slot_tagged(const void *key, size_t len)
+{
+        const char *tag;
+
+        return tag_in(key, len, &tag) > 0;
+}
+
+/* The one message of two bytes with that CRC: its sixteen steps, backwards. */
+static void bytes_of_crc(uint16_t crc, char out[2])
+{
+        for (int i = 0; i < 16; i++)
+                crc = (uint16_t)(crc & 1 ? (crc ^ 0x1021) >> 1 | 0x8000 : crc >> 1);
+        out[0] = (char)(crc >> 8);
+        out[1] = (char)crc;
+}
+
+void sp__slot_bytes(int slot, char out[2])
+{
+        do {
+                bytes_of_crc((uint16_t)slot, out);
+                slot += SP__SLOTS;
+        } while (memchr(out, '}', 2));
 }
 
 /* The number behind a '*' or '$', and where the next line begins. */

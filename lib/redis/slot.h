@@ -11,6 +11,10 @@ enum { SP__SLOTS = 16384, SP__NO_SLOT = -1 };
 
 /** The slot of a key: CRC-16 (XMODEM) of its hash tag, the first {…} that is not empty, else of all of it. */
 int sp__slot_of(const void *key, size_t len);
+/** Whether there is such a tag. */
+bool sp__slot_tagged(const void *key, size_t len);
+/** Two bytes, none of them '}', that are of that slot as a hash tag. */
+void sp__slot_bytes(int slot, char out[2]);
 
 struct sp__word {
         const char *data;

@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* A raw template of its own, and a key of it. */
@@ -196,7 +197,80 @@ static void test_a_key_and_its_lease_are_on_one_node_of_a_cluster(void **state)
         declare(cache, "raw:user:{id}", "raw=json", NULL);
         declare(cache, "raw:cart:{userId#}:items", "raw=json", NULL);
         share_a_slot(cache, "raw:user:7", "{raw:user:7}:sp:l");
-        share_a_slot(cache, "raw:cart:{user-3}:items", "raw:cart:{user-3}:items:sp:l");
+        share_a_slot(cache, "raw:cart:{user-3}:items", "}raw:cart:{user-3}:items:sp:l");
+        sp_cache_free(cache);
+}
+
+enum { NAMED_MOST = 5, NAMED = 4 + 16 + 64 + 256 + 1024 };
+
+struct named {
+        char lease[SP_KEY_MAX + SP__NAME_EXTRA];
+        size_t len;
+};
+
+static int compare_names(const void *a, const void *b)
+{
+        const struct named *one = a, *two = b;
+
+        return one->len == two->len ? memcmp(one->lease, two->lease, one->len) : one->len < two->len ? -1 : 1;
+}
+
+/* The key of that number, of all that these letters make. */
+static size_t key_of_number(size_t number, char *out)
+{
+        size_t len = 0;
+
+        for (number += 1; number > 0; number = (number - 1) / 4)
+                out[len++] = "{}:l"[(number - 1) % 4];
+        return len;
+}
+
+/* Else who wants the one waits for the other, or ends it. */
+static void test_no_lease_is_called_as_an_entry_or_another_lease(void **state)
+{
+        sp_cache *cache = cache_with(way_of(state), NULL);
+        struct named *all = calloc(NAMED, sizeof *all);
+        char key[2 * NAMED_MOST], entry[SP_KEY_MAX + SP__NAME_EXTRA];
+
+        assert_non_null(all);
+        for (size_t i = 0; i < NAMED; i++) {
+                size_t len = key_of_number(i, key), entry_len = sp__cache_entry_name(cache, key, len, entry);
+
+                all[i].len = sp__cache_lease_name(cache, key, len, all[i].lease);
+                if (all[i].lease[0] != '{' && all[i].lease[0] != '}')
+                        fail_msg("the lease of %.*s could be an entry", (int)len, key);
+                if (sp__slot_of(entry, entry_len) != sp__slot_of(all[i].lease, all[i].len))
+                        fail_msg("the lease of %.*s is elsewhere", (int)len, key);
+        }
+        qsort(all, NAMED, sizeof *all, compare_names);
+        for (size_t i = 1; i < NAMED; i++)
+                assert_int_not_equal(compare_names(&all[i - 1], &all[i]), 0);
+        free(all);
+        sp_cache_free(cache);
+}
+
+static void test_a_key_with_braces_is_loaded_beside_one_that_is_longer(void **state)
+{
+        static const char *const pairs[][2] = {
+            {"cart:{u1}:items", "cart:{u1}:items:l"}, {"note{1", "note{1:l"}, {"note}1", "note}1:l"}};
+        const struct cache_way *way = way_of(state);
+        sp_cache *cache = cache_with(way, NULL);
+
+        for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
+                sp_lookup *lookup = NULL;
+                sp_ctx *ctx = sp_ctx_new(NULL);
+
+                assert_int_equal(sp_ctx_set(ctx, "timeout", "1s", NULL), SP_OK);
+                drop_key(way, cache, pairs[i][0], NULL);
+                put_text(way, cache, pairs[i][1], "longer");
+                assert_int_equal(way->lookup(cache, ctx, pairs[i][0], strlen(pairs[i][0]), &lookup, NULL), SP_OK);
+                assert_int_equal(way->fill(sp_lookup_take_lease(lookup), ctx, "one", 3, SP_CODEC_TEXT, 0, NULL), SP_OK);
+                sp_lookup_free(lookup);
+                reads(way, cache, pairs[i][0], "one");
+                reads(way, cache, pairs[i][1], "longer");
+                assert_int_equal(drop_key(way, cache, pairs[i][1], NULL), SP_OK);
+                sp_ctx_unref(ctx);
+        }
         sp_cache_free(cache);
 }
 
@@ -415,6 +489,8 @@ int main(void)
             WAY_TEST(test_who_deletes_the_lease_too_ends_the_load),
             WAY_TEST(test_set_touch_and_delete_are_others_to_see),
             WAY_TEST(test_a_key_and_its_lease_are_on_one_node_of_a_cluster),
+            WAY_TEST(test_no_lease_is_called_as_an_entry_or_another_lease),
+            WAY_TEST(test_a_key_with_braces_is_loaded_beside_one_that_is_longer),
             WAY_TEST(test_that_there_is_nothing_is_not_stored),
             WAY_TEST(test_what_needs_more_than_a_value_is_refused),
             WAY_TEST(test_another_kind_of_value_is_left_alone),
