@@ -22,7 +22,7 @@
  * declared to be a read or idempotent.
  *
  * What runs more than its text shows (DO, CALL, a function that is neither PostgreSQL's nor of a common extension) is
- * followed by a reset of what it may have left in its session, unless it is declared SP_STMT_READ (docs/pool.md).
+ * followed by a reset of what it may have left in its session, unless it is declared SP_STMT_READ or pool.reset_functions is off (docs/pool.md).
  *
  * Several servers may stand in one URL (postgresql://a,b/db): with pool.target_session_attrs the pool finds the one that takes
  * writes, also after a failover. With pool.replicas, single reads go to replicas that are near enough, and to the primary

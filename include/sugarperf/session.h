@@ -43,7 +43,7 @@ SP_API sp_status sp_session_query_async(sp_session *session, sp_ctx *ctx, const 
                                         sp_queue *queue, uint64_t tag);
 /**
  * Gives the connection back, without waiting: an open transaction is rolled back and session state reset, where something ran
- * that leaves some, or may have (DO, CALL, a function of one's own in a statement that is not declared SP_STMT_READ).
+ * that leaves some, or may have (DO, CALL, a function of one's own in a statement that is not declared SP_STMT_READ; pool.reset_functions).
  */
 SP_API void sp_session_release(sp_session *session);
 

@@ -32,7 +32,7 @@ enum sp__conn_end {
 };
 
 struct sp__pool_limits {
-        int64_t max, min, lanes, lane_depth, waiting, statements;
+        int64_t max, min, lanes, lane_depth, waiting, statements, resets;
         int64_t tx_attempts, tx_backoff_ms;
         int64_t acquire_ms, connect_ms, query_ms, statement_ms, idle_ms, lifetime_ms, keepalive_ms, validate_ms;
         int64_t max_uses, warn_waiting, leak_ms;
@@ -261,6 +261,12 @@ void sp__session_spoil(sp_session *session, const char *why);
 void sp__lead_free(struct sp__lead *lead);
 /** transaction.c: of one command; NULL: out of memory. */
 struct sp__lead *sp__lead_new(const char *text);
+
+/** Whether what the statement may leave in its session is reset behind it. */
+static inline bool sp__pool_resets(const sp_pool *pool, const sp_stmt *stmt)
+{
+        return pool->limits.resets && sp__stmt_obscure(stmt);
+}
 
 /* session.c */
 

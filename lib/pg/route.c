@@ -209,7 +209,7 @@ struct sp__conn *sp__route(sp_pool *pool, struct sp__query *query)
         if (!conn)
                 conn = route_alone(pool, reads);
         query->unit.reads = reads;
-        query->unit.resets = sp__stmt_obscure(query->stmt);
+        query->unit.resets = sp__pool_resets(pool, query->stmt);
         query->unit.shares = conn && !conn->alone && reads && !query->apart && !query->unit.sets &&
                              !query->unit.resets && sp__stmt_joins(query->stmt);
         return conn;

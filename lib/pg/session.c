@@ -95,7 +95,7 @@ struct sp__query *sp__session_statement(sp_session *session, sp_ctx *ctx, const 
         query->in_session = true;
         query->session = session;
         session->dirty |= stmt->sql.dirties;
-        session->obscure |= sp__stmt_obscure(stmt);
+        session->obscure |= sp__pool_resets(session->pool, stmt);
         return query;
 }
 

@@ -171,7 +171,7 @@ static sp_stream *stream_new(sp_pool *pool, const sp_stmt *stmt, const sp_params
         sp__mutex_init(&stream->lock);
         stream->pool = sp__pool_ref(pool);
         stream->page = page;
-        stream->obscure = sp__stmt_obscure(stmt);
+        stream->obscure = sp__pool_resets(pool, stmt);
         stream->lead = lead_of(stmt, params);
         stream->fetch = fetch_of(stmt, page);
         if (stream->lead && stream->fetch)

@@ -153,6 +153,26 @@ static void test_what_a_function_leaves_does_not_reach_who_is_behind_it(void **s
         done_with_leavers(pool);
 }
 
+static void test_who_is_said_to_leave_nothing_is_not_reset(void **state)
+{
+        const struct way *way = way_of(state);
+        sp_pool *pool = pool_with((const char *[]){"pool.max=1", "pool.reset_functions=false", NULL});
+        sp_session *session;
+
+        run(way, pool, "DO $$ BEGIN PERFORM set_config('work_mem', '77MB', false); END $$");
+        assert_int_equal(number(way, pool, left, 0), 1);
+        session = session_of(way, pool);
+        session_run(way, session, "DO $$ BEGIN PERFORM pg_advisory_lock(4711); END $$");
+        sp_session_release(session);
+        assert_int_equal(number(way, pool, left, 0), 2);
+        /* What is seen to leave something is reset as ever. */
+        session = session_of(way, pool);
+        session_run(way, session, "SET work_mem = '77MB'");
+        sp_session_release(session);
+        assert_int_equal(number(way, pool, left, 0), 0);
+        sp_pool_free(pool);
+}
+
 /* As ALTER ROLE … SET role gives it, too. */
 static void test_the_role_of_the_connection_is_back_in_force(void **state)
 {
@@ -386,6 +406,7 @@ int main(void)
             BOTH_WAYS(test_what_a_function_leaves_does_not_reach_the_next_holder),
             BOTH_WAYS(test_what_a_function_leaves_does_not_reach_its_neighbours),
             cmocka_unit_test(test_what_a_function_leaves_does_not_reach_who_is_behind_it),
+            BOTH_WAYS(test_who_is_said_to_leave_nothing_is_not_reset),
             BOTH_WAYS(test_the_role_of_the_connection_is_back_in_force),
             BOTH_WAYS(test_who_holds_sessions_can_still_query),
             BOTH_WAYS(test_an_aborted_transaction_is_clean_for_the_next),
