@@ -103,13 +103,62 @@ static int nibble(char digit)
         return digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 : -1;
 }
 
-/* \x00ff */
+static bool octal(const char *at, const char *end, char *out)
+{
+        unsigned value = 0;
+
+        for (int i = 0; i < 3; i++, at++) {
+                if (at == end || *at < '0' || *at > '7')
+                        return false;
+                value = value << 3 | (unsigned)(*at - '0');
+        }
+        *out = (char)value;
+        return value <= 255;
+}
+
+/* Where bytea_output is 'escape': a backslash twice, and in octal what is not printed. -1: it is not that. */
+static Py_ssize_t unescape(const char *at, const char *end, char *out)
+{
+        char *to = out;
+
+        for (; at < end; to++) {
+                if (*at != '\\') {
+                        *to = *at++;
+                } else if (at + 1 < end && at[1] == '\\') {
+                        *to = '\\';
+                        at += 2;
+                } else if (octal(at + 1, end, to)) {
+                        at += 4;
+                } else {
+                        return -1;
+                }
+        }
+        return to - out;
+}
+
+static PyObject *unescaped(const char *at, size_t len)
+{
+        char *room = malloc(len + 1);
+        Py_ssize_t made = room != NULL ? unescape(at, at + len, room) : 0;
+        PyObject *bytes = NULL;
+
+        if (room == NULL)
+                PyErr_NoMemory();
+        else
+                bytes = made >= 0 ? PyBytes_FromStringAndSize(room, made) : malformed("bytea");
+        free(room);
+        return bytes;
+}
+
+/* \x00ff, or escaped */
 static PyObject *bytes_of(const char *at, size_t len)
 {
         PyObject *made;
         char *to;
 
-        if (len < 2 || len % 2 != 0 || at[0] != '\\' || at[1] != 'x')
+        if (len < 2 || at[0] != '\\' || at[1] != 'x')
+                return unescaped(at, len);
+        if (len % 2 != 0)
                 return malformed("bytea");
         made = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)(len / 2 - 1));
         to = made != NULL ? PyBytes_AsString(made) : NULL;

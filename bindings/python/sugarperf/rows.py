@@ -6,6 +6,7 @@ from __future__ import annotations
 import datetime
 import decimal
 import json
+import re
 import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -40,8 +41,15 @@ def _date(text: str) -> Any:
         return text
 
 
+def _unescaped(found: re.Match[bytes]) -> bytes:
+    return b"\\" if found[1] == b"\\" else bytes([int(found[1], 8)])
+
+
 def _bytes(text: str) -> bytes:
-    return bytes.fromhex(text[2:])
+    """In both forms of bytea_output: \\x00ff, or a backslash twice and in octal what is not printed."""
+    if text.startswith("\\x"):
+        return bytes.fromhex(text[2:])
+    return re.sub(rb"\\(\\|[0-7]{3})", _unescaped, text.encode("ascii"))
 
 
 _SCALAR: dict[int, Parser] = {

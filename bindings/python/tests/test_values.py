@@ -83,6 +83,17 @@ class Values(unittest.TestCase):
             with self.subTest(**vector):
                 self.check_value(**vector)
 
+    def test_bytes_are_the_same_however_the_server_writes_them(self) -> None:
+        every = bytes(range(256))
+        with self.client.acquire() as session:
+            for form in ("hex", "escape"):
+                session.query(f"SET bytea_output = '{form}'")
+                row = session.query(
+                    "SELECT $1::bytea AS one, ARRAY[$1::bytea, $2, NULL] AS list, $3::bytea AS none",
+                    [every, b"\\x61", b""],
+                )[0]
+                self.assertEqual((row["one"], row["list"], row["none"]), (every, [every, b"\\x61", None], b""), form)
+
     def test_an_error_is_what_the_vectors_say(self) -> None:
         for vector in vectors("failures.json"):
             limits = {name: vector[name] for name in ("timeout", "pool") if name in vector}
