@@ -131,7 +131,9 @@ class Cache {
         const found = plain ? this.#watch.find(this.#handle, key)
             : this.#watch.submit('cache_lookup_async', (ctx) => [this.#handle, ctx, key], limits);
 
-        return found.then(({ state, lease, value }) => {
+        return found.then(({ state, lease, value, unreadable }) => {
+            if (unreadable !== undefined)
+                return this.#anew(unreadable, lease, key, loader, options, limits);
             if (state === LEASE)
                 return this.#load(lease, loader, options, limits);
             /* Behind the caller's back, so not within its time. */
@@ -139,6 +141,15 @@ class Cache {
                 this.#load(lease, loader, options, {}).catch(() => {});
             return value;
         });
+    }
+
+    /* What is there cannot be read (another program wrote it): it gives way, once, to what the loader makes. */
+    async #anew(unreadable, lease, key, loader, options, limits) {
+        lease?.release();
+        if (options.second)
+            throw unreadable;
+        await this.delete(key);
+        return this.#seek(key, loader, { ...options, second: true }, limits);
     }
 
     /* `work({ signal })`, within the limits. */

@@ -47,14 +47,22 @@ class Near {
         const found = this.#find(key);
 
         if (typeof found === 'number')
-            return own(this.#kept[found]);
+            return this.#kept[found] === null ? undefined : own(this.#kept[found]);
         return found === undefined ? undefined : this.#decode(found);
     }
 
     #decode(data) {
         const [, kind, place] = this.#watch.cells;
-        const value = codec.decodeWhole(kind, data, this.#watch.types);
+        let value;
 
+        try {
+            value = codec.decodeWhole(kind, data, this.#watch.types);
+        } catch {
+            /* None of what this package can read: whoever looks it up will see why. */
+            if (place >= 0)
+                this.#kept[place] = null;
+            return undefined;
+        }
         if (place < 0)
             return value;
         this.#kept[place] = { value, depth: depthOf(value) };

@@ -28,6 +28,15 @@ function errorAt(bytes, status, offset, length, retryable) {
     return said.length === 0 ? error : tell(error, Object.fromEntries(said.map((field) => [field[0], field.slice(1)])));
 }
 
+/* undefined: it is none of what this package can read. */
+function readable(kind, bytes, offset, length, types) {
+    try {
+        return codec.decode(kind, bytes, offset, length, types);
+    } catch {
+        return undefined;
+    }
+}
+
 class Watch {
     /* `client` null: of what belongs to none. */
     constructor(client, types) {
@@ -283,8 +292,13 @@ class Watch {
         const lease = this.handle(index, cells[base + 2]);
         const found = { state: extra % 256, lease, value: undefined };
 
-        if (found.state !== native.SP_LOOKUP_LEASE)
+        if (found.state === native.SP_LOOKUP_LEASE)
+            return found;
+        try {
             found.value = codec.decode(Math.floor(extra / 256), bytes, cells[base + 3], cells[base + 4], operation.types);
+        } catch (error) {
+            found.unreadable = error;
+        }
         return found;
     }
 
@@ -294,19 +308,14 @@ class Watch {
         const held = this.handle(index, cells[base + 2]);
         let at = cells[base + 3], data = at + count * 12;
 
-        try {
-            for (let i = 0; i < count; i++, at += 12) {
-                const state = bytes.readUInt32LE(at), length = bytes.readUInt32LE(at + 8);
+        for (let i = 0; i < count; i++, at += 12) {
+            const state = bytes.readUInt32LE(at), length = bytes.readUInt32LE(at + 8);
 
-                if (state >= 256)
-                    mine.push(i);
-                if (state % 256 <= native.SP_LOOKUP_STALE)
-                    values[i] = codec.decode(bytes.readUInt32LE(at + 4), bytes, data, length, operation.types);
-                data += length;
-            }
-        } catch (error) {
-            held?.release();
-            throw error;
+            if (state >= 256)
+                mine.push(i);
+            if (state % 256 <= native.SP_LOOKUP_STALE)
+                values[i] = readable(bytes.readUInt32LE(at + 4), bytes, data, length, operation.types);
+            data += length;
         }
         return { values, mine, held };
     }

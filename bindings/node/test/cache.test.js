@@ -238,3 +238,23 @@ test('a set without Redis is this process\'s, a call that makes no sense is refu
     await assert.rejects(cache.delete(null), TypeError);
     await assert.rejects(cache.set('k'.repeat(2000), 1), { code: 'SP_LIMIT' });
 });
+
+test('what cannot be read is loaded anew', async (t) => {
+    const native = require('../lib/native.js');
+    const { watchOf } = require('../lib/client.js');
+    const { handleOf } = require('../lib/cache.js');
+    const client = open(t), other = open(t), { cache } = client;
+
+    for (const read of [(key, load) => cache.get(key, load), async (key, load) => (await cache.getMany([key],
+        async () => new Map([[key, load()]]))).get(key)]) {
+        for (const writer of [client, other]) {
+            const key = fresh('node:broken');
+
+            await watchOf(writer).submit('cache_set_async',
+                (ctx) => [handleOf(writer.cache), ctx, key, Buffer.from('{"score":NaN}'), native.SP_CODEC_JSON, 60000]);
+            assert.equal(cache.peek(key), undefined);
+            assert.deepEqual(await read(key, () => ({ score: null })), { score: null });
+            assert.deepEqual(await read(key, () => assert.fail('loaded twice')), { score: null });
+        }
+    }
+});
