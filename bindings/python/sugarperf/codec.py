@@ -19,7 +19,11 @@ def encode(value: Any) -> tuple[int, bytes]:
         return native.SP_CODEC_TEXT, value.encode()
     if isinstance(value, (bytes, bytearray, memoryview)):
         return native.SP_CODEC_BYTES, bytes(value)
-    return native.SP_CODEC_JSON, json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+    try:
+        text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    except ValueError as error:
+        raise ValueError(f"a value that is cached must be JSON, which has neither NaN nor Infinity ({error})") from None
+    return native.SP_CODEC_JSON, text.encode()
 
 
 def decode(codec: int, data: bytes, *, types: rows.Types | None = None) -> Any:

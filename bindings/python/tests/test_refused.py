@@ -100,6 +100,16 @@ class Types(unittest.IsolatedAsyncioTestCase):
                                 await waits.settled(call(face))
                             self.assertEqual(str(caught.exception), says)
 
+    def test_what_other_languages_cannot_read_is_not_cached(self) -> None:
+        with sugarperf.Client(settings()) as client:
+            for value in (float("nan"), [float("inf")], {"score": -float("inf")}):
+                key = fresh("refused:nan")
+                with self.assertRaisesRegex(ValueError, "neither NaN nor Infinity"):
+                    client.cache.get(key, lambda value=value: value)
+                with self.assertRaisesRegex(ValueError, "neither NaN nor Infinity"):
+                    client.cache.set(key, value)
+                self.assertEqual(client.cache.get(key, lambda: 1), 1)
+
     def test_what_has_no_place_in_c_is_refused(self) -> None:
         breaker = Breaker.create()
         with self.assertRaisesRegex(OverflowError, "permit must be an integer from 0 to"):
