@@ -14,7 +14,7 @@ import functools
 import inspect
 import weakref
 from collections.abc import Callable, Iterable
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, cast, overload
 
 from . import given
 from .guard import _NOTHING
@@ -23,8 +23,25 @@ from .parts import Base
 
 P = ParamSpec("P")
 R = TypeVar("R")
+Q = ParamSpec("Q")
+S = TypeVar("S")
+R_co = TypeVar("R_co", covariant=True)
 Given = Base | Callable[[], Base]
 Tags = Iterable[str] | Callable[..., Iterable[str]]
+
+
+class Cached(Protocol[P, R_co]):
+    """A function that is cached; key(…) takes its arguments, too."""
+
+    key: Callable[P, str]
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co: ...
+
+    @overload
+    def __get__(self, instance: None, owner: Any) -> Cached[P, R_co]: ...
+
+    @overload
+    def __get__(self: Cached[Concatenate[S, Q], R], instance: S, owner: Any) -> Callable[Q, R]: ...
 
 
 def _client(client: Given) -> Any:
@@ -82,6 +99,16 @@ class _Keys:
         bound.apply_defaults()
         return bound.arguments
 
+    def told(self, tags: Callable[..., Iterable[str]], args: Any, kwargs: Any) -> Iterable[str]:
+        """What `tags` makes of a call's arguments, with the function's defaults where it wants them."""
+        try:
+            inspect.signature(tags).bind(*args, **kwargs)
+        except TypeError:
+            bound = self._signature.bind(*args, **kwargs)
+            bound.apply_defaults()
+            return tags(*bound.args, **bound.kwargs)
+        return tags(*args, **kwargs)
+
     def key(self, client: Any, arguments: dict[str, Any]) -> str:
         template = self.declared(client)
         return template.key(*(arguments[name] for name in template.params))
@@ -95,25 +122,25 @@ def cached(
     tags: Tags = (),
     timeout: float | str | None = None,
     **options: str | int,
-) -> Callable[[Callable[P, R]], Callable[P, R]]:
+) -> Callable[[Callable[P, R]], Cached[P, R]]:
     """What the function answered, by the arguments that the key's template names; one caller calls it, all others wait.
 
     `options` are the template's: ttl="1h", stale="1m", negative="30s". `tags`: texts, or a function of the same arguments.
     The function has key(…), which takes its arguments too, for invalidate(keys=[…]).
     """
 
-    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+    def decorate(function: Callable[P, R]) -> Cached[P, R]:
         keys = _Keys(function, key, patterns, options)
 
         def call(work: Callable[[], Any], args: Any, kwargs: Any) -> Any:
             own = _face(_client(client), function, "cached()")
             name = keys.key(own, keys.arguments(args, kwargs))
-            named = tags(*args, **kwargs) if callable(tags) else tags
+            named = keys.told(tags, args, kwargs) if callable(tags) else tags
             return own.cache.get(name, work, tags=named, timeout=timeout)
 
         wrapper: Any = _wrapped(function, call)
         wrapper.key = lambda *args, **kwargs: keys.key(_client(client), keys.arguments(args, kwargs))
-        return cast(Callable[P, R], wrapper)
+        return cast(Cached[P, R], wrapper)
 
     return decorate
 

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import builtins
+from typing import TYPE_CHECKING, Any
 
 from . import native
 
@@ -39,7 +40,52 @@ class RedisError(Error):
         return self.server_code
 
 
-_BASES: dict[str, tuple[type, ...]] = {"SP_TIMEOUT": (Error, TimeoutError), "SP_NOT_FOUND": (Error, LookupError)}
+# Made below, one a status; for who checks types.
+if TYPE_CHECKING:
+
+    class AuthError(Error): ...
+
+    class CancelledError(Error): ...
+
+    class ClosedError(Error): ...
+
+    class ConfigError(Error): ...
+
+    class ForkedError(Error): ...
+
+    class FullError(Error): ...
+
+    class InternalError(Error): ...
+
+    class InvalidError(Error): ...
+
+    class LeaseLostError(Error): ...
+
+    class LimitError(Error): ...
+
+    class LostError(Error): ...
+
+    class NoMemoryError(Error): ...
+
+    class NotFoundError(Error, LookupError): ...
+
+    class OpenError(Error): ...
+
+    class ProtocolError(Error): ...
+
+    class SessionError(Error): ...
+
+    class TimeoutError(Error, builtins.TimeoutError): ...
+
+    class UnavailableError(Error): ...
+
+    class UnsupportedError(Error): ...
+
+
+_BASES: dict[str, tuple[type, ...]] = {
+    "SP_TIMEOUT": (Error, builtins.TimeoutError),
+    "SP_NOT_FOUND": (Error, LookupError),
+}
 _NAMES = {"SP_NOMEM": "NoMemoryError"}
 _BY_CODE: dict[str, type[Error]] = {"SP_SQL": SqlError, "SP_REDIS": RedisError}
 _BY_STATUS: dict[int, type[Error]] = {}

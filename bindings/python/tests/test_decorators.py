@@ -50,6 +50,24 @@ class Blocking(unittest.TestCase):
         client.cache.invalidate(tags=["content-7"])
         self.assertEqual((Service().content(7), calls), (7, [7, 7]))
 
+    def test_tags_see_the_defaults_that_a_call_leaves_out(self) -> None:
+        told: list[Any] = []
+
+        def tags(user_id: str, limit: int) -> list[str]:
+            told.append((user_id, limit))
+            return [f"user-{user_id}"]
+
+        @cached(self.client, f"py:{self.entity}:{{user_id}}:{{limit}}", tags=tags)
+        def recommend(user_id: str, limit: int = 10) -> int:
+            return limit
+
+        @cached(self.client, f"py:{self.entity}:{{user_id}}:own", tags=lambda user_id: [f"user-{user_id}"])
+        def own(user_id: str, limit: int = 10) -> int:
+            return limit
+
+        self.assertEqual((recommend("a"), recommend("a", 20), recommend("a", limit=30), own("a")), (10, 20, 30, 10))
+        self.assertEqual(told, [("a", 10), ("a", 20), ("a", 30)])
+
     def test_a_key_that_no_argument_fills_is_refused_at_once(self) -> None:
         with self.assertRaisesRegex(TypeError, r"content\(\) has no parameter userId"):
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import subprocess
 import tempfile
@@ -10,11 +11,13 @@ import unittest
 
 from .support import PACKAGE
 
+from sugarperf import errors
+
 ROOT = os.path.dirname(os.path.dirname(PACKAGE))
 MYPY = os.path.join(ROOT, ".venv", "bin", "mypy")
 SERVICE = """
 import sugarperf
-from sugarperf import AsyncClient, Client, cached, dbapi
+from sugarperf import AsyncClient, Client, cached, dbapi, errors
 
 client = AsyncClient({"pool.max": 5})
 
@@ -23,7 +26,15 @@ async def content(id: int) -> str:
     rows = await client.query("SELECT title FROM contents WHERE id = $1", [id])
     return str(rows[0]["title"])
 
+class Shelf:
+    @cached(lambda: client, "typed:shelf:{id}:full")
+    async def top(self, id: int) -> str:
+        return str(id)
+
 async def use() -> None:
+    await client.cache.invalidate(keys=[content.key(7), await Shelf().top(7)])
+    content.key("7")  # wrong
+    await Shelf().top("7")  # wrong
     title: str = await content(7)
     count: int = await content(7)  # wrong
     await content("7")  # wrong
@@ -45,6 +56,9 @@ def block(plain: Client) -> int:
     except sugarperf.SqlError as error:
         error.sqlstate.upper()
         error.sql_state  # wrong
+    except errors.TimeoutError as late:
+        late.retryable.bit_length()
+        late.sqlstate  # wrong
     with dbapi.connect(client=plain) as connection:
         row: tuple[object, ...] | None = connection.cursor().execute("SELECT 1").fetchone()
         connection.cursor().fetch()  # wrong
@@ -69,6 +83,12 @@ class Typed(unittest.TestCase):
 
     def test_the_package_is_right(self) -> None:
         self.assertEqual(self.mypy("--no-warn-return-any", "-p", "sugarperf"), [])
+
+    def test_every_error_is_declared(self) -> None:
+        with open(os.path.join(PACKAGE, "sugarperf", "errors.py"), encoding="utf-8") as file:
+            declared = {node.name for node in ast.walk(ast.parse(file.read())) if isinstance(node, ast.ClassDef)}
+        made = {name for name, value in vars(errors).items() if isinstance(value, type) and issubclass(value, errors.Error)}
+        self.assertEqual(declared, made)
 
     def test_what_is_wrong_in_a_service_is_found(self) -> None:
         wrong = [number for number, line in enumerate(SERVICE.splitlines(), 1) if line.endswith("# wrong")]
