@@ -6,6 +6,7 @@
  */
 const { Inject } = require('@nestjs/common');
 const { Client } = require('../client.js');
+const { makeError } = require('../errors.js');
 const { Template } = require('../key.js');
 
 const CLIENT = Symbol('sugarperf');
@@ -75,6 +76,16 @@ function declareOne(client, template) {
     declared.get(client).add(template);
 }
 
+/* What stands for the names of the key: the arguments in their order, or fields of the only one. A default cannot be seen from here. */
+function namedIn(template, args, name) {
+    const { length } = template.params;
+
+    if (args.length < length && (args.length !== 1 || typeof args[0] !== 'object'))
+        throw makeError('SP_INVALID', `${name}: its key ${template.text} has {${template.params[args.length]}}, which the call leaves out; ` +
+            'where it has a default, say it in @Cached: args: (…) => […]');
+    return args.slice(0, length);
+}
+
 /*
  * The method's answer from the cache. `key` is a template whose {names} are the method's arguments in their order, or those that
  * `args(...)` makes of them. Options: ttl, stale, negative and patterns as a template's; tags (an array, or a function of the
@@ -84,8 +95,8 @@ function Cached({ key, args: pick, tags, ...options }) {
     const template = new Template(key, options);
 
     cached.add(template);
-    return method((client, work, args) => {
-        const values = pick === undefined ? args.slice(0, template.params.length) : pick(...args);
+    return method((client, work, args, name) => {
+        const values = pick === undefined ? namedIn(template, args, name) : pick(...args);
 
         declareOne(client, template);
         return client.cache.get(template.key(...values), work, { tags });
