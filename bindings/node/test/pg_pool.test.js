@@ -136,6 +136,24 @@ both('a client that is ended leaves its pool and the others alone', async (t, pg
     assert.ok(removed.includes(client));
 });
 
+both('a client whose connection is lost tells of it, and the pool goes on', async (t, pg) => {
+    const on = pool(t, pg);
+    const client = await on.connect();
+    const told = [];
+    const ended = new Promise((resolve) => client.once('end', resolve));
+
+    on.on('error', () => {});
+    client.on('error', ({ message }) => told.push(message));
+    const { pid } = (await client.query('SELECT pg_backend_pid() AS pid')).rows[0];
+    await on.query('SELECT pg_terminate_backend($1)', [pid]);
+    for (let lost = false; !lost;)
+        lost = await client.query('SELECT 1').then(() => false, () => true);
+    await ended;
+    assert.ok(told.length > 0);
+    client.release();
+    assert.deepEqual((await on.query('SELECT 1 AS n')).rows, [{ n: 1 }]);
+});
+
 both('a pool that was never used ends', async (t, pg) => {
     const on = pool(t, pg);
 

@@ -29,6 +29,7 @@ class Client extends EventEmitter {
     #asked = false;
     #lent = false;
     #ending = null;
+    #told = false;
     #connecting = null;
     #early = [];
     #wire = null;
@@ -66,7 +67,28 @@ class Client extends EventEmitter {
     #sit(held) {
         const listener = new Listener(this.#base, (message) => this.emit('notification', message));
 
-        this.#line = new Line(this.#base.watch, held, listener, () => this.emit('drain'));
+        this.#line = new Line(this.#base.watch, held, listener, () => this.emit('drain'), (error) => this.#broke(error));
+    }
+
+    /* Told behind the statement that found it. An 'error' that nobody listens for does not end the process. */
+    #broke(error) {
+        if (!this._queryable)
+            return;
+        this._queryable = false;
+        setImmediate(() => {
+            if (this.listenerCount('error') > 0)
+                this.emit('error', pgError(error));
+            this.#over();
+        });
+    }
+
+    /* Once. */
+    #over() {
+        const over = this.#told;
+
+        this.#told = true;
+        if (!over)
+            this.emit('end');
     }
 
     get #at() {
@@ -230,7 +252,7 @@ class Client extends EventEmitter {
         }
         await this.#connecting?.catch(() => {});
         await this.#leave();
-        this.emit('end');
+        this.#over();
     }
 
     /* Behind what it was told before. One that a pool has lent gives its session back, and is still to be released. */

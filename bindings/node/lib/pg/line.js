@@ -20,13 +20,15 @@ class Line {
     #jobs = [];
     #running = 0;
     #alone = false;
+    #lost;
     #unit;
 
-    /* `listener`: of LISTEN and UNLISTEN; `idle()`: nothing is left to do. */
-    constructor(watch, held, listener, idle) {
+    /* `listener`: of LISTEN and UNLISTEN; `idle()`: nothing is left to do; `lost(error)`: by its error its connection is gone. */
+    constructor(watch, held, listener, idle, lost) {
         this.watch = watch;
         this.#held = held;
         this.#idle = idle;
+        this.#lost = lost;
         this.listener = listener;
         this.status = IDLE;
     }
@@ -109,8 +111,14 @@ class Line {
         } catch (error) {
             if (this.status === OPEN)
                 this.status = FAILED;
+            this.#failed(error);
             throw error;
         }
+    }
+
+    #failed(error) {
+        if (error.code === 'SP_LOST' || error.code === 'SP_UNAVAILABLE' || error.fields?.V === 'FATAL')
+            this.#lost(error);
     }
 
     #ran(run, command) {
@@ -140,8 +148,10 @@ class Line {
             return Result.of(run.command);
         } catch (error) {
             /* A statement in it had failed, so nothing took effect: to the server that is an answer. */
-            if (error.serverCode !== '25P02')
+            if (error.serverCode !== '25P02') {
+                this.#failed(error);
                 throw error;
+            }
             return Result.of('ROLLBACK');
         } finally {
             this.status = IDLE;
