@@ -2,7 +2,9 @@
 /** For a service's own unit tests: a client whose statements are answered by the test, without any server. */
 import { Breaker, Client, Clock, Settings, Sql, SugarperfError } from './index.js';
 
-export type Answer = object[] | Error | ((...values: any[]) => object[] | Promise<object[]>);
+/** Rows; of copyFrom(), whose only value is the text, also their number; of copyTo(): pieces of the text. */
+export type Found = Array<object | string> | number;
+export type Answer = Found | Error | ((...values: any[]) => Found | Promise<Found>);
 
 /** Cache, invalidation, decorators, policies and the profiler are the library's own, in this process. */
 export class Answers {
@@ -15,6 +17,8 @@ export class Answers {
     /** Breakers, and what the cache keeps, go by it. */
     readonly clock: Clock;
     client(): Client;
+    /** As NOTIFY: to all that listen. */
+    notify(channel: string, payload?: string): void;
     breaker(name: string): Breaker;
     answer(sql: Sql, values?: unknown[]): Promise<object[]>;
 }

@@ -95,4 +95,4 @@ function read(watch, sit, sql, options, outer, rise = () => {}) {
     }, { ...options, parent: outer });
 }
 
-module.exports = { read, write };
+module.exports = { chunksOf, read, write };

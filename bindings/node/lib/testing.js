@@ -14,12 +14,16 @@
 const native = require('./native.js');
 const given = require('./given.js');
 const { Breaker, Clock } = require('./breaker.js');
-const { handleOf } = require('./cache.js');
+const { handleOf, targetsOf } = require('./cache.js');
 const { Client } = require('./client.js');
+const { chunksOf } = require('./copy.js');
 const { call, makeError } = require('./errors.js');
+const { Mailbox } = require('./mailbox.js');
 const { rowsOf } = require('./rows.js');
+const { handleOf: rulesOf, rowOf } = require('./rules.js');
 const { Statement, valuesOf } = require('./statement.js');
 
+const ENDS = ['signal'];
 const QUERY = ['as', 'signal', 'timeout', 'types', 'pool'];
 
 class TestClock extends Clock {
@@ -40,10 +44,14 @@ class TestClock extends Clock {
     }
 }
 
-/* `answers` by a statement's name, or its text where it is plain text: rows, an error, or a function of the values. */
+/*
+ * `answers` by a statement's name, or its text where it is plain text: rows, an error, or a function of the values; of a COPY: the
+ * number of rows, or pieces of text.
+ */
 class Answers {
     #settings;
     #breakers = new Map();
+    #ears = [];
 
     constructor(answers, settings = {}) {
         this.answers = { ...answers };
@@ -60,7 +68,8 @@ class Answers {
         return client;
     }
 
-    async answer(sql, values) {
+    /* What a statement is answered by, as the test gave it. */
+    async told(sql, values) {
         const name = sql instanceof Statement ? sql.name : sql?.text ?? sql;
         const asked = [...valuesOf(sql, values) ?? []];
 
@@ -70,8 +79,24 @@ class Answers {
         const answer = this.answers[name];
         if (answer instanceof Error)
             throw answer;
-        const rows = (typeof answer === 'function' ? await answer(...asked) : answer).map((row) => ({ ...row }));
+        return typeof answer === 'function' ? answer(...asked) : answer;
+    }
+
+    async answer(sql, values) {
+        const rows = (await this.told(sql, values)).map((row) => ({ ...row }));
         return rowsOf(rows, `SELECT ${rows.length}`);
+    }
+
+    listen(channel, box) {
+        this.#ears.push({ channel, box });
+        box.put({ channel, notice: 'listening', lost: false });
+    }
+
+    /* As NOTIFY: to all that listen. */
+    notify(channel, payload = '') {
+        this.#ears = this.#ears.filter(({ box }) => !box.over);
+        for (const ear of this.#ears.filter((each) => each.channel === channel))
+            ear.box.put({ channel, payload, pid: 0 });
     }
 
     breaker(name) {
@@ -81,18 +106,24 @@ class Answers {
     }
 }
 
-/* What a pool, a session and a transaction have in common. Savepoints are nested calls; nothing is taken back. */
+/* What a pool, a session and a transaction have in common. */
 class Seat {
-    #client;
     #answers;
+    #over = false;
 
     constructor(client, answers) {
-        this.#client = client;
+        this.client = client;
         this.#answers = answers;
     }
 
+    #check() {
+        this.client.check();
+        if (this.#over)
+            throw makeError('SP_CLOSED', 'the session was given back');
+    }
+
     async query(sql, values) {
-        this.#client.check();
+        this.#check();
         return this.#answers.answer(sql, values);
     }
 
@@ -104,25 +135,78 @@ class Seat {
         return Object.defineProperty(found, 'affected', { value: found.reduce((sum, rows) => sum + rows.affected, 0) });
     }
 
+    /* Asked with all the text as its value; answered by the number of rows, or rows. */
+    async copyFrom(sql, source) {
+        const pieces = [];
+
+        this.#check();
+        for await (const piece of chunksOf(source))
+            pieces.push(piece);
+        const found = await this.#answers.told(sql, [Buffer.concat(pieces).toString()]);
+        return typeof found === 'number' ? found : found.length;
+    }
+
+    /* Answered by strings or Buffers. */
+    async *copyTo(sql) {
+        this.#check();
+        for (const piece of await this.#answers.told(sql, []))
+            yield Buffer.from(piece);
+    }
+
+    async transaction(work) {
+        this.#check();
+        const transaction = new TestTransaction(this.client, this.#answers);
+
+        try {
+            const value = await work(transaction);
+
+            await transaction.commit();
+            return value;
+        } finally {
+            transaction.release();
+        }
+    }
+
+    release() {
+        this.#over = true;
+    }
+
+    [Symbol.dispose ?? Symbol.for('Symbol.dispose')]() {
+        this.release();
+    }
+}
+
+/* Savepoints are nested calls; nothing is taken back but what a commit was to invalidate. */
+class TestTransaction extends Seat {
+    #behind = [];
+
     async savepoint(work) {
         return work(this);
     }
 
-    async transaction(work) {
-        this.#client.check();
-        return work(new Seat(this.#client, this.#answers));
+    invalidate(targets) {
+        targetsOf(targets);
+        this.#behind.push(() => this.client.cache.invalidate(targets));
     }
 
-    release() {}
+    changed(rules, changed) {
+        rulesOf(rules);
+        rowOf(changed);
+        this.#behind.push(() => rules.invalidate(changed));
+    }
+
+    async commit() {
+        for (const invalidate of this.#behind)
+            await invalidate();
+    }
 }
 
 class TestPool extends Seat {
-    #client;
     #answers;
+    #max = 0;
 
     constructor(client, answers) {
         super(client, answers);
-        this.#client = client;
         this.#answers = answers;
     }
 
@@ -131,22 +215,52 @@ class TestPool extends Seat {
     }
 
     async acquire() {
-        this.#client.check();
-        return new Seat(this.#client, this.#answers);
+        this.client.check();
+        return new Seat(this.client, this.#answers);
+    }
+
+    /* What the test sends by answers.notify(). */
+    listen(channel, options) {
+        const box = this.client.box(options);
+
+        this.#answers.listen(channel, box);
+        return box;
+    }
+
+    /* Nothing happens here. */
+    events(options) {
+        return this.client.box(options);
+    }
+
+    refusals(options) {
+        return this.client.box(options);
+    }
+
+    setPassword() {
+        this.client.check();
+    }
+
+    resize(max) {
+        this.client.check();
+        if (!Number.isSafeInteger(max) || max < 1)
+            throw makeError('SP_INVALID', `pool.max is ${max}: it must be a whole number, 1 or more`);
+        this.#max = max;
     }
 
     async health() {
-        this.#client.check();
+        this.client.check();
         return { status: 'healthy', database: 'none', poolMetrics: this.stats() };
     }
 
     stats() {
-        return { active: 0, idle: 0, waiting: 0, max: 0 };
+        return { active: 0, idle: 0, waiting: 0, max: this.#max };
     }
 }
 
 class TestClient extends Client {
     #answers;
+    #boxes = [];
+    #pools = new Map();
 
     constructor(settings, answers) {
         super(settings);
@@ -154,9 +268,26 @@ class TestClient extends Client {
         this.cache.query = (key, sql, values, options) => this.#cached(key, sql, values, options);
     }
 
-    pool() {
+    pool(name = 'default') {
         this.check();
-        return new TestPool(this, this.#answers);
+        if (!this.#pools.has(name))
+            this.#pools.set(name, new TestPool(this, this.#answers));
+        return this.#pools.get(name);
+    }
+
+    /* For what comes from time to time: it ends with the signal or the client. */
+    box(options) {
+        const { signal } = given.options(options, ENDS);
+
+        this.check();
+        this.#boxes.push(new Mailbox(signal));
+        return this.#boxes.at(-1);
+    }
+
+    close(options) {
+        for (const box of this.#boxes)
+            box.end();
+        return super.close(options);
     }
 
     breaker(name) {

@@ -98,3 +98,62 @@ test('a service meets failures at the time that the test says', async (t) => {
     assert.deepEqual([error.name, error.sqlstate, error.retryable, failure('SP_TIMEOUT').name], ['SqlError', '23505', false, 'TimeoutError']);
     assert.throws(() => failure('SP_NONSENSE'), TypeError);
 });
+
+test('what a transaction invalidates goes with its commit', async (t) => {
+    const { client } = kit(t);
+    const key = client.cache.template('t:tx:{id}').key(7);
+    const rules = client.rules('contents(id) -> t:tx:{id}');
+    let loads = 0;
+    const value = () => client.cache.get(key, () => ++loads);
+
+    await value();
+    await assert.rejects(client.transaction(async (tx) => {
+        tx.invalidate({ keys: [key] });
+        throw new Error('given up');
+    }), /given up/);
+    assert.equal(await value(), 1);
+    await client.transaction(async (tx) => tx.invalidate({ keys: [key] }));
+    assert.equal(await value(), 2);
+    let after;
+    await client.transaction(async (tx) => {
+        after = tx;
+        tx.changed(rules, { table: 'contents', change: 'update', row: { id: 7 } });
+        assert.throws(() => tx.changed({}, {}), TypeError);
+        assert.throws(() => tx.invalidate({ kyes: [] }), TypeError);
+    });
+    assert.equal(await value(), 3);
+    await assert.rejects(after.query('SELECT 1'), ClosedError);
+});
+
+test('COPY is answered as statements are', async (t) => {
+    const { answers, client } = kit(t, { in: 2, 'in of rows': (text) => text.trim().split('\n').map((line) => ({ line })), out: ['1,2\n', '3,4\n'] });
+    const pieces = [];
+
+    assert.equal(await client.copyFrom('in', ['1,2\n', Buffer.from('3,4\n')]), 2);
+    assert.equal(await client.transaction((tx) => tx.copyFrom('in of rows', '1\n2\n3\n')), 3);
+    for await (const piece of client.copyTo('out'))
+        pieces.push(piece);
+    assert.equal(Buffer.concat(pieces).toString(), '1,2\n3,4\n');
+    assert.deepEqual(answers.asked[0], ['in', ['1,2\n3,4\n']]);
+});
+
+test('the test sends the messages that a service listens for', async (t) => {
+    const { answers, client } = kit(t);
+    const stop = new AbortController();
+    const jobs = client.listen('jobs'), others = client.pool().listen('others', { signal: stop.signal });
+
+    assert.deepEqual((await jobs.next()).value, { channel: 'jobs', notice: 'listening', lost: false });
+    const next = jobs.next();
+    answers.notify('jobs', 'one');
+    answers.notify('jobs', 'two');
+    assert.deepEqual((await next).value, { channel: 'jobs', payload: 'one', pid: 0 });
+    assert.equal((await jobs.next()).value.payload, 'two');
+    assert.equal((await others.next()).value.notice, 'listening');
+    stop.abort();
+    assert.equal((await others.next()).done, true);
+    const events = client.pool().events().next();
+    client.pool().resize(5);
+    assert.equal(client.poolStats().max, 5);
+    await client.close();
+    assert.deepEqual([(await jobs.next()).done, (await events).done], [true, true]);
+});

@@ -89,7 +89,8 @@ async function likePg(client: Client): Promise<unknown[]> {
 }
 
 async function inTests(): Promise<number> {
-    const answers = new Answers({ getContent: [{ id: 7 }], other: (id: number) => [{ id }], late: failure('SP_TIMEOUT') });
+    const answers = new Answers({ getContent: [{ id: 7 }], other: (id: number) => [{ id }], late: failure('SP_TIMEOUT'), in: 2, out: ['1,2'] });
+    answers.notify('jobs', 'one');
     const client: Client = answers.client();
 
     answers.clock.advance(60_000);
