@@ -178,3 +178,27 @@ both('COPY TO yields all that there is', async (t, pg) => {
     })())).code, '42P01');
     await alive(on);
 });
+
+const { onlyReads } = require('../lib/pg/text.js');
+
+test('a text of which a cursor can be made is told by its words alone', () => {
+    for (const text of ['select 1', '-- report 7\nselect 1', '/* a /* b */ insert */ (SELECT 1)', "select 'update', e'\\' insert into x'", 'select "into"',
+        "select $$ ; delete $$, $a$ ( insert $$ $a$, $1", 'select * from t for update', 'with a as (select 1) select * from a;', 'VALUES (1)', 'select "insert" from t -- into',
+        'select f(updated, inserted) from deletes'])
+        assert.ok(onlyReads(text), text);
+    for (const text of ['insert into t values (1)', 'select 1 into t', 'with a as (delete from t returning *) select * from a', 'with a as (select 1) insert into t table a',
+        "select 'x' /* y */ into t", 'select 1; select 2', 'with a as (select 1)update t set n = 1 returning n', 'show search_path', '-- select', ''])
+        assert.ok(!onlyReads(text), text);
+});
+
+test('a query with a comment before it, or a word of writes in a literal, is read a page at a time', async (t) => {
+    const on = await client(t, ours);
+
+    for (const text of ['-- report\nSELECT i / (i - 5) FROM generate_series(1, 10) i', "SELECT i / (i - 5), 'update' FROM generate_series(1, 10) i"]) {
+        const cursor = on.query(new Cursor(text));
+
+        assert.equal((await cursor.read(2)).length, 2);
+        assert.equal((await failure(cursor.read(10))).code, '22012');
+        await cursor.close();
+    }
+});

@@ -7,11 +7,10 @@
 const { identity } = require('../rows.js');
 const { IDLE, FAILED } = require('./line.js');
 const { decode } = require('./result.js');
+const { onlyReads } = require('./text.js');
 
 const NAME = 'sp_pg_cursor';
 const DECLARE = `DECLARE ${NAME} NO SCROLL CURSOR FOR `;
-const READS = /^[\s(]*(select|values|table|with)\b/i;
-const WRITES = /\b(insert|update|delete|merge|into)\b/i;
 const plain = { getTypeParser: () => identity };
 const RAW = { decode: (bytes, offset) => decode(bytes, offset, plain, 'array') };
 
@@ -37,7 +36,7 @@ class Portal {
 
     /* Resolves to the fields. */
     async open() {
-        if (!READS.test(this.#text) || WRITES.test(this.#text))
+        if (!onlyReads(this.#text))
             return this.#all();
         this.#own = this.#line.status === IDLE;
         if (this.#own)

@@ -88,4 +88,42 @@ function runOf(text) {
     return run;
 }
 
-module.exports = { runOf };
+/* Literals, quoted names and comments; one comment within another ends with the outer one. */
+const SAID = /--[^\n]*|\b[eE]'(?:[^'\\]+|\\[^])*'|'[^']*'|"[^"]*"|(?<![\w$])\$([A-Za-z_\u0080-\uffff][\w\u0080-\uffff]*)?\$[^]*?\$\1\$|\/\*/g;
+const READS = /^[\s(]*(select|values|table|with)\b/i;
+/* In a WITH, behind it, or SELECT … INTO. "FOR UPDATE" is none. */
+const WRITES = /[()]\s*(insert|update|delete|merge)\b|\binto\b/i;
+
+function commentEnd(text, from) {
+    const marks = /\/\*|\*\//g;
+    let depth = 0;
+
+    marks.lastIndex = from;
+    for (let mark; (mark = marks.exec(text)) !== null;) {
+        depth += mark[0] === '/*' ? 1 : -1;
+        if (depth === 0)
+            return marks.lastIndex;
+    }
+    return text.length;
+}
+
+/* The words of the statement, without what stands in them for somebody else. */
+function wordsOf(text) {
+    const said = new RegExp(SAID);
+    let words = '', at = 0;
+
+    for (let found; (found = said.exec(text)) !== null; said.lastIndex = at) {
+        words += `${text.slice(at, found.index)} `;
+        at = found[0] === '/*' ? commentEnd(text, found.index) : said.lastIndex;
+    }
+    return words + text.slice(at);
+}
+
+/* One statement of which a cursor of SQL's can be made. */
+function onlyReads(text) {
+    const words = wordsOf(text).replace(/[\s;]+$/, '');
+
+    return READS.test(words) && !WRITES.test(words) && !words.includes(';');
+}
+
+module.exports = { onlyReads, runOf };
