@@ -204,3 +204,46 @@ test('a client tells when it has nothing left to do', async (t) => {
     await Promise.all([on.query('SELECT 1'), on.query('SELECT 2')]);
     await drained;
 });
+
+both('several statements in one text are in a transaction as the server has it', async (t, pg) => {
+    const on = await client(t, pg);
+    const seen = {
+        'INSERT INTO s VALUES (1); COMMIT; INSERT INTO s VALUES (2); SELECT 1/0': ['22012', [1], 'I'],
+        "INSERT INTO s VALUES (1); SET LOCAL work_mem = '1MB'; SAVEPOINT a; INSERT INTO s VALUES (2); ROLLBACK TO a": ['25P01', [], 'I'],
+        'INSERT INTO s VALUES (1); BEGIN; INSERT INTO s VALUES (2); ROLLBACK; INSERT INTO s VALUES (3)': ['5', [3], 'I'],
+        'INSERT INTO s VALUES (1); BEGIN; INSERT INTO s VALUES (2)': ['3', [1, 2], 'T'],
+        'SAVEPOINT a; INSERT INTO s VALUES (1)': ['25P01', [], 'I'],
+        'BEGIN; INSERT INTO s VALUES (1); SAVEPOINT a; INSERT INTO s VALUES (2); ROLLBACK TO a; COMMIT': ['6', [1], 'I'],
+    };
+
+    await on.query('CREATE TEMPORARY TABLE s (n int)');
+    for (const [text, [what, rows, status]] of Object.entries(seen)) {
+        const answer = await on.query(text).then((results) => String(results.length), ({ code }) => code);
+
+        assert.deepEqual([answer, (await on.query('SELECT n FROM s ORDER BY n')).rows.map(({ n }) => n)], [what, rows], text);
+        if (on.getTransactionStatus)
+            assert.equal(on.getTransactionStatus(), status, text);
+        await on.query('ROLLBACK');
+        await on.query('TRUNCATE s');
+    }
+});
+
+both('a statement that was run before sees a table as it is now, also in a transaction', async (t, pg) => {
+    const on = await client(t, pg);
+
+    await on.query('CREATE TEMPORARY TABLE m AS SELECT 1 AS a');
+    for (let column = 1; column <= 2; column++) {
+        await on.query('BEGIN');
+        await on.query('SELECT * FROM m');
+        const altered = on.query(`ALTER TABLE m ADD COLUMN c${column} int DEFAULT ${column}`);
+        const { rows } = await on.query('SELECT * FROM m');
+
+        await altered;
+        assert.equal(rows[0][`c${column}`], column);
+        await on.query('COMMIT');
+    }
+    await on.query('BEGIN');
+    await on.query('SET LOCAL search_path = pg_catalog');
+    assert.equal((await on.query("SELECT 'm'::regclass::text AS name")).rows[0].name, 'm');
+    await on.query('ROLLBACK');
+});

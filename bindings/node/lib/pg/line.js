@@ -10,7 +10,7 @@ const params = require('../params.js');
 const { makeError } = require('../errors.js');
 const { Unit } = require('../unit.js');
 const { Result } = require('./result.js');
-const { runOf } = require('./text.js');
+const { freshOf, runOf } = require('./text.js');
 
 const IDLE = 'I', OPEN = 'T', FAILED = 'E';
 
@@ -21,6 +21,7 @@ class Line {
     #running = 0;
     #alone = false;
     #lost;
+    #altered = false; /* something that is prepared may have another answer now */
     #unit;
 
     /* `listener`: of LISTEN and UNLISTEN; `idle()`: nothing is left to do; `lost(error)`: by its error its connection is gone. */
@@ -103,8 +104,11 @@ class Line {
     async #one(run, values, options) {
         if (run.deed !== undefined && this.#deedable(run))
             return this.#deed(run, options);
+        this.#altered ||= run.alters === true;
+        const statement = this.#altered && run.parts === undefined ? freshOf(run) : run.statement;
+
         try {
-            const result = await this.submit('session_query_async', () => [run.statement, params.load(values)], options);
+            const result = await this.submit('session_query_async', () => [statement, params.load(values)], options);
 
             this.#ran(run, result.command);
             return result;
@@ -164,24 +168,44 @@ class Line {
         this.#unit = undefined;
     }
 
-    /* One transaction, as the server has it for a text of several statements, unless they say otherwise themselves. */
+    /*
+     * As the server has a text of several statements: what is in no transaction is in one of the text's own, up to a COMMIT in it or
+     * its end; a BEGIN in it makes that the caller's.
+     */
     async #script(parts, options) {
-        const own = this.status === IDLE && !parts.some((part) => part.deed !== undefined || part.ends || part.listen !== undefined);
+        const own = { open: false };
         const results = [];
 
-        if (own)
-            await this.#one(runOf('BEGIN'), undefined, options);
         try {
             for (const part of parts)
-                results.push(await this.#run(part, undefined, options));
+                results.push(await this.#part(part, own, options));
         } catch (error) {
-            if (own)
+            if (own.open)
                 await this.#one(runOf('ROLLBACK')).catch(() => {});
             throw error;
         }
-        if (own)
+        if (own.open)
             await this.#one(runOf('COMMIT'), undefined, options);
         return results;
+    }
+
+    async #part(part, own, options) {
+        const free = this.status === IDLE && part.listen === undefined;
+
+        if (own.open && part.deed === 'begin') {
+            own.open = false;
+            return Result.of(part.command);
+        }
+        if (free && !part.begins && !part.ends && !part.inside) {
+            await this.#one(runOf('BEGIN'), undefined, options);
+            own.open = true;
+        } else if (own.open && part.inside) {
+            /* SAVEPOINT is refused there. */
+            await this.#one(runOf('ROLLBACK'));
+        }
+        if (part.ends || part.begins || part.inside)
+            own.open = false;
+        return this.#run(part, undefined, options);
     }
 
     async #listen({ listen, channel }) {

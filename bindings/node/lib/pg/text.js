@@ -16,6 +16,10 @@ const DEEDS = [[/^begin(\s+(work|transaction))?$/i, 'begin', 'BEGIN'], [/^start\
     [/^(commit|end)(\s+(work|transaction))?$/i, 'commit', 'COMMIT'], [/^(rollback|abort)(\s+(work|transaction))?$/i, 'rollback', 'ROLLBACK']];
 const CHANNEL = /^(un)?listen\s+(\*|"(?:[^"]|"")+"|[\w$\u0080-\uffff]+)$/i;
 
+const BACK = /^rollback\b[^]*\bto\b/i;
+/* After these a statement that is prepared may answer something else. */
+const ALTERS = /^(create|alter|drop|do|call|import|discard|(set|reset)\b[^]*\b(search_path|schema|role|authorization|all))\b/i;
+
 /* Without blanks and comments around it, and the semicolon behind. */
 function bare(text) {
     return text.replace(/^(?:\s+|--[^\n]*(?:\n|$)|\/\*[^]*?\*\/)+/, '').replace(/[\s;]+$/, '');
@@ -46,7 +50,7 @@ function odd(text) {
     }
     const statement = parts.length === 0 ? null : new Statement(null, text, { opaque: true, unnamed: true }).native;
 
-    return parts.length === 1 ? { statement, shared: false } : { statement, parts: parts.map(runOf), shared: false };
+    return parts.length === 1 ? { statement, fresh: statement, shared: false } : { statement, parts: parts.map(runOf), shared: false };
 }
 
 function one(text) {
@@ -59,7 +63,8 @@ function one(text) {
     const [, deed, command] = (words.length < 64 && DEEDS.find(([said]) => said.test(words))) || [];
 
     return { statement, deed, command, shared: deed === undefined, ends: /^(commit|rollback|end|abort|prepare\s+transaction)\b/i.test(words),
-        back: /^rollback\b[^]*\bto\b/i.test(words), chained: /\band\s+chain$/i.test(words) };
+        begins: /^(begin|start\s+transaction)\b/i.test(words), back: BACK.test(words), chained: /\band\s+chain$/i.test(words),
+        inside: BACK.test(words) || /^(savepoint|release)\b/i.test(words), alters: ALTERS.test(words) };
 }
 
 function look(text) {
@@ -73,7 +78,8 @@ function look(text) {
 }
 
 /*
- * { text, statement } of one; `shared`: any connection will do, as far as the text shows; `deed`: begin, commit or rollback;
+ * { text, statement } of one; `shared`: any connection will do, as far as the text shows; `deed`: begin, commit or rollback; `begins`,
+ * `ends`, `inside` (SAVEPOINT and its like): what it does to a transaction; `alters`: it may change what others answer;
  * { listen, channel } of LISTEN and UNLISTEN (null: all); { parts } of none or several, which the server takes without values only.
  */
 function runOf(text) {
@@ -126,4 +132,10 @@ function onlyReads(text) {
     return READS.test(words) && !WRITES.test(words) && !words.includes(';');
 }
 
-module.exports = { onlyReads, runOf };
+/* The same, to be prepared for one time. */
+function freshOf(run) {
+    run.fresh ??= new Statement(null, run.text, { unnamed: true }).native;
+    return run.fresh;
+}
+
+module.exports = { freshOf, onlyReads, runOf };
