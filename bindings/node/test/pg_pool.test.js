@@ -247,3 +247,19 @@ test('all clients of a pool may listen at once', async (t) => {
     assert.deepEqual(await Promise.all(heard), ['all', 'all']);
     clients.forEach((client) => client.release());
 });
+
+test('an advisory lock that nobody would keep is refused; a client keeps it', async (t) => {
+    const [one, two] = [pool(t, ours), pool(t, ours)];
+    const key = Math.floor(Math.random() * 2 ** 31);
+
+    for (const name of ['pg_try_advisory_lock', 'pg_advisory_lock_shared'])
+        assert.match((await failure(one.query(`SELECT ${name} ($1) AS mine`, [key]))).message, /cannot keep an advisory lock/);
+    await one.query("SELECT 'pg_advisory_lock(1)' AS text");
+    await one.query('SELECT pg_advisory_lock($1), pg_advisory_unlock($1)', [key]);
+    const leader = await one.connect(), other = await two.connect();
+
+    assert.equal((await leader.query('SELECT pg_try_advisory_lock($1) AS mine', [key])).rows[0].mine, true);
+    assert.equal((await other.query('SELECT pg_try_advisory_lock($1) AS mine', [key])).rows[0].mine, false);
+    leader.release();
+    other.release();
+});

@@ -14,6 +14,7 @@ const { runOf } = require('./text.js');
 const { TypeOverrides } = require('./types.js');
 
 const LATE = 'timeout exceeded when trying to connect';
+const UNHELD = 'pool.query() cannot keep an advisory lock: take it on a client of pool.connect(), or use pg_advisory_xact_lock() in a transaction';
 
 function hide(object, name) {
     if (object?.[name] !== undefined)
@@ -159,9 +160,11 @@ class Pool extends EventEmitter {
         this.#work++;
         try {
             const sent = query.check();
-            const run = this.#greets ? { shared: false } : runOf(query.text);
+            const run = runOf(query.text);
 
-            return run.shared ? await this.#shared(run, sent, query) : await this.#alone(query);
+            if (run.locks)
+                throw new Error(UNHELD);
+            return run.shared && !this.#greets ? await this.#shared(run, sent, query) : await this.#alone(query);
         } catch (error) {
             throw pgError(error);
         } finally {

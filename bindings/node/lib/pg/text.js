@@ -67,19 +67,25 @@ function one(text) {
         inside: BACK.test(words) || /^(savepoint|release)\b/i.test(words), alters: ALTERS.test(words) };
 }
 
+/* Takes a lock that its session is to keep. */
+function locks(text) {
+    return /advisory_lock/i.test(text) && /\bpg_(try_)?advisory_lock(_shared)?\s*\(/i.test(wordsOf(text)) && !/advisory_unlock/i.test(text);
+}
+
 function look(text) {
     try {
-        return { text, ...one(text) };
+        return { text, locks: locks(text), ...one(text) };
     } catch (error) {
         if (error.code !== 'SP_INVALID')
             throw error;
-        return { text, ...odd(text) };
+        return { text, locks: locks(text), ...odd(text) };
     }
 }
 
 /*
  * { text, statement } of one; `shared`: any connection will do, as far as the text shows; `deed`: begin, commit or rollback; `begins`,
  * `ends`, `inside` (SAVEPOINT and its like): what it does to a transaction; `alters`: it may change what others answer;
+ * `locks`: it needs a session that stays;
  * { listen, channel } of LISTEN and UNLISTEN (null: all); { parts } of none or several, which the server takes without values only.
  */
 function runOf(text) {
