@@ -195,7 +195,11 @@ SP_API sp_status sp_cache_set(sp_cache *cache, sp_ctx *ctx, const void *key, siz
                               size_t len, uint32_t codec, int64_t ttl_ms, sp_error **error);
 SP_API sp_status sp_cache_set_async(sp_cache *cache, sp_ctx *ctx, const void *key, size_t key_len, const void *data,
                                     size_t len, uint32_t codec, int64_t ttl_ms, sp_queue *queue, uint64_t tag);
-/** What is under the key is fresh for `ttl_ms` from now (0: the template's). SP_NOT_FOUND: there is nothing. */
+/**
+ * What is under the key, if only stale, is fresh for `ttl_ms` from now (0: the template's), but never longer than until an end of
+ * its own, see sp_lease_expires(). SP_NOT_FOUND: there is nothing, or no more, or that there is nothing was stored. Less time
+ * than it had does not reach copies that other processes keep: sp_cache_set() or sp_cache_delete() does.
+ */
 SP_API sp_status sp_cache_touch(sp_cache *cache, sp_ctx *ctx, const void *key, size_t len, int64_t ttl_ms,
                                 sp_error **error);
 SP_API sp_status sp_cache_touch_async(sp_cache *cache, sp_ctx *ctx, const void *key, size_t len, int64_t ttl_ms,

@@ -7,7 +7,7 @@
 #include <string.h>
 
 /* A block of LZ4 unpacks to 255 times its length at most; nobody's bytes make us allocate more. */
-enum { HEAD = 48, TAG = 8, WHOLE = 4, RATIO_MOST = 255 };
+enum { HEAD = 48, TAG = 8, WHOLE = 4, RATIO_MOST = 255, ENDS = 0x8000 };
 
 static void put_head(const struct sp__entry *entry, unsigned packing, struct sp__buf *out)
 {
@@ -19,7 +19,7 @@ static void put_head(const struct sp__entry *entry, unsigned packing, struct sp_
                              (char)entry->tag_count,
                              (char)packing,
                              (char)entry->load_ms,
-                             (char)(entry->load_ms >> 8)};
+                             (char)(entry->load_ms >> 8 | (entry->ends ? ENDS >> 8 : 0))};
 
         sp__buf_add(out, head, sizeof head);
         sp__buf_u64(out, entry->e);
@@ -74,35 +74,42 @@ static bool read_packed(struct sp__entry *entry)
         return entry->whole <= LZ4_MAX_INPUT_SIZE && entry->whole / RATIO_MOST <= entry->len;
 }
 
+bool sp__entry_head(const void *data, size_t len, struct sp__entry *out)
+{
+        const uint8_t *head = data;
+        size_t body;
+
+        if (len < HEAD || head[0] != 'S' || head[1] != 'P' || head[2] == 0 || head[2] > SP__ENTRY_FORMAT ||
+            head[4] > SP__ENTRY_TAGS || len < HEAD + (size_t)head[4] * TAG || head[5] != head[2] - 1)
+                return false;
+        body = HEAD + (size_t)head[4] * TAG;
+        *out = (struct sp__entry){.codec = head[3],
+                                  .tag_count = head[4],
+                                  .packing = head[5],
+                                  .load_ms = (uint16_t)((head[6] | head[7] << 8) & ~ENDS),
+                                  .ends = head[7] & ENDS >> 8,
+                                  .e = sp__get_u64(head + 8),
+                                  .v0 = (int64_t)sp__get_u64(head + 16),
+                                  .made = (int64_t)sp__get_u64(head + 24),
+                                  .fresh_until = (int64_t)sp__get_u64(head + 32),
+                                  .kept_until = (int64_t)sp__get_u64(head + 40),
+                                  .data = (const char *)data + body,
+                                  .len = len - body,
+                                  .whole = len - body};
+        for (unsigned i = 0; i < out->tag_count; i++)
+                out->tags[i] = sp__get_u64(head + HEAD + (size_t)i * TAG);
+        return true;
+}
+
 enum sp__entry_kind sp__entry_decode(const void *data, size_t len, struct sp__entry *out)
 {
         const uint8_t *head = data;
         struct sp__entry entry;
-        size_t body;
 
-        if (len < 3 || head[0] != 'S' || head[1] != 'P' || head[2] == 0)
-                return SP__ENTRY_FOREIGN;
-        if (head[2] > SP__ENTRY_FORMAT)
+        if (len >= 3 && head[0] == 'S' && head[1] == 'P' && head[2] > SP__ENTRY_FORMAT)
                 return SP__ENTRY_NEWER;
-        if (len < HEAD || head[4] > SP__ENTRY_TAGS || len < HEAD + (size_t)head[4] * TAG || head[5] != head[2] - 1)
+        if (!sp__entry_head(data, len, &entry) || (entry.packing != SP__PACKING_NONE && !read_packed(&entry)))
                 return SP__ENTRY_FOREIGN;
-        body = HEAD + (size_t)head[4] * TAG;
-        entry = (struct sp__entry){.codec = head[3],
-                                   .tag_count = head[4],
-                                   .packing = head[5],
-                                   .load_ms = (uint16_t)(head[6] | head[7] << 8),
-                                   .e = sp__get_u64(head + 8),
-                                   .v0 = (int64_t)sp__get_u64(head + 16),
-                                   .made = (int64_t)sp__get_u64(head + 24),
-                                   .fresh_until = (int64_t)sp__get_u64(head + 32),
-                                   .kept_until = (int64_t)sp__get_u64(head + 40),
-                                   .data = (const char *)data + body,
-                                   .len = len - body,
-                                   .whole = len - body};
-        if (entry.packing != SP__PACKING_NONE && !read_packed(&entry))
-                return SP__ENTRY_FOREIGN;
-        for (unsigned i = 0; i < entry.tag_count; i++)
-                entry.tags[i] = sp__get_u64(head + HEAD + (size_t)i * TAG);
         *out = entry;
         return SP__ENTRY_GOOD;
 }

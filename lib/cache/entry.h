@@ -5,10 +5,11 @@
  *     0  "SP"                    8  u64 epoch                 24  i64 made      wall clock, ms
  *     2  u8 format (1, 2)       16  i64 v0                    32  i64 fresh until
  *     3  u8 codec                                             40  i64 kept until
- *     4  u8 tags, u8 packing, u16 load                        48  u64 for each tag, then the value
+ *     4  u8 tags, u8 packing, u16 load, end                   48  u64 for each tag, then the value
  *
  * `v0` is the log's number from before the value was loaded: the entry holds while none of its tags has a higher one. Past
- * "fresh until" it is stale, past "kept until" it is nothing. "load" is what its load took, ms, 65,535 at most.
+ * "fresh until" it is stale, past "kept until" it is nothing. "load" is what its load took, ms, 32,767 at most; the
+ * highest bit says that the value itself ends then, so that its time is never made longer.
  *
  * Packing is 0 in format 1. In format 2 it is 1: where the value would stand are its length, a u32, and an LZ4 block. Only a
  * value that gets shorter by it is packed, so an older library, which knows format 1, still reads most. Pure.
@@ -24,6 +25,7 @@
 #include <time.h>
 
 enum { SP__ENTRY_FORMAT = 2, SP__ENTRY_TAGS = SP_TAGS_MAX };
+enum { SP__LOAD_MOST = INT16_MAX };
 enum { SP__PACKING_NONE = 0, SP__PACKING_LZ4 = 1 };
 
 struct sp__entry {
@@ -34,6 +36,7 @@ struct sp__entry {
         int64_t kept_until;
         uint32_t codec;
         uint16_t load_ms;
+        bool ends; /* by itself, at kept_until */
         unsigned tag_count;
         uint64_t tags[SP__ENTRY_TAGS]; /* those that the loader chose */
         const char *data;              /* borrowed; of a decoded entry as it is packed */
@@ -59,6 +62,8 @@ static inline int64_t sp__wall_ms(void)
 
 /** `pack_from`: a value of at least so many bytes is packed, where that makes it shorter by an eighth; 0: none is. */
 void sp__entry_encode(const struct sp__entry *entry, size_t pack_from, struct sp__buf *out);
+/** What stands before the value, of an entry or its beginning. false: that is none. Any bytes are safe. */
+bool sp__entry_head(const void *data, size_t len, struct sp__entry *out);
 /** `out` is untouched unless the answer is SP__ENTRY_GOOD. Any bytes are safe. */
 enum sp__entry_kind sp__entry_decode(const void *data, size_t len, struct sp__entry *out);
 /** The value of a decoded entry; NULL when out of memory, or where what is packed is damaged. */

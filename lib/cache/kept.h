@@ -27,6 +27,7 @@ enum {
         SP__KEPT_MAIN = 1,    /* in the main queue, else in the window */
         SP__KEPT_SEEN = 2,    /* while the queues are tidied */
         SP__KEPT_OWN_TAG = 4, /* its first tag is its key's, and not stored */
+        SP__KEPT_ENDS = 8,    /* by itself: its time is not made longer */
 };
 enum { SP__KEPT_TICK = 10 };
 /** In the upper bits of kept->until. */

@@ -58,18 +58,25 @@ static const char *const texts[SP__SCRIPTS] = {
                             "if (there and redis.sha1hex(there) or '') ~= ARGV[4] then return 0 end\n"
                             "redis.call('set', KEYS[1], ARGV[2], 'PX', ARGV[3])\n"
                             "return 1\n",
-    [SP__SCRIPT_EXTEND] = "local head = redis.call('getrange', KEYS[1], 0, 47)\n"
+    /* A time of 0 for "kept until": one that slides is used; else the answer is what stands before the value. */
+    [SP__SCRIPT_EXTEND] = "local head = redis.call('getrange', KEYS[1], 0, 175)\n"
                           "if #head < 48 or string.sub(head, 1, 2) ~= 'SP' then return 0 end\n"
                           "if string.byte(head, 3) == 0 or string.byte(head, 3) > tonumber(ARGV[1]) then return 0 end\n"
-                          "local fresh, kept = tonumber(ARGV[2]), tonumber(ARGV[3])\n"
+                          "local fresh, kept, now = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])\n"
+                          "local leave, most = tonumber(ARGV[5]), (struct.unpack('<i8', string.sub(head, 41, 48)))\n"
                           "if kept == 0 then\n"
-                          "  fresh = math.min(fresh, (struct.unpack('<i8', string.sub(head, 41, 48))))\n"
+                          "  fresh = math.min(fresh, most)\n"
                           "  redis.call('setrange', KEYS[1], 32, struct.pack('<i8', fresh))\n"
-                          "else\n"
-                          "  redis.call('setrange', KEYS[1], 32, struct.pack('<i8i8', fresh, kept))\n"
+                          "  redis.call('pexpire', KEYS[1], math.max(1, fresh - now))\n"
+                          "  return 1\n"
                           "end\n"
-                          "redis.call('pexpire', KEYS[1], math.max(1, math.max(fresh, kept) - tonumber(ARGV[4])))\n"
-                          "return 1\n",
+                          "if string.byte(head, 4) == 0 or now >= most then return 0 end\n"
+                          "if string.byte(head, 8) >= 128 then\n"
+                          "  fresh, kept, leave = math.min(fresh, most), math.min(kept, most), math.min(leave, most)\n"
+                          "end\n"
+                          "redis.call('setrange', KEYS[1], 32, struct.pack('<i8i8', fresh, kept))\n"
+                          "redis.call('pexpire', KEYS[1], math.max(1, leave - now))\n"
+                          "return head\n",
     [SP__SCRIPT_SET] = "redis.call('set', KEYS[1], ARGV[1], 'PX', ARGV[2])\n"
                        "redis.call('unlink', KEYS[2])\n"
                        "return 1\n",

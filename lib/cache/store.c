@@ -136,6 +136,7 @@ static void describe(const struct sp__shard *shard, const struct sp__kept *kept,
                                  .v0 = shard->base + kept->since,
                                  .fresh_until = fresh_until,
                                  .kept_until = sp__kept_until(kept),
+                                 .ends = kept->flags & SP__KEPT_ENDS,
                                  .declared = atomic_load_explicit(&shard->declared, memory_order_relaxed)};
         out->tag_count = (unsigned)tags_of(kept, out->tags);
 }
@@ -251,7 +252,7 @@ static struct sp__kept *make(const struct sp__shard *shard, const void *key, siz
         bytes = SP__KEPT_HEAD + len + 1 + tags * sizeof(uint64_t) + key_len;
         if ((int64_t)(bytes + (outer ? whole : 0)) > shard->max || !(kept = malloc(bytes)))
                 return NULL;
-        kept->flags = own ? SP__KEPT_OWN_TAG : 0;
+        kept->flags = (uint8_t)((own ? SP__KEPT_OWN_TAG : 0) | (item->ends ? SP__KEPT_ENDS : 0));
         kept->since = (uint32_t)(item->v0 - shard->base);
         atomic_init(&kept->version, version);
         atomic_init(&kept->heat, 0);
@@ -336,16 +337,34 @@ bool sp__store_recall(struct sp__store *store, const void *key, size_t len, uint
         return good;
 }
 
-bool sp__store_extend(struct sp__store *store, const void *key, size_t len, int64_t fresh_until, int64_t kept_until)
+/* The lock is held. Whether there is something whose time can be changed. */
+static bool stands(struct sp__store *store, struct sp__shard *shard, uint64_t hash, struct sp__kept *kept,
+                   int64_t grace)
+{
+        int64_t fresh = sp__moment_of(atomic_load_explicit(&kept->until, memory_order_relaxed));
+
+        if (fresh < SP__FOREVER - grace && sp__now() >= fresh + grace)
+                return false;
+        return judge(store, shard, hash, kept) != SP__FOUND_NOTHING &&
+               sp_value_codec(value_of(kept)) != SP_CODEC_ABSENT;
+}
+
+bool sp__store_extend(struct sp__store *store, const void *key, size_t len, uint64_t declared, int64_t grace,
+                      int64_t fresh_until, int64_t kept_until)
 {
         uint64_t hash = sp__hash(key, len, store->seed);
         struct sp__shard *shard = shard_of(store, hash);
         struct sp__kept *kept;
 
         sp__lock(&shard->lock);
-        kept = sp__table_find(&shard->table, hash, key, len);
+        kept = is_current(shard, declared) ? sp__table_find(&shard->table, hash, key, len) : NULL;
+        if (kept && !stands(store, shard, hash, kept, grace))
+                kept = NULL;
+        if (kept && (kept->flags & SP__KEPT_ENDS) && kept_until > sp__kept_until(kept))
+                kept_until = sp__kept_until(kept);
         if (kept)
-                put_times(kept, fresh_until, kept_until, atomic_load_explicit(&kept->until, memory_order_relaxed));
+                put_times(kept, fresh_until < kept_until ? fresh_until : kept_until, kept_until,
+                          atomic_load_explicit(&kept->until, memory_order_relaxed));
         sp__unlock(&shard->lock);
         return kept != NULL;
 }

@@ -31,6 +31,7 @@ struct sp__item {
         int64_t fresh_until;
         int64_t kept_until;
         uint64_t declared; /* how many templates were known when the tags were made */
+        bool ends;         /* by itself, at kept_until */
         unsigned tag_count;
         uint64_t tags[SP__STORE_TAGS]; /* its own, its patterns' and its loader's */
         sp_value *value;
@@ -65,8 +66,12 @@ void sp__store_put(struct sp__store *store, const void *key, size_t len, const s
  * reference.
  */
 bool sp__store_recall(struct sp__store *store, const void *key, size_t len, uint64_t declared, struct sp__item *out);
-/** Gives an entry new times. false: there is none. */
-bool sp__store_extend(struct sp__store *store, const void *key, size_t len, int64_t fresh_until, int64_t kept_until);
+/**
+ * Gives what stands there new times, though not to what ends by itself. `grace`: how long after its "fresh until" it ends,
+ * where that is before "kept until". false: there is nothing, or that there is nothing.
+ */
+bool sp__store_extend(struct sp__store *store, const void *key, size_t len, uint64_t declared, int64_t grace,
+                      int64_t fresh_until, int64_t kept_until);
 /** All of it becomes `ns` older, but for what is kept for ever. */
 void sp__store_age(struct sp__store *store, int64_t ns);
 void sp__store_drop(struct sp__store *store, const void *key, size_t len);

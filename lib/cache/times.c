@@ -3,8 +3,6 @@
 
 #include <math.h>
 
-enum { LOAD_MOST = UINT16_MAX };
-
 static int64_t least(int64_t a, int64_t b)
 {
         return a < b ? a : b;
@@ -38,7 +36,7 @@ void sp__times_make(const struct sp__times *times, int64_t ttl, bool stale, int6
         int64_t fresh = times->sliding > 0 ? least(ttl, times->sliding) : ttl, attend;
 
         entry->made = wall;
-        entry->load_ms = (uint16_t)least(load_ms, LOAD_MOST);
+        entry->load_ms = (uint16_t)least(load_ms, SP__LOAD_MOST);
         entry->fresh_until = wall + fresh;
         entry->kept_until = wall + ttl + keep;
         attend = times->sliding > 0 ? least(fresh, quarter(times)) : fresh - ahead(times, fresh, load_ms, unit);

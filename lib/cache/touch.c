@@ -15,8 +15,9 @@ struct touch {
         sp_cache *cache;
         sp_value *value; /* NULL: more time alone */
         bool with_text;
-        bool unstored; /* this caller may not */
-        bool raw;      /* see cache/raw.h */
+        bool unstored;  /* this caller may not */
+        bool raw;       /* see cache/raw.h */
+        int64_t slides; /* ms; 0: it does not */
         struct sp__entry entry;
         struct sp__item item;
         size_t len;
@@ -130,13 +131,19 @@ static bool note_bump(struct touch *touch, const redisReply *reply)
         return true;
 }
 
+/* Until when Redis keeps it, wall clock: one that slides, until it would end. */
+static int64_t leave_at(const struct touch *touch)
+{
+        return touch->slides ? touch->entry.fresh_until : touch->entry.kept_until;
+}
+
 static void add_set(struct touch *touch, struct sp__command *command, const void *data, size_t len)
 {
         sp__script_begin(command, SP__SCRIPT_SET, touch->with_text, 2, 2);
         add_name(touch, command, false);
         add_name(touch, command, true);
         sp__command_arg(command, data ? data : "", len);
-        sp__command_int(command, touch->entry.kept_until - touch->entry.made);
+        sp__command_int(command, leave_at(touch) - touch->entry.made);
 }
 
 static void store(struct touch *touch);
@@ -235,16 +242,17 @@ static void set(struct touch *touch)
 }
 
 static void add_extend(struct sp__command *command, sp_cache *cache, bool with_text, const void *key, size_t len,
-                       int64_t fresh, int64_t kept)
+                       int64_t fresh, int64_t kept, int64_t leave)
 {
         char name[SP_KEY_MAX + SP__NAME_EXTRA];
 
-        sp__script_begin(command, SP__SCRIPT_EXTEND, with_text, 1, 4);
+        sp__script_begin(command, SP__SCRIPT_EXTEND, with_text, 1, 5);
         sp__command_arg(command, name, sp__cache_entry_name(cache, key, len, name));
         sp__command_int(command, SP__ENTRY_FORMAT);
         sp__command_int(command, fresh);
         sp__command_int(command, kept);
         sp__command_int(command, sp__wall_ms());
+        sp__command_int(command, leave);
 }
 
 /* Nobody waits, and where it fails the entry ends at its former time: it is made with the text, which is always known. */
@@ -254,7 +262,7 @@ void sp__cache_extend(sp_cache *cache, const void *key, size_t len, int64_t unti
 
         if (!command)
                 return;
-        add_extend(command, cache, true, key, len, until, 0);
+        add_extend(command, cache, true, key, len, until, 0, 0);
         sp__link_run(cache->log.link, command, NULL, NULL, NULL);
 }
 
@@ -269,19 +277,71 @@ static void add_extend_raw(struct touch *touch, struct sp__command *command)
 
 static void extend(struct touch *touch);
 
+static void verify(struct touch *touch);
+
+static void verified(sp__op *op)
+{
+        struct touch *touch = op->owner;
+        struct sp__command *command = sp__command_of(op);
+        int64_t n;
+
+        if (!went(touch, command, verify))
+                return;
+        if (sp__log_holds(command->replies[0], touch->item.e, touch->item.v0, touch->item.tag_count, &n))
+                finish(touch, SP_OK, NULL);
+        else
+                finish_absent(touch);
+}
+
+static void verify(struct touch *touch)
+{
+        struct sp__command *command = command_new(touch);
+
+        if (!command)
+                return;
+        sp__log_add_tags(&touch->cache->log, command, touch->item.tags, touch->item.tag_count);
+        sp__link_run(touch->cache->log.link, command, touch->op.caller, verified, touch);
+}
+
+/* It has more time; but was it ended before, by one of its tags? Then it still is. */
+static void judge(struct touch *touch, const struct sp__entry *entry)
+{
+        struct sp__item *item = &touch->item;
+
+        item->e = entry->e;
+        item->v0 = entry->v0;
+        for (unsigned i = 0; i < entry->tag_count; i++)
+                item->tags[item->tag_count++] = entry->tags[i];
+        switch (sp__mirror_judge(&touch->cache->log.mirror, item->e, item->v0, item->tags, item->tag_count)) {
+        case SP__FRESH:
+                finish(touch, SP_OK, NULL);
+                return;
+        case SP__GONE:
+                finish_absent(touch);
+                return;
+        default:
+                verify(touch);
+        }
+}
+
 /* This process's copy ends at its former time unless it is the only one; then Redis is asked. */
 static void extended(sp__op *op)
 {
         struct touch *touch = op->owner;
         struct sp__command *command = sp__command_of(op);
+        const redisReply *head;
+        struct sp__entry entry;
         int64_t found;
 
         if (!went(touch, command, extend))
                 return;
+        head = command->replies[0];
         if (touch->cache->store)
                 sp__store_drop(touch->cache->store, touch->key, touch->len);
-        if (sp__reply_int(command->replies[0], &found) && found == 1)
+        if (touch->raw && sp__reply_int(head, &found) && found == 1)
                 finish(touch, SP_OK, NULL);
+        else if (!touch->raw && head->type == REDIS_REPLY_STRING && sp__entry_head(head->str, head->len, &entry))
+                judge(touch, &entry);
         else
                 finish_absent(touch);
 }
@@ -292,8 +352,9 @@ static void extend(struct touch *touch)
         struct sp__command *command;
 
         if (!cache->log.link) {
-                if (cache->store && sp__store_extend(cache->store, touch->key, touch->len, touch->item.fresh_until,
-                                                     touch->item.kept_until))
+                if (cache->store && sp__store_extend(cache->store, touch->key, touch->len, touch->item.declared,
+                                                     touch->slides ? touch->slides / 4 * 3 * SP__MS : SP__FOREVER,
+                                                     touch->item.fresh_until, touch->item.kept_until))
                         finish(touch, SP_OK, NULL);
                 else
                         finish_absent(touch);
@@ -306,7 +367,7 @@ static void extend(struct touch *touch)
                 add_extend_raw(touch, command);
         else
                 add_extend(command, cache, touch->with_text, touch->key, touch->len, touch->entry.fresh_until,
-                           touch->entry.kept_until);
+                           touch->entry.kept_until, leave_at(touch));
         sp__link_run(cache->log.link, command, touch->op.caller, extended, touch);
 }
 
@@ -334,6 +395,7 @@ static void describe(struct touch *touch, int64_t ttl_ms)
         touch->item.tag_count = (unsigned)sp__cache_tags(cache, touch->key, touch->len, tags, &tmpl);
         memcpy(touch->item.tags, tags, touch->item.tag_count * sizeof *tags);
         sp__cache_times(cache, tmpl, &times);
+        touch->slides = times.sliding;
         touch->raw = cache->log.link && tmpl && sp__template_raw(tmpl);
         sp__times_make(&times, ttl_ms > 0 ? ttl_ms : times.ttl, true, 0, 0, &touch->entry, &touch->item);
         sp__cache_keeps(cache, &touch->entry);

@@ -297,7 +297,7 @@ static void verify(struct sp__flight *flight)
 
 static void describe(struct sp__flight *flight, const struct sp__entry *entry, struct sp__item *item)
 {
-        *item = (struct sp__item){.e = entry->e, .v0 = entry->v0, .declared = flight->declared};
+        *item = (struct sp__item){.e = entry->e, .v0 = entry->v0, .declared = flight->declared, .ends = entry->ends};
         sp__times_find(&flight->times, entry, flight->times.refresh ? sp__cache_unit(flight->cache) : 0, item);
         sp__cache_keeps(flight->cache, entry);
         for (size_t i = 0; i < flight->tag_count; i++)

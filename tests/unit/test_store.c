@@ -299,16 +299,17 @@ static void test_an_entry_gets_other_times(void **state)
 
         open_shelf(&shelf, 1 << 20);
         put(&shelf, 1, "one", 3);
-        assert_true(sp__store_extend(shelf.store, name, name_of(1, name), now - SP__MS, now + 3600 * SP__SECOND));
+        assert_true(sp__store_extend(shelf.store, name, name_of(1, name), 0, SP__FOREVER, now - SP__MS,
+                                     now + 3600 * SP__SECOND));
         assert_int_equal(sp__store_get(shelf.store, name, name_of(1, name), 0, &value, &item), SP__FOUND_STALE);
         /* To within a thousandth. */
         assert_true(item.kept_until <= now + 3600 * SP__SECOND && item.kept_until > now + 3596 * SP__SECOND);
         assert_int_equal(item.fresh_until >> 10, (now - SP__MS) >> 10);
         sp_value_unref(value);
-        assert_true(
-            sp__store_extend(shelf.store, name, name_of(1, name), now + SP__SECOND * 3600, now + SP__SECOND * 3600));
+        assert_true(sp__store_extend(shelf.store, name, name_of(1, name), 0, SP__FOREVER, now + SP__SECOND * 3600,
+                                     now + SP__SECOND * 3600));
         assert_true(has(&shelf, 1));
-        assert_false(sp__store_extend(shelf.store, name, name_of(2, name), now, now));
+        assert_false(sp__store_extend(shelf.store, name, name_of(2, name), 0, SP__FOREVER, now, now));
         close_shelf(&shelf);
 }
 
