@@ -8,7 +8,7 @@
  *     4  u8 tags, u8 packing, u16 load, end                   48  u64 for each tag, then the value
  *
  * `v0` is the log's number from before the value was loaded: the entry holds while none of its tags has a higher one. Past
- * "fresh until" it is stale, past "kept until" it is nothing. "load" is what its load took, ms, 32,767 at most; the
+ * "fresh until" it is stale, past "kept until" it is nothing. "load" is what its load took, ms, 1 to 32,767, or 0: it was set; the
  * highest bit says that the value itself ends then, so that its time is never made longer.
  *
  * Packing is 0 in format 1. In format 2 it is 1: where the value would stand are its length, a u32, and an LZ4 block. Only a

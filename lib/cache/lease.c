@@ -160,6 +160,8 @@ static void set_times(struct fill *fill, const sp_lease *lease, int64_t ttl_ms)
         sp__times_make(&fill->flight->times, ttl_ms, lease->expires_ms == 0, load_ms, sp__cache_unit(fill->cache),
                        &fill->entry, &fill->item);
         fill->entry.ends = fill->item.ends = lease->expires_ms != 0;
+        if (fill->entry.load_ms == 0)
+                fill->entry.load_ms = 1;
         sp__cache_keeps(fill->cache, &fill->entry);
 }
 

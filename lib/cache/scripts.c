@@ -77,7 +77,16 @@ static const char *const texts[SP__SCRIPTS] = {
                           "redis.call('setrange', KEYS[1], 32, struct.pack('<i8i8', fresh, kept))\n"
                           "redis.call('pexpire', KEYS[1], math.max(1, leave - now))\n"
                           "return head\n",
-    [SP__SCRIPT_SET] = "redis.call('set', KEYS[1], ARGV[1], 'PX', ARGV[2])\n"
+    /* What was set later stays: the log's number says so, and a load of 0 ms that it was set. What stands raw has no number. */
+    [SP__SCRIPT_SET] = "local there = ARGV[3] == '1' and redis.pcall('getrange', KEYS[1], 0, 23)\n"
+                       "if type(there) == 'string' and #there == 24 and string.sub(there, 1, 2) == 'SP' and\n"
+                       "    string.sub(there, 7, 7) == '\\0' and string.byte(there, 8) % 128 == 0 and\n"
+                       "    string.sub(there, 9, 16) == string.sub(ARGV[1], 9, 16) and\n"
+                       "    struct.unpack('<i8', string.sub(there, 17, 24)) >\n"
+                       "    struct.unpack('<i8', string.sub(ARGV[1], 17, 24)) then\n"
+                       "  return 2\n"
+                       "end\n"
+                       "redis.call('set', KEYS[1], ARGV[1], 'PX', ARGV[2])\n"
                        "redis.call('unlink', KEYS[2])\n"
                        "return 1\n",
     [SP__SCRIPT_TURN] = "local done = tonumber(redis.call('get', KEYS[1]) or -1)\n"

@@ -139,11 +139,12 @@ static int64_t leave_at(const struct touch *touch)
 
 static void add_set(struct touch *touch, struct sp__command *command, const void *data, size_t len)
 {
-        sp__script_begin(command, SP__SCRIPT_SET, touch->with_text, 2, 2);
+        sp__script_begin(command, SP__SCRIPT_SET, touch->with_text, 2, 3);
         add_name(touch, command, false);
         add_name(touch, command, true);
         sp__command_arg(command, data ? data : "", len);
         sp__command_int(command, leave_at(touch) - touch->entry.made);
+        sp__command_int(command, !touch->raw);
 }
 
 static void store(struct touch *touch);
@@ -151,10 +152,15 @@ static void store(struct touch *touch);
 static void stored(sp__op *op)
 {
         struct touch *touch = op->owner;
+        struct sp__command *command = sp__command_of(op);
+        int64_t how;
 
-        if (!went(touch, sp__command_of(op), store))
+        if (!went(touch, command, store))
                 return;
         keep(touch);
+        /* Another one set it since; that one remains, here too, where its bump may not be known yet. */
+        if (touch->cache->store && sp__reply_int(command->replies[0], &how) && how == 2)
+                sp__store_drop(touch->cache->store, touch->key, touch->len);
         finish(touch, SP_OK, NULL);
 }
 

@@ -2,6 +2,8 @@
 /* What a touch can give more time, and what it cannot: only what there is, and no longer than that lives by itself. */
 #include "cache_way.h"
 
+#include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -147,6 +149,56 @@ static void test_what_was_invalidated_is_gone(void **state)
         sp_cache_free(cache);
 }
 
+struct setter {
+        const struct cache_way *way;
+        sp_cache *cache;
+        pthread_barrier_t *barrier;
+        const char *prefix;
+};
+
+enum { ROUNDS = 150 };
+
+static void *set_each(void *arg)
+{
+        struct setter *setter = arg;
+        char key[80];
+
+        for (int i = 0; i < ROUNDS; i++) {
+                snprintf(key, sizeof key, "%s:%d", setter->prefix, i);
+                pthread_barrier_wait(setter->barrier);
+                set(setter->way, setter->cache, key, HOUR_MS);
+        }
+        return NULL;
+}
+
+static void test_of_two_that_are_set_at_once_one_remains(void **state)
+{
+        const struct cache_way *way = way_of(state);
+        sp_cache *cache = exact_cache(way);
+        struct setter setters[2];
+        pthread_barrier_t barrier;
+        pthread_t threads[2];
+        char prefix[64], key[80];
+
+        fresh_key("set:race", prefix, sizeof prefix);
+        pthread_barrier_init(&barrier, NULL, 2);
+        for (int i = 0; i < 2; i++) {
+                setters[i] = (struct setter){way, way->redis ? exact_cache(way) : cache, &barrier, prefix};
+                assert_int_equal(pthread_create(&threads[i], NULL, set_each, &setters[i]), 0);
+        }
+        for (int i = 0; i < 2; i++)
+                pthread_join(threads[i], NULL);
+        for (int i = 0; i < ROUNDS; i++) {
+                snprintf(key, sizeof key, "%s:%d", prefix, i);
+                assert_int_equal(state_of(way, cache, key), SP_LOOKUP_HIT);
+                assert_int_equal(state_of(way, setters[i % 2].cache, key), SP_LOOKUP_HIT);
+        }
+        for (int i = 0; i < 2 && way->redis; i++)
+                sp_cache_free(setters[i].cache);
+        pthread_barrier_destroy(&barrier);
+        sp_cache_free(cache);
+}
+
 int main(void)
 {
         static const struct way_test tests[] = {
@@ -156,6 +208,7 @@ int main(void)
             WAY_TEST(test_that_there_is_nothing_gets_no_more_time),
             WAY_TEST(test_what_ends_by_itself_ends_then),
             WAY_TEST(test_what_was_invalidated_is_gone),
+            WAY_TEST(test_of_two_that_are_set_at_once_one_remains),
         };
 
         return RUN_OVER_WAYS("touch", tests, CACHE_WAYS);
