@@ -106,6 +106,8 @@ static void record(const struct sp__query *query, sp_status status)
             .asked = query->watched,
         };
 
+        /* The watcher writes there, and its caller's thread wrote it last. */
+        __builtin_prefetch(query->watched, 1);
         atomic_fetch_add_explicit(&pool->counts.queries, 1, memory_order_relaxed);
         if (status != SP_OK)
                 atomic_fetch_add_explicit(&pool->counts.errors, 1, memory_order_relaxed);
@@ -394,6 +396,21 @@ static void retry(struct sp__query *query)
         sp__op_unref(&query->op);
 }
 
+/*
+ * Before callers are told: who was told then holds the last reference, and the memory of query and context goes back on the thread
+ * that took it, without the allocator's locks. Those in a session are needed until they are settled.
+ */
+static void let_go(struct sp__list *finished)
+{
+        SP__EACH(finished, at, after)
+        {
+                if (query_at(at)->session)
+                        continue;
+                sp__list_remove(at);
+                sp__op_unref(&query_at(at)->op);
+        }
+}
+
 void sp__query_ended(struct sp__conn *conn, struct sp__list *units)
 {
         struct sp__list retries, finished, *link;
@@ -415,6 +432,7 @@ void sp__query_ended(struct sp__conn *conn, struct sp__list *units)
         }
         /* Connections are given on before callers are told: a caller that asks again finds one free. */
         account(conn, &finished, &retries, count);
+        let_go(&finished);
         sp__batch_deliver(&done);
         while ((link = sp__list_pop(&retries)))
                 retry(query_at(link));
