@@ -15,10 +15,10 @@ struct repeat {
         _Atomic int64_t runs, total_ns; /* as they are answered; what follows, as they are asked for */
         const sp_stmt *stmt;            /* a reference */
         const sp_stmt *other;           /* a reference to the first one that had other literals; NULL: none has */
-        int64_t asked, distinct;
-        struct sp__params_print first;
-        uint32_t varies; /* parameters that differed from the first run's */
-        uint32_t count;  /* of what follows; the rest of it is not written */
+        uint32_t asked, distinct;
+        uint32_t varies; /* parameters that differed from the first run's, which are these */
+        uint32_t count;  /* of `seen`; the rest of it is not written */
+        uint32_t first[SP__PRINTED];
         struct {
                 uint64_t values; /* their hash */
                 int64_t times;
@@ -33,6 +33,9 @@ struct work {
         struct repeat *more; /* past `few`, of which most units have no need */
         struct repeat few[FEW];
 };
+
+/* Of a unit that asks for one statement a few times. */
+enum { LINE = 64, LINES = 3 };
 
 /* It stays there as long as the unit. */
 static struct repeat *at(struct work *work, uint32_t i)
@@ -81,6 +84,13 @@ static void work_end(struct sp__scope *scope, const char *name)
         free(work);
 }
 
+/* Else it would come line by line, between one locked instruction and the next. */
+static void fetch(const struct work *work)
+{
+        for (int i = 0; i < LINES; i++)
+                __builtin_prefetch((const char *)work + (size_t)i * LINE, 1);
+}
+
 /* Not calloc(): most of it is never looked at. */
 static struct sp__scope *work_new(void)
 {
@@ -88,6 +98,7 @@ static struct sp__scope *work_new(void)
 
         if (!work)
                 return NULL;
+        fetch(work);
         work->scope.end = work_end;
         work->findings = NULL;
         sp__brief_init(&work->lock);
@@ -111,7 +122,7 @@ static struct repeat *add(struct work *work, const sp_stmt *stmt, const struct s
         added->stmt = sp_stmt_ref((sp_stmt *)(uintptr_t)stmt);
         added->other = NULL;
         added->asked = added->distinct = 0;
-        added->first = *print;
+        memcpy(added->first, print->each, sizeof added->first);
         added->varies = added->count = 0;
         return added;
 }
@@ -135,7 +146,7 @@ static void note_values(struct repeat *repeat, const sp_stmt *stmt, const struct
         if (!repeat->other && stmt->sql.literals != repeat->stmt->sql.literals)
                 repeat->other = sp_stmt_ref((sp_stmt *)(uintptr_t)stmt);
         for (uint32_t i = 0; i < print->count && i < SP__PRINTED; i++)
-                repeat->varies |= (uint32_t)(print->each[i] != repeat->first.each[i]) << i;
+                repeat->varies |= (uint32_t)(print->each[i] != repeat->first[i]) << i;
         for (uint32_t i = 0; i < repeat->count; i++) {
                 if (repeat->seen[i].values == values) {
                         repeat->seen[i].times++;
@@ -169,10 +180,11 @@ void *sp__work_asked(struct sp__findings *findings, const sp_ctx *ctx, const sp_
         scope = sp__ctx_scope(ctx, work_new);
         if (!scope)
                 return NULL;
+        work = SP__OF(scope, struct work, scope);
+        fetch(work);
         sp__params_print(params, &print);
         if (print.count == SP__SETS)
                 return NULL;
-        work = SP__OF(scope, struct work, scope);
         sp__brief_lock(&work->lock);
         repeat = repeat_of(work, stmt, &print);
         if (repeat) {
