@@ -79,6 +79,17 @@ test('what the password function throws reaches the caller, and the next one is 
     (await on.connect()).release();
 });
 
+test('a password function that does not answer ends with the time to connect', async (t) => {
+    let answer;
+    const on = pool(t, ours, { connectionString: undefined, ...parts(), connectionTimeoutMillis: 20, password: () => new Promise((resolve) => {
+        answer = resolve;
+    }) });
+
+    assert.equal((await failure(on.query('SELECT 1'))).message, 'timeout exceeded when trying to connect');
+    assert.equal((await failure(on.connect())).message, 'timeout exceeded when trying to connect');
+    answer(parts().password);
+});
+
 both('a password that changes is asked for again', async (t, pg) => {
     const role = name();
     const own = await client(t, peer);

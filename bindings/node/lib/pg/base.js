@@ -23,7 +23,7 @@ function baseOf(config, max) {
     const client = sugarperf ?? new Base(settings);
     const pool = client.pool(sugarperf ? name : undefined);
     const handle = client.handleOf(sugarperf ? name : undefined);
-    const secret = !sugarperf && typeof at.password === 'function' ? new Secret(pool, handle, at) : null;
+    const secret = !sugarperf && typeof at.password === 'function' ? new Secret(pool, handle, at, options.connectionTimeoutMillis) : null;
 
     return { client, watch: watchOf(client), pool, handle, secret, own: !sugarperf, at, options, listens: sugarperf ? () => {} : roomToListen(pool, max) };
 }

@@ -7,12 +7,24 @@
  */
 const { setMaxListeners } = require('node:events');
 const native = require('../native.js');
+const { makeError } = require('../errors.js');
 const { DatabaseError } = require('./errors.js');
 
 /* While connections stand there is no hurry: between two asks, milliseconds, twice as many each time. */
 const PAUSE = 1000, LONGEST = 60000;
 /* A connection that was on its way may still have had the old password. */
 const LATE = 2;
+
+/* `asked`, but no longer than `ms`; 0: without end. */
+function within(ms, asked) {
+    if (!ms)
+        return asked;
+    return new Promise((resolve, reject) => {
+        const late = setTimeout(() => reject(makeError('SP_TIMEOUT', `no password within ${ms} ms`, 'acquire')), ms);
+
+        asked.then(resolve, reject).finally(() => clearTimeout(late));
+    });
+}
 
 function refused(user) {
     const error = new DatabaseError(`password authentication failed for user "${user}"`);
@@ -26,6 +38,7 @@ class Secret {
     #pool;
     #handle;
     #at;
+    #wait;
     #asking = null;
     #known = false;
     #worked = false;
@@ -34,11 +47,12 @@ class Secret {
     #asked = -Infinity;
     #gate;
 
-    /* `at.password`: the function. */
-    constructor(pool, handle, at) {
+    /* `at.password`: the function; `wait`: as long as a caller waits for it, milliseconds. */
+    constructor(pool, handle, at, wait) {
         this.#pool = pool;
         this.#handle = handle;
         this.#at = at;
+        this.#wait = wait;
         this.#close();
         this.#follow().catch(() => {});
     }
@@ -65,7 +79,7 @@ class Secret {
     /* Runs `work(signal)`, which may need a connection. */
     async use(work) {
         if (!this.#known && this.#due)
-            await this.#ask(0);
+            await within(this.#wait, this.#ask(0));
         const { signal } = this.#gate;
 
         try {
