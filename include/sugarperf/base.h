@@ -110,7 +110,10 @@ enum {
 /** Immutable, reference-counted bytes with a codec tag. */
 typedef struct sp_value sp_value;
 
-/** Copies the bytes. Owned by the caller: sp_value_unref(). NULL when out of memory, from 4 GB on, or `data` is NULL and `len` is not 0. */
+/**
+ * Copies the bytes. Owned by the caller: sp_value_unref(). NULL when out of memory, from 4 GB on, for a codec above 255, or `data` is
+ * NULL and `len` is not 0.
+ */
 SP_API sp_value *sp_value_new(const void *data, size_t len, uint32_t codec);
 SP_API sp_value *sp_value_ref(sp_value *value);
 SP_API void sp_value_unref(sp_value *value);

@@ -110,7 +110,8 @@ SP_API void sp_lease_release(sp_lease *lease);
 typedef sp_status (*sp_loader)(void *arg, sp_lease *lease, sp_value **out, sp_error **error);
 /**
  * Lookup, and on a lease your loader on your own thread, then fill. A loader must not look up its own key: it would wait for
- * itself, until `cache.lease` is over. SP_NOT_FOUND for an absent value (negative entry).
+ * itself, until `cache.lease` is over. SP_NOT_FOUND for an absent value (negative entry). SP_INVALID: its value can never be stored
+ * under that key, as one of another codec than a raw template's.
  * The value is the caller's: sp_value_unref().
  */
 SP_API sp_status sp_cache_get_or_load(sp_cache *cache, sp_ctx *ctx, const void *data, size_t len, sp_loader loader,
@@ -189,7 +190,8 @@ SP_API sp_status sp_cache_query_async(sp_cache *cache, sp_pool *pool, sp_ctx *ct
 /**
  * Stores a value that nobody loads: what is under the key now, in every process, is invalidated, and what is being loaded for it
  * is not stored. For values whose home is the cache, or that were just written to it; of two that are set at once one
- * remains. It stands under the key's own tags alone. `ttl_ms` 0: the template's. In Redis, or not at all: SP_UNAVAILABLE.
+ * remains. It stands under the key's own tags alone. `ttl_ms` 0: the template's, for SP_CODEC_ABSENT its `negative`. In Redis, or not at
+ * all: SP_UNAVAILABLE.
  */
 SP_API sp_status sp_cache_set(sp_cache *cache, sp_ctx *ctx, const void *key, size_t key_len, const void *data,
                               size_t len, uint32_t codec, int64_t ttl_ms, sp_error **error);

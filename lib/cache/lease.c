@@ -573,15 +573,24 @@ void sp__lease_set_unfit(sp_lease *lease)
         lease->ttl_ms = 0;
 }
 
-void sp__lease_give(sp_lease *lease, sp_ctx *ctx, sp_value *value)
+sp_status sp__lease_give(sp_lease *lease, sp_ctx *ctx, sp_value *value, sp_error **error)
 {
         size_t len;
         const void *data = sp_value_data(value, &len);
+        sp_error *why = NULL;
+        sp_status status = admit(lease, data, len, sp_value_codec(value), &why);
 
-        if (admit(lease, data, len, sp_value_codec(value), NULL) != SP_LIMIT) {
-                sp_lease_fill(lease, ctx, data, len, sp_value_codec(value), 0, NULL);
-                return;
+        if (status == SP_INVALID) {
+                sp_lease_release(lease);
+                sp__error_give(error, why);
+                return status;
         }
-        lease->ttl_ms = 0;
-        sp__lease_fill_step(lease, value, ctx, NULL, NULL, NULL);
+        sp_error_free(why);
+        if (status == SP_LIMIT) {
+                lease->ttl_ms = 0;
+                sp__lease_fill_step(lease, value, ctx, NULL, NULL, NULL);
+        } else {
+                sp_lease_fill(lease, ctx, data, len, sp_value_codec(value), 0, NULL);
+        }
+        return SP_OK;
 }

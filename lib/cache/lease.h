@@ -12,8 +12,11 @@
  */
 bool sp__lease_fill_step(sp_lease *lease, sp_value *value, sp_ctx *ctx, sp__op *caller, void (*then)(sp__op *op),
                          void *owner);
-/** As sp_lease_fill(); what cannot be stored for its size goes to who waits for it all the same. */
-void sp__lease_give(sp_lease *lease, sp_ctx *ctx, sp_value *value);
+/**
+ * As sp_lease_fill(), and SP_OK, if stored or not; what cannot be stored for its size goes to who waits for it all the same.
+ * SP_INVALID: it is nothing that can be stored under that key.
+ */
+sp_status sp__lease_give(sp_lease *lease, sp_ctx *ctx, sp_value *value, sp_error **error);
 /** For sp__lease_fill_step(): its value is of that kind. */
 void sp__lease_set_unfit(sp_lease *lease);
 

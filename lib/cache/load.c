@@ -22,11 +22,15 @@ static sp_status give(sp_value *value, sp_value **out, sp_error **error)
         return SP_OK;
 }
 
-/* The value is right for its caller also where it could not be stored. Takes the value. */
+/* The value is right for its caller also where it could not be stored; one that never can be is his mistake. Takes the value. */
 static sp_status fill(sp_lease *lease, sp_ctx *ctx, sp_value *value, sp_value **out, sp_error **error)
 {
-        sp__lease_give(lease, ctx, value);
-        return give(value, out, error);
+        sp_status status = sp__lease_give(lease, ctx, value, error);
+
+        if (status == SP_OK)
+                return give(value, out, error);
+        sp_value_unref(value);
+        return status;
 }
 
 static sp_status load(sp_lease *lease, sp_ctx *ctx, sp_loader loader, void *arg, sp_value **out, sp_error **error)

@@ -403,7 +403,9 @@ static void describe(struct touch *touch, int64_t ttl_ms)
         sp__cache_times(cache, tmpl, &times);
         touch->slides = times.sliding;
         touch->raw = cache->log.link && tmpl && sp__template_raw(tmpl);
-        sp__times_make(&times, ttl_ms > 0 ? ttl_ms : times.ttl, true, 0, 0, &touch->entry, &touch->item);
+        if (ttl_ms <= 0)
+                ttl_ms = touch->value && sp_value_codec(touch->value) == SP_CODEC_ABSENT ? times.negative : times.ttl;
+        sp__times_make(&times, ttl_ms, true, 0, 0, &touch->entry, &touch->item);
         sp__cache_keeps(cache, &touch->entry);
         touch->item.value = touch->value;
         if (touch->value) {

@@ -48,7 +48,7 @@ size_t sp__value_size(const sp_value *value)
 sp_value *sp_value_new(const void *data, size_t len, uint32_t codec)
 {
         char *bytes;
-        sp_value *value = data || len == 0 ? sp__value_blank(len, codec, &bytes) : NULL;
+        sp_value *value = (data || len == 0) && codec <= UINT8_MAX ? sp__value_blank(len, codec, &bytes) : NULL;
 
         if (value && len)
                 memcpy(bytes, data, len);

@@ -311,6 +311,39 @@ static void test_what_needs_more_than_a_value_is_refused(void **state)
         end(&raw);
 }
 
+static sp_status load_of_another_codec(void *arg, sp_lease *lease, sp_value **out, sp_error **error)
+{
+        *out = sp_value_new("{}", 2, *(uint32_t *)arg);
+        return SP_OK;
+}
+
+/* Else each call loads it anew, and nobody knows why. */
+static void test_who_loads_what_can_never_be_stored_is_told(void **state)
+{
+        sp_error *error = NULL;
+        sp_value *value = NULL;
+        uint32_t codec = SP_CODEC_TEXT;
+        struct raw raw;
+
+        begin(&raw, way_of(state), "raw=json");
+        assert_int_equal(sp_cache_get_or_load(raw.cache, NULL, raw.key, strlen(raw.key), load_of_another_codec, &codec,
+                                              &value, &error),
+                         SP_INVALID);
+        assert_non_null(strstr(sp_error_message(error), "is for codec 3 alone"));
+        sp_error_free(error);
+        codec = 300;
+        assert_int_equal(
+            sp_cache_get_or_load(raw.cache, NULL, "codec:300", 9, load_of_another_codec, &codec, &value, NULL),
+            SP_INVALID);
+        codec = SP_CODEC_JSON;
+        assert_int_equal(sp_cache_get_or_load(raw.cache, NULL, raw.key, strlen(raw.key), load_of_another_codec, &codec,
+                                              &value, NULL),
+                         SP_OK);
+        sp_value_unref(value);
+        foreign_reads(raw.key, "{}");
+        end(&raw);
+}
+
 static void test_another_kind_of_value_is_left_alone(void **state)
 {
         const struct cache_way *way = way_of(state);
@@ -493,6 +526,7 @@ int main(void)
             WAY_TEST(test_a_key_with_braces_is_loaded_beside_one_that_is_longer),
             WAY_TEST(test_that_there_is_nothing_is_not_stored),
             WAY_TEST(test_what_needs_more_than_a_value_is_refused),
+            WAY_TEST(test_who_loads_what_can_never_be_stored_is_told),
             WAY_TEST(test_another_kind_of_value_is_left_alone),
             WAY_TEST(test_many_raw_keys_in_one_call),
             WAY_TEST(test_a_query_stores_its_cell),

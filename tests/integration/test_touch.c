@@ -149,6 +149,19 @@ static void test_what_was_invalidated_is_gone(void **state)
         sp_cache_free(cache);
 }
 
+/* As long as one that was loaded. */
+static void test_that_there_is_nothing_is_set_for_its_time(void **state)
+{
+        const struct cache_way *way = way_of(state);
+        sp_cache *cache = exact_cache(way);
+
+        declare(cache, "touch:absent:{id}", "ttl=1h negative=40ms", NULL);
+        assert_int_equal(way->set(cache, NULL, "touch:absent:1", 14, NULL, 0, SP_CODEC_ABSENT, 0, NULL), SP_OK);
+        wait_ms(2 * SOON_MS);
+        assert_int_equal(state_of(way, cache, "touch:absent:1"), SP_LOOKUP_LEASE);
+        sp_cache_free(cache);
+}
+
 struct setter {
         const struct cache_way *way;
         sp_cache *cache;
@@ -208,6 +221,7 @@ int main(void)
             WAY_TEST(test_that_there_is_nothing_gets_no_more_time),
             WAY_TEST(test_what_ends_by_itself_ends_then),
             WAY_TEST(test_what_was_invalidated_is_gone),
+            WAY_TEST(test_that_there_is_nothing_is_set_for_its_time),
             WAY_TEST(test_of_two_that_are_set_at_once_one_remains),
         };
 
