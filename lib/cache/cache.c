@@ -142,6 +142,7 @@ sp_status sp__cache_new(const sp_config *config, struct sp__engine *engine, sp_c
 
 sp_status sp_cache_new(const sp_config *config, sp_cache **out, sp_error **error)
 {
+        SP__NEED(out, error);
         return sp__cache_new(config, NULL, out, error);
 }
 

@@ -73,6 +73,7 @@ sp_status sp_cache_get_or_load(sp_cache *cache, sp_ctx *ctx, const void *data, s
         sp_value *value;
         sp_status status;
 
+        SP__NEED(out, error);
         if (!loader)
                 return sp__fail(error, SP_INVALID, "a loader is needed");
         if ((!ctx || sp__ctx_cache(ctx) <= SP__CACHE_READ) && sp_cache_peek(cache, data, len, &value))

@@ -9,19 +9,20 @@
 
 int sp_lookup_state(const sp_lookup *lookup)
 {
-        return lookup->state;
+        return lookup ? lookup->state : 0;
 }
 
 sp_value *sp_lookup_value(const sp_lookup *lookup)
 {
-        return lookup->value;
+        return lookup ? lookup->value : NULL;
 }
 
 sp_lease *sp_lookup_take_lease(sp_lookup *lookup)
 {
-        sp_lease *lease = lookup->lease;
+        sp_lease *lease = lookup ? lookup->lease : NULL;
 
-        lookup->lease = NULL;
+        if (lookup)
+                lookup->lease = NULL;
         return lease;
 }
 
@@ -101,6 +102,7 @@ sp_status sp_cache_lookup(sp_cache *cache, sp_ctx *ctx, const void *data, size_t
         struct sp__item stale = {.value = NULL};
         struct sp__seeker *seeker;
 
+        SP__NEED(out, error);
         if (status != SP_OK)
                 return status;
         use = sp__cache_use(cache, ctx, false);

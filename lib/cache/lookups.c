@@ -99,22 +99,22 @@ void sp__lookups_drop(void *lookups)
 
 size_t sp_lookups_count(const sp_lookups *lookups)
 {
-        return lookups->count;
+        return lookups ? lookups->count : 0;
 }
 
 int sp_lookups_state(const sp_lookups *lookups, size_t index)
 {
-        return index < lookups->count ? lookups->items[index].state : 0;
+        return lookups && index < lookups->count ? lookups->items[index].state : 0;
 }
 
 sp_value *sp_lookups_value(const sp_lookups *lookups, size_t index)
 {
-        return index < lookups->count ? lookups->items[index].value : NULL;
+        return lookups && index < lookups->count ? lookups->items[index].value : NULL;
 }
 
 const void *sp_lookups_key(const sp_lookups *lookups, size_t index, size_t *len)
 {
-        if (index >= lookups->count)
+        if (!lookups || !len || index >= lookups->count)
                 return NULL;
         *len = lookups->items[index].len;
         return lookups->keys.data + lookups->items[index].at;
@@ -122,6 +122,8 @@ const void *sp_lookups_key(const sp_lookups *lookups, size_t index, size_t *len)
 
 size_t sp_lookups_next(const sp_lookups *lookups, size_t from)
 {
+        if (!lookups)
+                return 0;
         while (from < lookups->count && !lookups->items[from].lease)
                 from++;
         return from < lookups->count ? from : lookups->count;

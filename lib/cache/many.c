@@ -335,8 +335,10 @@ sp_status sp_cache_lookup_many(sp_cache *cache, sp_ctx *ctx, const sp_params *ke
 {
         struct many *many = NULL;
         void *lookups = NULL;
-        sp_status status = prepare(cache, ctx, keys, &many, error);
+        sp_status status;
 
+        SP__NEED(out, error);
+        status = prepare(cache, ctx, keys, &many, error);
         if (status == SP_OK)
                 status = run(many, &lookups, error);
         if (status == SP_OK)

@@ -3,6 +3,7 @@
 #include "cache/cache.h"
 
 #include "base/buf.h"
+#include "core/error.h"
 #include "observe/histogram.h"
 
 static int64_t read_counter(const _Atomic int64_t *counter)
@@ -17,12 +18,12 @@ static int64_t near_hits(const sp_cache *cache)
 
 int64_t sp_cache_hits(const sp_cache *cache)
 {
-        return near_hits(cache) + read_counter(&cache->hits) + read_counter(&cache->stales);
+        return cache ? near_hits(cache) + read_counter(&cache->hits) + read_counter(&cache->stales) : 0;
 }
 
 int64_t sp_cache_misses(const sp_cache *cache)
 {
-        return read_counter(&cache->misses);
+        return cache ? read_counter(&cache->misses) : 0;
 }
 
 double sp_cache_hit_rate(const sp_cache *cache)
@@ -36,6 +37,8 @@ double sp_cache_hit_rate_since(sp_cache *cache, int64_t window_ms)
 {
         int64_t now = sp__now();
 
+        if (!cache)
+                return 0;
         return sp__usages_rate(&cache->usages, now, window_ms > 0 ? sp__after_ms(0, window_ms) : 0,
                                sp_cache_hits(cache), sp_cache_misses(cache));
 }
@@ -53,6 +56,8 @@ sp_status sp_cache_report(const sp_cache *cache, sp_value **out)
         struct sp__buf text = SP__BUF_INIT;
         sp_value *value = NULL;
 
+        SP__NEED(cache, NULL);
+        SP__NEED(out, NULL);
         sp__buf_format(&text, "{\"cache_hits_total\":%lld,\"cache_misses_total\":%lld,\"cache_hit_rate\":",
                        (long long)sp_cache_hits(cache), (long long)sp_cache_misses(cache));
         sp__buf_fixed(&text, sp_cache_hit_rate(cache) * 100, 2);
@@ -71,6 +76,8 @@ sp_status sp_cache_templates(const sp_cache *cache, sp_value **out)
         struct sp__buf text = SP__BUF_INIT;
         sp_value *value = NULL;
 
+        SP__NEED(cache, NULL);
+        SP__NEED(out, NULL);
         sp__keys_list(cache->keys, &text);
         if (!text.failed)
                 value = sp_value_new(text.data, text.len, SP_CODEC_JSON);

@@ -64,6 +64,9 @@ sp_status sp__shape_format(const struct sp__shape *shape, const sp_params *param
 
 sp_status sp_key_format(const sp_template *tmpl, const sp_params *params, char *buf, size_t cap, size_t *len)
 {
+        SP__NEED(tmpl, NULL);
+        SP__NEED(buf, NULL);
+        SP__NEED(len, NULL);
         return sp__shape_format(&tmpl->shape, params, buf, cap, len);
 }
 
@@ -81,11 +84,14 @@ static size_t param_missing(const sp_params *params, size_t count)
 
 sp_status sp_key_check(const sp_template *tmpl, const sp_params *params, sp_error **error)
 {
-        const struct sp__shape *shape = &tmpl->shape;
+        const struct sp__shape *shape;
         size_t given = params ? sp_params_count(params) : 0, len;
         char buf[SP_KEY_MAX];
-        sp_status status = sp__shape_format(shape, params, buf, sizeof buf, &len);
+        sp_status status;
 
+        SP__NEED(tmpl, error);
+        shape = &tmpl->shape;
+        status = sp__shape_format(shape, params, buf, sizeof buf, &len);
         if (status == SP_OK)
                 return SP_OK;
         if (given != shape->params)
@@ -182,6 +188,10 @@ sp_status sp_key_parse(const sp_template *tmpl, const void *data, size_t len, sp
         struct sp__cuts cuts;
         sp_status status = SP_OK;
 
+        SP__NEED(tmpl, NULL);
+        if (len > 0)
+                SP__NEED(data, NULL);
+        SP__NEED(out, NULL);
         if (!sp__key_cut(key, len, tmpl->shape.count, &cuts) || !cuts_match(tmpl, key, &cuts) ||
             any_hashed(tmpl, &cuts, key))
                 return SP_NOT_FOUND;

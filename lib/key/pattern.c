@@ -94,6 +94,7 @@ sp_status sp_template_pattern(sp_template *tmpl, const char *text, sp_error **er
         struct sp__shape pattern;
         sp_status status;
 
+        SP__NEED(tmpl, error);
         if (text && pattern_find(tmpl, text))
                 return SP_OK;
         if (atomic_load(&tmpl->frozen))

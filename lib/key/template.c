@@ -154,9 +154,11 @@ static bool names_take(sp_template *tmpl)
 
 sp_status sp_template_new(const char *text, const char *options, sp_template **out, sp_error **error)
 {
-        sp_template *tmpl = calloc(1, sizeof *tmpl);
+        sp_template *tmpl;
         sp_status status;
 
+        SP__NEED(out, error);
+        tmpl = calloc(1, sizeof *tmpl);
         if (!tmpl)
                 return sp__fail(error, SP_NOMEM, "out of memory");
         atomic_init(&tmpl->refs, 1);
@@ -194,7 +196,7 @@ void sp_template_unref(sp_template *tmpl)
 
 const char *sp_template_text(const sp_template *tmpl)
 {
-        return tmpl->shape.text;
+        return tmpl ? tmpl->shape.text : NULL;
 }
 
 size_t sp_template_params(const sp_template *tmpl)
@@ -209,7 +211,7 @@ const char *sp_template_param(const sp_template *tmpl, size_t index)
 
 int64_t sp_template_ttl_ms(const sp_template *tmpl)
 {
-        return tmpl->ttl_ms;
+        return tmpl ? tmpl->ttl_ms : 0;
 }
 
 int64_t sp__template_negative_ms(const sp_template *tmpl)

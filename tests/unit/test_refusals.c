@@ -125,6 +125,55 @@ static void test_a_missing_argument_is_named(void **state)
         sp_config_free(config);
 }
 
+static void test_a_missing_argument_of_the_cache_is_named(void **state)
+{
+        sp_config *config = sp_config_new();
+        sp_params *params = sp_params_new();
+        sp_template *tmpl = NULL;
+        sp_error *error = NULL;
+        sp_value *value = NULL;
+        sp_cache *cache = NULL;
+        char buf[16];
+        size_t len;
+
+        assert_int_equal(sp_cache_new(config, &cache, NULL), SP_OK);
+        assert_int_equal(sp_template_new("a:b:{id}", NULL, &tmpl, NULL), SP_OK);
+        sp_params_add_text(params, "a", 1);
+        refuses("sp_cache_new", "out", sp_cache_new(config, NULL, &error), &error);
+        refuses("sp_cache_lookup", "out", sp_cache_lookup(cache, NULL, "a", 1, NULL, &error), &error);
+        refuses("sp_cache_lookup_many", "out", sp_cache_lookup_many(cache, NULL, params, NULL, &error), &error);
+        refuses("sp_cache_report", "out", sp_cache_report(cache, NULL), NULL);
+        refuses("sp_cache_report", "cache", sp_cache_report(NULL, &value), NULL);
+        refuses("sp_cache_templates", "out", sp_cache_templates(cache, NULL), NULL);
+        refuses("sp_cache_templates", "cache", sp_cache_templates(NULL, &value), NULL);
+        refuses("sp_template_new", "out", sp_template_new("a:b", NULL, NULL, &error), &error);
+        refuses("sp_template_pattern", "tmpl", sp_template_pattern(NULL, "a:*", &error), &error);
+        refuses("sp_key_check", "tmpl", sp_key_check(NULL, params, &error), &error);
+        refuses("sp_key_format", "tmpl", sp_key_format(NULL, params, buf, sizeof buf, &len), NULL);
+        refuses("sp_key_format", "buf", sp_key_format(tmpl, params, NULL, sizeof buf, &len), NULL);
+        refuses("sp_key_format", "len", sp_key_format(tmpl, params, buf, sizeof buf, NULL), NULL);
+        refuses("sp_key_parse", "tmpl", sp_key_parse(NULL, "a:b:c", 5, params), NULL);
+        refuses("sp_key_parse", "data", sp_key_parse(tmpl, NULL, 5, params), NULL);
+        refuses("sp_key_parse", "out", sp_key_parse(tmpl, "a:b:c", 5, NULL), NULL);
+        assert_null(sp_template_text(NULL));
+        assert_int_equal(sp_template_ttl_ms(NULL), 0);
+        assert_int_equal(sp_lookup_state(NULL), 0);
+        assert_null(sp_lookup_value(NULL));
+        assert_null(sp_lookup_take_lease(NULL));
+        assert_int_equal(sp_lookups_count(NULL), 0);
+        assert_int_equal(sp_lookups_next(NULL, 0), 0);
+        assert_int_equal(sp_lookups_state(NULL, 0), 0);
+        assert_null(sp_lookups_value(NULL, 0));
+        assert_null(sp_lookups_key(NULL, 0, &len));
+        assert_int_equal(sp_cache_hits(NULL), 0);
+        assert_int_equal(sp_cache_misses(NULL), 0);
+        assert_true(sp_cache_hit_rate_since(NULL, 1) == 0);
+        sp_template_unref(tmpl);
+        sp_cache_free(cache);
+        sp_params_free(params);
+        sp_config_free(config);
+}
+
 static void test_a_client_without_a_database_says_what_to_set(void **state)
 {
         sp_config *config = sp_config_new();
@@ -331,6 +380,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
             cmocka_unit_test(test_a_missing_argument_is_named),
+            cmocka_unit_test(test_a_missing_argument_of_the_cache_is_named),
             cmocka_unit_test(test_a_client_without_a_database_says_what_to_set),
             cmocka_unit_test(test_what_ends_or_asks_takes_nothing_for_nothing),
             cmocka_unit_test(test_a_configuration_that_cannot_work_is_refused),
