@@ -65,6 +65,8 @@ static void note_fault(struct sp_feed *feed, const sp_error *error)
 /* Another one reads: his rules may be a fault of ours. */
 static void stand_by(struct sp_feed *feed, const sp_error *error, bool changed)
 {
+        if (!changed && feed->strange >= SP__FEED_STRANGE)
+                return;
         sp__lock(&feed->lock);
         snprintf(feed->fault, sizeof feed->fault, "%s", changed ? sp_error_message(error) : "");
         sp__unlock(&feed->lock);
@@ -90,7 +92,7 @@ static bool once(struct sp_feed *feed)
         if (status != SP_FULL && status != SP_CLOSED)
                 note_fault(feed, error);
         sp_error_free(error);
-        sp__feed_watch(feed);
+        sp__feed_watch(feed, status == SP_FULL);
         return status == SP_FULL || feed->terms > terms;
 }
 

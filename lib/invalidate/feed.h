@@ -32,7 +32,8 @@ enum {
         SP__FEED_FAULT_MAX = 512,
         SP__FEED_TOKEN_LEN = 17,
         SP__FEED_SYSTEM_LEN = 24,
-        SP__FEED_ASK_MS = 5000
+        SP__FEED_ASK_MS = 5000,
+        SP__FEED_STRANGE = 3 /* looks that make a fault */
 };
 
 enum sp__feed_state { SP__FEED_STANDBY, SP__FEED_CHECKING, SP__FEED_CONNECTING, SP__FEED_LEADING, SP__FEED_STOPPED };
@@ -116,6 +117,7 @@ struct sp_feed {
         /* Of the slot, while another process reads it, or nobody does. */
         int64_t slot_look_at, slot_moved_at;
         uint64_t slot_place;
+        int strange; /* looks, one after the other, at which another process read and there was no slot of our database */
 
         sp__mutex lock; /* a leaf; guards what follows */
         enum sp__feed_state state;
@@ -162,8 +164,9 @@ sp_status sp__feed_record(struct sp_feed *feed, uint64_t lsn, bool anew, sp_erro
 /** Whether the slot was read up to feed->place by us, or processes with the same Redis: `end` is the server's log's. */
 sp_status sp__feed_recall(struct sp_feed *feed, uint64_t end, bool *ours, sp_error **error);
 
-/** feed_lag.c: how far the slot is behind, as the server knows it, while we do not read; not too often. */
-void sp__feed_watch(struct sp_feed *feed);
+/** feed_lag.c: how far the slot is behind, as the server knows it, while we do not read; not too often. `another`: another process
+ * reads; where that cannot be the same database it is a fault. */
+void sp__feed_watch(struct sp_feed *feed, bool another);
 /** What we read is as far; `end`: the server's log is at least as far. */
 void sp__feed_begin_lag(struct sp_feed *feed, uint64_t place, uint64_t end);
 void sp__feed_note_lag(struct sp_feed *feed, uint64_t end);

@@ -268,7 +268,7 @@ sp_status sp__feed_look(sp_pool *pool, const sp_rules *rules, sp_ctx *ctx, const
         if (status == SP_OK)
                 status = look_at_server(&look);
         if (status == SP_OK)
-                status = sp__feed_shape_look(pool, primary, rules, &shape, error);
+                status = sp__feed_shape_look(pool, primary, rules, "", &shape, error);
         for (size_t at = 0; status == SP_OK && sp__feed_shape_told(&shape, rules, &at, &table);)
                 status = look_at_table(&look, &table, params);
         sp__feed_shape_free(&shape);

@@ -6,13 +6,14 @@
 #include "invalidate/feed.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* The log's end, and the slot's place in it; without a slot none. */
+/* The log's end, and the slot's place in it; without a slot none. Whether the slot is there, of our database. */
 static const char slot_text[] =
-    "SELECT (pg_current_wal_lsn() - '0/0'::pg_lsn)::text, (SELECT (confirmed_flush_lsn - '0/0'::pg_lsn)::text FROM "
-    "pg_replication_slots WHERE slot_name = $1)";
+    "SELECT (pg_current_wal_lsn() - '0/0'::pg_lsn)::text, (confirmed_flush_lsn - '0/0'::pg_lsn)::text, "
+    "database = current_database() FROM (SELECT $1::text AS slot) s LEFT JOIN pg_replication_slots ON slot_name = slot";
 
 int64_t sp__feed_lag_ms(const struct sp_feed *feed)
 {
@@ -87,7 +88,24 @@ static void note_slot(struct sp_feed *feed, uint64_t end, uint64_t place)
         sp__unlock(&feed->lock);
 }
 
-void sp__feed_watch(struct sp_feed *feed)
+/* Somebody has the lease, and no slot of our database: he reads another one. Or is about to make it: that is not said at once. */
+static void note_stranger(struct sp_feed *feed, const sp_result *result)
+{
+        char fault[SP__FEED_FAULT_MAX];
+        size_t len;
+        const char *ours = sp_result_get(result, 0, 2, &len);
+
+        feed->strange = ours && *ours == 't' ? 0 : feed->strange + 1;
+        if (feed->strange < SP__FEED_STRANGE)
+                return;
+        snprintf(fault, sizeof fault,
+                 "another process reads for this namespace, and slot \"%s\" is not one of this database: it reads "
+                 "another database: set cache.namespace or feed.slot to another name",
+                 feed->slot);
+        sp__feed_note(feed, fault);
+}
+
+void sp__feed_watch(struct sp_feed *feed, bool another)
 {
         sp_result *result = NULL;
 
@@ -96,5 +114,9 @@ void sp__feed_watch(struct sp_feed *feed)
         feed->slot_look_at = sp__now() + feed->lease_ms * SP__MS;
         if (ask(feed, &result) == SP_OK && sp_result_rows(result) > 0)
                 note_slot(feed, number(result, 0), number(result, 1));
+        if (!another)
+                feed->strange = 0;
+        else if (result && sp_result_rows(result) > 0)
+                note_stranger(feed, result);
         sp_result_free(result);
 }

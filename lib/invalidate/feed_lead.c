@@ -332,6 +332,11 @@ static sp_status begin(struct sp_feed *feed, bool changed, sp_error **error)
         if (status != SP_OK)
                 return status;
         sp__feed_at(feed, SP__STEP_SLOT);
+        /* What was altered in the publication was our doing. */
+        if (fresh)
+                status = sp__feed_shape_begin(feed, error);
+        if (status != SP_OK)
+                return status;
         if ((fresh || changed) && !sp__bugged(SP__BUG_NEW_SLOT))
                 status = reset(feed, error);
         else
@@ -339,6 +344,12 @@ static sp_status begin(struct sp_feed *feed, bool changed, sp_error **error)
         if (status == SP_OK)
                 status = sp__replication_start(feed->replication, feed->slot, feed->publication, error);
         return status;
+}
+
+/* A publication that was made anew: the server reads its log as things stood then, and cannot go past where there was none. */
+static bool stuck(sp_status status, const sp_error *why)
+{
+        return status == SP_SQL && strcmp(sp_error_code(why), "42704") == 0;
 }
 
 static void undo(struct sp_feed *feed)
@@ -364,6 +375,8 @@ sp_status sp__feed_lead(struct sp_feed *feed, bool changed, sp_error **error)
         }
         while (status == SP_OK)
                 status = step(feed, error);
+        if (error && stuck(status, *error))
+                sp__feed_keep_rules(feed, false, NULL);
         undo(feed);
         return status;
 }

@@ -37,7 +37,7 @@ static void replace(struct sp_feed *feed, struct sp__feed_shape *now)
 sp_status sp__feed_shape_begin(struct sp_feed *feed, sp_error **error)
 {
         struct sp__feed_shape now;
-        sp_status status = sp__feed_shape_look(feed->pool, feed->ctx, feed->rules, &now, error);
+        sp_status status = sp__feed_shape_look(feed->pool, feed->ctx, feed->rules, feed->publication, &now, error);
 
         if (status == SP_OK)
                 replace(feed, &now);
@@ -77,7 +77,7 @@ sp_status sp__feed_shape_follow(struct sp_feed *feed, bool *heirs, sp_error **er
         bool any = false;
 
         *heirs = false;
-        if (sp__feed_shape_look(feed->pool, feed->ctx, feed->rules, &now, NULL) != SP_OK)
+        if (sp__feed_shape_look(feed->pool, feed->ctx, feed->rules, feed->publication, &now, NULL) != SP_OK)
                 return SP_OK;
         for (size_t i = 0; i < feed->rules->table_count && status == SP_OK; i++) {
                 enum sp__turn turn = sp__feed_shape_turn(&feed->shape, &now, i, feed->pool, feed->ctx);

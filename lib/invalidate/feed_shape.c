@@ -8,9 +8,10 @@
 #include <string.h>
 
 /*
- * Kinds: a table of the rules', or the root of one in partitions; inner and other partitions, an heir (a table that inherits), what is unlogged or foreign, a column. A file
+ * Kinds: a table of the rules', or the root of one in partitions; inner and other partitions, an heir (a table that inherits), what is
+ * unlogged or foreign, a column, what the publication says. A file
  * is another one after each TRUNCATE and rewriting; an edge has the transaction that drew it, as what left and came back may have changed
- * meanwhile. No lock is taken: pg_relation_filenode() asks the catalogue alone. Others do not see temporary tables' rows.
+ * meanwhile. So has what is said of the table in the publication: somebody may have hidden changes by it, and put it back. No lock is taken: pg_relation_filenode() asks the catalogue alone. Others do not see temporary tables' rows.
  */
 /* clang-format off */
 static const char shape_text[] =
@@ -30,7 +31,10 @@ static const char shape_text[] =
     "UNION ALL SELECT t.place, 'column', concat_ws(' ', a.attnum, a.atttypid, a.attname), NULL, "
     "CASE WHEN EXISTS (SELECT FROM pg_index x WHERE x.indrelid = t.oid AND x.indisprimary AND "
     "a.attnum = ANY (x.indkey)) THEN 'key' END, a.attname::text FROM tree t JOIN pg_attribute a ON "
-    "a.attrelid = t.oid WHERE t.edge = '' AND a.attnum > 0 AND NOT a.attisdropped";
+    "a.attrelid = t.oid WHERE t.edge = '' AND a.attnum > 0 AND NOT a.attisdropped "
+    "UNION ALL SELECT t.place, 'said', concat_ws(' ', p.oid, p.xmin, r.oid, r.xmin), NULL, NULL, NULL "
+    "FROM tree t JOIN pg_publication p ON p.pubname = $3 "
+    "LEFT JOIN pg_publication_rel r ON r.prpubid = p.oid AND r.prrelid = t.oid WHERE t.edge = '' OR r.oid IS NOT NULL";
 /* clang-format on */
 static const char filled_text[] = "SELECT 1 FROM unnest($1::oid[]) o WHERE pg_relation_size(o) > 0";
 
@@ -72,8 +76,8 @@ static sp_status ask(sp_pool *pool, sp_ctx *ctx, const char *text, const sp_para
         return status;
 }
 
-/* Two arrays: of schemas, and of names. */
-static sp_params *name_tables(const sp_rules *rules)
+/* Two arrays, of schemas and of names, and the publication. */
+static sp_params *name_tables(const sp_rules *rules, const char *publication)
 {
         sp_params *params = sp_params_new();
         sp_status status = params ? SP_OK : SP_NOMEM;
@@ -88,6 +92,8 @@ static sp_params *name_tables(const sp_rules *rules)
                 if (status == SP_OK)
                         status = sp_params_end_array(params);
         }
+        if (status == SP_OK)
+                status = sp_params_add_text(params, publication, strlen(publication));
         if (status == SP_OK)
                 return params;
         sp_params_free(params);
@@ -121,10 +127,10 @@ static bool note_facts(struct sp__feed_shape *shape)
         return true;
 }
 
-sp_status sp__feed_shape_look(sp_pool *pool, sp_ctx *ctx, const sp_rules *rules, struct sp__feed_shape *out,
-                              sp_error **error)
+sp_status sp__feed_shape_look(sp_pool *pool, sp_ctx *ctx, const sp_rules *rules, const char *publication,
+                              struct sp__feed_shape *out, sp_error **error)
 {
-        sp_params *params = name_tables(rules);
+        sp_params *params = name_tables(rules, publication);
         sp_status status;
 
         *out = (struct sp__feed_shape){0};

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /**
  * What stands behind the rules' tables, as the catalogue has it: facts, of which each is the table itself, a partition, a table that
- * inherits, with the file that its rows are in, or a column. The server's log tells of rows; not that a partition came or went with
+ * inherits, with the file that its rows are in, a column, or its entry in the publication. The server's log tells of rows; not that a partition came or went with
  * those that it has, was emptied, or that a column was rewritten. Such facts are gone then, or others.
  */
 #ifndef SP_INVALIDATE_FEED_SHAPE_H
@@ -26,9 +26,9 @@ struct sp__feed_shape {
 /** How two shapes of a table differ. GROWN: by what has no rows, a column or an empty partition: no answer is another one. */
 enum sp__turn { SP__TURN_SAME, SP__TURN_GROWN, SP__TURN_OTHER };
 
-/** One query. */
-sp_status sp__feed_shape_look(sp_pool *pool, sp_ctx *ctx, const sp_rules *rules, struct sp__feed_shape *out,
-                              sp_error **error);
+/** One query. `publication`: whose entries are facts, too; "": none. */
+sp_status sp__feed_shape_look(sp_pool *pool, sp_ctx *ctx, const sp_rules *rules, const char *publication,
+                              struct sp__feed_shape *out, sp_error **error);
 void sp__feed_shape_free(struct sp__feed_shape *shape);
 /** A number of what a table has. */
 uint64_t sp__feed_shape_digest(const struct sp__feed_shape *shape, size_t table);

@@ -286,6 +286,33 @@ static void test_feeds_of_two_databases_both_lead(void **state)
         scene_end(&scene);
 }
 
+/* One slot's name for both: who does not read would wait for ever. */
+static void test_a_feed_of_another_database_says_that_it_is_not_read(void **state)
+{
+        PGconn *admin = PQconnectdb(getenv("DATABASE_URL"));
+        char url[URL_MAX];
+        struct scene scene;
+
+        scene_begin(&scene, NULL, NULL);
+        does(admin, &scene.world, "CREATE DATABASE %n");
+        url_of(scene.world.name, url);
+        sp_pool_free(scene.other.pool);
+        set(&scene.other, "pool.url", url);
+        set(&scene.other, "feed.lease", "200ms");
+        assert_int_equal(sp_pool_new(scene.other.config, NULL, &scene.other.pool, NULL), SP_OK);
+        service_lead(&scene.reader);
+        service_follow(&scene.other);
+        service_awaits(&scene.other, "is not one of this database");
+        assert_true(service_reports(&scene.reader, "\"fault\":null"));
+        service_leave(&scene.other);
+        sp_pool_free(scene.other.pool);
+        set(&scene.other, "pool.url", getenv("DATABASE_URL"));
+        assert_int_equal(sp_pool_new(scene.other.config, NULL, &scene.other.pool, NULL), SP_OK);
+        does(admin, &scene.world, "DROP DATABASE %n WITH (FORCE)");
+        PQfinish(admin);
+        scene_end(&scene);
+}
+
 /* In bytes and in time, or in neither, sooner or later. */
 static void service_lags(struct service *service, bool lags)
 {
@@ -351,6 +378,7 @@ int main(void)
             cmocka_unit_test(test_a_server_that_is_another_one_or_went_back_is_not_believed),
             cmocka_unit_test(test_what_was_on_its_way_while_a_publication_hid_it_goes),
             cmocka_unit_test(test_feeds_of_two_databases_both_lead),
+            cmocka_unit_test(test_a_feed_of_another_database_says_that_it_is_not_read),
             cmocka_unit_test(test_who_does_not_read_tells_how_far_the_slot_is_behind),
         };
 

@@ -166,6 +166,34 @@ static void test_what_happened_while_nobody_led_is_found(void **state)
         end(&scene);
 }
 
+/* A publication that hid a change while nobody led looks as it did before. */
+static void test_a_publication_that_was_altered_and_put_back_is_not_believed(void **state)
+{
+        static const struct change changes[] = {
+            {"table left out", "ALTER PUBLICATION sugarperf_%n DROP TABLE %s; UPDATE %s SET title = 'b' WHERE id = '1';"
+                               "ALTER PUBLICATION sugarperf_%n ADD TABLE %s"},
+            {"event left out", "ALTER PUBLICATION sugarperf_%n SET (publish = 'insert'); UPDATE %s SET title = 'c' "
+                               "WHERE id = '1';"
+                               "ALTER PUBLICATION sugarperf_%n SET (publish = 'insert, update, delete, truncate')"},
+            {"made anew", "DROP PUBLICATION sugarperf_%n; UPDATE %s SET title = 'd' WHERE id = '1';"
+                          "CREATE PUBLICATION sugarperf_%n FOR TABLE %s, %n_more WITH (publish_via_partition_root)"},
+        };
+        struct scene scene;
+
+        begin(&scene, partitioned);
+        for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
+                service_put(&scene.other, "1", "a");
+                service_leave(&scene.reader);
+                world_run(&scene.world, changes[i].text);
+                if (!service_has(&scene.other, "1"))
+                        fail_msg("%s: gone before anybody could know", changes[i].what);
+                service_follow(&scene.reader);
+                service_loses(&scene.other, "1");
+                service_awaits(&scene.reader, "\"leading\"");
+        }
+        end(&scene);
+}
+
 static const char inherited[] =
     "CREATE TABLE %n_more (id text PRIMARY KEY, title text); CREATE TABLE %s_heir (PRIMARY KEY (id)) INHERITS (%s);"
     "CREATE TABLE %s_both (PRIMARY KEY (id)) INHERITS (%s_heir, %n_more);"
@@ -329,6 +357,7 @@ int main(void)
             cmocka_unit_test(test_what_the_log_does_not_tell_goes_all_the_same),
             cmocka_unit_test(test_what_changes_no_answer_empties_nothing),
             cmocka_unit_test(test_what_happened_while_nobody_led_is_found),
+            cmocka_unit_test(test_a_publication_that_was_altered_and_put_back_is_not_believed),
             cmocka_unit_test(test_rows_of_tables_that_inherit_are_rows_of_the_rules_table),
             cmocka_unit_test(test_a_table_that_inherits_later_is_read_as_well),
             cmocka_unit_test(test_a_table_that_was_published_as_it_was_made_is_read_as_well),
