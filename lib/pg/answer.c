@@ -11,11 +11,22 @@
 /* How long who failed in a group keeps away from others, and who was in a slow one: until its own cost is known. */
 enum { TRIES = 3, APART_FAILED = 64, APART_SLOW = 4 };
 
-static bool says_cached_plan(const PGresult *error)
+static bool says(const PGresult *error, const char *word)
 {
         const char *text = PQresultErrorField(error, PG_DIAG_MESSAGE_PRIMARY);
 
-        return text && strstr(text, "cached plan");
+        return text && strstr(text, word);
+}
+
+/*
+ * By a function, procedure, trigger or DO, which may raise any code, and may have committed before. What the server makes of
+ * log_parameter_max_length_on_error is a context, too.
+ */
+static bool from_within(const PGresult *error)
+{
+        const char *context = PQresultErrorField(error, PG_DIAG_CONTEXT);
+
+        return context && strncmp(context, "unnamed portal", strlen("unnamed portal")) != 0;
 }
 
 static void retire(struct sp__conn *conn)
@@ -25,24 +36,27 @@ static void retire(struct sp__conn *conn)
         sp__unlock(&conn->pool->lock);
 }
 
-/* What the server forgot, or knows in another form, is prepared anew from now on; true: that was it. */
+/*
+ * What the server forgot, or knows in another form, is prepared anew from now on; true: that was it. It says so of the statement
+ * itself, before anything of it runs.
+ */
 static bool correct(const struct sp__query *query, struct sp__conn *conn)
 {
         const struct sp__unit *unit = &query->unit;
         const char *code = sp__fault_code(unit->error);
 
-        if (query->stmt->flags & SP_STMT_UNNAMED)
+        if ((query->stmt->flags & SP_STMT_UNNAMED) || from_within(unit->error))
                 return false;
-        if (strcmp(code, "26000") == 0) {
+        if (strcmp(code, "26000") == 0 && says(unit->error, query->stmt->id)) {
                 sp__conn_forget(conn, query->stmt);
                 return true;
         }
-        if (strcmp(code, "42P05") == 0) {
+        if (strcmp(code, "42P05") == 0 && says(unit->error, query->stmt->id)) {
                 /* Its name is a hash of its text: what stands there is the same statement. */
                 sp__conn_remember(conn, query->stmt);
                 return true;
         }
-        if (strcmp(code, "0A000") != 0 || !says_cached_plan(unit->error))
+        if (strcmp(code, "0A000") != 0 || !says(unit->error, "cached plan"))
                 return false;
         /* For all connections of all pools: each replaces what it has when it needs it next. */
         sp__stmt_replan(query->stmt, unit->plan);
@@ -50,6 +64,14 @@ static bool correct(const struct sp__query *query, struct sp__conn *conn)
         if (query->tries > 0)
                 retire(conn);
         return true;
+}
+
+/* What CALL and DO run may have committed before it was refused; a function of a SELECT cannot. */
+static bool may_have_committed(const struct sp__query *query)
+{
+        const struct sp__sql *sql = &query->stmt->sql;
+
+        return sql->obscure && sql->kind != SP__SQL_READ && from_within(query->unit.error);
 }
 
 /* Whether it may help to run it again, and it is certain that nothing ran. */
@@ -66,7 +88,8 @@ static bool heal(struct sp__query *query, struct sp__conn *conn)
                 return false;
         /* Others may just have been opened to the same server. */
         if (strcmp(code, "25006") == 0)
-                return sp__pool_demoted(conn, query->in_session) && query->tries < TRIES + sp__pool_max(query->pool);
+                return sp__pool_demoted(conn, query->in_session) && !may_have_committed(query) &&
+                       query->tries < TRIES + sp__pool_max(query->pool);
         return correct(query, conn) && query->tries < TRIES && !sp__conn_in_transaction(conn);
 }
 
