@@ -50,7 +50,7 @@ typedef struct sp_result sp_result;
 
 /** Statement flags. */
 enum {
-        SP_STMT_READ = 1,       /**< declared to be a read that leaves nothing behind: what the text shows is then not asked */
+        SP_STMT_READ = 1,       /**< a read that leaves nothing, in its transaction either: its text is not asked */
         SP_STMT_WRITE = 2,      /**< declared to write, though the text looks like a read (SELECT f_that_writes()) */
         SP_STMT_IDEMPOTENT = 4, /**< a write that may run again when its outcome is unknown */
         SP_STMT_UNNAMED = 8,    /**< never prepared by name (statements of one use) */

@@ -287,6 +287,12 @@ static bool forgets(const struct sp__unit *unit)
         return strcmp(tag, "DISCARD ALL") == 0 || strcmp(tag, "DEALLOCATE ALL") == 0;
 }
 
+/* Its time to wait for locks was over (lock_timeout), or all that it has. */
+static bool waited_too_long(const PGresult *error)
+{
+        return strcmp(sp__fault_code(error), "55P03") == 0 || sp__fault_by_time_limit(error);
+}
+
 /*
  * By the locks of the group, not its own: a deadlock, or a wait for who waits for one of them that its time was over before the
  * server looked for deadlocks. The first one found none of the group's.
@@ -294,7 +300,7 @@ static bool forgets(const struct sp__unit *unit)
 static bool entangled(const struct sp__unit *unit, bool first)
 {
         return unit->members > 1 &&
-               (strcmp(sp__fault_code(unit->error), "40P01") == 0 || (!first && sp__fault_by_time_limit(unit->error)));
+               (strcmp(sp__fault_code(unit->error), "40P01") == 0 || (!first && waited_too_long(unit->error)));
 }
 
 /* Of the connection's own. */

@@ -210,8 +210,8 @@ struct sp__conn *sp__route(sp_pool *pool, struct sp__query *query)
                 conn = route_alone(pool, reads);
         query->unit.reads = reads;
         query->unit.resets = sp__pool_resets(pool, query->stmt);
-        query->unit.shares = conn && !conn->alone && reads && !query->apart && !query->unit.sets &&
-                             !query->unit.resets && sp__stmt_joins(query->stmt);
+        query->unit.shares =
+            conn && !conn->alone && reads && !query->apart && !query->unit.sets && sp__stmt_joins(query->stmt);
         return conn;
 }
 

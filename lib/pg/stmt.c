@@ -176,7 +176,8 @@ bool sp__stmt_joins(const sp_stmt *shared)
 {
         sp_stmt *stmt = (sp_stmt *)(uintptr_t)shared;
 
-        if (!sp__stmt_reads(stmt) || stmt->sql.clock)
+        /* What its function sets with SET LOCAL would be the whole group's. */
+        if (!sp__stmt_reads(stmt) || stmt->sql.clock || sp__stmt_obscure(stmt))
                 return false;
         if (atomic_load_explicit(&stmt->apart, memory_order_relaxed) <= 0)
                 return true;

@@ -269,6 +269,14 @@ static void test_a_wait_for_who_waits_for_the_group_is_nobodys_error(void **stat
         is_disentangled((const char *[]){"pool.max=1", "pool.statement_timeout=400ms", NULL});
 }
 
+static void test_a_lock_that_took_too_long_behind_the_groups_locks_is_nobodys_error(void **state)
+{
+        char *url = url_with("lock_timeout%3D300");
+
+        is_disentangled((const char *[]){url, "pool.max=1", NULL});
+        free(url);
+}
+
 static void test_a_failing_read_undoes_no_neighbour(void **state)
 {
         sp_stmt *divide = stmt_of("SELECT 10 / $1::int8"), *insert = stmt_of("INSERT INTO groups_log VALUES ($1)");
@@ -301,6 +309,33 @@ static void test_a_failing_read_undoes_no_neighbour(void **state)
         run(&ways[0], burst.pool, "DROP TABLE groups_log");
         sp_stmt_unref(divide);
         sp_stmt_unref(insert);
+        end(&burst);
+}
+
+/* Also where it is said that functions leave nothing in their session: a group shares the transaction. */
+static void test_what_a_function_sets_for_its_transaction_reaches_no_neighbour(void **state)
+{
+        sp_stmt *leave = stmt_of("SELECT groups_leave($1::int8)"),
+                *look = stmt_of("SELECT coalesce(current_setting('app.groups', true), ''), $1::int8");
+        struct burst burst;
+
+        begin(&burst, (const char *[]){"pool.max=1", "pool.reset_functions=false", NULL});
+        run(&ways[0], burst.pool,
+            "CREATE OR REPLACE FUNCTION groups_leave(n int8) RETURNS text LANGUAGE plpgsql AS $$ BEGIN "
+            "RETURN set_config('app.groups', n::text, true); END $$");
+        make_fast(&burst, leave, 5);
+        make_fast(&burst, look, 1);
+        for (int round = 0; round < 20; round++) {
+                clear(&burst);
+                for (size_t i = 0; i < BURST; i++)
+                        submit_int(&burst, i % 4 ? look : leave, 5);
+                await(&burst);
+                for (size_t i = 0; i < BURST; i++)
+                        assert_string_equal(burst.answers[i].text, i % 4 ? "" : "5");
+        }
+        run(&ways[0], burst.pool, "DROP FUNCTION groups_leave");
+        sp_stmt_unref(leave);
+        sp_stmt_unref(look);
         end(&burst);
 }
 
@@ -533,6 +568,8 @@ int main(void)
             cmocka_unit_test(test_where_a_transaction_has_one_snapshot_none_is_shared),
             cmocka_unit_test(test_a_deadlock_of_a_groups_locks_is_nobodys_error),
             cmocka_unit_test(test_a_wait_for_who_waits_for_the_group_is_nobodys_error),
+            cmocka_unit_test(test_a_lock_that_took_too_long_behind_the_groups_locks_is_nobodys_error),
+            cmocka_unit_test(test_what_a_function_sets_for_its_transaction_reaches_no_neighbour),
             cmocka_unit_test(test_a_failing_read_undoes_no_neighbour),
             cmocka_unit_test(test_a_write_that_hides_among_reads_happens_once_and_is_remembered),
             cmocka_unit_test(test_a_session_after_reads_may_write_and_finds_the_servers_own_setting),
