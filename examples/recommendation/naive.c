@@ -319,6 +319,7 @@ int main(int argc, char **argv)
         http = pool ? http_start(&options) : NULL;
         if (http) {
                 stop_wait(&signals, http_port(http));
+                http_drain(http, options_drain_ms(argv[0]));
                 http_stop(http);
         } else {
                 fprintf(stderr, "naive: cannot listen on port %d: %s; --port 0 takes a free one\n", port,

@@ -11,9 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { CONTENT_MAX = 64 * 1024, ID_MAX = 128 };
+enum { CONTENT_MAX = 64 * 1024, ID_MAX = 128, SEND_MS = 500, GRACE_MS = 100 };
 
 /* Who finds what of a call: its handler still runs, it was suspended, it was answered. */
 enum { RUNNING, SUSPENDED, ANSWERED };
@@ -21,9 +22,14 @@ enum { RUNNING, SUSPENDED, ANSWERED };
 struct http {
         struct MHD_Daemon *daemon;
         struct http_options options;
+        int listening; /* the socket, once it drains */
         pthread_mutex_t lock;
         pthread_cond_t idle;
-        int calls; /* that are being served or sent; under lock */
+        /* These under lock. */
+        bool draining;  /* what is not being served yet is refused */
+        int unanswered; /* calls whose connection may be suspended, which microhttpd cannot stop with */
+        int calls;      /* that are being served or sent */
+        int connections;
 };
 
 struct http_call {
@@ -48,19 +54,38 @@ static struct http_call *call_new(struct http *http, struct MHD_Connection *conn
         return call;
 }
 
-static void calls_add(struct http *http, int change)
+static void count_down(struct http *http, int *count)
 {
         pthread_mutex_lock(&http->lock);
-        http->calls += change;
-        if (http->calls == 0)
+        if (--*count == 0)
                 pthread_cond_broadcast(&http->idle);
         pthread_mutex_unlock(&http->lock);
+}
+
+/* False: not within the time (-1: none). */
+static bool wait_for_none(struct http *http, const int *count, int64_t ms)
+{
+        struct timespec end;
+        int status = 0;
+
+        clock_gettime(CLOCK_MONOTONIC, &end);
+        end.tv_sec += ms / 1000;
+        end.tv_nsec += ms % 1000 * 1000000;
+        end.tv_sec += end.tv_nsec / 1000000000;
+        end.tv_nsec %= 1000000000;
+        pthread_mutex_lock(&http->lock);
+        while (*count && status == 0)
+                status = ms < 0 ? pthread_cond_wait(&http->idle, &http->lock)
+                                : pthread_cond_timedwait(&http->idle, &http->lock, &end);
+        status = *count;
+        pthread_mutex_unlock(&http->lock);
+        return status == 0;
 }
 
 static void call_free(struct http_call *call)
 {
         if (call->served)
-                calls_add(call->http, -1);
+                count_down(call->http, &call->http->calls);
         if (call->response)
                 MHD_destroy_response(call->response);
         free(call->content);
@@ -72,6 +97,20 @@ static void completed(void *arg, struct MHD_Connection *connection, void **own, 
         if (*own)
                 call_free(*own);
         *own = NULL;
+}
+
+static void connection_changed(void *arg, struct MHD_Connection *connection, void **own,
+                               enum MHD_ConnectionNotificationCode what)
+{
+        struct http *http = arg;
+
+        if (what == MHD_CONNECTION_NOTIFY_CLOSED) {
+                count_down(http, &http->connections);
+                return;
+        }
+        pthread_mutex_lock(&http->lock);
+        http->connections++;
+        pthread_mutex_unlock(&http->lock);
 }
 
 static bool content_append(struct http_call *call, const char *data, size_t len)
@@ -125,11 +164,34 @@ static void route(struct http_call *call, const char *method, const char *path)
                    known ? "this method is not for this path" : "there is no such path");
 }
 
-/* From here on http_stop() waits for the call. */
-static void begin(struct http_call *call)
+/* From here on http_drain() waits for the call. False: too late, it is to be refused. */
+static bool begin(struct http_call *call)
 {
+        struct http *http = call->http;
+        bool good;
+
         call->served = true;
-        calls_add(call->http, 1);
+        pthread_mutex_lock(&http->lock);
+        good = !http->draining;
+        http->calls++;
+        http->unanswered++;
+        pthread_mutex_unlock(&http->lock);
+        return good;
+}
+
+/* Who is kept alive would send to a server that is gone. */
+static enum MHD_Result send_answer(struct http_call *call)
+{
+        bool last;
+
+        if (!call->response)
+                return MHD_NO;
+        pthread_mutex_lock(&call->http->lock);
+        last = call->http->draining;
+        pthread_mutex_unlock(&call->http->lock);
+        if (last)
+                MHD_add_response_header(call->response, "Connection", "close");
+        return MHD_queue_response(call->connection, call->status, call->response);
 }
 
 static enum MHD_Result receive(struct http_call *call, const char *data, size_t *len)
@@ -156,8 +218,10 @@ static enum MHD_Result access_handler(void *arg, struct MHD_Connection *connecti
         if (*len)
                 return receive(call, data, len);
         if (!call->served) {
-                begin(call);
-                route(call, method, url);
+                if (begin(call))
+                        route(call, method, url);
+                else
+                        http_error(call, MHD_HTTP_SERVICE_UNAVAILABLE, "this server ends: ask another one");
         }
         if (atomic_load(&call->state) == RUNNING) {
                 MHD_suspend_connection(connection);
@@ -165,7 +229,7 @@ static enum MHD_Result access_handler(void *arg, struct MHD_Connection *connecti
                         MHD_resume_connection(connection); /* the answer came between handler and suspension */
                 return MHD_YES;
         }
-        return call->response ? MHD_queue_response(connection, call->status, call->response) : MHD_NO;
+        return send_answer(call);
 }
 
 static struct MHD_Response *response_new(struct http_body *body)
@@ -184,6 +248,7 @@ static struct MHD_Response *response_new(struct http_body *body)
 void http_answer(struct http_call *call, unsigned status, const char *source, struct http_body body)
 {
         struct MHD_Connection *connection = call->connection;
+        struct http *http = call->http;
 
         call->response = response_new(&body);
         call->status = status;
@@ -194,6 +259,7 @@ void http_answer(struct http_call *call, unsigned status, const char *source, st
         }
         if (atomic_exchange(&call->state, ANSWERED) == SUSPENDED)
                 MHD_resume_connection(connection);
+        count_down(http, &http->unanswered);
 }
 
 void http_error(struct http_call *call, unsigned status, const char *text)
@@ -265,9 +331,9 @@ static struct MHD_Daemon *daemon_start(struct http *http)
         address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
         return MHD_start_daemon(flags_of(&http->options), (uint16_t)http->options.port, NULL, NULL, access_handler,
                                 http, MHD_OPTION_SOCK_ADDR, (struct sockaddr *)&address, MHD_OPTION_NOTIFY_COMPLETED,
-                                completed, NULL, MHD_OPTION_THREAD_POOL_SIZE, pool, MHD_OPTION_LISTEN_BACKLOG_SIZE,
-                                1024u, MHD_OPTION_CONNECTION_LIMIT, 4000u, MHD_OPTION_CONNECTION_TIMEOUT, 30u,
-                                MHD_OPTION_END);
+                                completed, NULL, MHD_OPTION_NOTIFY_CONNECTION, connection_changed, http,
+                                MHD_OPTION_THREAD_POOL_SIZE, pool, MHD_OPTION_LISTEN_BACKLOG_SIZE, 1024u,
+                                MHD_OPTION_CONNECTION_LIMIT, 4000u, MHD_OPTION_CONNECTION_TIMEOUT, 30u, MHD_OPTION_END);
 }
 
 /* Each connection is a descriptor, and the usual soft limit is 1,024. */
@@ -284,13 +350,17 @@ static void raise_file_limit(void)
 struct http *http_start(const struct http_options *options)
 {
         struct http *http = calloc(1, sizeof *http);
+        pthread_condattr_t monotonic;
 
         if (!http)
                 return NULL;
         raise_file_limit();
         http->options = *options;
         pthread_mutex_init(&http->lock, NULL);
-        pthread_cond_init(&http->idle, NULL);
+        pthread_condattr_init(&monotonic);
+        pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+        pthread_cond_init(&http->idle, &monotonic);
+        pthread_condattr_destroy(&monotonic);
         errno = 0;
         http->daemon = daemon_start(http);
         if (!http->daemon) {
@@ -305,19 +375,27 @@ int http_port(const struct http *http)
         return MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_BIND_PORT)->port;
 }
 
+bool http_drain(struct http *http, int ms)
+{
+        http->listening = MHD_quiesce_daemon(http->daemon);
+        pthread_mutex_lock(&http->lock);
+        http->draining = true;
+        pthread_mutex_unlock(&http->lock);
+        if (!wait_for_none(http, &http->calls, ms))
+                return false;
+        /* Who is kept alive may have sent a request that is not here yet: it gets its refusal instead of a reset. */
+        wait_for_none(http, &http->connections, ms < GRACE_MS ? ms : GRACE_MS);
+        return wait_for_none(http, &http->calls, SEND_MS);
+}
+
 void http_stop(struct http *http)
 {
-        int listening;
-
         if (!http)
                 return;
-        listening = MHD_quiesce_daemon(http->daemon);
-        pthread_mutex_lock(&http->lock);
-        while (http->calls)
-                pthread_cond_wait(&http->idle, &http->lock);
-        pthread_mutex_unlock(&http->lock);
+        wait_for_none(http, &http->unanswered, -1);
+        wait_for_none(http, &http->calls, SEND_MS); /* who does not read it has no claim to more */
         MHD_stop_daemon(http->daemon);
-        close(listening);
+        close(http->listening);
         pthread_mutex_destroy(&http->lock);
         pthread_cond_destroy(&http->idle);
         free(http);

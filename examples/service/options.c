@@ -6,18 +6,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static int port_parse(const char *program, const char *text)
+static int number_parse(const char *program, const char *what, const char *text, int max)
 {
         char *end;
-        long port;
+        long number;
 
         errno = 0;
-        port = strtol(text, &end, 10);
-        if (!*text || *end || errno || port < 0 || port > 65535) {
-                fprintf(stderr, "%s: the port is \"%s\", must be 0–65535\n", program, text);
+        number = strtol(text, &end, 10);
+        if (!*text || *end || errno || number < 0 || number > max) {
+                fprintf(stderr, "%s: %s is \"%s\", must be 0–%d\n", program, what, text, max);
                 exit(2);
         }
-        return (int)port;
+        return (int)number;
 }
 
 int options_port(int argc, char **argv, const char *what, int usual)
@@ -35,7 +35,14 @@ int options_port(int argc, char **argv, const char *what, int usual)
                         exit(option == 'h' ? 0 : 2);
                 }
         }
-        return text && *text ? port_parse(argv[0], text) : usual;
+        return text && *text ? number_parse(argv[0], "the port", text, 65535) : usual;
+}
+
+int options_drain_ms(const char *program)
+{
+        const char *text = getenv("DRAIN_MS");
+
+        return text && *text ? number_parse(program, "DRAIN_MS", text, 3600 * 1000) : 5000;
 }
 
 void stop_prepare(sigset_t *signals)

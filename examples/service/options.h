@@ -7,6 +7,8 @@
 
 /* The port to listen on: --port, else PORT of the environment, else `usual`. Ends the program on a bad command line. */
 int options_port(int argc, char **argv, const char *what, int usual);
+/* How long what runs may go on once it is asked to stop: DRAIN_MS of the environment, else 5,000. Ends the program, too. */
+int options_drain_ms(const char *program);
 
 /* SIGTERM and SIGINT wait for stop_wait(). Call it before the first thread is made. */
 void stop_prepare(sigset_t *signals);

@@ -210,7 +210,7 @@ void read_query(struct work *work)
 
         work->next = queried;
         if (key_build(work))
-                status = sp_cache_query_async(service->cache, service->pool, NULL, work->key, work->key_len,
+                status = sp_cache_query_async(service->cache, service->pool, work_ctx(work), work->key, work->key_len,
                                               work->reading->stmt, work->params, SP_QUERY_CELL, service->queue,
                                               work_tag(work));
         if (status == SP_OK)

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { DRAIN_MS = 5000, HTTP_THREADS = 2 };
+enum { HTTP_THREADS = 2 };
 
 /* The environment wins (DATABASE_URL, REDIS_URL, SUGARPERF_…); the document's figures are the library's defaults. */
 static sp_status configure(sp_config *config, const char *name, sp_error **error)
@@ -42,7 +42,8 @@ static sp_status service_start(struct service *service, sp_error **error)
         service->profiler = sp_client_profiler(service->client);
         service->metrics = sp_client_metrics(service->client);
         service->breaker = sp_client_breaker(service->client, "database");
-        status = sp_queue_new(0, &service->queue);
+        service->ctx = sp_ctx_new(NULL);
+        status = service->ctx ? sp_queue_new(0, &service->queue) : SP_NOMEM;
         if (status == SP_OK)
                 status = catalog_new(service, error);
         return status == SP_OK ? jobs_start(service, error) : status;
@@ -53,15 +54,17 @@ static void service_stop(struct service *service)
         jobs_stop(service);
         if (service->client) {
                 sp_client_close(service->client);
-                if (sp_client_drain(service->client, DRAIN_MS) != SP_OK)
-                        fprintf(stderr, "%s: some work did not end within %d ms\n", service->plan->name, DRAIN_MS);
+                if (sp_client_drain(service->client, service->drain_ms) != SP_OK)
+                        fprintf(stderr, "%s: some work did not end within %d ms\n", service->plan->name,
+                                service->drain_ms);
         }
         catalog_free(service);
         sp_client_free(service->client);
         sp_queue_free(service->queue);
+        sp_ctx_unref(service->ctx);
 }
 
-/* False: the port cannot be had. Else it returns when a signal asked to stop and every request was answered. */
+/* False: the port cannot be had. Else it returns when a signal asked to stop and every request was answered, or cut. */
 static bool serve(struct service *service, int port, const sigset_t *signals)
 {
         struct http_options options = {
@@ -72,10 +75,17 @@ static bool serve(struct service *service, int port, const sigset_t *signals)
         if (!http || pthread_create(&finisher, NULL, work_run, service) != 0) {
                 fprintf(stderr, "%s: cannot listen on port %d: %s; --port 0 takes a free one\n", service->plan->name,
                         port, strerror(errno));
+                if (http)
+                        http_drain(http, 0);
                 http_stop(http);
                 return false;
         }
         stop_wait(signals, http_port(http));
+        if (!http_drain(http, service->drain_ms)) {
+                fprintf(stderr, "%s: some requests were not answered within %d ms and are cut\n", service->plan->name,
+                        service->drain_ms);
+                sp_ctx_cancel(service->ctx);
+        }
         http_stop(http);
         atomic_store(&service->stopping, true);
         pthread_join(finisher, NULL);
@@ -94,6 +104,7 @@ int service_main(struct service *service, const struct plan *plan, int argc, cha
                 return 0;
         }
         port = options_port(argc, argv, plan->what, plan->port);
+        service->drain_ms = options_drain_ms(argv[0]);
         service->plan = plan;
         stop_prepare(&signals);
         good = service_start(service, &error) == SP_OK;

@@ -89,6 +89,8 @@ struct service {
         sp_rules *rules;
         sp_feed *feed;             /* NULL: FEED is not "on" */
         struct service_jobs *jobs; /* NULL: none run here */
+        sp_ctx *ctx;               /* of all that requests wait for; cancelled when the time to end is over */
+        int drain_ms;              /* for what runs when it is asked to stop */
         sp_queue *queue;           /* where all that the library finishes comes back */
         atomic_bool stopping;
 };

@@ -113,7 +113,7 @@ void get_database_health(void *arg, struct http_call *call, const char *id)
         if (!work)
                 return;
         work->next = checked;
-        unasked(work, sp_pool_health_async(service->pool, NULL, service->queue, work_tag(work)));
+        unasked(work, sp_pool_health_async(service->pool, work_ctx(work), service->queue, work_tag(work)));
 }
 
 void get_health(void *arg, struct http_call *call, const char *id)
@@ -124,7 +124,7 @@ void get_health(void *arg, struct http_call *call, const char *id)
         if (!work)
                 return;
         work->next = checked;
-        unasked(work, sp_client_health_async(service->client, NULL, service->queue, work_tag(work)));
+        unasked(work, sp_client_health_async(service->client, work_ctx(work), service->queue, work_tag(work)));
 }
 
 void get_server(void *arg, struct http_call *call, const char *id)
@@ -135,7 +135,8 @@ void get_server(void *arg, struct http_call *call, const char *id)
         if (!work)
                 return;
         work->next = told;
-        unasked(work, sp_profiler_server_async(service->profiler, NULL, NULL, service->queue, work_tag(work)));
+        unasked(work,
+                sp_profiler_server_async(service->profiler, work_ctx(work), NULL, service->queue, work_tag(work)));
 }
 
 void get_indexes(void *arg, struct http_call *call, const char *id)
@@ -146,7 +147,8 @@ void get_indexes(void *arg, struct http_call *call, const char *id)
         if (!work)
                 return;
         work->next = told;
-        unasked(work, sp_profiler_advise_async(service->profiler, NULL, NULL, service->queue, work_tag(work)));
+        unasked(work,
+                sp_profiler_advise_async(service->profiler, work_ctx(work), NULL, service->queue, work_tag(work)));
 }
 
 void get_feed_health(void *arg, struct http_call *call, const char *id)

@@ -84,6 +84,17 @@ void work_param(struct work *work, const char *text)
                 sp_params_add_null(work->params);
 }
 
+/* It goes into the cache, which must not be filled from a replica's past. */
+sp_ctx *work_ctx(struct work *work)
+{
+        if (!work->ctx && (work->ctx = sp_ctx_new(work->service->ctx))) {
+                sp_ctx_set(work->ctx, "unit", "own", NULL);
+                sp_ctx_set(work->ctx, "scope", work->name, NULL);
+                sp_ctx_set(work->ctx, "reads", "primary", NULL);
+        }
+        return work->ctx;
+}
+
 sp_status work_ask(struct work *work, const sp_stmt *stmt, void (*next)(struct work *, sp_completion *))
 {
         struct service *service = work->service;
@@ -91,14 +102,9 @@ sp_status work_ask(struct work *work, const sp_stmt *stmt, void (*next)(struct w
 
         if (status != SP_OK)
                 return status;
-        if (!work->ctx && (work->ctx = sp_ctx_new(NULL))) {
-                sp_ctx_set(work->ctx, "scope", work->name, NULL);
-                /* It goes into the cache, which must not be filled from a replica's past. */
-                sp_ctx_set(work->ctx, "reads", "primary", NULL);
-        }
         work->asked = sp_profiler_start(service->profiler);
         work->next = next;
-        status = sp_pool_query_async(service->pool, work->ctx, stmt, work->params, service->queue, work_tag(work));
+        status = sp_pool_query_async(service->pool, work_ctx(work), stmt, work->params, service->queue, work_tag(work));
         if (status != SP_OK)
                 sp_breaker_release(service->breaker, work->permit);
         return status;

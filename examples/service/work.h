@@ -46,6 +46,8 @@ void *work_run(void *arg);
 
 /* Adds a parameter of the statement, or of the key; NULL: SQL's NULL. */
 void work_param(struct work *work, const char *text);
+/* What it waits for ends with the service. */
+sp_ctx *work_ctx(struct work *work);
 /* Asks the database under the breaker; then `next` runs, and calls work_asked() first. SP_OPEN: it was not asked. */
 sp_status work_ask(struct work *work, const sp_stmt *stmt, void (*next)(struct work *, sp_completion *));
 /* Tells the breaker how it went. */

@@ -11,7 +11,7 @@ enum { REFUSALS = sizeof((struct writing *)0)->refusals / sizeof(struct refusal)
 /* The invalidation must also run when it is unknown whether the write took effect. */
 static bool may_have_happened(sp_status status)
 {
-        return status == SP_OK || status == SP_LOST || status == SP_TIMEOUT;
+        return status == SP_OK || status == SP_LOST || status == SP_TIMEOUT || status == SP_CANCELLED;
 }
 
 static void done(struct work *work)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Each service answers what plain SQL answers: before and after writes, and with the change feed also what others write."""
 import concurrent.futures
+import http.client
 import itertools
 import json
 import os
@@ -189,6 +190,76 @@ class Races(unittest.TestCase):
                                    {'permission': 'role.delete', 'granted': True}), [200, 200])
         self.assertEqual(world.database.query("SELECT count(*) FROM role_permissions WHERE role_id = 'role-7'"
                                               " AND permission_id = 'role.delete'"), '1')
+
+
+class Ends(unittest.TestCase):
+    """SIGTERM while a request waits for a lock."""
+
+    def setUp(self):
+        self.world = World(self, services_plain.payment())
+        self.user = self.world.database.query('SELECT min(user_id) FROM subscriptions WHERE is_active')
+        self.active = f"SELECT count(*) FROM subscriptions WHERE is_active AND user_id = '{self.user}'"
+        # pylint: disable=consider-using-with  # ended by release()
+        self.holder = subprocess.Popen(['psql', '-XqAtw', '-d', self.world.database.url], stdin=subprocess.PIPE,
+                                       stdout=subprocess.PIPE, text=True)
+        self.addCleanup(self.release)
+        self.holder.stdin.write(f'BEGIN;\nSELECT id FROM subscriptions WHERE is_active AND user_id = {self.user!r} FOR UPDATE;\n')
+        self.holder.stdin.flush()
+        self.assertTrue(self.holder.stdout.readline())
+
+    def release(self):
+        if self.holder.returncode is None:
+            self.holder.communicate('COMMIT;\n')
+
+    def connect(self, service):
+        link = http.client.HTTPConnection('127.0.0.1', service.port, timeout=SECONDS)
+        link.connect()
+        self.addCleanup(link.close)
+        return link
+
+    def ask(self, link, method, path, body=None):
+        link.request(method, path, json.dumps(body) if body else None)
+        answer = link.getresponse()
+        return answer.status, answer.getheader('Connection'), answer.read()
+
+    def cancel_waits(self, service):
+        """A request that waits for the lock, on a connection that is kept alive."""
+        link = self.connect(service)
+        link.request('POST', f'/subscription/{self.user}/cancel')
+        deadline = time.monotonic() + SECONDS
+        while self.world.database.query("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+                                        ' AND datname = current_database()') != '1':
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(.02)
+        return link
+
+    def test_what_runs_is_answered_and_what_comes_later_is_refused(self):
+        service = self.world.start(DRAIN_MS='60000')
+        link, other = self.connect(service), self.cancel_waits(service)
+        self.assertEqual(self.ask(link, 'GET', '/health/breaker')[:2], (200, None))
+        service.process.terminate()
+        deadline = time.monotonic() + 10
+        status, close = 200, None
+        while close is None:
+            self.assertLess(time.monotonic(), deadline, 'it serves on who is kept alive, and would never end')
+            status, close, _ = self.ask(link, 'GET', '/health/breaker')
+        # The first one may have been received before the signal was.
+        self.assertIn((status, close), ((200, 'close'), (503, 'close')))
+        self.release()
+        answer = other.getresponse()
+        self.assertEqual((answer.status, answer.getheader('Connection')), (200, 'close'), answer.read())
+        self.assertEqual(service.process.wait(SECONDS), 0)
+        self.assertEqual(self.world.database.query(self.active), '0')
+
+    def test_what_does_not_end_in_time_is_cut_and_answered(self):
+        service = self.world.start(DRAIN_MS='100')
+        link = self.cancel_waits(service)
+        service.process.terminate()
+        answer = link.getresponse()
+        self.assertEqual((answer.status, answer.getheader('Connection')), (503, 'close'), answer.read())
+        self.assertEqual(service.process.wait(SECONDS), 0)
+        self.release()
+        self.assertEqual(self.world.database.query(self.active), '1')
 
 
 class Auth(unittest.TestCase):
