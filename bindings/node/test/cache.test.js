@@ -206,6 +206,9 @@ test('a value that is set is everybody\'s, until it is deleted or its time is ov
         assert.deepEqual(await cache.get(key, () => assert.fail('loaded')), value);
         await seenBy(other, key, value);
     }
+    /* null: that there is nothing. */
+    assert.equal(await cache.touch(key, { ttl: 1000 }), false);
+    await cache.set(key, 'text', { ttl: 60000 });
     assert.equal(await cache.touch(key, { ttl: 1000 }), true);
     await cache.delete(key);
     assert.equal(cache.peek(key), undefined);
