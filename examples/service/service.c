@@ -8,15 +8,22 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { HTTP_THREADS = 2 };
 
-/* The environment wins (DATABASE_URL, REDIS_URL, SUGARPERF_…); the document's figures are the library's defaults. */
+/*
+ * The environment says the rest (DATABASE_URL, REDIS_URL, SUGARPERF_…); the document's figures are the library's defaults. In a
+ * namespace of its own a service has a change feed and a flush of its own.
+ */
 static sp_status configure(sp_config *config, const char *name, sp_error **error)
 {
+        const char *wish = getenv("SUGARPERF_CACHE_NAMESPACE");
         sp_status status = sp_config_set(config, "pool.application_name", name, error);
 
+        if (status == SP_OK && !(wish && *wish))
+                status = sp_config_set(config, "cache.namespace", name, error);
         return status == SP_OK ? sp_config_env(config, error) : status;
 }
 

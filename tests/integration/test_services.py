@@ -192,6 +192,20 @@ class Races(unittest.TestCase):
                                               " AND permission_id = 'role.delete'"), '1')
 
 
+class Namespaces(unittest.TestCase):
+    def test_a_flush_is_of_one_service(self):
+        world = World(self, services_plain.payment())
+        path = '/subscription/' + world.database.query('SELECT min(user_id) FROM subscriptions WHERE is_active')
+        environment = {'DATABASE_URL': world.database.url, 'REDIS_URL': REDIS_URL, **PATIENT}
+        with Program(BUILD, 'payment', environment) as payment, Program(BUILD, 'auth', environment) as auth:
+            payment.json('POST', '/admin/cache/flush')  # of earlier ones
+            payment.json('GET', path)
+            for service, source in ((auth, 'hit'), (payment, 'miss')):
+                service.json('POST', '/admin/cache/flush')
+                self.assertEqual(payment.request('GET', path)[1]['X-Cache'], source, service.name)
+            self.assertEqual([auth.stop(60), payment.stop(60)], [0, 0])
+
+
 class Ends(unittest.TestCase):
     """SIGTERM while a request waits for a lock."""
 
