@@ -124,8 +124,11 @@ void post_user(void *arg, struct http_call *call, const char *id)
 
         if (!body)
                 return;
-        if (!body_id(body, "username") || !body_id(body, "email") || !body_id(body, "roleId")) {
-                http_error(call, 400, "username, email and roleId are needed");
+        if (!body_id(body, "username") || !body_id(body, "email") || !body_id(body, "roleId") ||
+            !body_optional_id(body, "id")) {
+                http_error(
+                    call, 400,
+                    "username, email and roleId are needed, an id is up to you: 1 to 128 visible ASCII characters");
         } else if ((work = write_new(&auth->service, call, &auth->create_user))) {
                 id_make(made);
                 write_column(work, "id", body_id(body, "id") ? body_id(body, "id") : made);
@@ -156,14 +159,26 @@ static void change_start(struct auth *auth, struct http_call *call, const char *
         write_run(work);
 }
 
+/* A change that is not understood must not look as if it was made. */
+static bool change_good(const json_t *body)
+{
+        const json_t *active = json_object_get(body, "active");
+
+        if (!body_optional_id(body, "username") || !body_optional_id(body, "email") ||
+            !body_optional_id(body, "roleId"))
+                return false;
+        if (active && !json_is_boolean(active))
+                return false;
+        return active || body_id(body, "username") || body_id(body, "email") || body_id(body, "roleId");
+}
+
 void post_user_change(void *arg, struct http_call *call, const char *id)
 {
         json_t *body = body_parse(call);
 
         if (!body)
                 return;
-        if (body_id(body, "username") || body_id(body, "email") || body_id(body, "roleId") ||
-            flag(json_object_get(body, "active")))
+        if (change_good(body))
                 change_start(arg, call, id, body);
         else
                 http_error(call, 400, "username, email, roleId or active (true or false) is needed");

@@ -8,10 +8,13 @@
 static const char *const ends[] = {"completed", "failed", "refunded", NULL};
 static const char *const plans[] = {"basic", "gold", "platinum", NULL};
 
-/* $1 id, $2 user, $3 method, $4 cents, $5 currency. */
+/* $1 id, $2 user, $3 method, $4 cents, $5 currency. A method that is nobody's the foreign key refuses. */
 static const char create_text[] =
-    "INSERT INTO payments (id, user_id, method_id, amount_cents, currency) VALUES ($1, $2, $3, $4::bigint, $5) "
-    "RETURNING json_build_object('id', id, 'status', status)";
+    "WITH made AS ("
+    " INSERT INTO payments (id, user_id, method_id, amount_cents, currency) SELECT $1, $2, $3, $4::bigint, $5"
+    " WHERE NOT EXISTS (SELECT FROM payment_methods WHERE id = $3 AND user_id <> $2) RETURNING id, status"
+    ") SELECT (SELECT json_build_object('id', id, 'status', status) FROM made),"
+    " CASE WHEN NOT EXISTS (SELECT FROM made) THEN 'this payment method is another user''s' END AS refused";
 
 /*
  * $1 payment, $2 its user, $3 the new status. Pending ones are completed or failed, completed ones refunded, nothing else. With the
@@ -56,15 +59,16 @@ void writes_catalog(struct payment *payment)
                                                    .refusals = {{"23503", 400, "there is no such payment method"},
                                                                 {"23505", 409, "there is a payment with this id"}},
                                                    .status = 201};
-        payment->settle_payment =
-            (struct writing){.name = "POST /payments/{id}",
-                             .query = "settlePayment",
-                             .text = settle_text,
-                             .table = "payments",
-                             .change = SP_ROW_UPDATE,
-                             .also = &payment->invoice,
-                             .absent = "this user has no payment with this id that can become that",
-                             .status = 200};
+        payment->settle_payment = (struct writing){
+            .name = "POST /payments/{id}",
+            .query = "settlePayment",
+            .text = settle_text,
+            .table = "payments",
+            .change = SP_ROW_UPDATE,
+            .also = &payment->invoice,
+            .refusals = {{"23505", 409, "there is another invoice with the id that this payment's would have"}},
+            .absent = "this user has no payment with this id that can become that",
+            .status = 200};
         payment->subscribe = (struct writing){.name = "POST /subscription",
                                               .query = "subscribe",
                                               .text = subscribe_text,
@@ -106,7 +110,9 @@ void post_payment(void *arg, struct http_call *call, const char *id)
         if (!body)
                 return;
         cents = json_integer_value(json_object_get(body, "amountCents"));
-        if (!body_id(body, "userId") || cents < 1 || cents > 100000000)
+        if (!body_optional_id(body, "id") || !body_optional_id(body, "methodId") || !body_optional_id(body, "currency"))
+                http_error(call, 400, "id, methodId and currency may be 1 to 128 visible ASCII characters");
+        else if (!body_id(body, "userId") || cents < 1 || cents > 100000000)
                 http_error(call, 400, "userId and amountCents, from 1 to 100000000, are needed");
         else
                 payment_start(arg, call, body, cents);

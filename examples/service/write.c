@@ -181,6 +181,13 @@ const char *body_id(const json_t *body, const char *name)
         return id && http_id_valid(id) ? id : NULL;
 }
 
+bool body_optional_id(const json_t *body, const char *name)
+{
+        const json_t *value = json_object_get(body, name);
+
+        return !value || json_is_null(value) || body_id(body, name);
+}
+
 const char *body_text(const json_t *body, const char *name)
 {
         const char *text = json_string_value(json_object_get(body, name));

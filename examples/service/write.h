@@ -19,6 +19,8 @@
 json_t *body_parse(struct http_call *call);
 /* A member of the body that is an id; NULL when it is none. */
 const char *body_id(const json_t *body, const char *name);
+/* Whether it is an id, or not there (null neither). */
+bool body_optional_id(const json_t *body, const char *name);
 /* A text that is not empty; NULL when it is none. */
 const char *body_text(const json_t *body, const char *name);
 /* Whether the word is one of the list, which ends with NULL. */

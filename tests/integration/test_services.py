@@ -192,6 +192,19 @@ class Races(unittest.TestCase):
                                               " AND permission_id = 'role.delete'"), '1')
 
 
+class Payments(unittest.TestCase):
+    def test_what_cannot_be_is_refused(self):
+        world = World(self, services_plain.payment())
+        service = world.start()
+        owner, method = world.database.query("SELECT user_id || ' ' || id FROM payment_methods ORDER BY id LIMIT 1").split()
+        body = {'userId': owner, 'amountCents': 100, 'methodId': method}
+        self.assertEqual(service.request('POST', '/payments', {**body, 'id': 'own'})[0], 201)
+        self.assertEqual(service.request('POST', '/payments', {**body, 'userId': 'somebody'})[0], 400)
+        self.assertEqual(service.request('POST', '/payments', {**body, 'methodId': 7})[0], 400)
+        world.database.query("UPDATE invoices SET id = 'invoice-own' WHERE id = (SELECT min(id) FROM invoices)")
+        self.assertEqual(service.request('POST', '/payments/own', {'userId': owner, 'status': 'completed'})[0], 409)
+
+
 class Namespaces(unittest.TestCase):
     def test_a_flush_is_of_one_service(self):
         world = World(self, services_plain.payment())
@@ -308,6 +321,10 @@ class Auth(unittest.TestCase):
         while self.valid(short)[0] == 200:
             time.sleep(.1)
         self.assertEqual(self.valid(short)[0], 401)
+
+    def test_a_change_that_is_not_understood_is_refused(self):
+        for body in ({'active': 'false'}, {'active': 'false', 'email': 'a@example.org'}, {'active': True, 'email': 7}, {'username': ''}):
+            self.assertEqual(self.service.request('POST', '/auth/user/user-1', body)[0], 400, body)
 
     def test_what_is_no_token_of_ours_is_refused_without_a_look_up(self):
         token = self.token(userId='user-1')
