@@ -319,7 +319,8 @@ void sp__engine_free(struct sp__engine *engine)
                 return;
         if (sp__engine_forked(engine)) {
                 /* The threads are the parent's, and so may be what they left half done. */
-                close_fds(engine);
+                if (!sp__exit_begun())
+                        close_fds(engine);
                 return;
         }
         stop_helpers(engine);

@@ -37,7 +37,10 @@ sp_status sp__engine_new(struct sp__engine **out, sp_error **error);
 void sp__engine_free(struct sp__engine *engine);
 struct sp__engine *sp__engine_ref(struct sp__engine *engine);
 void sp__engine_unref(struct sp__engine *engine);
-/** Whether this process was forked off since, or ends (loop/exit.h): no other call may be made then. */
+/**
+ * Whether this process was forked off since, or ends (loop/exit.h): no other call may be made then, and where it ends nothing may
+ * be freed, for the engine may be in the middle of its last turn.
+ */
 bool sp__engine_forked(const struct sp__engine *engine);
 /** Whether the caller is the engine's thread. */
 bool sp__engine_here(const struct sp__engine *engine);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/buf.h"
 #include "core/error.h"
+#include "loop/exit.h"
 #include "loop/port.h"
 #include "pg/pool_internal.h"
 
@@ -364,7 +365,8 @@ void sp_listener_free(sp_listener *listener)
         if (!listener)
                 return;
         if (sp__engine_forked(pool->engine)) {
-                sp__listener_unref(listener);
+                if (!sp__exit_begun())
+                        sp__listener_unref(listener);
                 return;
         }
         sp__batch_init(&done);

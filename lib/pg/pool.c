@@ -5,6 +5,7 @@
 #include "core/config.h"
 #include "core/error.h"
 #include "core/params.h"
+#include "loop/exit.h"
 #include "pg/pool_internal.h"
 
 #include <inttypes.h>
@@ -419,6 +420,8 @@ void sp__pool_unref(sp_pool *pool)
 
 void sp__pool_drop(sp_pool *pool)
 {
+        if (sp__exit_begun())
+                return;
         sp__replicas_drop(pool->replicas);
         for (size_t i = 0; i < SP__SLOTS_MAX && pool->slots[i]; i++) {
                 close(pool->slots[i]->port.wake);

@@ -2,6 +2,7 @@
 /* Sessions: a connection of one's own, cleaned when it comes back, without a wait. */
 #include "core/ctx.h"
 #include "core/error.h"
+#include "loop/exit.h"
 #include "pg/pool_internal.h"
 
 #include <stdlib.h>
@@ -254,7 +255,8 @@ void sp_session_release(sp_session *session)
         if (!session)
                 return;
         if (sp__engine_forked(session->pool->engine)) {
-                free(session);
+                if (!sp__exit_begun())
+                        free(session);
                 return;
         }
         sp__histogram_record(session->pool->use_time, sp__now() - session->since_ns);

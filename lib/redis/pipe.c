@@ -2,6 +2,7 @@
 #include "redis/pipe_internal.h"
 
 #include "core/error.h"
+#include "loop/exit.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -468,8 +469,8 @@ void sp__pipe_free(struct sp__pipe *pipe)
 {
         if (!pipe)
                 return;
-        if (sp__engine_forked(pipe->engine))
-                sp__wire_close(&pipe->wire);
-        else
+        if (!sp__engine_forked(pipe->engine))
                 sp__pipe_unref(pipe);
+        else if (!sp__exit_begun())
+                sp__wire_close(&pipe->wire);
 }

@@ -3,6 +3,7 @@
 
 #include "base/random.h"
 #include "core/error.h"
+#include "loop/exit.h"
 #include "loop/port.h"
 #include "loop/resolve.h"
 #include "redis/command.h"
@@ -405,7 +406,8 @@ void sp__subscriber_free(struct sp__subscriber *subscriber, void (*ended)(void *
         if (!subscriber)
                 return;
         if (sp__engine_forked(subscriber->engine)) {
-                sp__wire_close(&subscriber->wire);
+                if (!sp__exit_begun())
+                        sp__wire_close(&subscriber->wire);
                 return;
         }
         subscriber->ended = ended;

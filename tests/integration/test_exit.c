@@ -2,6 +2,7 @@
 /* exit() in the middle of everything ends the process with the status that was asked for. */
 #include "../support/sanitized.h"
 
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,7 +15,15 @@
 #include <cmocka.h>
 #include <sugarperf/sugarperf.h>
 
-enum { LATEST_US = 10000, TIMES = SANITIZED ? 15 : 40, FEEDS = 10, INQUIRIES = 60, ASKED_FOR = 7, WORKED_ON = 8 };
+enum {
+        LATEST_US = 10000,
+        TIMES = SANITIZED ? 15 : 40,
+        FEEDS = 10,
+        USERS = 8,
+        INQUIRIES = 60,
+        ASKED_FOR = 7,
+        WORKED_ON = 8
+};
 
 /* Where what is asked for arrives; NULL: nothing is. */
 static sp_queue *answers;
@@ -118,6 +127,46 @@ static int leave_inquiries(const char *after_us)
         exit(ASKED_FOR);
 }
 
+/* The engine answers, and lets go of the session last. */
+static void *use_sessions(void *arg)
+{
+        static const char text[] = "SELECT 1";
+        sp_pool *pool = arg;
+        sp_stmt *stmt = NULL;
+        sp_session *session = NULL;
+        sp_completion *answer;
+        sp_queue *queue;
+
+        if (sp_stmt_new("one", text, sizeof text - 1, 0, &stmt, NULL) != SP_OK || sp_queue_new(0, &queue) != SP_OK)
+                _exit(1);
+        while (sp_pool_acquire(pool, NULL, &session, NULL) == SP_OK) {
+                if (sp_session_query_async(session, NULL, stmt, NULL, queue, 0) == SP_OK &&
+                    sp_queue_wait(queue, &answer, 1, 1000) == 1)
+                        sp_completion_free(answer);
+                sp_session_release(session);
+        }
+        for (;;)
+                pause();
+}
+
+/* Sessions are given back by threads that know nothing of it. */
+static int leave_sessions(const char *after_us)
+{
+        sp_config *config = sp_config_new();
+        pthread_t thread;
+        sp_pool *pool;
+
+        if (sp_config_set(config, "pool.url", getenv("DATABASE_URL"), NULL) != SP_OK ||
+            sp_config_set(config, "pool.max", "3", NULL) != SP_OK || sp_pool_new(config, NULL, &pool, NULL) != SP_OK)
+                return 1;
+        for (int i = 0; i < USERS; i++) {
+                if (pthread_create(&thread, NULL, use_sessions, pool) != 0)
+                        return 1;
+        }
+        usleep(50000 + (useconds_t)atoi(after_us));
+        exit(ASKED_FOR);
+}
+
 /* ThreadSanitizer sleeps for a second at each exit. */
 static void hurry_tsan(void)
 {
@@ -165,15 +214,22 @@ static void test_the_process_ends_while_the_profiler_asks_the_server(void **stat
         leaves("inquiries");
 }
 
+static void test_the_process_ends_while_sessions_are_given_back(void **state)
+{
+        leaves("sessions");
+}
+
 int main(int argc, char **argv)
 {
         const struct CMUnitTest tests[] = {cmocka_unit_test(test_the_process_ends_while_connections_are_made),
                                            cmocka_unit_test(test_the_process_ends_while_change_feeds_connect),
-                                           cmocka_unit_test(test_the_process_ends_while_the_profiler_asks_the_server)};
+                                           cmocka_unit_test(test_the_process_ends_while_the_profiler_asks_the_server),
+                                           cmocka_unit_test(test_the_process_ends_while_sessions_are_given_back)};
         static const struct {
                 const char *name;
                 int (*leave)(const char *after_us);
-        } programs[] = {{"leave", leave}, {"feeds", leave_feeds}, {"inquiries", leave_inquiries}};
+        } programs[] = {
+            {"leave", leave}, {"feeds", leave_feeds}, {"inquiries", leave_inquiries}, {"sessions", leave_sessions}};
 
         if (argc > 2)
                 atexit(linger);
