@@ -10,7 +10,8 @@ function absent() {
 }
 
 main(async ({ url, items, mode }) => {
-    const client = new Client({ 'redis.url': url });
+    // Other cases leave entries of the same keys in this Redis, with other values.
+    const client = new Client({ 'redis.url': url, 'cache.namespace': 'near' });
     const { cache } = client;
     const get = (key) => cache.get(key, absent);
 
