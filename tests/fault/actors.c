@@ -162,21 +162,28 @@ static sp_status load(void *arg, sp_lease *lease, sp_value **out, sp_error **err
 }
 
 /* Through the cache; -1: it failed. */
-static int64_t read_row(struct service *service, struct play *play, int row)
+static int64_t read_row(struct service *service, struct play *play, struct gaze *gaze, int row)
 {
         struct load loading = {service, play, row};
         sp_value *value = NULL;
         char key[SP_KEY_MAX], id[16];
-        int64_t version;
+        int64_t version = -1;
+        sp_status status;
         size_t len;
 
         snprintf(id, sizeof id, "r%d", row);
         atomic_fetch_add(&play->hall->reads, 1);
-        if (sp_cache_get_or_load(service->cache, NULL, key, item_key(&play->world, id, key), load, &loading, &value,
-                                 NULL) != SP_OK)
-                return -1;
-        version = strtoll(sp_value_data(value, &len), NULL, 10);
+        atomic_store(&gaze->row, row);
+        atomic_store(&gaze->since, sp__now());
+        atomic_store(&gaze->asks, true);
+        status = sp_cache_get_or_load(service->cache, NULL, key, item_key(&play->world, id, key), load, &loading,
+                                      &value, NULL);
+        if (status == SP_OK)
+                version = strtoll(sp_value_data(value, &len), NULL, 10);
         sp_value_unref(value);
+        atomic_store(&gaze->got, version);
+        atomic_store(&gaze->status, (int)status);
+        atomic_store(&gaze->asks, false);
         return version;
 }
 
@@ -184,9 +191,10 @@ static int64_t read_row(struct service *service, struct play *play, int row)
 static void look_at_all(struct service *service, struct play *play, unsigned question, int reader)
 {
         for (int row = 0; row < ROWS; row++) {
-                while (read_row(service, play, row) < atomic_load(&play->versions[row])) {
+                while (read_row(service, play, &play->gazes[reader], row) < atomic_load(&play->versions[row])) {
                         if (atomic_load(&play->over))
                                 return;
+                        testify(service, play, FEEDS + reader);
                         pause_us(1000);
                 }
         }
@@ -201,17 +209,26 @@ static void act_as_reader(struct service *service, struct play *play, int reader
                 if (atomic_load(&play->seen[reader]) != question)
                         look_at_all(service, play, question, reader);
                 else
-                        read_row(service, play, (int)up_to(random, ROWS));
+                        read_row(service, play, &play->gazes[reader], (int)up_to(random, ROWS));
+                testify(service, play, FEEDS + reader);
                 pause_us(up_to(random, 2500));
         }
 }
 
+/* Of this process. */
+struct walk {
+        struct play *play;
+        int feed;
+};
+
 /* The feed's thread. */
 static void at_step(void *arg, enum sp__feed_step step)
 {
-        struct play *play = arg;
+        const struct walk *walk = arg;
+        struct play *play = walk->play;
         int armed = (int)step;
 
+        atomic_fetch_add(&play->stepped[walk->feed][step], 1);
         if (atomic_load(&play->step) != armed || atomic_fetch_sub(&play->passes, 1) > 0 ||
             !atomic_compare_exchange_strong(&play->step, &armed, SP__STEPS))
                 return;
@@ -219,14 +236,20 @@ static void at_step(void *arg, enum sp__feed_step step)
         die(play->hall);
 }
 
-static void act_as_feed(struct service *service, struct play *play)
+static void act_as_feed(struct service *service, struct play *play, int feed)
 {
+        struct walk walk = {play, feed};
+
         assert_int_equal(sp_config_set(service->config, "feed.lease", "200ms", NULL), SP_OK);
         assert_int_equal(
-            sp__feed_new(service->config, service->pool, service->rules, at_step, play, &service->feed, NULL), SP_OK);
+            sp__feed_new(service->config, service->pool, service->rules, at_step, &walk, &service->feed, NULL), SP_OK);
         atomic_store(&service->feed->look_every, 50 * SP__MS);
-        while (!atomic_load(&play->over))
+        while (!atomic_load(&play->over)) {
+                testify(service, play, feed);
                 pause_us(5000);
+        }
+        sp_feed_free(service->feed);
+        service->feed = NULL;
 }
 
 void act_as(struct play *play, int actor, uint64_t seed)
@@ -235,9 +258,11 @@ void act_as(struct play *play, int actor, uint64_t seed)
         struct service service;
 
         sp__probe_bug = play->hall->bug;
+        if (actor < WITNESSES)
+                atomic_store(&play->witnesses[actor].pid, getpid());
         service_begin(&service, &play->world, NULL);
         if (actor < FEEDS)
-                act_as_feed(&service, play);
+                act_as_feed(&service, play, actor);
         else if (actor == WRITER)
                 act_as_writer(&service, play);
         else

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
-enum { LEASE_MS = 250, FATE_MS = 300 };
+enum { LEASE_MS = 250, FATE_MS = 300, HEALING_S = 120 };
 
 enum push { PUSH_CUT, PUSH_KILL, PUSH_LOSE_SLOT, PUSH_MOVE_SLOT, PUSH_LOSE_LEASE, PUSH_STOP, PUSH_UNSUBSCRIBE, PUSHES };
 
@@ -327,24 +327,64 @@ static bool all_seen(const struct play *play)
         return true;
 }
 
+/* In at most so much time. Where all stand still, as on a machine that is held up, nobody waits. */
+static bool await_readers(struct conductor *conductor, int64_t patience)
+{
+        int64_t left = patience, last = sp__now();
+        bool seen;
+
+        while (!(seen = all_seen(conductor->play)) && goes_on(conductor) && left > 0) {
+                int64_t passed;
+
+                pause_us(400);
+                revive(conductor);
+                passed = sp__now() - last;
+                last += passed;
+                left -= passed < SP__SECOND ? passed : SP__SECOND;
+        }
+        return seen || !goes_on(conductor);
+}
+
+static void begin_to_count(struct play *play)
+{
+        for (int i = 0; i < FEEDS; i++) {
+                for (int step = 0; step < SP__STEPS; step++)
+                        atomic_store(&play->stepped[i][step], 0);
+        }
+}
+
+/* What is late would come; what is lost never does. */
+static void examine(struct conductor *conductor)
+{
+        int64_t since = sp__now();
+
+        autopsy(conductor->play);
+        if (await_readers(conductor, HEALING_S * SP__SECOND)) {
+                printf("# it was read %.1f s later\n", (double)(sp__now() - since) / SP__SECOND);
+        } else {
+                printf("# it is stale %d s later\n", HEALING_S);
+                autopsy(conductor->play);
+        }
+        fflush(stdout);
+}
+
 static void judge(struct conductor *conductor, uint64_t seed)
 {
         struct play *play = conductor->play;
         struct hall *hall = play->hall;
-        int64_t until;
 
         read_versions(conductor);
+        begin_to_count(play);
         atomic_fetch_add(&play->asked, 1);
-        until = sp__now() + hall->patience;
-        while (!all_seen(play) && goes_on(conductor)) {
-                if (sp__now() > until) {
-                        printf("# stale after schedule %" PRIx64 "\n", seed);
-                        atomic_fetch_add(&hall->stale, 1);
-                        atomic_store(&hall->broken, true);
-                }
-                pause_us(400);
-                revive(conductor);
-        }
+        if (await_readers(conductor, hall->patience))
+                return;
+        printf("# stale after schedule %" PRIx64 "\n", seed);
+        fflush(stdout);
+        atomic_fetch_add(&hall->stale, 1);
+        /* Where it is looked for it is no surprise. */
+        if (hall->feeds && !hall->bug)
+                examine(conductor);
+        atomic_store(&hall->broken, true);
 }
 
 static void perform(struct conductor *conductor, uint64_t seed)

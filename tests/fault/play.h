@@ -18,8 +18,23 @@
 #include <stdatomic.h>
 
 enum { PLAYS = 4, ROWS = 6, FEEDS = 2, READERS = 2, ACTORS = FEEDS + READERS + 1, WRITER = FEEDS + READERS };
+enum { WITNESSES = FEEDS + READERS, WITNESS_MAX = 1500 };
 
 enum deed { DEED_TELL, DEED_NOBODY_IS_TOLD, DEED_COMMIT, DEED_ROLLBACK, DEEDS };
+
+/* What a process says of itself when it is asked (autopsy.c). */
+struct witness {
+        atomic_int pid;
+        atomic_uint said; /* to which inquiry */
+        char text[WITNESS_MAX];
+};
+
+/* What a reader looks at, for whom it does not answer. */
+struct gaze {
+        atomic_int row, status;
+        _Atomic int64_t got, since;
+        atomic_bool asks;
+};
 
 struct play {
         struct hall *hall;
@@ -38,6 +53,12 @@ struct play {
         /* For the readers: what the rows are, and who has read as much. */
         _Atomic int64_t versions[ROWS];
         atomic_uint asked, seen[READERS];
+
+        /* For when something is stale. */
+        struct gaze gazes[READERS];
+        atomic_uint stepped[FEEDS][SP__STEPS]; /* since it is judged */
+        atomic_uint inquiry;
+        struct witness witnesses[WITNESSES];
 };
 
 /** All plays, and what is to happen to the servers. */
@@ -66,5 +87,9 @@ pid_t play_begin(struct play *play, uint64_t seed);
 
 /** actors.c: what the processes of a play do until it is over. */
 void act_as(struct play *play, int actor, uint64_t seed);
+
+/** autopsy.c: an actor answers, if it is asked; and prints what everybody knows. */
+void testify(struct service *service, struct play *play, int actor);
+void autopsy(struct play *play);
 
 #endif
