@@ -63,12 +63,12 @@ static void note_fault(struct sp_feed *feed, const sp_error *error)
 }
 
 /* Another one reads: his rules may be a fault of ours. */
-static void stand_by(struct sp_feed *feed, const sp_error *error, bool changed)
+static void stand_by(struct sp_feed *feed, const sp_error *error)
 {
-        if (!changed && feed->strange >= SP__FEED_STRANGE)
+        if (!feed->changed && feed->strange >= SP__FEED_STRANGE)
                 return;
         sp__lock(&feed->lock);
-        snprintf(feed->fault, sizeof feed->fault, "%s", changed ? sp_error_message(error) : "");
+        snprintf(feed->fault, sizeof feed->fault, "%s", feed->changed ? sp_error_message(error) : "");
         sp__unlock(&feed->lock);
 }
 
@@ -77,16 +77,16 @@ static bool once(struct sp_feed *feed)
 {
         int64_t terms = feed->terms;
         sp_error *error = NULL;
-        bool changed = false;
         sp_status status;
 
         sp__feed_say(feed, SP__FEED_STANDBY);
-        status = sp__feed_acquire(feed, &changed, &error);
+        feed->changed = false;
+        status = sp__feed_acquire(feed, &error);
         if (status == SP_FULL) {
-                stand_by(feed, error, changed);
+                stand_by(feed, error);
         } else if (status == SP_OK) {
                 sp__feed_at(feed, SP__STEP_LEASED);
-                status = sp__feed_lead(feed, changed, &error);
+                status = sp__feed_lead(feed, &error);
                 sp__feed_release(feed);
         }
         if (status != SP_FULL && status != SP_CLOSED)

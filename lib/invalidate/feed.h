@@ -104,7 +104,8 @@ struct sp_feed {
         bool behind_itself; /* something is in it */
         uint64_t reached;   /* up to there all is invalidated, but for what is in the backlog */
         uint64_t confirmed, sent;
-        bool marked; /* in Redis: nobody's rules were read for */
+        bool marked;  /* in Redis: nobody's rules were read for */
+        bool changed; /* or others' than ours were, since it was last made sure that nothing is missed */
         char token[SP__FEED_TOKEN_LEN];
         char identity[SP__FEED_TOKEN_LEN]; /* of what is in Redis: all processes there have the same */
         char carried[SP__FEED_TOKEN_LEN];  /* by the connection */
@@ -146,11 +147,13 @@ void sp__feed_collect(void *feed, struct sp__expo *expo);
 /** It runs, and nothing is wrong. */
 bool sp__feed_well(sp_feed *feed);
 
-/** feed_lease.c: SP_OK: it has the lease, for `lease_ms` from before the call. SP_FULL: another one has. `*changed`: whoever
+/** feed_lease.c: SP_OK: it has the lease, for `lease_ms` from before the call. SP_FULL: another one has. feed->changed: whoever
  * had it before had other rules. */
-sp_status sp__feed_acquire(struct sp_feed *feed, bool *changed, sp_error **error);
+sp_status sp__feed_acquire(struct sp_feed *feed, sp_error **error);
 void sp__feed_release(struct sp_feed *feed);
-/** The same while something else is waited for, once it is time to; SP_OK: we have it still. */
+/** The same once it is time to, between whatever takes its time; SP_OK: we have it still, or again. */
+sp_status sp__feed_hold(struct sp_feed *feed, sp_error **error);
+/** Once connected: and for the Redis that the connection is for. */
 sp_status sp__feed_renew(struct sp_feed *feed, sp_error **error);
 /** From now on our rules are those that were read for; or (false) nobody's were: whoever leads next makes the slot anew, and resets. */
 sp_status sp__feed_keep_rules(struct sp_feed *feed, bool ours, sp_error **error);
@@ -176,6 +179,7 @@ uint64_t sp__feed_lag_bytes(const struct sp_feed *feed);
 /** feed_check.c: what the server lacks, one line each with what would mend it; `fatal`: it cannot be read. */
 struct sp__feed_finder {
         void (*found)(void *arg, bool fatal, const char *text);
+        sp_status (*goes_on)(void *arg, sp_error **error); /* asked before each table; NULL: it does */
         void *arg;
 };
 sp_status sp__feed_look(sp_pool *pool, const sp_rules *rules, sp_ctx *ctx, const struct sp__feed_finder *finder,
@@ -201,12 +205,14 @@ sp_status sp__feed_ask(struct sp_feed *feed, struct sp__buf *text, int64_t timeo
 sp_status sp__feed_slot_ours(struct sp_feed *feed, struct sp__buf *text, sp_error **error);
 /** It is there, and nobody reads from it. `anew`: what it would tell does not fit the publication. */
 sp_status sp__feed_slot_take(struct sp_feed *feed, struct sp__buf *text, bool anew, bool *reset, sp_error **error);
+/** It is read now, so that nobody moves it any more: whether somebody did since it was taken. */
+sp_status sp__feed_slot_stands(struct sp_feed *feed, sp_error **error);
 
 /** feed_apply.c: one message into the batch. SP_PROTOCOL: it makes no sense. */
 sp_status sp__feed_apply(struct sp_feed *feed, const void *data, size_t len, sp_error **error);
 void sp__feed_forget(struct sp_feed *feed);
 
 /** feed_lead.c: reads until something is wrong. */
-sp_status sp__feed_lead(struct sp_feed *feed, bool changed, sp_error **error);
+sp_status sp__feed_lead(struct sp_feed *feed, sp_error **error);
 
 #endif

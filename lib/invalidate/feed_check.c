@@ -269,8 +269,12 @@ sp_status sp__feed_look(sp_pool *pool, const sp_rules *rules, sp_ctx *ctx, const
                 status = look_at_server(&look);
         if (status == SP_OK)
                 status = sp__feed_shape_look(pool, primary, rules, "", &shape, error);
-        for (size_t at = 0; status == SP_OK && sp__feed_shape_told(&shape, rules, &at, &table);)
-                status = look_at_table(&look, &table, params);
+        for (size_t at = 0; status == SP_OK && sp__feed_shape_told(&shape, rules, &at, &table);) {
+                if (finder->goes_on)
+                        status = finder->goes_on(finder->arg, error);
+                if (status == SP_OK)
+                        status = look_at_table(&look, &table, params);
+        }
         sp__feed_shape_free(&shape);
         sp_params_free(params);
         sp_ctx_unref(primary);
@@ -294,7 +298,7 @@ static void note(void *arg, bool fatal, const char *text)
 sp_status sp_feed_check(sp_pool *pool, const sp_rules *rules, sp_ctx *ctx, sp_value **out, sp_error **error)
 {
         struct lists lists = {SP__BUF_INIT, SP__BUF_INIT};
-        struct sp__feed_finder finder = {note, &lists};
+        struct sp__feed_finder finder = {.found = note, .arg = &lists};
         struct sp__buf text = SP__BUF_INIT;
         sp_value *value = NULL;
         sp_status status;

@@ -288,18 +288,30 @@ static sp_status reset(struct sp_feed *feed, sp_error **error)
         return status == SP_OK ? sp__feed_keep_rules(feed, true, error) : status;
 }
 
-static void first_fatal(void *arg, bool fatal, const char *text)
-{
-        char *line = arg;
+struct check {
+        struct sp_feed *feed;
+        char line[SP__FEED_FAULT_MAX]; /* the first that is fatal */
+};
 
-        if (fatal && !*line)
-                snprintf(line, SP__FEED_FAULT_MAX, "%s", text);
+static void note_fatal(void *arg, bool fatal, const char *text)
+{
+        struct check *check = arg;
+
+        if (fatal && !*check->line)
+                snprintf(check->line, sizeof check->line, "%s", text);
+}
+
+static sp_status hold(void *arg, sp_error **error)
+{
+        const struct check *check = arg;
+
+        return sp__feed_hold(check->feed, error);
 }
 
 static sp_status check(struct sp_feed *feed, sp_error **error)
 {
-        char line[SP__FEED_FAULT_MAX] = "";
-        struct sp__feed_finder finder = {first_fatal, line};
+        struct check check = {.feed = feed};
+        struct sp__feed_finder finder = {.found = note_fatal, .goes_on = hold, .arg = &check};
         sp_status status;
 
         sp__feed_say(feed, SP__FEED_CHECKING);
@@ -307,17 +319,13 @@ static sp_status check(struct sp_feed *feed, sp_error **error)
         if (status != SP_OK)
                 return status;
         sp__feed_at(feed, SP__STEP_CHECKED);
-        return *line ? sp__fail(error, SP_CONFIG, "%s", line) : SP_OK;
+        return *check.line ? sp__fail(error, SP_CONFIG, "%s", check.line) : SP_OK;
 }
 
-/* Up to where messages come. */
-static sp_status begin(struct sp_feed *feed, bool changed, sp_error **error)
+static sp_status connect(struct sp_feed *feed, sp_error **error)
 {
-        sp_status status = check(feed, error);
-        bool fresh = false;
+        sp_status status;
 
-        if (status != SP_OK)
-                return status;
         sp__feed_say(feed, SP__FEED_CONNECTING);
         feed->backlog = sp__feed_backlog_new(feed->cache);
         if (!feed->backlog)
@@ -326,7 +334,39 @@ static sp_status begin(struct sp_feed *feed, bool changed, sp_error **error)
         if (status != SP_OK)
                 return status;
         sp__feed_at(feed, SP__STEP_CONNECTED);
-        status = sp__feed_shape_begin(feed, error);
+        status = sp__feed_hold(feed, error);
+        return status == SP_OK ? sp__feed_shape_begin(feed, error) : status;
+}
+
+/* Nothing is missed from here on. */
+static sp_status make_good(struct sp_feed *feed, bool fresh, sp_error **error)
+{
+        bool all = (fresh || feed->changed) && !sp__bugged(SP__BUG_NEW_SLOT);
+
+        feed->changed = false;
+        return all ? reset(feed, error) : sp__feed_shape_resume(feed, error);
+}
+
+/* Somebody with other rules may have led between two signs of life of ours, and read what we did not. */
+static sp_status stay(struct sp_feed *feed, sp_error **error)
+{
+        sp_status status = sp__feed_renew(feed, error);
+
+        if (status == SP_OK && feed->changed && !sp__bugged(SP__BUG_NEW_SLOT))
+                status = sp__fail(error, SP_UNAVAILABLE, "another process with other rules came between: begins anew");
+        return status;
+}
+
+/* Up to where messages come. The lease is kept between the steps: each takes a trip or more, and all of them perhaps longer than it. */
+static sp_status begin(struct sp_feed *feed, sp_error **error)
+{
+        sp_status status = check(feed, error);
+        bool fresh = false;
+
+        if (status == SP_OK)
+                status = sp__feed_hold(feed, error);
+        if (status == SP_OK)
+                status = connect(feed, error);
         if (status == SP_OK)
                 status = sp__feed_set_up(feed, &fresh, error);
         if (status != SP_OK)
@@ -335,15 +375,17 @@ static sp_status begin(struct sp_feed *feed, bool changed, sp_error **error)
         /* What was altered in the publication was our doing. */
         if (fresh)
                 status = sp__feed_shape_begin(feed, error);
-        if (status != SP_OK)
-                return status;
-        if ((fresh || changed) && !sp__bugged(SP__BUG_NEW_SLOT))
-                status = reset(feed, error);
-        else
-                status = sp__feed_shape_resume(feed, error);
+        if (status == SP_OK)
+                status = sp__feed_renew(feed, error);
+        if (status == SP_OK)
+                status = make_good(feed, fresh, error);
+        if (status == SP_OK)
+                status = stay(feed, error);
         if (status == SP_OK)
                 status = sp__replication_start(feed->replication, feed->slot, feed->publication, error);
-        return status;
+        if (status == SP_OK)
+                status = sp__feed_slot_stands(feed, error);
+        return status == SP_OK ? stay(feed, error) : status;
 }
 
 /* A publication that was made anew: the server reads its log as things stood then, and cannot go past where there was none. */
@@ -361,9 +403,9 @@ static void undo(struct sp_feed *feed)
         sp__feed_forget(feed);
 }
 
-sp_status sp__feed_lead(struct sp_feed *feed, bool changed, sp_error **error)
+sp_status sp__feed_lead(struct sp_feed *feed, sp_error **error)
 {
-        sp_status status = begin(feed, changed, error);
+        sp_status status = begin(feed, error);
 
         if (status == SP_OK) {
                 sp__feed_at(feed, SP__STEP_STARTED);

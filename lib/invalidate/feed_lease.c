@@ -131,8 +131,9 @@ static bool take_identity(struct sp_feed *feed, const redisReply *reply)
         return true;
 }
 
-static sp_status read_answer(struct sp_feed *feed, const redisReply *reply, bool *changed, sp_error **error)
+static sp_status read_answer(struct sp_feed *feed, const redisReply *reply, sp_error **error)
 {
+        bool changed;
         char ours[RULES_LEN];
         const char *theirs;
         int64_t granted;
@@ -144,22 +145,22 @@ static sp_status read_answer(struct sp_feed *feed, const redisReply *reply, bool
         rules_text(feed, ours);
         theirs = sp__reply_bytes(sp__reply_at(reply, 1), &len);
         feed->marked = theirs && len == strlen(NOBODY) && memcmp(theirs, NOBODY, len) == 0;
-        *changed = !theirs || len != strlen(ours) || memcmp(theirs, ours, len) != 0;
+        changed = !theirs || len != strlen(ours) || memcmp(theirs, ours, len) != 0;
+        feed->changed = feed->changed || changed;
         if (granted)
                 return SP_OK;
         return sp__fail(error, SP_FULL, "%s",
-                        *changed && theirs ? "another process with other rules reads for this namespace: "
-                                             "give them the same rules, or this one another cache.namespace"
-                                           : "another process reads");
+                        changed && theirs ? "another process with other rules reads for this namespace: "
+                                            "give them the same rules, or this one another cache.namespace"
+                                          : "another process reads");
 }
 
-sp_status sp__feed_acquire(struct sp_feed *feed, bool *changed, sp_error **error)
+sp_status sp__feed_acquire(struct sp_feed *feed, sp_error **error)
 {
         int64_t asked = sp__now();
         struct trip *trip;
         sp_status status;
 
-        *changed = false;
         feed->renew_at = asked + feed->lease_ms * SP__MS / 3;
         if (feed->alone)
                 return SP_OK;
@@ -168,18 +169,20 @@ sp_status sp__feed_acquire(struct sp_feed *feed, bool *changed, sp_error **error
                 return sp__fail(error, SP_NOMEM, "out of memory");
         status = outcome(feed, trip, error);
         if (status == SP_OK)
-                status = read_answer(feed, sp__command_of(trip->step)->replies[0], changed, error);
+                status = read_answer(feed, sp__command_of(trip->step)->replies[0], error);
         sp__op_unref(&trip->op);
         return status;
 }
 
+sp_status sp__feed_hold(struct sp_feed *feed, sp_error **error)
+{
+        return sp__now() >= feed->renew_at ? sp__feed_acquire(feed, error) : SP_OK;
+}
+
 sp_status sp__feed_renew(struct sp_feed *feed, sp_error **error)
 {
-        sp_status status = SP_OK;
-        bool changed;
+        sp_status status = sp__feed_hold(feed, error);
 
-        if (sp__now() >= feed->renew_at)
-                status = sp__feed_acquire(feed, &changed, error);
         if (status == SP_OK && strcmp(feed->identity, feed->carried) != 0)
                 status = sp__fail(error, SP_LOST, "Redis at %s was emptied, and is taken for another one since",
                                   feed->cache->log.address.where);

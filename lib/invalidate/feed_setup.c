@@ -164,9 +164,13 @@ sp_status sp__feed_set_up(struct sp_feed *feed, bool *reset, sp_error **error)
         if (status == SP_OK)
                 status = sp__feed_slot_ours(feed, &text, error);
         if (status == SP_OK)
+                status = sp__feed_renew(feed, error);
+        if (status == SP_OK)
                 status = publication(feed, &text, &altered, error);
         if (status == SP_OK)
                 sp__feed_at(feed, SP__STEP_PUBLISHED);
+        if (status == SP_OK)
+                status = sp__feed_renew(feed, error);
         if (status == SP_OK)
                 status = sp__feed_slot_take(feed, &text, altered || feed->marked, reset, error);
         sp__buf_free(&text);

@@ -5,6 +5,7 @@
 #include "core/error.h"
 #include "invalidate/feed.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -81,18 +82,19 @@ sp_status sp__feed_slot_ours(struct sp_feed *feed, struct sp__buf *text, sp_erro
         return find_slot(feed, text, &slot, error);
 }
 
-/* Whoever reads from it has not the lease any more: a process that hangs, or is cut off, and whose connection still stands. */
+/* We have the lease, so whoever reads has it no longer: a process that hangs, or is cut off, and whose connection still stands. */
 static sp_status evict(struct sp_feed *feed, struct sp__buf *text, struct slot *slot, sp_error **error)
 {
         sp_status status = SP_OK;
 
         for (int i = 0; i < WAITS && status == SP_OK && slot->there && slot->pid; i++) {
+                status = sp__feed_renew(feed, error);
+                if (status != SP_OK)
+                        break;
                 sp__buf_format(text, "SELECT pg_terminate_backend(%ld)", slot->pid);
                 status = sp__feed_ask(feed, text, SP__FEED_ASK_MS, NULL, error);
                 if (status == SP_OK && !sp__feed_sleep(feed, WAIT_MS * SP__MS))
                         status = sp__fail(error, SP_CLOSED, "%s", sp_status_text(SP_CLOSED));
-                if (status == SP_OK)
-                        status = sp__feed_renew(feed, error);
                 if (status == SP_OK)
                         status = find_slot(feed, text, slot, error);
         }
@@ -230,6 +232,45 @@ static sp_status identify(struct sp_feed *feed, struct sp__buf *text, uint64_t *
                 *end = lsn_of(PQgetvalue(res, 0, 2));
         }
         PQclear(res);
+        return status;
+}
+
+/* One that was read by somebody who had the lease meanwhile is as far as Redis knows. */
+static sp_status recall_anew(struct sp_feed *feed, uint64_t place, sp_error **error)
+{
+        uint64_t former = feed->place;
+        bool ours = true;
+        sp_status status;
+
+        feed->place = place;
+        status = sp__feed_recall(feed, UINT64_MAX, &ours, error);
+        if (status == SP_OK && !ours)
+                status =
+                    sp__fail(error, SP_UNAVAILABLE,
+                             "slot \"%s\" was moved from %" PRIX64 " to %" PRIX64 " while it was taken: begins anew",
+                             feed->slot, former, place);
+        return status;
+}
+
+sp_status sp__feed_slot_stands(struct sp_feed *feed, sp_error **error)
+{
+        static const char text[] =
+            "SELECT confirmed_flush_lsn::text FROM pg_replication_slots WHERE active_pid = $1::int";
+        sp_result *result = NULL;
+        const char *place = NULL;
+        sp_status status;
+
+        if (feed->alone)
+                return SP_OK;
+        ask_about(feed, feed->ctx, "sugarperf.feed.stands", text, &result);
+        if (result && sp_result_rows(result) > 0)
+                place = sp_result_get(result, 0, 0, &(size_t){0});
+        if (!place)
+                status = sp__fail(error, SP_LOST, "slot \"%s\" was lost while it was taken, or could not be looked at",
+                                  feed->slot);
+        else
+                status = lsn_of(place) == feed->place ? SP_OK : recall_anew(feed, lsn_of(place), error);
+        sp_result_free(result);
         return status;
 }
 

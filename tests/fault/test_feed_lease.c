@@ -123,6 +123,98 @@ static void test_a_feed_that_ends_while_its_slot_waits_leaves_none(void **state)
         scene_end(&scene);
 }
 
+/* A feed that stands still at a step, the first time. */
+struct halt {
+        enum sp__feed_step step;
+        atomic_bool there, goes;
+};
+
+/* On the feed's thread. */
+static void stand_still(void *arg, enum sp__feed_step step)
+{
+        struct halt *halt = arg;
+
+        if (step == halt->step && !atomic_exchange(&halt->there, true)) {
+                while (!atomic_load(&halt->goes))
+                        sleep_ms(1);
+        }
+}
+
+/* Who takes the lease away at a step of a feed's, once. */
+struct thief {
+        const struct world *world;
+        enum sp__feed_step step;
+        atomic_int
+            reached; /* the first step behind that, which it takes without a lease; -1: not there, SP__STEPS: none */
+};
+
+/* On the feed's thread. */
+static void steal(void *arg, enum sp__feed_step step)
+{
+        struct thief *thief = arg;
+        const char *name = thief->world->name;
+        int none = SP__STEPS;
+
+        if (atomic_load(&thief->reached) >= 0) {
+                atomic_compare_exchange_strong(&thief->reached, &none, (int)step);
+        } else if (step == thief->step) {
+                /* Until it is time to renew it. */
+                sleep_ms(LEASE_MS / 2);
+                foreign_does("SET {%s}:f:sugarperf_%s another", name, name);
+                atomic_store(&thief->reached, SP__STEPS);
+        }
+}
+
+/* All that comes before it reads takes longer than the lease where the server is far away: each would take it from the other. */
+static void test_who_loses_the_lease_before_it_reads_goes_no_further(void **state)
+{
+        static const enum sp__feed_step steps[] = {SP__STEP_LEASED, SP__STEP_CHECKED, SP__STEP_CONNECTED,
+                                                   SP__STEP_PUBLISHED, SP__STEP_SLOT};
+        struct scene scene;
+
+        scene_begin(&scene, NULL, NULL);
+        service_lead(&scene.reader);
+        service_leave(&scene.reader);
+        set(&scene.reader, "feed.lease", "200ms");
+        for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+                struct thief thief = {.world = &scene.world, .step = steps[i], .reached = -1};
+
+                assert_int_equal(sp__feed_new(scene.reader.config, scene.reader.pool, scene.reader.rules, steal, &thief,
+                                              &scene.reader.feed, NULL),
+                                 SP_OK);
+                while (atomic_load(&thief.reached) < 0)
+                        sleep_ms(1);
+                service_awaits(&scene.reader, "\"standby\"");
+                if (atomic_load(&thief.reached) != SP__STEPS)
+                        fail_msg("without a lease since step %d it comes to step %d", (int)steps[i],
+                                 atomic_load(&thief.reached));
+                service_leave(&scene.reader);
+                foreign_does("DEL {%s}:f:sugarperf_%s", scene.world.name, scene.world.name);
+        }
+        scene_end(&scene);
+}
+
+/* Whoever reads has the lease: who lost it on the way there does not end him. */
+static void test_who_lost_the_lease_ends_nobody(void **state)
+{
+        struct scene scene;
+        struct halt halt = {SP__STEP_PUBLISHED, false, false};
+
+        scene_begin(&scene, NULL, NULL);
+        set(&scene.other, "feed.lease", "200ms");
+        assert_int_equal(sp__feed_new(scene.other.config, scene.other.pool, scene.other.rules, stand_still, &halt,
+                                      &scene.other.feed, NULL),
+                         SP_OK);
+        while (!atomic_load(&halt.there))
+                sleep_ms(1);
+        service_lead(&scene.reader);
+        atomic_store(&halt.goes, true);
+        service_awaits(&scene.other, "\"standby\"");
+        assert_true(service_reports(&scene.reader, "\"leading\""));
+        assert_true(service_reports(&scene.reader, "\"faults\":0"));
+        scene_end(&scene);
+}
+
 /* A service with the same namespace, and a Redis of its own. */
 static void begin_elsewhere(struct service *service, struct world *world, struct redis_server *redis)
 {
@@ -184,6 +276,32 @@ static void test_a_slot_that_somebody_moved_is_not_believed(void **state)
         service_awaits(&scene.reader, "\"resets\":1");
         service_loses(&scene.other, "1");
         PQfinish(admin);
+        scene_end(&scene);
+}
+
+/* Between a look at the slot and the beginning of its reading. */
+static void test_a_slot_that_is_moved_while_it_is_taken_is_not_believed(void **state)
+{
+        struct halt halt = {SP__STEP_SLOT, false, false};
+        struct scene scene;
+
+        scene_begin(&scene, NULL, NULL);
+        world_run(&scene.world, "INSERT INTO %s VALUES ('1', 'a')");
+        service_lead(&scene.reader);
+        service_put(&scene.other, "1", "a");
+        service_leave(&scene.reader);
+        set(&scene.reader, "feed.lease", "15s");
+        assert_int_equal(sp__feed_new(scene.reader.config, scene.reader.pool, scene.reader.rules, stand_still, &halt,
+                                      &scene.reader.feed, NULL),
+                         SP_OK);
+        while (!atomic_load(&halt.there))
+                sleep_ms(1);
+        world_run(&scene.world, "SET synchronous_commit = on; UPDATE %s SET title = 'b'");
+        world_run(&scene.world, "SELECT pg_replication_slot_advance('sugarperf_%n', pg_current_wal_flush_lsn())");
+        atomic_store(&halt.goes, true);
+        service_loses(&scene.other, "1");
+        service_awaits(&scene.reader, "\"leading\"");
+        assert_true(service_reports(&scene.reader, "\"resets\":1"));
         scene_end(&scene);
 }
 
@@ -373,8 +491,11 @@ int main(void)
         static const struct CMUnitTest tests[] = {
             cmocka_unit_test(test_a_slot_that_waits_is_made_once),
             cmocka_unit_test(test_a_feed_that_ends_while_its_slot_waits_leaves_none),
+            cmocka_unit_test(test_who_loses_the_lease_before_it_reads_goes_no_further),
+            cmocka_unit_test(test_who_lost_the_lease_ends_nobody),
             cmocka_unit_test(test_a_slot_is_read_for_one_redis),
             cmocka_unit_test(test_a_slot_that_somebody_moved_is_not_believed),
+            cmocka_unit_test(test_a_slot_that_is_moved_while_it_is_taken_is_not_believed),
             cmocka_unit_test(test_a_server_that_is_another_one_or_went_back_is_not_believed),
             cmocka_unit_test(test_what_was_on_its_way_while_a_publication_hid_it_goes),
             cmocka_unit_test(test_feeds_of_two_databases_both_lead),
