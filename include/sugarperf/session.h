@@ -95,7 +95,8 @@ SP_API sp_status sp_pool_transact(sp_pool *pool, sp_ctx *ctx, const char *option
 SP_API int64_t sp_pool_retry_pause(sp_pool *pool, const sp_error *error, int64_t attempt);
 /**
  * The same, with the pause: completes with the value true (SP_CODEC_JSON) when it is over, or false at once where the transaction
- * is not to be made again or the context's deadline is nearer than that. `code` is the error's, sp_error_code(); NULL: none.
+ * is not to be made again or the context's deadline is nearer than that. `code` is the error's, sp_error_code(), where it is
+ * retryable; NULL: none.
  */
 SP_API sp_status sp_pool_retry_async(sp_pool *pool, sp_ctx *ctx, const char *code, int64_t attempt, sp_queue *queue,
                                      uint64_t tag);

@@ -66,12 +66,13 @@ static bool correct(const struct sp__query *query, struct sp__conn *conn)
         return true;
 }
 
-/* What CALL and DO run may have committed before it was refused; a function of a SELECT cannot. */
+/* What CALL and DO run may have committed before it failed, outside of a transaction; a function, or a DO without the word, cannot. */
 static bool may_have_committed(const struct sp__query *query)
 {
-        const struct sp__sql *sql = &query->stmt->sql;
+        const sp_stmt *stmt = query->stmt;
 
-        return sql->obscure && sql->kind != SP__SQL_READ && from_within(query->unit.error);
+        return stmt->sql.commits && !query->in_block && !(stmt->flags & SP_STMT_IDEMPOTENT) &&
+               (strcasestr(stmt->text, "commit") || strcasestr(stmt->text, "call"));
 }
 
 /* Whether it may help to run it again, and it is certain that nothing ran. */
@@ -88,7 +89,8 @@ static bool heal(struct sp__query *query, struct sp__conn *conn)
                 return false;
         /* Others may just have been opened to the same server. */
         if (strcmp(code, "25006") == 0)
-                return sp__pool_demoted(conn, query->in_session) && !may_have_committed(query) &&
+                return sp__pool_demoted(conn, query->in_session) &&
+                       !(may_have_committed(query) && from_within(query->unit.error)) &&
                        query->tries < TRIES + sp__pool_max(query->pool);
         return correct(query, conn) && query->tries < TRIES && !sp__conn_in_transaction(conn);
 }
@@ -194,6 +196,8 @@ static void answer(struct sp__query *query, struct sp__batch *done)
         if (unit->error) {
                 error = sp__fault_of_result(unit->error, query->stmt, &status);
                 error = unit->sets ? sp__sets_fault(unit, error) : error;
+                if (may_have_committed(query))
+                        sp__error_set_retryable(error, false);
                 record(query, status);
                 sp__op_fail(&query->op, status, error, done);
                 return;

@@ -142,6 +142,7 @@ struct sp__query {
         bool released; /* it was, and is the next */
         bool doomed;   /* counted in conn->doomed */
         bool unneeded; /* nothing has to be sent for it */
+        bool in_block; /* it is sent inside its session's transaction */
 };
 
 struct sp_session {
@@ -161,6 +162,7 @@ struct sp_session {
         const char *spoiled;   /* why it takes no more statements, or NULL */
         struct sp__lead *lead; /* goes with the next statement */
         bool opening;          /* it went, and was not answered */
+        bool in_block;         /* what is sent next is inside a transaction */
         struct sp__list held;  /* queries that must not be sent yet, oldest first */
         sp_copy *copy;         /* under way, or NULL */
         bool copy_left;        /* … and its holder let it go */

@@ -36,7 +36,7 @@ int64_t sp_pool_retry_pause(sp_pool *pool, const sp_error *error, int64_t attemp
 {
         if (!pool || sp__engine_forked(pool->engine))
                 return -1;
-        return pause_after(pool, error ? sp_error_code(error) : "", attempt);
+        return pause_after(pool, sp_error_retryable(error) ? sp_error_code(error) : "", attempt);
 }
 
 /* Its deadline is its end: then the transaction is made again. */

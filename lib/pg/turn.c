@@ -146,6 +146,16 @@ static void lead_off(sp_session *session, struct sp__query *query)
         session->opening = true;
 }
 
+/* Behind a BEGIN of the caller's own words it is known with the next answer. */
+static void note_block(sp_session *session, struct sp__query *query)
+{
+        if (query->unit.lead || session->conn->load == 0)
+                session->in_block = query->unit.lead || sp__conn_in_transaction(session->conn);
+        query->in_block = session->in_block;
+        if (query->stmt->sql.tx || query->deed == SP__DEED_COMMIT || query->deed == SP__DEED_ROLLBACK)
+                session->in_block = false;
+}
+
 bool sp__session_place(struct sp__query *query, struct sp__conn **conn, sp_status *refused)
 {
         sp_session *session = query->session;
@@ -173,6 +183,7 @@ bool sp__session_place(struct sp__query *query, struct sp__conn **conn, sp_statu
                 session->copy_left = false;
         }
         lead_off(session, query);
+        note_block(session, query);
         (*conn)->load++;
         sp__op_ref(&query->op);
         query->conn = *conn;

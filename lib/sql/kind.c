@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-enum { SESSION = 1, TX = 2, DIRTIES = 4, COPY = 8, READ = 16, QUERY = 32, SETTING = 64, OBSCURE = 128 };
+enum { SESSION = 1, TX = 2, DIRTIES = 4, COPY = 8, READ = 16, QUERY = 32, SETTING = 64, COMMITS = 128 };
 
 /* Statements that are named here; every other one changes the schema or the server, and is a write. */
 static const struct {
@@ -16,8 +16,8 @@ static const struct {
     {"DeleteStmt", QUERY},
     {"MergeStmt", QUERY},
     {"VariableShowStmt", READ},
-    {"CallStmt", OBSCURE},
-    {"DoStmt", OBSCURE},
+    {"CallStmt", COMMITS},
+    {"DoStmt", COMMITS},
     {"CopyStmt", COPY},
     {"TransactionStmt", SESSION | TX},
     {"ConstraintsSetStmt", SESSION},
@@ -83,7 +83,8 @@ void sp__sql_classify(const struct sp__tree *tree, struct sp__sql *out)
         }
         out->session_function = tree->fn_session;
         out->clock = tree->clock;
-        out->obscure = (traits & OBSCURE) || tree->fn_obscure;
+        out->commits = (traits & COMMITS) != 0;
+        out->obscure = out->commits || tree->fn_obscure;
         out->tx = (traits & TX) != 0;
         out->dirties = (traits & DIRTIES) || tree->fn_dirties || tree->temporary || tree->hold ||
                        (tree->temp_schema && !(traits & QUERY));

@@ -29,6 +29,7 @@ struct sp__sql {
         bool session_function; /* calls a function of session state (advisory locks, set_config(), currval(), …) */
         bool clock;            /* asks when its transaction began (now()), which must not be before it was asked */
         bool obscure;          /* runs what its text does not show: DO, CALL, a function that is not known */
+        bool commits;          /* … and what that is may commit: DO, CALL */
         uint64_t fingerprint;  /* alike for statements that differ in literals, lengths of lists, comments and blanks */
         uint64_t literals;     /* a hash of those in it; 0: it has none, or was not looked into */
         char *text;            /* on one line, without comments; literals read `?`, lists of them `...` */

@@ -15,6 +15,9 @@ static const struct raised {
     {"42P05", "CALL heal_book('42P05')"},
     {"0A000", "CALL heal_book('0A000')"},
     {"25006", "CALL heal_book('25006')"},
+    {"40001", "CALL heal_book('40001')"},
+    {"55P03", "CALL heal_book('55P03')"},
+    {"40P01", "DO $$ BEGIN INSERT INTO heal_log VALUES (1); COMMIT; RAISE 'x' USING ERRCODE = '40P01'; END $$"},
     {"25006", "CALL heal_read_only()"},
     {"26000", "CALL heal_run('EXECUTE heal_nobody')"},
     {"42P05", "CALL heal_run('PREPARE heal_twice AS SELECT 1')"},
@@ -58,11 +61,11 @@ static int booked_again(const struct way *way, sp_pool *pool, const char *where,
                         sp_error *error)
 {
         int again = (int)number(way, pool, "SELECT count(*) FROM heal_log", 0) - 1;
-        bool told = error && strcmp(sp_error_code(error), it->code) == 0;
+        bool told = error && strcmp(sp_error_code(error), it->code) == 0 && !sp_error_retryable(error);
 
         if (again || !told)
-                print_error("%s, in %s: %d rows, %s\n", it->what, where, again + 1,
-                            error ? sp_error_code(error) : "OK");
+                print_error("%s, in %s: %d rows, %s%s\n", it->what, where, again + 1,
+                            error ? sp_error_code(error) : "OK", sp_error_retryable(error) ? ", worth a retry" : "");
         sp_error_free(error);
         run(way, pool, "TRUNCATE heal_log");
         return told ? again : -1;
@@ -95,6 +98,82 @@ static void test_what_has_committed_is_not_run_again_and_its_error_is_told(void 
         }
         assert_int_equal(wrong, 0);
         done_with_bookings(way, pool);
+}
+
+/* Outside of the transaction that it is given. */
+static sp_status book_beside(void *arg, sp_session *session, sp_error **error)
+{
+        sp_stmt *stmt = stmt_of("CALL heal_book('40001')");
+        sp_result *result = NULL;
+        sp_status status = sp_pool_query(arg, NULL, stmt, NULL, &result, error);
+
+        sp_stmt_unref(stmt);
+        return status;
+}
+
+static void test_a_transaction_whose_work_committed_elsewhere_is_not_made_again(void **state)
+{
+        const struct way *way = way_of(state);
+        sp_pool *pool = pool_of_bookings(way), *other = pool_with((const char *[]){"pool.max=1", NULL});
+        sp_error *error = NULL;
+
+        assert_int_equal(sp_pool_transact(other, NULL, NULL, book_beside, pool, &error), SP_SQL);
+        assert_int_equal(booked_again(way, pool, "a transaction", &(struct raised){"40001", "CALL"}, error), 0);
+        sp_pool_free(other);
+        done_with_bookings(way, pool);
+}
+
+/* What one of its procedures committed stays. */
+static void test_a_batch_that_has_committed_is_not_worth_a_retry(void **state)
+{
+        static const char *const codes[] = {"40P01", "40001"};
+        const struct way *way = way_of(state);
+        sp_pool *pool = pool_of_bookings(way);
+        sp_stmt *stmt = stmt_of("CALL heal_book($1)");
+        sp_params *params = sp_params_new();
+        sp_result *result = NULL;
+        sp_error *error = NULL;
+
+        for (int i = 0; i < 2; i++) {
+                sp_params_add_text(params, codes[i], 5);
+                sp_params_next(params);
+        }
+        assert_int_equal(sp_pool_batch(pool, NULL, stmt, params, &result, &error), SP_SQL);
+        assert_int_equal(booked_again(way, pool, "a batch", &(struct raised){"40P01", "CALL"}, error), 0);
+        sp_params_free(params);
+        sp_stmt_unref(stmt);
+        done_with_bookings(way, pool);
+}
+
+/* Nothing commits there, so that all of it may be made again. */
+static void test_a_procedure_inside_a_transaction_is_worth_a_retry(void **state)
+{
+        const struct way *way = way_of(state);
+        sp_pool *pool = pool_with((const char *[]){"pool.max=1", NULL});
+        sp_stmt *stmt = stmt_of("CALL heal_lose()");
+        sp_session *session;
+
+        run(way, pool,
+            "CREATE OR REPLACE PROCEDURE heal_lose() LANGUAGE plpgsql AS $$ BEGIN RAISE 'x' USING ERRCODE = '40001'; "
+            "END $$");
+        session = session_of(way, pool);
+        for (int i = 0; i < 2; i++) {
+                sp_result *result = NULL;
+                sp_error *error = NULL;
+
+                assert_int_equal(sp_session_begin(session, NULL, NULL, NULL), SP_OK);
+                /* As what BEGIN goes with, and behind that. */
+                if (i > 0)
+                        session_run(way, session, "SELECT 1");
+                assert_int_equal(way->session(session, NULL, stmt, NULL, &result, &error), SP_SQL);
+                assert_true(sp_error_retryable(error));
+                sp_error_free(error);
+                assert_int_equal(sp_session_rollback(session, NULL, NULL), SP_OK);
+        }
+        sp_session_release(session);
+        sp_stmt_unref(stmt);
+        run(way, pool, "DROP PROCEDURE heal_lose");
+        sp_pool_free(pool);
 }
 
 /* A function of a SELECT cannot commit; what it raises is the caller's all the same. */
@@ -141,12 +220,56 @@ static void test_a_changed_plan_heals_where_errors_tell_parameters(void **state)
         sp_pool_free(pool);
 }
 
+/* By a function, in the midst of the connection that all share: the next ones are prepared anew. */
+static void test_what_a_function_deallocates_is_prepared_anew(void **state)
+{
+        const struct way *way = way_of(state);
+        sp_pool *pool = pool_with((const char *[]){"pool.max=1", NULL});
+
+        run(way, pool,
+            "CREATE OR REPLACE FUNCTION heal_forget() RETURNS int LANGUAGE plpgsql AS $$ BEGIN DEALLOCATE ALL; "
+            "RETURN 1; END $$");
+        for (int i = 0; i < 3; i++) {
+                assert_int_equal(number(way, pool, "SELECT $1::int8 + 1", 1), 2);
+                run(way, pool, "SELECT heal_forget()");
+                run(way, pool, "DO $$ BEGIN DEALLOCATE ALL; END $$");
+        }
+        assert_int_equal(number(way, pool, "SELECT $1::int8 + 1", 1), 2);
+        run(way, pool, "DROP FUNCTION heal_forget");
+        sp_pool_free(pool);
+}
+
+/* What is prepared there stays, under its own name, and is in nobody's way but its own. */
+static void test_what_a_function_prepares_is_in_nobodys_way(void **state)
+{
+        const struct way *way = way_of(state);
+        sp_pool *pool = pool_with((const char *[]){"pool.max=1", NULL});
+        sp_error *error;
+
+        run(way, pool,
+            "CREATE OR REPLACE FUNCTION heal_prepare() RETURNS int LANGUAGE plpgsql AS $$ BEGIN "
+            "PREPARE heal_s1 AS SELECT 1; RETURN 1; END $$");
+        run(way, pool, "SELECT heal_prepare()");
+        assert_int_equal(number(way, pool, "SELECT $1::int8 + 1", 1), 2);
+        error = fails(way, pool, NULL, "SELECT heal_prepare()", SP_SQL);
+        assert_string_equal(sp_error_code(error), "42P05");
+        sp_error_free(error);
+        assert_int_equal(number(way, pool, "SELECT $1::int8 + 1", 1), 2);
+        run(way, pool, "DROP FUNCTION heal_prepare");
+        sp_pool_free(pool);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
             BOTH_WAYS(test_what_has_committed_is_not_run_again_and_its_error_is_told),
+            BOTH_WAYS(test_a_transaction_whose_work_committed_elsewhere_is_not_made_again),
+            BOTH_WAYS(test_a_batch_that_has_committed_is_not_worth_a_retry),
+            BOTH_WAYS(test_a_procedure_inside_a_transaction_is_worth_a_retry),
             BOTH_WAYS(test_what_a_function_raises_is_told),
             BOTH_WAYS(test_a_changed_plan_heals_where_errors_tell_parameters),
+            BOTH_WAYS(test_what_a_function_deallocates_is_prepared_anew),
+            BOTH_WAYS(test_what_a_function_prepares_is_in_nobodys_way),
         };
 
         return cmocka_run_group_tests_name("heal", tests, NULL, NULL);

@@ -128,8 +128,9 @@ async function onSeat(outer, work, named) {
 async function again(watch, pool, unit, error, number) {
     if (typeof error?.serverCode !== 'string')
         return false;
+    const code = error.retryable === false ? '' : error.serverCode;
     try {
-        return await watch.submit('pool_retry_async', (ctx) => [pool, ctx, error.serverCode, number], undefined, unit);
+        return await watch.submit('pool_retry_async', (ctx) => [pool, ctx, code, number], undefined, unit);
     } catch (refused) {
         throw because(refused, error);
     }

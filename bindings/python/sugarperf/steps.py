@@ -139,7 +139,7 @@ def retry(seat: Seat, ctx: Any, error: BaseException, attempt: int) -> Steps[boo
     """Whether the library wants the transaction made again after `error`; then the pause is over."""
     if not isinstance(error, errors.Error):
         return False
-    handle, code = seat.handle, error.server_code
+    handle, code = seat.handle, error.server_code if error.retryable else ""
     try:
         answer = yield ctx, lambda queue, tag: native.pool_retry_async(handle, ctx, code, attempt, queue, tag)
     except errors.Error as refused:
