@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/brief.h"
-#include "base/thread.h"
+
+#include <stdbool.h>
+#include <time.h>
 
 /*
  * Of the processor's pause, which takes 40 to 140 cycles: some hundred ns first, a few µs in all. A first wait that is shorter
  * lets two threads meet at each turn ("./run bench guard", 2 threads).
  */
 enum { PAUSES_FIRST = 16, PAUSES_LAST = 64 };
+/* The kernel makes some 100 µs of it: less than a core is away for, and no load. */
+enum { NAP_NS = 50000 };
 
 static void pause_core(void)
 {
@@ -17,23 +21,30 @@ static void pause_core(void)
 #endif
 }
 
-void sp__brief_wait(sp__brief *lock)
+static bool taken(sp__brief *lock)
 {
-        for (int pauses = PAUSES_FIRST; pauses <= PAUSES_LAST; pauses *= 2) {
-                unsigned free = SP__BRIEF_FREE;
+        unsigned free = SP__BRIEF_FREE;
 
-                for (int i = 0; i < pauses; i++)
-                        pause_core();
-                if (atomic_load_explicit(lock, memory_order_relaxed) == free &&
-                    atomic_compare_exchange_strong_explicit(lock, &free, SP__BRIEF_HELD, memory_order_acquire,
-                                                            memory_order_relaxed))
-                        return;
-        }
-        while (atomic_exchange_explicit(lock, SP__BRIEF_AWAITED, memory_order_acquire) != SP__BRIEF_FREE)
-                sp__word_wait(lock, SP__BRIEF_AWAITED, SP__FOREVER);
+        return atomic_load_explicit(lock, memory_order_relaxed) == free &&
+               atomic_compare_exchange_strong_explicit(lock, &free, SP__BRIEF_HELD, memory_order_acquire,
+                                                       memory_order_relaxed);
 }
 
-void sp__brief_wake(sp__brief *lock)
+static bool spin(sp__brief *lock)
 {
-        sp__word_wake(lock);
+        for (int pauses = PAUSES_FIRST; pauses <= PAUSES_LAST; pauses *= 2) {
+                for (int i = 0; i < pauses; i++)
+                        pause_core();
+                if (taken(lock))
+                        return true;
+        }
+        return false;
+}
+
+void sp__brief_wait(sp__brief *lock)
+{
+        const struct timespec nap = {.tv_nsec = NAP_NS};
+
+        while (!spin(lock))
+                nanosleep(&nap, NULL);
 }

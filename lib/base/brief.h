@@ -3,22 +3,21 @@
  * A lock for sections of some tens of instructions that many threads enter all the time. It is 4 bytes, so that what it guards
  * can share its cache line. Who finds it taken keeps off the line for a while that doubles: the holder then comes back several
  * times before the line moves to another core, and a move costs more than the section (T. Anderson, The Performance of Spin
- * Lock Alternatives, 1990). After some microseconds it sleeps, as the holder may have lost its core (U. Drepper, Futexes Are
- * Tricky, 2011, mutex 2). It is not fair, and not for sections that wait.
+ * Lock Alternatives, 1990). After some microseconds it sleeps for a while, as the holder may have lost its core. Nobody wakes it:
+ * to let go is a plain store, for to learn of sleepers would be another locked instruction at each turn. It is not fair, and
+ * not for sections that wait.
  */
 #ifndef SP_BASE_BRIEF_H
 #define SP_BASE_BRIEF_H
 
 #include <stdatomic.h>
 
-enum { SP__BRIEF_FREE, SP__BRIEF_HELD, SP__BRIEF_AWAITED };
+enum { SP__BRIEF_FREE, SP__BRIEF_HELD };
 
 typedef atomic_uint sp__brief;
 
 /** After a try that failed. */
 void sp__brief_wait(sp__brief *lock);
-/** Wakes one that sleeps. */
-void sp__brief_wake(sp__brief *lock);
 
 static inline void sp__brief_init(sp__brief *lock)
 {
@@ -36,8 +35,7 @@ static inline void sp__brief_lock(sp__brief *lock)
 
 static inline void sp__brief_unlock(sp__brief *lock)
 {
-        if (atomic_exchange_explicit(lock, SP__BRIEF_FREE, memory_order_release) == SP__BRIEF_AWAITED)
-                sp__brief_wake(lock);
+        atomic_store_explicit(lock, SP__BRIEF_FREE, memory_order_release);
 }
 
 #endif
