@@ -6,6 +6,7 @@
 #include "observe/registry.h"
 #include "pg/pool.h"
 #include "profile/profiler.h"
+#include "profile/work.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -34,8 +35,10 @@ static bool configured(const sp_config *config)
 static sp_status add(sp_client *client, const char *name, sp_error **error)
 {
         bool records = sp__config_int(client->config, "profiler", NULL, "enabled") != 0;
-        const struct sp__pool_watcher watcher = {
-            .asked = records ? asked : NULL, .ran = records ? ran : NULL, .arg = client->profiler};
+        const struct sp__pool_watcher watcher = {.asked = records ? asked : NULL,
+                                                 .over = records ? sp__work_over : NULL,
+                                                 .ran = records ? ran : NULL,
+                                                 .arg = client->profiler};
         struct sp__named_pool *pools = realloc(client->pools, (client->pool_count + 1) * sizeof *pools);
         struct sp__named_pool made = {0};
         sp_status status;

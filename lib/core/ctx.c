@@ -19,7 +19,7 @@ struct sp_ctx {
         char *trace;
         char *tag;
         char *scope_name;
-        _Atomic(struct sp__scope *) scope; /* made under the lock; only where there is a name */
+        _Atomic(struct sp__scope *) scope; /* set once; only where there is a name */
         enum reads reads;
         bool unit; /* it begins a unit of work of its own */
         bool stands_back;
@@ -330,17 +330,14 @@ const char *sp__ctx_scope_name(const sp_ctx *ctx)
 struct sp__scope *sp__ctx_scope(const sp_ctx *ctx, struct sp__scope *(*make)(void))
 {
         sp_ctx *own = scoped(ctx);
-        struct sp__scope *scope = own ? atomic_load_explicit(&own->scope, memory_order_acquire) : NULL;
+        struct sp__scope *scope = own ? atomic_load_explicit(&own->scope, memory_order_acquire) : NULL, *made;
 
         if (!own || scope)
                 return scope;
-        sp__lock(&own->lock);
-        scope = atomic_load_explicit(&own->scope, memory_order_relaxed);
-        if (!scope) {
-                scope = make();
-                atomic_store_explicit(&own->scope, scope, memory_order_release);
-        }
-        sp__unlock(&own->lock);
+        made = make();
+        if (!made || atomic_compare_exchange_strong(&own->scope, &scope, made))
+                return made;
+        made->end(made, own->scope_name);
         return scope;
 }
 

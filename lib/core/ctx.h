@@ -30,7 +30,7 @@ struct sp__scope {
 };
 /** The name of the nearest one, NULL for none. */
 const char *sp__ctx_scope_name(const sp_ctx *ctx);
-/** What is kept for it; `make` runs under the context's lock, a leaf. NULL: there is no scope, or `make` returned it. */
+/** What is kept for it; where threads make one at once, all but one are ended. NULL: there is no scope, or `make` returned it. */
 struct sp__scope *sp__ctx_scope(const sp_ctx *ctx, struct sp__scope *(*make)(void));
 /** A write of its unit of work (all below one root or one "unit" of its own) was answered, or may have taken effect. */
 void sp__ctx_note_write(const sp_ctx *ctx);

@@ -94,6 +94,8 @@ sp__op *sp__op_ref(sp__op *op)
 
 void sp__op_unref(sp__op *op)
 {
+        sp_ctx *ctx;
+
         if (!op || atomic_fetch_sub_explicit(&op->refs, 1, memory_order_acq_rel) != 1)
                 return;
         sp_error_free(op->error);
@@ -101,8 +103,9 @@ void sp__op_unref(sp__op *op)
                 op->what_free(op->what);
         if (op->waits)
                 sp__mutex_destroy(&op->wait_lock);
-        sp_ctx_unref(op->ctx);
+        ctx = op->ctx;
         op->kind->destroy(op);
+        sp_ctx_unref(ctx);
 }
 
 void sp__batch_init(struct sp__batch *batch)

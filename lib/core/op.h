@@ -49,7 +49,7 @@ struct sp__op_kind {
         void (*cancel)(sp__op *op, sp_status why);
         /** It was settled, by whomever: stop its timer. Called once, no locks held, before it is delivered. */
         void (*settled)(sp__op *op);
-        /** The last reference is gone: free it and what it owns (but error and yield). */
+        /** The last reference is gone: free it and what it owns (but error, yield and context, which outlives it). */
         void (*destroy)(sp__op *op);
 };
 

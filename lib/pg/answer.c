@@ -112,7 +112,7 @@ static void weigh_all(const struct sp__unit *unit, struct sp__stmt_record *recor
                 weigh(unit->sets->results[i], record);
 }
 
-static void record(const struct sp__query *query, sp_status status)
+static void record(struct sp__query *query, sp_status status)
 {
         const struct sp__unit *unit = &query->unit;
         sp_pool *pool = query->pool;
@@ -128,11 +128,8 @@ static void record(const struct sp__query *query, sp_status status)
             .status = status,
             .code = unit->error ? sp__fault_code(unit->error) : "",
             .ctx = query->op.ctx,
-            .asked = query->watched,
         };
 
-        /* The watcher writes there, and its caller's thread wrote it last. */
-        __builtin_prefetch(query->watched, 1);
         atomic_fetch_add_explicit(&pool->counts.queries, 1, memory_order_relaxed);
         if (status != SP_OK)
                 atomic_fetch_add_explicit(&pool->counts.errors, 1, memory_order_relaxed);
@@ -149,6 +146,7 @@ static void record(const struct sp__query *query, sp_status status)
         sp__histogram_record(pool->wait_time, record.wait_ns);
         if (!ran)
                 return;
+        query->ran_ns = record.wait_ns + record.execute_ns + record.fetch_ns;
         weigh_all(unit, &record);
         ran(pool->watcher.arg, &record);
 }

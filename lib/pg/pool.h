@@ -29,13 +29,17 @@ struct sp__stmt_record {
         sp_status status;
         const char *code;  /* SQLSTATE, "" for none */
         const sp_ctx *ctx; /* may be NULL */
-        void *asked;       /* what the watcher made of it when it was asked for */
 };
 
-/** What the client hands in. Called on any thread, with no lock held; NULL, or both of them. */
+/** What the client hands in. Called on any thread, with no lock held; NULL, or all of them. */
 struct sp__pool_watcher {
         /* A statement under a context is asked for, on its caller's thread. What it returns lives as long as the context. */
         void *(*asked)(void *arg, const sp_ctx *ctx, const sp_stmt *stmt, const sp_params *params);
+        /*
+         * Once for each of these, where it is let go of: mostly on its caller's thread, perhaps after the pool and `arg`. It took
+         * so long; 0: it was not sent, or `ran` was not told of it. true: it took the reference to the statement.
+         */
+        bool (*over)(void *asked, const sp_stmt *stmt, int64_t ns);
         /* Once a statement that was sent, where its end was seen. */
         void (*ran)(void *arg, const struct sp__stmt_record *record);
         void *arg;

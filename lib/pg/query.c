@@ -131,7 +131,8 @@ static void query_destroy(sp__op *op)
         PQclear(query->unit.result);
         PQclear(query->unit.error);
         sp__session_unref(query->session);
-        sp_stmt_unref(query->stmt);
+        if (!query->watched || !query->over(query->watched, query->stmt, query->ran_ns))
+                sp_stmt_unref(query->stmt);
         sp_params_free(query->kept);
         sp__stream_unref(query->stream);
         sp__lead_free(query->lead);
@@ -170,8 +171,10 @@ struct sp__query *sp__query_new(sp_pool *pool, sp_ctx *ctx, const sp_stmt *stmt,
         sp__list_init(&query->unit.link);
         query->task.run = query_begin;
         query->params = params;
-        if (ctx && stmt && pool->watcher.ran && !sp__engine_forked(pool->engine))
+        if (ctx && stmt && pool->watcher.ran && !sp__engine_forked(pool->engine)) {
+                query->over = pool->watcher.over;
                 query->watched = pool->watcher.asked(pool->watcher.arg, ctx, stmt, params);
+        }
         return query;
 }
 

@@ -230,8 +230,6 @@ void sp__profiler_record(sp_profiler *profiler, const struct sp__stmt_record *re
                 slow_statement(profiler, name, record, &run);
         if (atomic_load_explicit(&profiler->traced, memory_order_relaxed) && sp__span_wanted(record))
                 sp__spans_add(profiler->spans, span_id(profiler), name, record);
-        if (record->asked)
-                sp__work_ran(record->asked, total_of(&run));
 }
 
 void sp__profiler_cached(sp_profiler *profiler, const char *pool, const sp_stmt *stmt, enum sp__cache_outcome outcome)

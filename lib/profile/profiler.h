@@ -11,8 +11,8 @@
 #include <sugarperf/profiler.h>
 
 /**
- * A statement is asked for: counted in its context's unit of work, where there is one. What it returns goes into the record. Any
- * thread but a child process's, no lock held, as what follows; `profiler` may be NULL: nothing is recorded.
+ * A statement is asked for: counted in its context's unit of work, where there is one. What it returns goes to sp__work_over().
+ * Any thread but a child process's, no lock held, as what follows; `profiler` may be NULL: nothing is recorded.
  */
 void *sp__profiler_asked(sp_profiler *profiler, const sp_ctx *ctx, const sp_stmt *stmt, const sp_params *params);
 /** Records a statement. */

@@ -12,10 +12,15 @@
 enum { STATEMENTS = 32, FEW = 2, SEEN = 16 };
 
 struct repeat {
-        _Atomic int64_t runs, total_ns; /* as they are answered; what follows, as they are asked for */
-        const sp_stmt *stmt;            /* a reference */
-        const sp_stmt *other;           /* a reference to the first one that had other literals; NULL: none has */
-        uint32_t asked, distinct;
+        /* As they are let go of; what follows, as they are asked for. */
+        _Atomic int64_t total_ns;
+        _Atomic uint32_t unsent;
+        atomic_bool keeps; /* a reference to `stmt`, taken over from who asked: all threads fight over its count */
+        uint32_t asked;
+        const sp_stmt *stmt; /* not looked into before the unit's end: see `keeps` */
+        uint64_t fingerprint, literals;
+        const sp_stmt *other; /* a reference to the first one that had other literals; NULL: none has */
+        uint32_t distinct;
         uint32_t varies; /* parameters that differed from the first run's, which are these */
         uint32_t count;  /* of `seen`; the rest of it is not written */
         uint32_t first[SP__PRINTED];
@@ -45,16 +50,17 @@ static struct repeat *at(struct work *work, uint32_t i)
 
 static void judge(const struct work *work, const struct repeat *repeat, const char *place)
 {
-        int64_t least = sp__findings_least(work->findings), most = 0, runs = atomic_load(&repeat->runs);
+        int64_t least = sp__findings_least(work->findings), most = 0;
+        /* What was asked for and never sent is none of it. */
+        int64_t runs = repeat->asked - atomic_load_explicit(&repeat->unsent, memory_order_relaxed);
         struct sp__found found = {.place = place,
                                   .stmt = repeat->stmt,
                                   .other = repeat->other,
                                   .varies = repeat->varies,
                                   .runs = runs,
                                   .distinct = repeat->distinct,
-                                  .total_ns = atomic_load(&repeat->total_ns)};
+                                  .total_ns = atomic_load_explicit(&repeat->total_ns, memory_order_relaxed)};
 
-        /* What was asked for and never sent is none of it. */
         if (runs < least)
                 return;
         for (uint32_t i = 0; i < repeat->count; i++)
@@ -117,9 +123,12 @@ static struct repeat *add(struct work *work, const sp_stmt *stmt, const struct s
         if (work->count == FEW && !(work->more = malloc((STATEMENTS - FEW) * sizeof *work->more)))
                 return NULL;
         added = at(work, work->count++);
-        atomic_init(&added->runs, 0);
         atomic_init(&added->total_ns, 0);
-        added->stmt = sp_stmt_ref((sp_stmt *)(uintptr_t)stmt);
+        atomic_init(&added->unsent, 0);
+        atomic_init(&added->keeps, false);
+        added->stmt = stmt;
+        added->fingerprint = stmt->sql.fingerprint;
+        added->literals = stmt->sql.literals;
         added->other = NULL;
         added->asked = added->distinct = 0;
         memcpy(added->first, print->each, sizeof added->first);
@@ -130,9 +139,7 @@ static struct repeat *add(struct work *work, const sp_stmt *stmt, const struct s
 static struct repeat *repeat_of(struct work *work, const sp_stmt *stmt, const struct sp__params_print *print)
 {
         for (uint32_t i = 0; i < work->count; i++) {
-                const sp_stmt *there = at(work, i)->stmt;
-
-                if (there == stmt || there->sql.fingerprint == stmt->sql.fingerprint)
+                if (at(work, i)->fingerprint == stmt->sql.fingerprint)
                         return at(work, i);
         }
         return add(work, stmt, print);
@@ -143,7 +150,7 @@ static void note_values(struct repeat *repeat, const sp_stmt *stmt, const struct
 {
         uint64_t values = print->all ^ stmt->sql.literals;
 
-        if (!repeat->other && stmt->sql.literals != repeat->stmt->sql.literals)
+        if (!repeat->other && stmt->sql.literals != repeat->literals)
                 repeat->other = sp_stmt_ref((sp_stmt *)(uintptr_t)stmt);
         for (uint32_t i = 0; i < print->count && i < SP__PRINTED; i++)
                 repeat->varies |= (uint32_t)(print->each[i] != repeat->first[i]) << i;
@@ -196,10 +203,14 @@ void *sp__work_asked(struct sp__findings *findings, const sp_ctx *ctx, const sp_
         return repeat;
 }
 
-void sp__work_ran(void *asked, int64_t ns)
+bool sp__work_over(void *asked, const sp_stmt *stmt, int64_t ns)
 {
         struct repeat *repeat = asked;
 
-        atomic_fetch_add_explicit(&repeat->runs, 1, memory_order_relaxed);
-        atomic_fetch_add_explicit(&repeat->total_ns, ns, memory_order_relaxed);
+        if (ns > 0)
+                atomic_fetch_add_explicit(&repeat->total_ns, ns, memory_order_relaxed);
+        else
+                atomic_fetch_add_explicit(&repeat->unsent, 1, memory_order_relaxed);
+        return stmt == repeat->stmt && !atomic_load_explicit(&repeat->keeps, memory_order_relaxed) &&
+               !atomic_exchange_explicit(&repeat->keeps, true, memory_order_relaxed);
 }

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "pg/stmt.h"
 #include "profile/profiler.h"
+#include "profile/work.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
@@ -33,14 +34,17 @@ static const char text[] = "SELECT id, title FROM contents WHERE id = $1";
 
 static void statement(void *state, uint32_t item)
 {
-        struct sp__stmt_record record = ((struct bench *)state)->record;
+        struct bench *bench = state;
+        struct sp__stmt_record record = bench->record;
+        void *asked = NULL;
 
         record.execute_ns = 100000 + item;
         record.done_ns = SP__SECOND + item * 1000;
         if (record.ctx)
-                record.asked = sp__profiler_asked(((struct bench *)state)->profiler, record.ctx, record.stmt,
-                                                  ((struct bench *)state)->params);
-        sp__profiler_record(((struct bench *)state)->profiler, &record);
+                asked = sp__profiler_asked(bench->profiler, record.ctx, record.stmt, bench->params);
+        sp__profiler_record(bench->profiler, &record);
+        if (asked && sp__work_over(asked, bench->stmt, record.execute_ns))
+                sp_stmt_ref(bench->stmt);
 }
 
 static void histogram(void *state, uint32_t item)

@@ -13,6 +13,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,10 +38,18 @@ static sp_ctx *scope_of(const char *name)
         return ctx;
 }
 
+/* As a query that is let go of. */
+static void over(void *asked, sp_stmt *stmt, int64_t ns)
+{
+        if (asked && sp__work_over(asked, stmt, ns))
+                sp_stmt_ref(stmt);
+}
+
 /* One run with these parameters. */
-static void run(sp_profiler *profiler, sp_ctx *ctx, const sp_stmt *stmt, int64_t first, int64_t second)
+static void run(sp_profiler *profiler, sp_ctx *ctx, sp_stmt *stmt, int64_t first, int64_t second)
 {
         sp_params *params = sp_params_new();
+        void *asked;
         struct sp__stmt_record record = {.name = stmt->name,
                                          .text = stmt->sql.text,
                                          .stmt = stmt,
@@ -53,9 +62,10 @@ static void run(sp_profiler *profiler, sp_ctx *ctx, const sp_stmt *stmt, int64_t
 
         sp_params_add_int(params, first);
         sp_params_add_int(params, second);
-        record.asked = ctx ? sp__profiler_asked(profiler, ctx, stmt, params) : NULL;
+        asked = ctx ? sp__profiler_asked(profiler, ctx, stmt, params) : NULL;
         sp__profiler_record(profiler, &record);
         sp_params_free(params);
+        over(asked, stmt, record.execute_ns);
 }
 
 static sp_profiler *profiler_new(void)
@@ -253,12 +263,78 @@ static void test_what_was_asked_for_and_never_sent_is_none(void **state)
                 run(profiler, ctx, names, i, 0);
         sp_params_add_int(params, 1);
         for (int i = 0; i < 50; i++)
-                assert_non_null(sp__profiler_asked(profiler, ctx, names, params));
+                over(sp__profiler_asked(profiler, ctx, names, params), names, 0);
         sp_params_free(params);
         sp_ctx_unref(ctx);
         finds(profiler, "[]");
         sp_profiler_free(profiler);
         sp_stmt_unref(names);
+}
+
+/* All of them at once, let go of in another order, the unit's first statement last: it alone knows that text. */
+static void test_statements_that_run_at_once_outlive_who_asked(void **state)
+{
+        sp_profiler *profiler = profiler_new();
+        sp_ctx *ctx = scope_of("at once");
+        sp_stmt *stmts[10];
+        void *asked[10];
+        char text[128];
+
+        for (int i = 0; i < 10; i++) {
+                snprintf(text, sizeof text, "SELECT name FROM tags WHERE content_id = %d", i);
+                stmts[i] = stmt_of("texts", text);
+                asked[i] = sp__profiler_asked(profiler, ctx, stmts[i], NULL);
+                assert_non_null(asked[i]);
+        }
+        for (int i = 9; i >= 0; i--) {
+                over(asked[i], stmts[i], SP__MS);
+                sp_stmt_unref(stmts[i]);
+        }
+        sp_ctx_unref(ctx);
+        finds(profiler, "[{\"kind\":\"n+1\",\"place\":\"at once\",\"name\":\"texts\"");
+        finds_instead(profiler, "SELECT content_id, name FROM tags WHERE content_id = ANY($1)");
+        sp_profiler_free(profiler);
+}
+
+enum { SHARERS = 4, SHARED_RUNS = 500 };
+
+struct shared {
+        sp_profiler *profiler;
+        sp_ctx *ctx;
+        sp_stmt *stmt;
+};
+
+static void *share(void *arg)
+{
+        const struct shared *shared = arg;
+
+        for (int i = 0; i < SHARED_RUNS; i++)
+                run(shared->profiler, shared->ctx, shared->stmt, i, 0);
+        return NULL;
+}
+
+/* Its threads begin it at the same time. */
+static void test_threads_of_one_unit_lose_no_run(void **state)
+{
+        struct shared shared = {
+            .profiler = profiler_new(), .stmt = stmt_of("tagsOf", NAMES), .ctx = scope_of("threads")};
+        pthread_t threads[SHARERS];
+        sp_value *value = NULL;
+        char expected[64];
+        size_t len;
+
+        for (int i = 0; i < SHARERS; i++)
+                assert_int_equal(pthread_create(&threads[i], NULL, share, &shared), 0);
+        for (int i = 0; i < SHARERS; i++)
+                pthread_join(threads[i], NULL);
+        sp_ctx_unref(shared.ctx);
+        assert_int_equal(sp_profiler_report(shared.profiler, 0, &value), SP_OK);
+        snprintf(expected, sizeof expected, "\"runs\":%d,", SHARERS * SHARED_RUNS);
+        assert_non_null(strstr(sp_value_data(value, &len), expected));
+        assert_int_equal(sp_profiler_count(shared.profiler, "tagsOf"), SHARERS * SHARED_RUNS);
+        sp_value_unref(value);
+        sp_profiler_free(shared.profiler);
+        sp_stmt_unref(shared.stmt);
 }
 
 static void test_a_loop_of_writes_wants_a_batch(void **state)
@@ -356,14 +432,14 @@ static void test_recording_a_known_statement_takes_no_memory(void **state)
         long before;
 
         sp_params_add_int(params, 1000);
-        record.asked = sp__profiler_asked(profiler, ctx, names, params);
+        over(sp__profiler_asked(profiler, ctx, names, params), names, record.execute_ns);
         sp__profiler_record(profiler, &record);
         sp_profiler_finish(profiler, "work", sp_profiler_start(profiler), SP_OK);
         before = atomic_load(&allocations);
         for (uint64_t i = 0; i < 1000; i++) {
                 sp_params_clear(params);
                 sp_params_add_int(params, (int64_t)i);
-                record.asked = sp__profiler_asked(profiler, ctx, names, params);
+                over(sp__profiler_asked(profiler, ctx, names, params), names, record.execute_ns);
                 record.status = i % 10 ? SP_OK : SP_SQL;
                 record.code = i % 10 ? "" : "23505";
                 record.done_ns += SP__SECOND;
@@ -465,6 +541,8 @@ int main(void)
             cmocka_unit_test(test_values_in_the_text_count_as_parameters_do),
             cmocka_unit_test(test_few_runs_pages_and_other_units_are_none),
             cmocka_unit_test(test_what_was_asked_for_and_never_sent_is_none),
+            cmocka_unit_test(test_statements_that_run_at_once_outlive_who_asked),
+            cmocka_unit_test(test_threads_of_one_unit_lose_no_run),
             cmocka_unit_test(test_a_loop_of_writes_wants_a_batch),
             cmocka_unit_test(test_a_unit_may_end_after_its_profiler),
             cmocka_unit_test(test_recording_a_known_statement_takes_no_memory),
