@@ -113,6 +113,8 @@ struct sp_feed {
         uint64_t place;                    /* to where the slot was confirmed when it was taken */
         uint64_t recorded;                 /* as far as Redis knows that all is invalidated there */
         int64_t renew_at, status_at, looked_at;
+        char *unseen; /* "12,34": transactions that a reset may have come before; "" or NULL: none */
+        int64_t unseen_at, unseen_pause;
         sp_stmt *snapshot;
 
         /* Of the slot, while another process reads it, or nobody does. */
@@ -160,6 +162,20 @@ sp_status sp__feed_keep_rules(struct sp_feed *feed, bool ours, sp_error **error)
 /** What follows from the tables' shape was done; up to which shape it was, a digest for each table, `known` where there is one. */
 sp_status sp__feed_keep_shape(struct sp_feed *feed, const struct sp__feed_shape *shape, sp_error **error);
 sp_status sp__feed_kept_shape(struct sp_feed *feed, uint64_t *digests, bool *known, sp_error **error);
+
+/** Of feed->unseen. */
+sp_status sp__feed_keep_unseen(struct sp_feed *feed, sp_error **error);
+
+/** feed_seen.c: "xmin:xmax:xid,xid", owned; and whether what the transaction did is seen by who has such a snapshot. */
+sp_status sp__feed_snapshot(struct sp_feed *feed, char **out, sp_error **error);
+bool sp__feed_seen(uint32_t xid, const char *snapshot);
+
+/** feed_reset.c: the namespace goes, and goes again once all see what was under way: from time to time it is looked whether they do. */
+sp_status sp__feed_reset(struct sp_feed *feed, sp_error **error);
+sp_status sp__feed_reset_again(struct sp_feed *feed, sp_error **error);
+int64_t sp__feed_reset_due(const struct sp_feed *feed);
+/** Who led before us reset it, and did not live to do so again. */
+sp_status sp__feed_await_seen(struct sp_feed *feed, const char *list, sp_error **error);
 
 /** As far as the server's log was invalidated in this Redis; before the server is told so, which then has nothing to say that Redis
  * does not know. `anew`: whatever was known before. */

@@ -71,28 +71,7 @@ static sp_status keep_alive(struct sp_feed *feed, bool asked, sp_error **error)
         }
         if (status == SP_OK && now >= look_due(feed))
                 status = look_at_tables(feed, error);
-        return status;
-}
-
-/* "xmin:xmax:xid,xid": below xmin all is seen, from xmax on nothing, between them what is not named. */
-static bool seen(uint32_t xid, const char *snapshot)
-{
-        char *at;
-        uint32_t xmin = (uint32_t)strtoull(snapshot, &at, 10);
-        uint32_t xmax = *at == ':' ? (uint32_t)strtoull(at + 1, &at, 10) : xmin;
-
-        /* In a circle, as transactions' short numbers come again. */
-        if ((int32_t)(xid - xmin) < 0)
-                return true;
-        if ((int32_t)(xid - xmax) >= 0)
-                return false;
-        while (*at == ':' || *at == ',') {
-                char *from = at + 1;
-
-                if ((uint32_t)strtoull(from, &at, 10) == xid && at != from)
-                        return false;
-        }
-        return true;
+        return status == SP_OK ? sp__feed_reset_again(feed, error) : status;
 }
 
 static void drop_seen(struct sp__feed_batch *batch, const char *snapshot)
@@ -100,7 +79,7 @@ static void drop_seen(struct sp__feed_batch *batch, const char *snapshot)
         size_t left = 0;
 
         for (size_t i = 0; i < batch->xid_count; i++) {
-                if (!seen(batch->xids[i], snapshot))
+                if (!sp__feed_seen(batch->xids[i], snapshot))
                         batch->xids[left++] = batch->xids[i];
         }
         batch->xid_count = left;
@@ -108,18 +87,13 @@ static void drop_seen(struct sp__feed_batch *batch, const char *snapshot)
 
 static sp_status look(struct sp_feed *feed, sp_error **error)
 {
-        sp_result *result = NULL;
-        sp_status status = sp_pool_query(feed->pool, feed->ctx, feed->snapshot, NULL, &result, error);
-        const char *text;
-        size_t len;
+        char *snapshot = NULL;
+        sp_status status = sp__feed_snapshot(feed, &snapshot, error);
 
-        if (status != SP_OK)
-                return status;
-        text = sp_result_rows(result) ? sp_result_get(result, 0, 0, &len) : NULL;
-        if (text)
-                drop_seen(&feed->batch, text);
-        sp_result_free(result);
-        return text ? SP_OK : sp__fail(error, SP_PROTOCOL, "a snapshot that makes no sense");
+        if (status == SP_OK)
+                drop_seen(&feed->batch, snapshot);
+        free(snapshot);
+        return status;
 }
 
 /*
@@ -243,6 +217,7 @@ static int64_t patience(const struct sp_feed *feed)
         int64_t until = feed->renew_at < feed->status_at ? feed->renew_at : feed->status_at;
 
         until = look_due(feed) < until ? look_due(feed) : until;
+        until = sp__feed_reset_due(feed) < until ? sp__feed_reset_due(feed) : until;
         if (!due(feed))
                 return feed->behind_itself ? sp__now() + BACKLOG_LOOK : until;
         return feed->in_transaction ? feed->batch.since + BATCH_AGE : 0;
@@ -269,23 +244,6 @@ static sp_status step(struct sp_feed *feed, sp_error **error)
                 return status;
         sp__feed_note_lag(feed, message.wal_end);
         return keep_alive(feed, message.asks, error);
-}
-
-static sp_status reset(struct sp_feed *feed, sp_error **error)
-{
-        struct sp__aims aims = {.all = true, .why = "reset"};
-        sp_status status = sp__invalidate_run(feed->cache, feed->ctx, &aims, error);
-
-        if (status == SP_OK)
-                status = sp__feed_keep_shape(feed, &feed->shape, error);
-        if (status != SP_OK)
-                return status;
-        sp__lock(&feed->lock);
-        feed->resets++;
-        sp__unlock(&feed->lock);
-        sp__feed_at(feed, SP__STEP_RESET);
-        status = sp__feed_record(feed, feed->place, true, error);
-        return status == SP_OK ? sp__feed_keep_rules(feed, true, error) : status;
 }
 
 struct check {
@@ -344,7 +302,7 @@ static sp_status make_good(struct sp_feed *feed, bool fresh, sp_error **error)
         bool all = (fresh || feed->changed) && !sp__bugged(SP__BUG_NEW_SLOT);
 
         feed->changed = false;
-        return all ? reset(feed, error) : sp__feed_shape_resume(feed, error);
+        return all ? sp__feed_reset(feed, error) : sp__feed_shape_resume(feed, error);
 }
 
 /* Somebody with other rules may have led between two signs of life of ours, and read what we did not. */
@@ -400,6 +358,8 @@ static void undo(struct sp_feed *feed)
         feed->backlog = NULL;
         sp__replication_close(feed->replication);
         feed->replication = NULL;
+        free(feed->unseen);
+        feed->unseen = NULL;
         sp__feed_forget(feed);
 }
 

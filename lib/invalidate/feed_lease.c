@@ -246,16 +246,46 @@ sp_status sp__feed_record(struct sp_feed *feed, uint64_t lsn, bool anew, sp_erro
                 return SP_OK;
         if (command) {
                 snprintf(place, sizeof place, "%s %" PRIx64, feed->system, lsn);
-                sp__command_begin(command, 4);
+                sp__command_begin(command, anew ? 6 : 4);
                 sp__command_text(command, "HSET");
                 sp__command_text(command, name_of(feed, "fp", name));
                 sp__command_text(command, "at");
                 sp__command_text(command, place);
+                if (anew) {
+                        sp__command_text(command, "unseen");
+                        sp__command_text(command, feed->unseen);
+                }
         }
         status = tell(feed, command, error);
         if (status == SP_OK)
                 feed->recorded = lsn;
         return status;
+}
+
+sp_status sp__feed_keep_unseen(struct sp_feed *feed, sp_error **error)
+{
+        struct sp__command *command = feed->alone ? NULL : sp__command_new();
+        char name[NAME_MAX_LEN];
+
+        if (feed->alone)
+                return SP_OK;
+        if (command) {
+                sp__command_begin(command, 4);
+                sp__command_text(command, "HSET");
+                sp__command_text(command, name_of(feed, "fp", name));
+                sp__command_text(command, "unseen");
+                sp__command_text(command, feed->unseen);
+        }
+        return tell(feed, command, error);
+}
+
+/* Of who led before us. */
+static sp_status read_unseen(struct sp_feed *feed, const redisReply *reply, sp_error **error)
+{
+        size_t len = 0;
+        const char *list = reply ? sp__reply_bytes(reply, &len) : NULL;
+
+        return sp__feed_await_seen(feed, list && strspn(list, "0123456789,") == len ? list : "", error);
 }
 
 /* "SYSTEM LSN" of this server; 0: it is not. */
@@ -284,18 +314,22 @@ sp_status sp__feed_recall(struct sp_feed *feed, uint64_t end, bool *ours, sp_err
         if (feed->alone)
                 return SP_OK;
         if (command) {
-                sp__command_begin(command, 3);
-                sp__command_text(command, "HGET");
+                sp__command_begin(command, 4);
+                sp__command_text(command, "HMGET");
                 sp__command_text(command, name_of(feed, "fp", name));
                 sp__command_text(command, "at");
+                sp__command_text(command, "unseen");
         }
         trip = make_trip(feed, command);
         if (!trip)
                 return sp__fail(error, SP_NOMEM, "out of memory");
         status = outcome(feed, trip, error);
         if (status == SP_OK) {
-                feed->recorded = read_place(feed, sp__command_of(trip->step)->replies[0]);
+                const redisReply *reply = sp__command_of(trip->step)->replies[0];
+
+                feed->recorded = read_place(feed, sp__reply_at(reply, 0));
                 *ours = feed->recorded > 0 && feed->recorded >= feed->place && feed->recorded <= end;
+                status = read_unseen(feed, sp__reply_at(reply, 1), error);
         }
         sp__op_unref(&trip->op);
         return status;

@@ -76,6 +76,40 @@ static void await_waiting(PGconn *admin, PGconn *writer, const char *write)
         }
 }
 
+/* From here on. */
+static void hold_up_commits(PGconn *admin, PGconn *writer, const struct scene *scene)
+{
+        char text[256];
+
+        exec(admin, "ALTER SYSTEM SET synchronous_standby_names = 'nobody'");
+        exec(admin, "SELECT pg_reload_conf()");
+        await_answer(admin, "SHOW synchronous_standby_names", "nobody");
+        exec(writer, "SET synchronous_commit = on; SET client_min_messages = error");
+        snprintf(text, sizeof text, "INSERT INTO %s VALUES (gen_random_uuid())", scene->world.table);
+        await_waiting(admin, writer, text);
+}
+
+/* Its commit is in the log, and nobody sees it. */
+static void change_unseen(PGconn *admin, PGconn *writer, const struct scene *scene)
+{
+        char text[256];
+
+        snprintf(text, sizeof text, "UPDATE %s SET title = 'new' WHERE id = '1'", scene->world.table);
+        assert_int_equal(PQsendQuery(writer, text), 1);
+        await_answer(admin, waits, "1");
+}
+
+static void let_it_be_seen(PGconn *admin, const struct scene *scene)
+{
+        char text[256];
+
+        snprintf(text, sizeof text, "SELECT title FROM %s WHERE id = '1'", scene->world.table);
+        await_answer(admin, text, "old");
+        exec(admin, "ALTER SYSTEM RESET synchronous_standby_names");
+        exec(admin, "SELECT pg_reload_conf()");
+        await_answer(admin, text, "new");
+}
+
 /*
  * The server tells of a transaction that waits for its synchronous standby, and nobody sees its rows yet: who loads now gets the
  * old one.
@@ -84,32 +118,61 @@ static void test_nothing_goes_before_others_see_why(void **state)
 {
         PGconn *admin = PQconnectdb(getenv("DATABASE_URL")), *writer = PQconnectdb(getenv("DATABASE_URL"));
         struct scene scene;
-        char text[256];
 
         scene_begin(&scene, NULL, NULL);
         world_run(&scene.world, "INSERT INTO %s VALUES ('1', 'old')");
         service_lead(&scene.reader);
-        exec(admin, "ALTER SYSTEM SET synchronous_standby_names = 'nobody'");
-        exec(admin, "SELECT pg_reload_conf()");
-        await_answer(admin, "SHOW synchronous_standby_names", "nobody");
-        exec(writer, "SET synchronous_commit = on; SET client_min_messages = error");
-        snprintf(text, sizeof text, "INSERT INTO %s VALUES (gen_random_uuid())", scene.world.table);
-        await_waiting(admin, writer, text);
-        snprintf(text, sizeof text, "UPDATE %s SET title = 'new' WHERE id = '1'", scene.world.table);
-        assert_int_equal(PQsendQuery(writer, text), 1);
-        await_answer(admin, waits, "1");
+        hold_up_commits(admin, writer, &scene);
+        change_unseen(admin, writer, &scene);
         await_answer(admin, "SELECT bool_and(sent_lsn >= pg_current_wal_flush_lsn()) FROM pg_stat_replication", "t");
         sleep_ms(200);
-        snprintf(text, sizeof text, "SELECT title FROM %s WHERE id = '1'", scene.world.table);
-        await_answer(admin, text, "old");
         service_put(&scene.other, "1", "old");
-        exec(admin, "ALTER SYSTEM RESET synchronous_standby_names");
-        exec(admin, "SELECT pg_reload_conf()");
-        await_answer(admin, text, "new");
+        let_it_be_seen(admin, &scene);
         service_loses(&scene.other, "1");
         PQfinish(writer);
         PQfinish(admin);
         scene_end(&scene);
+}
+
+/* The same of one that is never told, as the slot is past it; also where who resets does not live to see it. */
+static void lose_what_was_unseen(bool dies)
+{
+        PGconn *admin = PQconnectdb(getenv("DATABASE_URL")), *writer = PQconnectdb(getenv("DATABASE_URL"));
+        struct scene scene;
+
+        scene_begin(&scene, NULL, NULL);
+        world_run(&scene.world, "INSERT INTO %s VALUES ('1', 'old')");
+        service_lead(&scene.reader);
+        service_leave(&scene.reader);
+        hold_up_commits(admin, writer, &scene);
+        change_unseen(admin, writer, &scene);
+        await_answer(admin, "SELECT count(*) FROM pg_replication_slots WHERE active", "0");
+        world_run(&scene.world, "SELECT pg_replication_slot_advance('sugarperf_%n', pg_current_wal_flush_lsn())");
+        service_lead(&scene.reader);
+        assert_true(service_reports(&scene.reader, "\"resets\":1"));
+        service_put(&scene.other, "1", "old");
+        if (dies) {
+                service_leave(&scene.reader);
+                let_it_be_seen(admin, &scene);
+                service_lead(&scene.reader);
+                assert_true(service_reports(&scene.reader, "\"resets\":0"));
+        } else {
+                let_it_be_seen(admin, &scene);
+        }
+        service_loses(&scene.other, "1");
+        PQfinish(writer);
+        PQfinish(admin);
+        scene_end(&scene);
+}
+
+static void test_what_a_reset_came_before_goes_once_it_is_seen(void **state)
+{
+        lose_what_was_unseen(false);
+}
+
+static void test_who_leads_next_knows_what_a_reset_came_before(void **state)
+{
+        lose_what_was_unseen(true);
 }
 
 static void test_what_was_changed_while_redis_was_away_goes_when_it_is_back(void **state)
@@ -425,6 +488,8 @@ int main(void)
 {
         static const struct CMUnitTest tests[] = {
             cmocka_unit_test(test_nothing_goes_before_others_see_why),
+            cmocka_unit_test(test_what_a_reset_came_before_goes_once_it_is_seen),
+            cmocka_unit_test(test_who_leads_next_knows_what_a_reset_came_before),
             cmocka_unit_test(test_what_was_changed_while_redis_was_away_goes_when_it_is_back),
             cmocka_unit_test(test_it_reads_on_when_postgres_was_restarted),
             cmocka_unit_test(test_a_log_past_its_bound_resets_the_namespace),
