@@ -26,14 +26,6 @@ from measure.redis import Redis  # noqa: E402  # pylint: disable=wrong-import-po
 SIZES = {'users': 500, 'contents': 2500, 'interactions': 5000, 'tags': 100}
 
 
-def wait_for(case, database, count, condition):
-    for _ in range(1000):
-        if database.query(f'SELECT count(*) FROM pg_stat_activity WHERE {condition}') == str(count):
-            return
-        time.sleep(0.02)
-    case.fail(f'not within 20 s: {count} sessions with {condition}')
-
-
 class Case(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -171,7 +163,7 @@ class Answers(Case):
             self.assertEqual(holder.stdout.readline().strip(), held)
             asking = threading.Thread(target=self.refused, args=(503, 'POST', '/admin/scores'))
             asking.start()
-            wait_for(self, self.database, 1, "wait_event_type = 'Lock' AND application_name = 'recommendation'")
+            self.database.wait_for_locks(1, 'recommendation')
             self.service.json('POST', '/admin/breaker/open')
             with Redis(REDIS_URL) as redis:     # what is dropped is dropped before the answer, however long that takes
                 redis.call('CLIENT', 'PAUSE', '500', 'WRITE')
@@ -364,7 +356,7 @@ class Operations(Case):
         holder.stdout.readline()
         asking = threading.Thread(target=lambda: statuses.append(service.request('POST', '/admin/scores')[0]))
         asking.start()
-        wait_for(self, self.database, 1, "wait_event_type = 'Lock' AND application_name = 'recommendation'")
+        self.database.wait_for_locks(1, 'recommendation')
         service.process.terminate()
         holder.communicate('COMMIT;\n')
         asking.join()

@@ -86,8 +86,7 @@ class Fleet:
         self.database.create()
         for name in SERVICE.files:
             self.database.run_file(name, **self.sizes)
-        for name in ('indexes', 'feed'):
-            self.database.run_file(f'../migrations/{SERVICE.name}/deploy/{name}.sql', plain=1)
+        self.database.migrate(SERVICE.name)
         self.database.psql(['-c', 'VACUUM (ANALYZE)'])
         end = self.database.query('SELECT pg_current_wal_lsn()')
         until('the replica has all of it', lambda: self.database.psql(

@@ -62,8 +62,7 @@ class World:
         try:
             for name in self.service.files:
                 self.database.run_file(f'../{self.service.name}/{name}', **self.sizes)
-            self.database.run_file(f'../migrations/{self.service.name}/deploy/indexes.sql', plain=1)
-            self.database.run_file(f'../migrations/{self.service.name}/verify/indexes.sql', plain=1)
+            self.database.migrate(self.service.name, 'feed', verify=True)
             self.database.psql(['-c', 'VACUUM (ANALYZE)'])
             name = 'service' if self.service.name == 'recommendation' else self.service.name
             self.program = Program(self.build, name, {

@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import threading
+import time
 import urllib.parse
 
 from . import Failure
@@ -20,6 +21,12 @@ def with_search_path(url, schema):
     options = dict(urllib.parse.parse_qsl(query, keep_blank_values=True))
     options['options'] = (options.get('options', '') + f' -csearch_path={schema}').strip()
     return base + '?' + urllib.parse.urlencode(options, quote_via=urllib.parse.quote)
+
+
+def changes_of(folder):
+    """The names of the changes in a project's plan."""
+    with open(os.path.join(HERE, '..', 'migrations', folder, 'sqitch.plan'), encoding='utf-8') as plan:
+        return [line.split()[0] for line in plan if line.strip() and line[0] not in '%#']
 
 
 def without_password(text, url):
@@ -73,6 +80,23 @@ class Database:
     def query(self, text):
         """One value or line of text."""
         return self.psql(['-c', text]).strip()
+
+    def migrate(self, folder, *left_out, verify=False):
+        """Deploys the changes of a project of ../migrations, in their order."""
+        for name in changes_of(folder):
+            for kind in ('deploy', 'verify') if verify else ('deploy',):
+                if name not in left_out:
+                    self.run_file(f'../migrations/{folder}/{kind}/{name}.sql', plain=1)
+
+    def wait_for_locks(self, count, application='', seconds=60):
+        """Until so many sessions, of an application if it is named, wait for a lock in this database."""
+        text = ("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+                f" AND '{application}' IN ('', application_name)")
+        deadline = time.monotonic() + seconds
+        while (waiting := self.query(text)) != str(count):
+            if time.monotonic() > deadline:
+                raise Failure(f'{waiting} sessions wait for a lock, not {count}, after {seconds} s')
+            time.sleep(.02)
 
     def unsafe(self):
         """The settings that let this server lose what it has confirmed, as text: "fsync=off, …"."""
