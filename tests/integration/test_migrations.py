@@ -12,7 +12,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 MIGRATIONS = os.path.join(ROOT, 'examples', 'migrations')
 sys.path[:0] = [os.path.join(ROOT, 'examples', 'recommendation'), os.path.dirname(os.path.abspath(__file__))]
 
-from measure.database import OwnDatabase  # noqa: E402  # pylint: disable=wrong-import-position
+from measure.database import OwnDatabase, changes_of  # noqa: E402  # pylint: disable=wrong-import-position
 import services_plain  # noqa: E402  # pylint: disable=wrong-import-position
 
 # As the source document lists them.
@@ -31,6 +31,18 @@ DOCUMENT = {
         'idx_invoice_user_id_created_at': 'invoices (user_id, created_at DESC'},
     'content-streaming': {
         'idx_video_creator_id': 'videos (creator_id', 'idx_transcoding_job_video_id_status': 'transcoding_jobs (video_id, status'}}
+# What is deployed somewhere stays as it was: no database would be given what is added to it.
+DEPLOYED = {
+    'recommendation': {'idx_content_created_at', 'idx_content_creator_id', 'idx_content_engagement_score',
+                       'idx_content_tag_link_tag_id_content_id', 'idx_user_interaction_content_id',
+                       'idx_user_interaction_user_id_created_at', 'idx_user_interest_user_id_tag_id'},
+    'auth': {'idx_role_permission_role_id', 'idx_token_blacklist_user_id_created_at', 'idx_user_created_at', 'idx_user_email',
+             'idx_user_username'},
+    'payment': {'idx_invoice_payment_id', 'idx_invoice_user_id_created_at', 'idx_payment_user_id_status',
+                'idx_subscription_started_at', 'idx_subscription_user_id_active'},
+    'content-streaming': {'idx_playback_session_video_id', 'idx_transcoding_job_video_id_status', 'idx_video_creator_id',
+                          'idx_video_play_count'}}
+LATER = {'auth': {'idx_role_permission_role_id_permission_id'}, 'payment': {'idx_subscription_one_active'}}
 SECONDS = 60
 INDEXES = ("SELECT string_agg(indexrelid::regclass || ' ' || indisvalid, ',' ORDER BY indexrelid::regclass::text) FROM pg_index"
            " WHERE indexrelid::regclass::text LIKE 'idx_%'")
@@ -50,6 +62,13 @@ class Case(unittest.TestCase):
         return subprocess.run(['psql', '-XqAtw', '-d', database.url, *words, '-f', os.path.join(MIGRATIONS, plan.folder, script)],
                               stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=120)
 
+    def deploy(self, database, plan, *words):
+        for name in changes_of(plan.folder):
+            self.good(self.psql(database, plan, f'deploy/{name}.sql', *words))
+
+    def indexes(self, database):
+        return {line.split()[0] for line in database.query(INDEXES).split(',') if line}
+
     def good(self, done):
         self.assertEqual((done.returncode, done.stderr), (0, ''), done.stdout)
 
@@ -65,22 +84,33 @@ class Scripts(Case):
         for plan in services_plain.PLANS:
             with self.subTest(plan.name):
                 database = self.database_of(plan)
-                self.assertNotEqual(self.psql(database, plan, 'verify/indexes.sql').returncode, 0)
+                for name in changes_of(plan.folder):
+                    self.assertNotEqual(self.psql(database, plan, f'verify/{name}.sql').returncode, 0)
                 for _ in range(2):
-                    self.good(self.psql(database, plan, 'deploy/indexes.sql'))
-                    self.good(self.psql(database, plan, 'deploy/feed.sql'))
+                    self.deploy(database, plan)
                 for name, start in DOCUMENT[plan.name].items():
                     text = database.query(f"SELECT pg_get_indexdef('{name}'::regclass)")
                     self.assertIn(f'ON public.{start}'.replace(' (', ' USING btree (', 1), text)
-                for name in ('indexes', 'feed'):
+                for name in changes_of(plan.folder):
                     self.good(self.psql(database, plan, f'verify/{name}.sql'))
                 self.assertNotIn('false', database.query(INDEXES))
-                for _ in range(2):
-                    self.good(self.psql(database, plan, 'revert/feed.sql'))
-                    self.good(self.psql(database, plan, 'revert/indexes.sql'))
+                for name in reversed(changes_of(plan.folder)):
+                    for _ in range(2):
+                        self.good(self.psql(database, plan, f'revert/{name}.sql'))
                 self.assertEqual(database.query(INDEXES), '')
-                for name in ('indexes', 'feed'):
+                for name in changes_of(plan.folder):
                     self.assertNotEqual(self.psql(database, plan, f'verify/{name}.sql').returncode, 0)
+
+    def test_a_database_from_before_is_given_what_came_later(self):
+        for plan in (services_plain.auth(), services_plain.payment()):
+            with self.subTest(plan.name):
+                database = self.database_of(plan)
+                for name in ('indexes', 'feed'):
+                    self.good(self.psql(database, plan, f'deploy/{name}.sql', '-v', 'plain=1'))
+                self.assertEqual(self.indexes(database), DEPLOYED[plan.name])
+                for name in changes_of(plan.folder)[2:]:
+                    self.good(self.psql(database, plan, f'deploy/{name}.sql'))
+                self.assertEqual(self.indexes(database), DEPLOYED[plan.name] | LATER[plan.name])
 
     def test_an_index_that_is_another_one_is_told_and_left(self):
         plan = services_plain.payment()
@@ -94,8 +124,9 @@ class Scripts(Case):
                 database.query(f'CREATE {wrong}')
                 name = re.search(r'idx_\w+', wrong)[0]
                 was = database.query(f"SELECT pg_get_indexdef('{name}'::regclass)")
+                change = 'unique' if name in LATER['payment'] else 'indexes'
                 for kind in ('deploy', 'verify'):
-                    done = self.psql(database, plan, f'{kind}/indexes.sql', '-v', 'plain=1')
+                    done = self.psql(database, plan, f'{kind}/{change}.sql', '-v', 'plain=1')
                     self.assertNotEqual(done.returncode, 0)
                     self.assertIn(f'{name} is another index: it is ', done.stderr)
                 self.assertEqual(database.query(f"SELECT pg_get_indexdef('{name}'::regclass)"), was)
@@ -110,7 +141,7 @@ class Scripts(Case):
         plan = services_plain.payment()
         database = self.database_of(plan)
         database.query("INSERT INTO subscriptions (id, user_id, plan) SELECT 'twin-' || i, 'twins', 'gold' FROM generate_series(1, 2) i")
-        done = self.psql(database, plan, 'deploy/indexes.sql')
+        done = self.psql(database, plan, 'deploy/unique.sql')
         self.assertNotEqual(done.returncode, 0)
         self.assertIn('idx_subscription_one_active cannot be built: rows of subscriptions have the same user_id: twin-1, twin-2;',
                       done.stderr)
@@ -118,16 +149,21 @@ class Scripts(Case):
         with open(os.path.join(MIGRATIONS, 'README.md'), encoding='utf-8') as page:
             database.query(re.search(r'```sql\n(.*?)```', page.read(), re.DOTALL)[1])
         self.assertEqual(database.query("SELECT string_agg(id, ',') FROM subscriptions WHERE user_id = 'twins' AND is_active"), 'twin-2')
-        self.good(self.psql(database, plan, 'deploy/indexes.sql'))
+        self.good(self.psql(database, plan, 'deploy/unique.sql'))
 
     def test_scripts_name_each_other_s_indexes(self):
         for plan in services_plain.PLANS:
-            found = []
-            for name in ('indexes.sql', 'revert/indexes.sql'):
-                with open(os.path.join(MIGRATIONS, plan.folder, name), encoding='utf-8') as file:
-                    found.append(sorted(re.findall(r'^\\set index (\w+)$', file.read(), re.MULTILINE)))
-            self.assertEqual(found[0], found[1])
-            self.assertLessEqual(set(DOCUMENT[plan.name]), set(found[0]))
+            every = set()
+            for change in set(changes_of(plan.folder)) - {'feed'}:
+                found = []
+                for name in (f'{change}.sql', f'revert/{change}.sql'):
+                    with open(os.path.join(MIGRATIONS, plan.folder, name), encoding='utf-8') as file:
+                        found.append(sorted(re.findall(r'^\\set index (\w+)$', file.read(), re.MULTILINE)))
+                self.assertEqual(found[0], found[1])
+                if change == 'indexes':
+                    self.assertEqual(set(found[0]), DEPLOYED[plan.name])
+                every.update(found[0])
+            self.assertLessEqual(set(DOCUMENT[plan.name]), every)
 
 
 class Interrupted(Case):
@@ -184,6 +220,16 @@ class Interrupted(Case):
         self.assertEqual(self.database.query(INDEXES), '')
         end()
         self.good(self.psql(self.database, self.plan, 'deploy/indexes.sql', '-v', 'old=0 seconds'))
+
+    def test_a_prepared_transaction_is_told_with_what_ends_it(self):
+        self.database.query("BEGIN; UPDATE payments SET currency = currency WHERE id = 'payment-1'; PREPARE TRANSACTION 'it''s old'")
+        try:
+            done = self.psql(self.database, self.plan, 'deploy/indexes.sql', '-v', 'old=0 seconds')
+        finally:
+            self.database.query("ROLLBACK PREPARED 'it''s old'")
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("COMMIT PREPARED 'it''s old' or ROLLBACK PREPARED 'it''s old'", done.stderr)
+        self.assertEqual(self.database.query(INDEXES), '')
 
 
 @unittest.skipUnless(shutil.which('sqitch'), 'sqitch is not here')

@@ -219,7 +219,8 @@ class Postgres(Server):
     death_signal = signal.SIGQUIT   # immediate shutdown
     settings = {'fsync': 'off', 'synchronous_commit': 'off', 'full_page_writes': 'off', 'wal_level': 'logical',
                 'shared_buffers': '128MB', 'max_connections': '200', 'jit': 'off', 'listen_addresses': '127.0.0.1',
-                'max_wal_senders': '10', 'max_replication_slots': '20', 'log_min_messages': 'warning'}
+                'max_wal_senders': '10', 'max_replication_slots': '20', 'max_prepared_transactions': '8',
+                'log_min_messages': 'warning'}
 
     def __init__(self, root, account, options=(), tls=False):
         super().__init__(root, account)

@@ -19,12 +19,6 @@
 \set on 'token_blacklist (user_id, created_at DESC)'
 \ir :step
 
--- Not in the document: a role has a permission once.
-\set index idx_role_permission_role_id_permission_id
-\set on 'role_permissions (role_id, permission_id)'
-\set unique UNIQUE
-\ir :step
-
 -- Not in the document: who is warmed at the start.
 \set index idx_user_created_at
 \set on 'users (created_at DESC, id) WHERE is_active'

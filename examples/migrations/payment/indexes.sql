@@ -10,12 +10,6 @@
 \set on 'subscriptions (user_id, is_active)'
 \ir :step
 
--- Not in the document: a user has one active subscription.
-\set index idx_subscription_one_active
-\set on 'subscriptions (user_id) WHERE is_active'
-\set unique UNIQUE
-\ir :step
-
 -- The id decides between invoices of one moment.
 \set index idx_invoice_user_id_created_at
 \set on 'invoices (user_id, created_at DESC, id)'

@@ -6,9 +6,6 @@
 \set index idx_user_created_at
 \ir ../../index_drop.sql
 
-\set index idx_role_permission_role_id_permission_id
-\ir ../../index_drop.sql
-
 \set index idx_token_blacklist_user_id_created_at
 \ir ../../index_drop.sql
 

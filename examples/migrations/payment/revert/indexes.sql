@@ -12,9 +12,6 @@
 \set index idx_invoice_user_id_created_at
 \ir ../../index_drop.sql
 
-\set index idx_subscription_one_active
-\ir ../../index_drop.sql
-
 \set index idx_subscription_user_id_active
 \ir ../../index_drop.sql
 
