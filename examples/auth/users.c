@@ -140,11 +140,6 @@ void post_user(void *arg, struct http_call *call, const char *id)
         json_decref(body);
 }
 
-static const char *flag(const json_t *value)
-{
-        return !json_is_boolean(value) ? NULL : json_is_true(value) ? "true" : "false";
-}
-
 static void change_start(struct auth *auth, struct http_call *call, const char *id, const json_t *body)
 {
         struct work *work = write_new(&auth->service, call, &auth->change_user);
@@ -155,7 +150,7 @@ static void change_start(struct auth *auth, struct http_call *call, const char *
         write_change(work, "username", body_id(body, "username"));
         write_change(work, "email", body_id(body, "email"));
         write_change(work, "role_id", body_id(body, "roleId"));
-        write_change(work, "is_active", flag(json_object_get(body, "active")));
+        write_change(work, "is_active", body_flag(body, "active"));
         write_run(work);
 }
 
@@ -189,7 +184,7 @@ void post_permission(void *arg, struct http_call *call, const char *id)
 {
         struct auth *auth = arg;
         json_t *body = body_parse(call);
-        const char *granted = body ? flag(json_object_get(body, "granted")) : NULL;
+        const char *granted = body ? body_flag(body, "granted") : NULL;
         struct work *work;
 
         if (!body)

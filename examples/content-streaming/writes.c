@@ -104,30 +104,36 @@ void post_video(void *arg, struct http_call *call, const char *id)
                 return;
         if (!body_id(body, "creatorId") || !body_text(body, "title") || !seconds_of(body, "seconds", 1, seconds))
                 http_error(call, 400, "creatorId, title and seconds, from 1 to 86400, are needed");
-        else
+        else if (body_may(call, body, "id", BODY_ID))
                 video_start(arg, call, body, seconds);
         json_decref(body);
 }
 
+static void change_start(struct streaming *streaming, struct http_call *call, const char *id, const json_t *body)
+{
+        struct work *work = write_new(&streaming->service, call, &streaming->change_video);
+
+        if (!work)
+                return;
+        write_column(work, "id", id);
+        write_column(work, "creator_id", body_id(body, "creatorId"));
+        write_change(work, "title", body_text(body, "title"));
+        write_change(work, "is_published", body_flag(body, "published"));
+        write_run(work);
+}
+
 void post_video_change(void *arg, struct http_call *call, const char *id)
 {
-        struct streaming *streaming = arg;
-        json_t *body = body_parse(call), *published = json_object_get(body, "published");
-        struct work *work;
+        json_t *body = body_parse(call);
 
         if (!body)
                 return;
-        if (!body_id(body, "creatorId") || (!body_text(body, "title") && !json_is_boolean(published))) {
+        if (!body_may(call, body, "title", BODY_TEXT) || !body_may(call, body, "published", BODY_FLAG)) {
+                /* It is answered: a change that is not understood must not look as if it was made. */
+        } else if (!body_id(body, "creatorId") || (!body_text(body, "title") && !body_flag(body, "published"))) {
                 http_error(call, 400, "creatorId, and title or published (true or false), are needed");
-        } else if ((work = write_new(&streaming->service, call, &streaming->change_video))) {
-                write_column(work, "id", id);
-                write_column(work, "creator_id", body_id(body, "creatorId"));
-                write_change(work, "title", body_text(body, "title"));
-                write_change(work, "is_published",
-                             !json_is_boolean(published) ? NULL
-                             : json_is_true(published)   ? "true"
-                                                         : "false");
-                write_run(work);
+        } else {
+                change_start(arg, call, id, body);
         }
         json_decref(body);
 }

@@ -4,8 +4,12 @@
 #include "write.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static const char *const ends[] = {"completed", "failed", "refunded", NULL};
+/* With "invoice-" before it, it is its invoice's id, which may be asked for. */
+enum { PAYMENT_ID_MAX = 120 };
+
 static const char *const plans[] = {"basic", "gold", "platinum", NULL};
 
 /* $1 id, $2 user, $3 method, $4 cents, $5 currency. A method that is nobody's the foreign key refuses. */
@@ -102,6 +106,17 @@ static void payment_start(struct payment *payment, struct http_call *call, const
         write_run(work);
 }
 
+static bool payment_may(struct http_call *call, const json_t *body)
+{
+        if (!body_may(call, body, "id", BODY_ID) || !body_may(call, body, "methodId", BODY_ID) ||
+            !body_may(call, body, "currency", BODY_ID))
+                return false;
+        if (!body_id(body, "id") || strlen(body_id(body, "id")) <= PAYMENT_ID_MAX)
+                return true;
+        http_error(call, 400, "id may be 1 to 120 visible ASCII characters: that of its invoice is longer");
+        return false;
+}
+
 void post_payment(void *arg, struct http_call *call, const char *id)
 {
         json_t *body = body_parse(call);
@@ -110,12 +125,13 @@ void post_payment(void *arg, struct http_call *call, const char *id)
         if (!body)
                 return;
         cents = json_integer_value(json_object_get(body, "amountCents"));
-        if (!body_optional_id(body, "id") || !body_optional_id(body, "methodId") || !body_optional_id(body, "currency"))
-                http_error(call, 400, "id, methodId and currency may be 1 to 128 visible ASCII characters");
-        else if (!body_id(body, "userId") || cents < 1 || cents > 100000000)
+        if (!payment_may(call, body)) {
+                /* It is answered. */
+        } else if (!body_id(body, "userId") || cents < 1 || cents > 100000000) {
                 http_error(call, 400, "userId and amountCents, from 1 to 100000000, are needed");
-        else
+        } else {
                 payment_start(arg, call, body, cents);
+        }
         json_decref(body);
 }
 

@@ -70,9 +70,7 @@ void post_content(void *arg, struct http_call *call, const char *id)
                 return;
         if (!body_id(body, "creatorId") || !body_text(body, "title") || !ids_only(json_object_get(body, "tags")))
                 http_error(call, 400, "title and creatorId are needed, tags must be a list of tag ids");
-        else if (json_object_get(body, "id") && !body_id(body, "id"))
-                http_error(call, 400, "the id must be 1 to 128 visible ASCII characters");
-        else
+        else if (body_may(call, body, "id", BODY_ID) && body_may(call, body, "description", BODY_ANY_TEXT))
                 content_start(arg, call, body);
         json_decref(body);
 }
@@ -85,7 +83,7 @@ static void change_start(struct recommendation *service, struct http_call *call,
                 return;
         write_column(work, "id", id);
         write_change(work, "title", body_text(body, "title"));
-        write_change(work, "description", body_text(body, "description"));
+        write_change(work, "description", json_string_value(json_object_get(body, "description")));
         write_run(work);
 }
 
@@ -96,9 +94,12 @@ void post_content_change(void *arg, struct http_call *call, const char *id)
 
         if (!body)
                 return;
-        if (!body_text(body, "title") && !body_text(body, "description"))
+        if (!body_may(call, body, "title", BODY_TEXT) || !body_may(call, body, "description", BODY_ANY_TEXT)) {
+                /* It is answered: a change that is not understood must not look as if it was made. */
+        } else if (!body_text(body, "title") && !json_is_string(json_object_get(body, "description"))) {
                 http_error(call, 400, "title or description is needed");
-        else
+        } else {
                 change_start(arg, call, id, body);
+        }
         json_decref(body);
 }

@@ -195,6 +195,41 @@ const char *body_text(const json_t *body, const char *name)
         return text && *text ? text : NULL;
 }
 
+static bool body_is(const json_t *body, const char *name, enum body_kind kind)
+{
+        switch (kind) {
+        case BODY_ID:
+                return body_id(body, name);
+        case BODY_TEXT:
+                return body_text(body, name);
+        case BODY_ANY_TEXT:
+                return json_is_string(json_object_get(body, name));
+        default:
+                return body_flag(body, name);
+        }
+}
+
+bool body_may(struct http_call *call, const json_t *body, const char *name, enum body_kind kind)
+{
+        static const char *const kinds[] = {"1 to 128 visible ASCII characters", "a text that is not empty", "a text",
+                                            "true or false"};
+        const json_t *value = json_object_get(body, name);
+        char line[128];
+
+        if (!value || json_is_null(value) || body_is(body, name, kind))
+                return true;
+        snprintf(line, sizeof line, "%s may be %s", name, kinds[kind]);
+        http_error(call, 400, line);
+        return false;
+}
+
+const char *body_flag(const json_t *body, const char *name)
+{
+        const json_t *value = json_object_get(body, name);
+
+        return !json_is_boolean(value) ? NULL : json_is_true(value) ? "true" : "false";
+}
+
 bool word_of(const char *word, const char *const list[])
 {
         for (size_t i = 0; word && list[i]; i++) {

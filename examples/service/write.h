@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /**
  * Writes: one statement, then what the rules say of the row that it changed goes from the cache, then the answer. Who gets the
- * answer and reads again sees the write; also when it is unknown whether it took effect.
+ * answer and reads again of this process sees the write, of another one of the namespace within cache.bound; also when it is unknown
+ * whether it took effect, unless it does only after that: then the change feed drops it again.
  *
  * The row is told from the request, before the statement runs. The answer is the first cell. Further columns tell more of the
  * row: a column's name its value, "was_" before it the one that it had. Two are none of the row's: "refused" is why nothing was
@@ -23,6 +24,12 @@ const char *body_id(const json_t *body, const char *name);
 bool body_optional_id(const json_t *body, const char *name);
 /* A text that is not empty; NULL when it is none. */
 const char *body_text(const json_t *body, const char *name);
+/* What a member of the body may be that need not be there. */
+enum body_kind { BODY_ID, BODY_TEXT, BODY_ANY_TEXT, BODY_FLAG };
+/* False, and the call is answered with what it may be: it is there, and something else. What is not there, or null, is nothing. */
+bool body_may(struct http_call *call, const json_t *body, const char *name, enum body_kind kind);
+/* "true" or "false"; NULL when it is neither. */
+const char *body_flag(const json_t *body, const char *name);
 /* Whether the word is one of the list, which ends with NULL. */
 bool word_of(const char *word, const char *const list[]);
 

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """What each service answers, as plain SQL that shares no text with the service's own; and what changes it.
 
-A read is (path, query, status when there is nothing); a write (path, body, status); a change plain SQL that no service hears of.
+A read is (path, query, status when there is nothing); a write (path, body, status), and what the answer
+says where that is asked; a change plain SQL that no service hears of.
 """
 import collections
 
@@ -85,7 +86,7 @@ def payment():
     reads += [(f'/user/{user}/invoice', INVOICE.format(f"i.user_id = '{user}' ORDER BY i.created_at DESC, i.id LIMIT 1"), 404)
               for user in users]
     reads += [(f'/invoice/{invoice}', INVOICE.format(f"i.id = '{invoice}'"), 404)
-              for invoice in ('invoice-0', 'invoice-made', 'invoice-nothing')]
+              for invoice in ('invoice-0', 'invoice-made', 'invoice-' + 'p' * 120, 'invoice-nothing')]
     writes = [('/payments', {'id': 'made', 'userId': 'user-3', 'methodId': 'method-3', 'amountCents': 999}, 201),
               ('/payments', {'id': 'made', 'userId': 'user-3', 'amountCents': 999}, 409),
               ('/payments', {'userId': 'user-3', 'methodId': 'method-none', 'amountCents': 999}, 400),
@@ -94,6 +95,9 @@ def payment():
               ('/payments/made', {'userId': 'user-0', 'status': 'refunded'}, 404),
               ('/payments/made', {'userId': 'user-3', 'status': 'refunded'}, 200),
               ('/payments/made', {'userId': 'user-3', 'status': 'pending'}, 400),
+              ('/payments', {'id': 'p' * 121, 'userId': 'user-3', 'amountCents': 999}, 400, 'id may be 1 to 120'),
+              ('/payments', {'id': 'p' * 120, 'userId': 'user-3', 'amountCents': 999}, 201),
+              ('/payments/' + 'p' * 120, {'userId': 'user-3', 'status': 'completed'}, 200),
               ('/payments/payment-0', {'userId': 'user-26', 'status': 'refunded'}, 200),    # its invoice is not one of ours
               ('/subscription', {'userId': 'user-3', 'plan': 'platinum'}, 201),
               ('/subscription', {'userId': 'user-nobody', 'plan': 'gold'}, 201),
@@ -119,7 +123,10 @@ def streaming():
               ('/content', {'id': 'content-made', 'creatorId': 'creator-1', 'title': 'Made', 'seconds': 60}, 409),
               ('/content', {'creatorId': 'creator-none', 'title': 'Made', 'seconds': 60}, 404),
               ('/content', {'creatorId': 'creator-1', 'title': 'Made', 'seconds': 0}, 400),
+              ('/content', {'id': 7, 'creatorId': 'creator-1', 'title': 'Made', 'seconds': 60}, 400, 'id may be'),
               ('/content/content-made', {'creatorId': 'creator-1', 'title': 'Called "otherwise"'}, 200),
+              ('/content/content-made', {'creatorId': 'creator-1', 'title': 7, 'published': True}, 400, 'title may be'),
+              ('/content/content-made', {'creatorId': 'creator-1', 'title': 'T', 'published': 'no'}, 400, 'published may be'),
               ('/jobs', {'videoId': 'content-made', 'profile': '720p'}, 201),
               ('/jobs', {'videoId': 'content-none', 'profile': '720p'}, 404),
               ('/jobs/job-0-1', {'videoId': 'content-0', 'status': 'queued'}, 200),
@@ -146,6 +153,11 @@ def recommendation():
               ('/content', {'id': 'content-made', 'creatorId': 'user-1', 'title': 'Made', 'tags': ['tag-0', 'tag-3']}, 201),
               ('/content/content-0', {'title': 'Called otherwise'}, 200),
               ('/content/content-7', {'description': 'Of what it is about'}, 200),
+              ('/content/content-7', {'title': 'Once more', 'description': ''}, 200),
+              ('/content/content-7', {'title': 'T', 'description': 7}, 400, 'description may be'),
+              ('/content/content-7', {'title': '', 'description': 'D'}, 400, 'title may be'),
+              ('/content', {'creatorId': 'user-1', 'title': 'T', 'description': 7}, 400, 'description may be'),
+              ('/content', {'id': 7, 'creatorId': 'user-1', 'title': 'T'}, 400, 'id may be'),
               ('/content/content-none', {'title': 'T'}, 404),
               ('/admin/scores', {}, 200)]
     changes = ["UPDATE contents SET title = 'Behind the back', like_count = like_count + 1 WHERE id = 'content-7'",

@@ -90,9 +90,11 @@ class Services(unittest.TestCase):
     def write_all(self, world):
         self.assertEqual(world.differences(), [], 'cold')
         self.assertEqual(world.differences(), [], 'cached')
-        for path, body, status in world.plan.writes:
+        for path, body, status, *words in world.plan.writes:
             got, _, text = world.service.request('POST', path, body)
             self.assertEqual(got, status, f'{path} {body}: {text}')
+            for word in words:
+                self.assertIn(word, text)
             self.assertEqual(world.differences(), [], f'after {path} {body}')
 
     def test_answers_are_those_of_plain_sql_before_and_after_writes(self):
