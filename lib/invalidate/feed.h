@@ -19,6 +19,7 @@
 #include "base/random.h"
 #include "base/thread.h"
 #include "core/op.h"
+#include "invalidate/feed_query.h"
 #include "invalidate/feed_shape.h"
 #include "invalidate/rules.h"
 #include "observe/exposition.h"

@@ -31,27 +31,12 @@ __attribute__((format(printf, 3, 4))) static void found(const struct look *look,
 static sp_status ask(const struct look *look, const char *name, const char *text, const sp_params *params,
                      sp_result **out)
 {
-        sp_stmt *stmt = NULL;
-        sp_status status = sp_stmt_new(name, text, strlen(text), SP_STMT_READ, &stmt, look->error);
-
-        if (status == SP_OK)
-                status = sp_pool_query(look->pool, look->ctx, stmt, params, out, look->error);
-        sp_stmt_unref(stmt);
-        return status;
-}
-
-/* "" for NULL. */
-static const char *cell(const sp_result *result, size_t row, size_t column)
-{
-        size_t len;
-        const char *text = sp_result_get(result, row, column, &len);
-
-        return text ? text : "";
+        return sp__feed_query(look->pool, look->ctx, name, text, params, out, look->error);
 }
 
 static bool yes(const sp_result *result, size_t row, size_t column)
 {
-        return *cell(result, row, column) == 't';
+        return *sp__feed_cell(result, row, column) == 't';
 }
 
 static sp_status look_at_server(const struct look *look)
@@ -60,27 +45,33 @@ static sp_status look_at_server(const struct look *look)
                                    "(SELECT rolreplication OR rolsuper FROM pg_roles WHERE rolname = current_user), "
                                    "current_user::text, current_setting('max_wal_senders')::int > 0, "
                                    "current_setting('max_replication_slots')::int > 0, pg_is_in_recovery(), "
-                                   "coalesce(current_setting('max_slot_wal_keep_size', true), '-1')";
+                                   "coalesce(current_setting('max_slot_wal_keep_size', true), '-1'), "
+                                   "(SELECT count(*) FROM pg_replication_slots) >= "
+                                   "current_setting('max_replication_slots')::int";
         sp_result *result = NULL;
         sp_status status = ask(look, "sugarperf.feed.server", text, NULL, &result);
 
         if (status != SP_OK)
                 return status;
-        if (strcmp(cell(result, 0, 0), "logical") != 0)
+        if (strcmp(sp__feed_cell(result, 0, 0), "logical") != 0)
                 found(look, true, "wal_level is \"%s\": ALTER SYSTEM SET wal_level = 'logical' and restart PostgreSQL",
-                      cell(result, 0, 0));
+                      sp__feed_cell(result, 0, 0));
         if (!yes(result, 0, 1))
                 found(look, true, "the role \"%s\" may not replicate: ALTER ROLE \"%s\" REPLICATION",
-                      cell(result, 0, 2), cell(result, 0, 2));
+                      sp__feed_cell(result, 0, 2), sp__feed_cell(result, 0, 2));
         if (!yes(result, 0, 3))
                 found(look, true, "max_wal_senders is 0: ALTER SYSTEM SET max_wal_senders = 10 and restart PostgreSQL");
         if (!yes(result, 0, 4))
                 found(look, true,
                       "max_replication_slots is 0: ALTER SYSTEM SET max_replication_slots = 10 and restart PostgreSQL");
+        else if (yes(result, 0, 7))
+                found(look, false,
+                      "all replication slots are taken, so that a feed which has none yet gets none: drop one that "
+                      "nobody reads (pg_replication_slots), or raise max_replication_slots and restart PostgreSQL");
         if (yes(result, 0, 5))
                 found(look, true,
                       "the server is a standby: connect the pool to the primary (pool.target_session_attrs)");
-        if (strcmp(cell(result, 0, 6), "-1") == 0)
+        if (strcmp(sp__feed_cell(result, 0, 6), "-1") == 0)
                 found(
                     look, false,
                     "max_slot_wal_keep_size is unlimited: while nobody reads, the log fills the disk: ALTER SYSTEM SET "
@@ -108,24 +99,33 @@ struct seen {
 static int row_of(const struct seen *seen, const char *column)
 {
         for (size_t i = 0; i < sp_result_rows(seen->columns); i++) {
-                if (strcmp(cell(seen->columns, i, 3), column) == 0)
+                if (strcmp(sp__feed_cell(seen->columns, i, 3), column) == 0)
                         return (int)i;
         }
         return -1;
 }
 
-static void look_at_columns(const struct look *look, const struct seen *seen)
+static void look_at_names(const struct look *look, const struct seen *seen, const struct sp__rule *rule,
+                          const uint8_t columns[], size_t count)
 {
-        const struct sp__ruled *table = seen->table;
+        for (size_t i = 0; i < count; i++) {
+                const char *name = seen->table->columns[columns[i]];
 
-        for (size_t i = 0; i < table->column_count; i++) {
-                if (row_of(seen, table->columns[i]) < 0)
+                if (row_of(seen, name) < 0)
                         found(look, true,
                               "%s:%u: table \"%s\".\"%s\" has no column \"%s\": correct the rule (names are written as "
-                              "in the "
-                              "catalogue, in upper and lower case)",
-                              table->rules[0]->source, table->rules[0]->line, seen->told->schema, seen->told->name,
-                              table->columns[i]);
+                              "in the catalogue, in upper and lower case)",
+                              rule->source, rule->line, seen->told->schema, seen->told->name, name);
+        }
+}
+
+static void look_at_columns(const struct look *look, const struct seen *seen)
+{
+        for (size_t i = 0; i < seen->table->rule_count; i++) {
+                const struct sp__rule *rule = seen->table->rules[i];
+
+                look_at_names(look, seen, rule, rule->named, rule->named_count);
+                look_at_names(look, seen, rule, rule->when, rule->when_count);
         }
 }
 
@@ -210,11 +210,11 @@ static sp_status look_at_partitions(const struct look *look, const sp_params *na
 
         if (status == SP_OK && sp_result_rows(least) > 0)
                 found(look, false, "partition \"%s\".\"%s\" has %s: ALTER TABLE \"%s\".\"%s\" REPLICA IDENTITY FULL",
-                      cell(least, 0, 0), cell(least, 0, 1),
+                      sp__feed_cell(least, 0, 0), sp__feed_cell(least, 0, 1),
                       yes(least, 0, 2) ? "not the replica identity of its table, so that its updates reach more"
                                        : "no replica identity (its table's is not its own), without which PostgreSQL "
                                          "refuses its updates and deletes once it is published",
-                      cell(least, 0, 0), cell(least, 0, 1));
+                      sp__feed_cell(least, 0, 0), sp__feed_cell(least, 0, 1));
         sp_result_free(least);
         return status;
 }
@@ -234,11 +234,11 @@ static sp_status look_at_table(const struct look *look, const struct sp__told *t
         if (status != SP_OK)
                 return status;
         seen.columns = result;
-        seen.full = sp_result_rows(result) > 0 && *cell(result, 0, 2) == 'f';
+        seen.full = sp_result_rows(result) > 0 && *sp__feed_cell(result, 0, 2) == 'f';
         if (sp_result_rows(result) == 0) {
                 found(look, true, "%s:%u: there is no table \"%s\".\"%s\": create it, or correct the rule",
                       table->table->rules[0]->source, table->table->rules[0]->line, table->schema, table->name);
-        } else if (*cell(result, 0, 1) != 'p') {
+        } else if (*sp__feed_cell(result, 0, 1) != 'p') {
                 found(look, true,
                       "table \"%s\".\"%s\" is unlogged or temporary, so that the server's log has nothing of it: ALTER "
                       "TABLE "

@@ -47,28 +47,10 @@ void sp__feed_note_lag(struct sp_feed *feed, uint64_t end)
         sp__unlock(&feed->lock);
 }
 
-static sp_status ask(struct sp_feed *feed, sp_result **out)
-{
-        sp_stmt *stmt = NULL;
-        sp_status status =
-            sp_stmt_new("sugarperf.feed.slot", slot_text, sizeof slot_text - 1, SP_STMT_READ, &stmt, NULL);
-
-        sp_params_clear(feed->params);
-        if (status == SP_OK)
-                status = sp_params_add_text(feed->params, feed->slot, strlen(feed->slot));
-        if (status == SP_OK)
-                status = sp_pool_query(feed->pool, feed->ctx, stmt, feed->params, out, NULL);
-        sp_stmt_unref(stmt);
-        return status;
-}
-
 /* 0 for NULL. */
 static uint64_t number(const sp_result *result, size_t column)
 {
-        size_t len;
-        const char *text = sp_result_get(result, 0, column, &len);
-
-        return text ? strtoull(text, NULL, 10) : 0;
+        return strtoull(sp__feed_cell(result, 0, column), NULL, 10);
 }
 
 static void note_slot(struct sp_feed *feed, uint64_t end, uint64_t place)
@@ -92,10 +74,8 @@ static void note_slot(struct sp_feed *feed, uint64_t end, uint64_t place)
 static void note_stranger(struct sp_feed *feed, const sp_result *result)
 {
         char fault[SP__FEED_FAULT_MAX];
-        size_t len;
-        const char *ours = sp_result_get(result, 0, 2, &len);
 
-        feed->strange = ours && *ours == 't' ? 0 : feed->strange + 1;
+        feed->strange = *sp__feed_cell(result, 0, 2) == 't' ? 0 : feed->strange + 1;
         if (feed->strange < SP__FEED_STRANGE)
                 return;
         snprintf(fault, sizeof fault,
@@ -112,7 +92,9 @@ void sp__feed_watch(struct sp_feed *feed, bool another)
         if (sp__now() < feed->slot_look_at)
                 return;
         feed->slot_look_at = sp__now() + feed->lease_ms * SP__MS;
-        if (ask(feed, &result) == SP_OK && sp_result_rows(result) > 0)
+        if (sp__feed_query_text(feed, feed->ctx, SP_STMT_READ, "sugarperf.feed.slot", slot_text, feed->slot, &result) ==
+                SP_OK &&
+            sp_result_rows(result) > 0)
                 note_slot(feed, number(result, 0), number(result, 1));
         if (!another)
                 feed->strange = 0;

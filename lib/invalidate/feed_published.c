@@ -17,29 +17,12 @@ static const char published_before_15[] =
 
 enum { SCHEMA, TABLE, FIRST_EVENT, FILTER = FIRST_EVENT + 4, COLUMN };
 
-/* "" for NULL. */
-static const char *cell(const sp_result *result, size_t row, size_t column)
-{
-        size_t len;
-        const char *text = sp_result_get(result, row, column, &len);
-
-        return text ? text : "";
-}
-
 static sp_status ask(struct sp_feed *feed, sp_result **out)
 {
         bool tells = sp__replication_version(feed->replication) >= 150000;
-        const char *text = tells ? published_text : published_before_15;
-        sp_stmt *stmt = NULL;
-        sp_status status = sp_stmt_new("sugarperf.feed.published", text, strlen(text), SP_STMT_READ, &stmt, NULL);
 
-        sp_params_clear(feed->params);
-        if (status == SP_OK)
-                status = sp_params_add_text(feed->params, feed->publication, strlen(feed->publication));
-        if (status == SP_OK)
-                status = sp_pool_query(feed->pool, feed->ctx, stmt, feed->params, out, NULL);
-        sp_stmt_unref(stmt);
-        return status;
+        return sp__feed_query_text(feed, feed->ctx, SP_STMT_READ, "sugarperf.feed.published",
+                                   tells ? published_text : published_before_15, feed->publication, out);
 }
 
 static sp_status look_at_events(const struct sp_feed *feed, const sp_result *published, sp_error **error)
@@ -47,7 +30,7 @@ static sp_status look_at_events(const struct sp_feed *feed, const sp_result *pub
         static const char *const events[] = {"insert", "update", "delete", "truncate"};
 
         for (size_t i = 0; i < 4; i++) {
-                if (*cell(published, 0, FIRST_EVENT + i) != 't')
+                if (*sp__feed_cell(published, 0, FIRST_EVENT + i) != 't')
                         return sp__fail(error, SP_CONFIG,
                                         "publication \"%s\" does not publish %s: ALTER PUBLICATION \"%s\" SET (publish "
                                         "= 'insert, update, delete, truncate')",
@@ -82,14 +65,15 @@ static sp_status look_at_table(const struct sp_feed *feed, const struct sp__told
         bool there = false;
 
         for (size_t i = 0; i < sp_result_rows(published); i++) {
-                if (strcmp(cell(published, i, SCHEMA), table->schema) != 0 ||
-                    strcmp(cell(published, i, TABLE), table->name) != 0)
+                if (strcmp(sp__feed_cell(published, i, SCHEMA), table->schema) != 0 ||
+                    strcmp(sp__feed_cell(published, i, TABLE), table->name) != 0)
                         continue;
                 there = true;
-                if (*cell(published, i, FILTER) == 't')
+                if (*sp__feed_cell(published, i, FILTER) == 't')
                         return hides(feed, table, "filters the rows", "", error);
-                if (needs(table->table, cell(published, i, COLUMN)))
-                        return hides(feed, table, "does not publish the column \"", cell(published, i, COLUMN), error);
+                if (needs(table->table, sp__feed_cell(published, i, COLUMN)))
+                        return hides(feed, table, "does not publish the column \"", sp__feed_cell(published, i, COLUMN),
+                                     error);
         }
         if (there)
                 return SP_OK;

@@ -3,6 +3,7 @@
 
 #include "base/hash.h"
 #include "core/error.h"
+#include "invalidate/feed_query.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -36,17 +37,14 @@ static const char shape_text[] =
     "FROM tree t JOIN pg_publication p ON p.pubname = $3 "
     "LEFT JOIN pg_publication_rel r ON r.prpubid = p.oid AND r.prrelid = t.oid WHERE t.edge = '' OR r.oid IS NOT NULL";
 /* clang-format on */
+static const char query_name[] = "sugarperf.feed.shape";
 static const char filled_text[] = "SELECT 1 FROM unnest($1::oid[]) o WHERE pg_relation_size(o) > 0";
 
 enum { PLACE, KIND, FACT, OID, SCHEMA, NAME, KEY = SCHEMA };
 
-/* "" for NULL. */
 static const char *cell(const struct sp__feed_shape *shape, size_t row, size_t column)
 {
-        size_t len;
-        const char *text = sp_result_get(shape->rows, row, column, &len);
-
-        return text ? text : "";
+        return sp__feed_cell(shape->rows, row, column);
 }
 
 static size_t table_of(const struct sp__feed_shape *shape, size_t row)
@@ -62,18 +60,6 @@ static uint32_t oid_of(const struct sp__feed_shape *shape, size_t row)
 static bool is(const struct sp__feed_shape *shape, size_t row, const char *kind)
 {
         return strcmp(cell(shape, row, KIND), kind) == 0;
-}
-
-static sp_status ask(sp_pool *pool, sp_ctx *ctx, const char *text, const sp_params *params, sp_result **out,
-                     sp_error **error)
-{
-        sp_stmt *stmt = NULL;
-        sp_status status = sp_stmt_new("sugarperf.feed.shape", text, strlen(text), SP_STMT_READ, &stmt, error);
-
-        if (status == SP_OK)
-                status = sp_pool_query(pool, ctx, stmt, params, out, error);
-        sp_stmt_unref(stmt);
-        return status;
 }
 
 /* Two arrays, of schemas and of names, and the publication. */
@@ -136,7 +122,7 @@ sp_status sp__feed_shape_look(sp_pool *pool, sp_ctx *ctx, const sp_rules *rules,
         *out = (struct sp__feed_shape){0};
         if (!params)
                 return sp__fail(error, SP_NOMEM, "out of memory");
-        status = ask(pool, ctx, shape_text, params, &out->rows, error);
+        status = sp__feed_query(pool, ctx, query_name, shape_text, params, &out->rows, error);
         sp_params_free(params);
         if (status == SP_OK && !note_facts(out))
                 status = sp__fail(error, SP_NOMEM, "out of memory");
@@ -189,7 +175,8 @@ static bool all_empty(const sp_params *oids, sp_pool *pool, sp_ctx *ctx)
         sp_ctx *hurried = sp_ctx_new(ctx);
         sp_result *filled = NULL;
         bool empty = hurried && sp_ctx_set(hurried, "timeout", "1s", NULL) == SP_OK &&
-                     ask(pool, hurried, filled_text, oids, &filled, NULL) == SP_OK && sp_result_rows(filled) == 0;
+                     sp__feed_query(pool, hurried, query_name, filled_text, oids, &filled, NULL) == SP_OK &&
+                     sp_result_rows(filled) == 0;
 
         sp_result_free(filled);
         sp_ctx_unref(hurried);

@@ -112,40 +112,40 @@ static sp_status drop_slot(struct sp_feed *feed, struct sp__buf *text, sp_error 
         return sp__feed_ask(feed, text, SP__FEED_ASK_MS, NULL, error);
 }
 
-/* `result`: who holds it up, "12, 34". */
-static void note_waiting(struct sp_feed *feed, const sp_result *result)
+/* Server processes, "12, 34", and prepared transactions, which no process holds; of the one that makes the slot. */
+static const char holders_text[] =
+    "SELECT array_to_string(array_remove(pg_blocking_pids($1::int), 0), ', '), "
+    "(SELECT string_agg(format('%L of database %s', p.gid, p.database), ', ') FROM pg_locks l "
+    "JOIN pg_prepared_xacts p ON p.transaction = l.transactionid WHERE l.pid = $1::int AND NOT l.granted)";
+
+static void note_waiting(struct sp_feed *feed, const char *pids, const char *prepared)
 {
-        const char *pids = result && sp_result_rows(result) > 0 ? sp_result_get(result, 0, 0, &(size_t){0}) : NULL;
         char fault[SP__FEED_FAULT_MAX];
 
-        snprintf(fault, sizeof fault, "slot \"%s\" waits for transactions that began before%s%.100s", feed->slot,
-                 pids && *pids ? ": those of server process " : "", pids ? pids : "");
+        snprintf(fault, sizeof fault, "slot \"%s\" waits for transactions that began before%s%.100s%s%.250s%s",
+                 feed->slot, *pids ? ": those of server process " : "", pids,
+                 *prepared ? ": prepared transaction " : "", prepared,
+                 *prepared ? ": COMMIT PREPARED or ROLLBACK PREPARED there" : "");
         sp__feed_note(feed, fault);
 }
 
 /* About the server's process that makes the slot. */
 static void ask_about(struct sp_feed *feed, sp_ctx *ctx, const char *name, const char *text, sp_result **out)
 {
-        sp_stmt *stmt = NULL;
-        sp_status status = sp_stmt_new(name, text, strlen(text), 0, &stmt, NULL);
         char pid[PID_LEN];
 
         snprintf(pid, sizeof pid, "%d", sp__replication_pid(feed->replication));
-        sp_params_clear(feed->params);
-        if (status == SP_OK)
-                status = sp_params_add_text(feed->params, pid, strlen(pid));
-        if (status == SP_OK)
-                sp_pool_query(feed->pool, ctx, stmt, feed->params, out, NULL);
-        sp_stmt_unref(stmt);
+        sp__feed_query_text(feed, ctx, 0, name, text, pid, out);
 }
 
 static void look_who_holds_up(struct sp_feed *feed)
 {
         sp_result *result = NULL;
+        bool there;
 
-        ask_about(feed, feed->ctx, "sugarperf.feed.waits", "SELECT array_to_string(pg_blocking_pids($1::int), ', ')",
-                  &result);
-        note_waiting(feed, result);
+        ask_about(feed, feed->ctx, "sugarperf.feed.waits", holders_text, &result);
+        there = result && sp_result_rows(result) > 0;
+        note_waiting(feed, there ? sp__feed_cell(result, 0, 0) : "", there ? sp__feed_cell(result, 0, 1) : "");
         sp_result_free(result);
 }
 

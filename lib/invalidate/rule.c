@@ -240,20 +240,19 @@ static sp_status bind_when(const struct binding *binding, struct sp__rule *rule)
 }
 
 /* Columns that no target uses are known all the same: whoever reads the table looks whether they exist. */
-static sp_status bind_named(const struct binding *binding)
+static sp_status bind_named(const struct binding *binding, struct sp__rule *rule)
 {
         sp_status status = SP_OK;
-        uint8_t place;
 
         for (size_t i = 0; i < binding->draft->column_count && status == SP_OK; i++)
-                status = column_add(binding, &binding->draft->columns[i], &place);
+                status = column_add(binding, &binding->draft->columns[i], &rule->named[rule->named_count++]);
         return status;
 }
 
 static sp_status bind(const struct binding *binding, struct sp__rule *rule)
 {
         const struct sp__draft *draft = binding->draft;
-        sp_status status = bind_named(binding);
+        sp_status status = bind_named(binding, rule);
 
         if (status == SP_OK)
                 status = bind_when(binding, rule);

@@ -35,7 +35,8 @@ struct sp__rule {
         char *source;
         unsigned line;
         unsigned events;
-        size_t when_count;
+        size_t named_count, when_count;
+        uint8_t named[SP__RULE_COLUMNS_MAX]; /* behind the table; also such as no target uses */
         uint8_t when[SP__RULE_COLUMNS_MAX];
         size_t goal_count;
         struct sp__goal *goals;

@@ -107,6 +107,32 @@ static void test_a_slot_that_waits_is_made_once(void **state)
         scene_end(&scene);
 }
 
+/* No process holds it, and nobody would find it. */
+static void test_a_slot_that_waits_names_a_prepared_transaction(void **state)
+{
+        PGconn *writer = PQconnectdb(getenv("DATABASE_URL"));
+        char told[128];
+        struct scene scene;
+        bool seen = false;
+
+        scene_begin(&scene, NULL, NULL);
+        does(writer, &scene.world, "BEGIN");
+        does(writer, &scene.world, "INSERT INTO %s VALUES ('1', 'a')");
+        does(writer, &scene.world, "PREPARE TRANSACTION '%n'");
+        snprintf(told, sizeof told, "began before: prepared transaction '%s' of database", scene.world.name);
+        service_follow(&scene.reader);
+        for (int i = 0; i < 4000 && !seen; i++) {
+                sleep_ms(5);
+                seen = service_reports(&scene.reader, told);
+        }
+        /* Whatever was said: everybody's slots wait for it. */
+        does(writer, &scene.world, "ROLLBACK PREPARED '%n'");
+        assert_true(seen);
+        service_awaits(&scene.reader, "\"leading\"");
+        PQfinish(writer);
+        scene_end(&scene);
+}
+
 /* The server would make it all the same, once it can, and keep its log for it. */
 static void test_a_feed_that_ends_while_its_slot_waits_leaves_none(void **state)
 {
@@ -490,6 +516,7 @@ int main(void)
 {
         static const struct CMUnitTest tests[] = {
             cmocka_unit_test(test_a_slot_that_waits_is_made_once),
+            cmocka_unit_test(test_a_slot_that_waits_names_a_prepared_transaction),
             cmocka_unit_test(test_a_feed_that_ends_while_its_slot_waits_leaves_none),
             cmocka_unit_test(test_who_loses_the_lease_before_it_reads_goes_no_further),
             cmocka_unit_test(test_who_lost_the_lease_ends_nobody),

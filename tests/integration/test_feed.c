@@ -429,6 +429,7 @@ static void lacks(struct world *world, const char *rules, const char *text)
 static void test_what_it_lacks_is_said_with_its_remedy(void **state)
 {
         struct world world;
+        char text[128];
 
         world_begin(&world, true, "id text, title text, owner text");
         lacks(&world, NULL,
@@ -437,6 +438,8 @@ static void test_what_it_lacks_is_said_with_its_remedy(void **state)
         lacks(&world, "TABLE(id, nme) -> NAME:item:{id}:full", "has no column \\\"nme\\\": correct the rule");
         lacks(&world, "TABLE(id)->NAME:item:{id}:full\nTABLE(owner) -> NAME:list:{owner}",
               "test:2 needs \\\"owner\\\" of rows that were changed or deleted");
+        snprintf(text, sizeof text, "test:2: table \\\"public\\\".\\\"%s\\\" has no column \\\"titel\\\"", world.table);
+        lacks(&world, "TABLE(id) -> NAME:item:{id}:full\nTABLE(id) when titel -> NAME:list:{id}", text);
         lacks(&world, "no_such_table(id) -> NAME:item:{id}:full",
               "there is no table \\\"public\\\".\\\"no_such_table\\\"");
         world_run(&world, "ALTER TABLE %s SET UNLOGGED");
