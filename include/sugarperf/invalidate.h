@@ -74,13 +74,14 @@ SP_API sp_status sp_cache_watch(sp_cache *cache, sp_ctx *ctx, uint64_t seen, sp_
  *     sp_cache_scan(cache, ctx, scan, &error);          meanwhile, on any thread: sp_scan_removed(scan), sp_ctx_cancel(ctx)
  *     sp_scan_unref(scan);
  *
- * Keys that are made meanwhile may stay. The context's deadline, or its end, leaves what was removed removed.
+ * What the cache itself keeps in its namespace is left out, whatever the pattern ("*"); not so what another namespace does. Keys that are
+ * made meanwhile may stay. The context's deadline, or its end, leaves what was removed removed.
  */
 typedef struct sp_scan sp_scan;
 
 SP_API sp_status sp_scan_new(const char *pattern, sp_scan **out, sp_error **error);
 SP_API void sp_scan_unref(sp_scan *scan);
-/** Keys that matched, and of those the ones that are gone. Any thread. */
+/** Keys that matched, also those that are left out, and of those the ones that are gone. Any thread. */
 SP_API int64_t sp_scan_visited(const sp_scan *scan);
 SP_API int64_t sp_scan_removed(const sp_scan *scan);
 /** SP_UNSUPPORTED without Redis; SP_INVALID for the cache's own keys. One run of a scan at a time. */

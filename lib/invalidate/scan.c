@@ -99,19 +99,34 @@ static void finish(struct scanning *scanning, sp_status status, sp_error *error)
         sp__call_finish(&scanning->call, status, error);
 }
 
-/* Words of the UNLINK that the last SCAN's answer asks for; none: there is nothing to remove. */
-static void add_unlink(struct sp__command *command, const redisReply *keys)
+/* Of our namespace: entries ("ns:…"), leases, the log, turns, what the feed notes ("{ns}…", "{ns:…", "}ns:…"). */
+static bool is_own(const sp_cache *cache, const redisReply *name)
 {
-        size_t len;
+        size_t len, ns = cache->prefix_len - 1;
+        const char *key = sp__reply_bytes(name, &len);
+        bool marked = key && len > 0 && (*key == '{' || *key == '}');
 
-        if (!keys || keys->type != REDIS_REPLY_ARRAY || keys->elements == 0)
+        if (!key || len < marked + ns + 1 || memcmp(key + marked, cache->prefix, ns) != 0)
+                return !key;
+        return key[marked + ns] == ':' || (*key == '{' && key[marked + ns] == '}');
+}
+
+/* Words of the UNLINK that the last SCAN's answer asks for; none: there is nothing to remove. */
+static void add_unlink(const sp_cache *cache, struct sp__command *command, const redisReply *keys)
+{
+        size_t count = 0, len;
+
+        for (size_t i = 0; keys && keys->type == REDIS_REPLY_ARRAY && i < keys->elements; i++)
+                count += !is_own(cache, keys->element[i]);
+        if (count == 0)
                 return;
-        sp__command_begin(command, 1 + keys->elements);
+        sp__command_begin(command, 1 + count);
         sp__command_text(command, "UNLINK");
         for (size_t i = 0; i < keys->elements; i++) {
                 const char *key = sp__reply_bytes(keys->element[i], &len);
 
-                sp__command_arg(command, key ? key : "", key ? len : 0);
+                if (!is_own(cache, keys->element[i]))
+                        sp__command_arg(command, key, len);
         }
 }
 
@@ -126,7 +141,7 @@ static void go_on(struct scanning *scanning, const redisReply *keys)
                 finish(scanning, SP_NOMEM, stopped_error(scanning, SP_NOMEM));
                 return;
         }
-        add_unlink(command, keys);
+        add_unlink(scanning->call.cache, command, keys);
         if (!scanning->begun || strcmp(scanning->cursor, "0") != 0) {
                 scanning->begun = true;
                 sp__command_begin(command, 6);

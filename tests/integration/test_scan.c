@@ -86,6 +86,48 @@ static void test_foreign_keys_are_scanned_for(void **state)
         desk_end(&desk);
 }
 
+static size_t count_keys(redisContext *redis, const char *pattern)
+{
+        redisReply *reply = redisCommand(redis, "KEYS %s", pattern);
+        size_t count;
+
+        assert_int_equal(reply->type, REDIS_REPLY_ARRAY);
+        count = reply->elements;
+        freeReplyObject(reply);
+        return count;
+}
+
+/* Not "*": other tests use the same server. */
+static void test_a_scan_leaves_the_cache_s_own_keys(void **state)
+{
+        struct desk desk;
+        char pattern[TEXT_MAX];
+        sp_scan *all;
+
+        desk_begin(&desk, state);
+        snprintf(pattern, sizeof pattern, "*%s*", desk.name);
+        assert_int_equal(sp_scan_new(pattern, &all, NULL), SP_OK);
+        if (desk.way->redis) {
+                redisContext *redis = connect_redis();
+                size_t own;
+
+                desk_put(&desk, "1");
+                desk_tell(&desk, desk_row("items", SP_ROW_UPDATE, "2"), NULL);
+                own = count_keys(redis, pattern);
+                assert_true(own >= 2); /* an entry, the log */
+                command(redis, "SET x%s:%d v", desk.name, 1);
+                command(redis, "SET {%sx}:%d v", desk.name, 1);
+                command(redis, "SET %sx:%d v", desk.name, 1);
+                assert_int_equal(scan(&desk, NULL, all, NULL), SP_OK);
+                assert_int_equal(sp_scan_removed(all), 3);
+                assert_int_equal(count_keys(redis, pattern), own);
+                assert_true(desk_has(&desk, "1"));
+                redisFree(redis);
+        }
+        sp_scan_unref(all);
+        desk_end(&desk);
+}
+
 static void test_a_scan_ends_with_its_context(void **state)
 {
         struct desk desk;
@@ -203,9 +245,8 @@ static void test_watches_end_with_the_cache(void **state)
 int main(void)
 {
         static const struct CMUnitTest tests[] = {
-            ALL_WAYS(test_foreign_keys_are_scanned_for),
-            ALL_WAYS(test_a_scan_ends_with_its_context),
-            ALL_WAYS(test_who_watches_hears_what_and_why),
+            ALL_WAYS(test_foreign_keys_are_scanned_for), ALL_WAYS(test_a_scan_leaves_the_cache_s_own_keys),
+            ALL_WAYS(test_a_scan_ends_with_its_context), ALL_WAYS(test_who_watches_hears_what_and_why),
             ALL_WAYS(test_watches_end_with_the_cache),
         };
 
