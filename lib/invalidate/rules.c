@@ -100,6 +100,13 @@ static bool adopt(sp_rules *rules, struct batch *batch)
         return false;
 }
 
+/* Some editors begin a file with U+FEFF. */
+static void skip_mark(struct sp__draft_reader *reader)
+{
+        if (reader->end - reader->at >= 3 && memcmp(reader->at, "\xef\xbb\xbf", 3) == 0)
+                reader->at += 3;
+}
+
 sp_status sp_rules_add(sp_rules *rules, const char *source, const void *data, size_t len, sp_error **error)
 {
         struct sp__draft_reader reader = {source ? source : "rules", data, NULL, 1, error};
@@ -115,6 +122,7 @@ sp_status sp_rules_add(sp_rules *rules, const char *source, const void *data, si
         if (len == 0)
                 return SP_OK;
         reader.end = reader.at + len;
+        skip_mark(&reader);
         batch = calloc(1, sizeof *batch);
         status = batch ? bind_all(rules, &reader, batch) : sp__fail(error, SP_NOMEM, "out of memory");
         if (status == SP_OK && !adopt(rules, batch))

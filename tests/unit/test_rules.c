@@ -374,6 +374,22 @@ static void test_the_number_of_the_rules_is_of_what_they_say(void **state)
         sp_rules_unref(c);
 }
 
+/* As some editors write it; the lines are counted all the same. */
+static void test_a_mark_at_the_beginning_is_no_name(void **state)
+{
+        sp_rules *rules = rules_of("\xef\xbb\xbf"
+                                   "contents(id) -> rec:content:{id}:full");
+        sp_row *row = row_of("contents", SP_ROW_UPDATE, (const char *const[]){"id", "42", NULL});
+
+        reaches(rules, row, "key rec:content:42:full");
+        sp_rules_unref(rules);
+        sp_row_free(row);
+        rules = rules_of("\xef\xbb\xbf");
+        assert_int_equal(rules->rule_count, 0);
+        sp_rules_unref(rules);
+        says("\xef\xbb\xbf\nbad", SP_INVALID, "cache.rules:2: ");
+}
+
 static void test_rules_of_a_file(void **state)
 {
         char path[] = "/tmp/sugarperf-rules-XXXXXX";
@@ -411,6 +427,7 @@ int main(void)
             cmocka_unit_test(test_secrets_are_hashed_as_in_keys),
             cmocka_unit_test(test_explain_says_which_keys_a_change_would_touch),
             cmocka_unit_test(test_the_number_of_the_rules_is_of_what_they_say),
+            cmocka_unit_test(test_a_mark_at_the_beginning_is_no_name),
             cmocka_unit_test(test_rules_of_a_file),
         };
 
