@@ -11,8 +11,9 @@ import unittest
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 RUNBOOKS = os.path.join(ROOT, 'docs', 'runbooks')
 OPS = os.path.join(ROOT, 'examples', 'ops')
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.path[:0] = [os.path.join(ROOT, 'examples', 'recommendation'), os.path.dirname(os.path.abspath(__file__))]
 
+from measure.database import OwnDatabase  # noqa: E402  # pylint: disable=wrong-import-position
 import services_plain  # noqa: E402  # pylint: disable=wrong-import-position
 from test_services import REDIS_URL, World  # noqa: E402  # pylint: disable=wrong-import-position
 
@@ -47,6 +48,22 @@ class Runbooks(unittest.TestCase):
         named = set(re.findall(r'runbook: docs/runbooks/(\S+)', text_of(OPS, 'prometheus', 'rules.yml')))
         self.assertLessEqual(named, pages)
         self.assertGreater(len(named), 5)
+
+
+class Doctor(unittest.TestCase):
+    def test_what_is_left_behind_is_named_with_what_ends_it(self):
+        database = OwnDatabase(os.environ['DATABASE_URL'], f'doctor_{os.getpid()}')
+        database.create()
+        self.addCleanup(database.drop)
+        slot = f'sugarperf_left_{os.getpid()}'
+        database.query(f"SELECT pg_create_logical_replication_slot('{slot}', 'pgoutput')")
+        database.query(f"CREATE TABLE left_behind (); BEGIN; INSERT INTO left_behind DEFAULT VALUES; PREPARE TRANSACTION '{slot}'")
+        self.addCleanup(database.query, f"ROLLBACK PREPARED '{slot}'")
+        # All that ./run doctor asks of the server: the rest takes its time, and every new slot would wait.
+        said = database.psql(['-f', os.path.join(ROOT, 'tests', 'support', 'doctor.sql')])
+        self.assertRegex(said, rf'(?m)^slot "{slot}" \(database {database.schema}\) is read by nobody and keeps .* of the log: '
+                         rf".*SELECT pg_drop_replication_slot\('{slot}'\)\|yes$")
+        self.assertRegex(said, rf"(?m)^prepared transaction '{slot}' .* ROLLBACK PREPARED '{slot}' there\|yes$")
 
 
 class Linted(unittest.TestCase):
