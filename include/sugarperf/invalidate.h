@@ -155,7 +155,9 @@ SP_API sp_status sp_invalidate_row_async(sp_rules *rules, sp_ctx *ctx, const sp_
 /**
  * The same once the session's transaction took effect: sp_session_commit() then returns when it holds in this process (its status is
  * the transaction's alone; what could not reach Redis is bypassed here and made up for). A rollback drops it, one to a savepoint
- * what came behind that; a commit whose outcome is unknown does not. Does not wait. SP_INVALID where no transaction is open.
+ * what came behind that; a commit whose outcome is unknown does not. Does not wait. SP_INVALID where no transaction is open. A COMMIT that is
+ * sent as a statement, or that a procedure runs, is not seen: what was collected is told late, when the session begins anew or is given
+ * back; behind a PREPARE TRANSACTION that is too early. The change feed sees them all; else call sp_invalidate_row() behind them.
  *
  *     sp_session_begin(session, ctx, NULL, &error);
  *     sp_session_query(session, ctx, update, params, &result, &error);
