@@ -54,8 +54,10 @@ static bool make_parts(sp_cache *cache, const sp_config *config)
         cache->waits = sp__histogram_new();
         if (cache->outage == SP__OUTAGE_STALE)
                 sp__mirror_recall(&cache->log.mirror);
-        if (memory > 0)
+        if (memory > 0) {
+                sp__mirror_fit(&cache->log.mirror, memory);
                 cache->store = sp__store_new(memory, &cache->log.mirror);
+        }
         if (cache->store)
                 cache->near_hits = sp__store_hits(cache->store);
         return cache->keys && cache->loads && cache->seeks && cache->waits && (cache->store || memory == 0) &&

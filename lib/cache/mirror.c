@@ -3,11 +3,24 @@
 
 #include "base/random.h"
 
-enum { LAST_MAX = 1 << 18, OWN_MAX = 1 << 16, OWED_MAX = 1 << 16 };
+/* Places of tables; the first two are filled to three quarters. What they take together is a twentieth of 128 MB. */
+enum { LAST_BITS = 18, OWN_BITS = 16, PAST_BITS = 20, FEWEST_BITS = 6, OWED_MAX = 1 << 16 };
+
+/* The lock is held. */
+static void weigh(struct sp__mirror *mirror)
+{
+        size_t bytes = sp__bumps_bytes(&mirror->last) + sp__bumps_bytes(&mirror->was_last) +
+                       sp__bumps_bytes(&mirror->own) + sp__coarse_bytes(&mirror->past) +
+                       mirror->owed.cap * sizeof *mirror->owed.slots;
+
+        if (sp__mirror_bytes(mirror) != (int64_t)bytes)
+                atomic_store_explicit(&mirror->bytes, (int64_t)bytes, memory_order_relaxed);
+}
 
 /* Every change of what check() answers passes here. The lock is held. */
 static void changed(struct sp__mirror *mirror)
 {
+        weigh(mirror);
         atomic_fetch_add(&mirror->version, 1);
 }
 
@@ -19,9 +32,9 @@ static void set_horizon(struct sp__mirror *mirror, int64_t at)
 /* The lock is held. */
 static void remember(struct sp__mirror *mirror)
 {
-        sp__tagmap_clear(&mirror->was_last);
+        sp__bumps_clear(&mirror->was_last);
         mirror->was_last = mirror->last;
-        mirror->last = (struct sp__tagmap){.slots = NULL};
+        mirror->last = (struct sp__bumps){.slots = NULL};
         mirror->was_known = true;
         mirror->was_e = mirror->e;
         /* Of what was known of several tags at once nothing is kept. */
@@ -31,24 +44,27 @@ static void remember(struct sp__mirror *mirror)
 /* Nothing is known of single tags any more. The lock is held. */
 static void forget_tags(struct sp__mirror *mirror)
 {
-        sp__tagmap_clear(&mirror->last);
+        sp__bumps_clear(&mirror->last);
         sp__coarse_clear(&mirror->past);
         mirror->past_n = 0;
 }
 
 static void forget_what_was(struct sp__mirror *mirror)
 {
-        sp__tagmap_clear(&mirror->was_last);
+        sp__bumps_clear(&mirror->was_last);
         mirror->was_known = false;
+        weigh(mirror);
 }
 
 /* This process invalidates while nothing is proven: what it had under these tags does not hold. The lock is held. */
 static void end_what_was(struct sp__mirror *mirror, const uint64_t *tags, size_t count)
 {
         for (size_t i = 0; i < count && mirror->was_known; i++) {
-                if (mirror->was_last.count >= LAST_MAX || !sp__tagmap_raise(&mirror->was_last, tags[i], UINT64_MAX))
+                if (mirror->was_last.count >= mirror->last_max ||
+                    !sp__bumps_raise(&mirror->was_last, tags[i], SP__BUMPS_EVER))
                         forget_what_was(mirror);
         }
+        weigh(mirror);
 }
 
 /* Whether what is known was proven since the last reset: a stream that tells of older times is none. The lock is held. */
@@ -90,6 +106,8 @@ void sp__mirror_init(struct sp__mirror *mirror, bool remote, int64_t bound_ns)
         *mirror = (struct sp__mirror){.remote = remote, .bound = bound_ns};
         atomic_init(&mirror->version, 1);
         atomic_init(&mirror->live_until, remote ? -1 : SP__FOREVER);
+        atomic_init(&mirror->bytes, 0);
+        sp__mirror_fit(mirror, INT64_MAX);
         sp__mutex_init(&mirror->lock);
         if (!remote) {
                 mirror->known = true;
@@ -97,12 +115,29 @@ void sp__mirror_init(struct sp__mirror *mirror, bool remote, int64_t bound_ns)
         }
 }
 
+/* How many places of that size go into `bytes`, by their power of two. */
+static unsigned bits_for(int64_t bytes, size_t size, unsigned most)
+{
+        unsigned bits = FEWEST_BITS;
+
+        while (bits < most && (int64_t)(size << (bits + 1)) <= bytes)
+                bits++;
+        return bits;
+}
+
+void sp__mirror_fit(struct sp__mirror *mirror, int64_t memory)
+{
+        mirror->last_max = ((size_t)1 << bits_for(memory / 64, sizeof *mirror->last.slots, LAST_BITS)) / 4 * 3;
+        mirror->own_max = ((size_t)1 << bits_for(memory / 256, sizeof *mirror->own.slots, OWN_BITS)) / 4 * 3;
+        mirror->past.bits = bits_for(memory / 32, sizeof *mirror->past.places, PAST_BITS);
+}
+
 void sp__mirror_destroy(struct sp__mirror *mirror)
 {
         forget_tags(mirror);
-        sp__tagmap_clear(&mirror->own);
+        sp__bumps_clear(&mirror->own);
         sp__tagmap_clear(&mirror->owed);
-        sp__tagmap_clear(&mirror->was_last);
+        sp__bumps_clear(&mirror->was_last);
         sp__mutex_destroy(&mirror->lock);
 }
 
@@ -116,13 +151,23 @@ void sp__mirror_mark(struct sp__mirror *mirror, struct sp__mark *mark)
         sp__unlock(&mirror->lock);
 }
 
-static bool above(const struct sp__tagmap *map, const uint64_t *tags, size_t count, uint64_t number)
+static bool above(const struct sp__bumps *bumps, const uint64_t *tags, size_t count, uint64_t number)
 {
-        for (size_t i = 0; i < count && map->count; i++) {
-                if (sp__tagmap_get(map, tags[i]) > number)
+        for (size_t i = 0; i < count && bumps->count; i++) {
+                if (sp__bumps_get(bumps, tags[i]) > number)
                         return true;
         }
         return false;
+}
+
+/* Whether one is owed. */
+static bool owes(const struct sp__mirror *mirror, const uint64_t *tags, size_t count)
+{
+        for (size_t i = 0; i < count && mirror->owed.count; i++) {
+                if (sp__tagmap_get(&mirror->owed, tags[i]))
+                        return true;
+        }
+        return mirror->owes_all != 0;
 }
 
 /* Whether it, or a tag that is not told from it, was bumped after that. */
@@ -150,7 +195,7 @@ enum sp__fresh sp__mirror_check(struct sp__mirror *mirror, uint64_t e, int64_t v
         enum sp__fresh fresh;
 
         sp__lock(&mirror->lock);
-        if (mirror->owes_all || above(&mirror->owed, tags, count, 0))
+        if (owes(mirror, tags, count))
                 fresh = SP__GONE;
         else
                 fresh = judge(mirror, e, v0, tags, count);
@@ -179,7 +224,7 @@ bool sp__mirror_doubts(struct sp__mirror *mirror, uint64_t e, int64_t v0, const 
         bool doubts;
 
         sp__lock(&mirror->lock);
-        doubts = mirror->owes_all || above(&mirror->owed, tags, count, 0);
+        doubts = owes(mirror, tags, count);
         if (proven_once(mirror))
                 doubts = doubts || e != mirror->e || v0 < mirror->c0 ||
                          above(&mirror->last, tags, count, (uint64_t)v0) || perhaps_above(mirror, tags, count, v0);
@@ -220,9 +265,9 @@ void sp__mirror_down(struct sp__mirror *mirror)
 /* Each tag by itself as long as there is room, then those together that share a place: some entries are taken for older, not all. */
 static bool bump_one(struct sp__mirror *mirror, int64_t n, uint64_t tag)
 {
-        bool room = mirror->last.count < LAST_MAX || sp__tagmap_get(&mirror->last, tag);
+        bool room = mirror->last.count < mirror->last_max || sp__bumps_get(&mirror->last, tag);
 
-        if (room && sp__tagmap_raise(&mirror->last, tag, (uint64_t)n))
+        if (room && sp__bumps_raise(&mirror->last, tag, (uint64_t)n))
                 return true;
         if (!sp__coarse_raise(&mirror->past, tag, n))
                 return false;
@@ -338,9 +383,9 @@ static void log_own(struct sp__mirror *mirror, const uint64_t *tags, size_t coun
 {
         mirror->own_n++;
         for (size_t i = 0; i < count; i++) {
-                if (mirror->own.count < OWN_MAX && sp__tagmap_raise(&mirror->own, tags[i], mirror->own_n))
+                if (mirror->own.count < mirror->own_max && sp__bumps_raise(&mirror->own, tags[i], mirror->own_n))
                         continue;
-                sp__tagmap_clear(&mirror->own);
+                sp__bumps_clear(&mirror->own);
                 mirror->own_c0 = mirror->own_n;
                 break;
         }
@@ -350,7 +395,7 @@ static void log_own(struct sp__mirror *mirror, const uint64_t *tags, size_t coun
 static void log_own_all(struct sp__mirror *mirror)
 {
         mirror->own_n++;
-        sp__tagmap_clear(&mirror->own);
+        sp__bumps_clear(&mirror->own);
         mirror->own_c0 = mirror->own_n;
 }
 

@@ -15,6 +15,7 @@
 #define SP_CACHE_MIRROR_H
 
 #include "base/thread.h"
+#include "cache/bumps.h"
 #include "cache/coarse.h"
 #include "cache/probe.h"
 #include "cache/tagmap.h"
@@ -46,6 +47,10 @@ struct sp__mirror {
         _Atomic uint64_t version; /* changes with whatever could change an answer of sp__mirror_check() */
         _Atomic int64_t live_until;
 
+        _Atomic int64_t bytes; /* of all tables below */
+        size_t last_max;       /* how many tags there may be in `last` */
+        size_t own_max;
+
         sp__mutex lock;
         bool remote;
         int64_t bound;
@@ -55,7 +60,7 @@ struct sp__mirror {
         int64_t n;    /* the stream was applied up to here */
         int64_t c0;   /* nothing is known before */
         int64_t seen; /* the highest number seen, or acknowledged to this process */
-        struct sp__tagmap last;
+        struct sp__bumps last;
         struct sp__coarse past; /* of the tags that `last` has no room for */
         int64_t past_n;         /* the highest number there; 0: none */
 
@@ -63,7 +68,7 @@ struct sp__mirror {
         bool was_known;
         uint64_t was_e;
         int64_t was_c0;
-        struct sp__tagmap was_last;
+        struct sp__bumps was_last;
 
         uint64_t stream; /* counts subscriptions */
         bool streaming;
@@ -74,7 +79,7 @@ struct sp__mirror {
         uint64_t own_n;
         uint64_t unplaced; /* own_n when acknowledgements were forgotten, or came and found no place */
         uint64_t own_c0;
-        struct sp__tagmap own;
+        struct sp__bumps own;
         struct sp__tagmap
             owed; /* tags whose invalidation Redis has not acknowledged, by when: no entry under them is fresh */
         uint64_t owed_at;  /* the last one's moment, ns */
@@ -85,6 +90,13 @@ struct sp__mirror {
 /** `remote` false: the log is this process's alone. */
 void sp__mirror_init(struct sp__mirror *mirror, bool remote, int64_t bound_ns);
 void sp__mirror_destroy(struct sp__mirror *mirror);
+/** It takes about a twentieth of `memory` at most, telling fewer tags apart where that is little. Before it is shared. */
+void sp__mirror_fit(struct sp__mirror *mirror, int64_t memory);
+/** What it takes now. */
+static inline int64_t sp__mirror_bytes(const struct sp__mirror *mirror)
+{
+        return atomic_load_explicit(&((struct sp__mirror *)(uintptr_t)mirror)->bytes, memory_order_relaxed);
+}
 
 void sp__mirror_mark(struct sp__mirror *mirror, struct sp__mark *mark);
 /** Whether an entry from before `v0` of epoch `e` still holds. `version`: of this answer, for sp__mirror_same(). */

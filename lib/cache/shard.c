@@ -18,13 +18,14 @@
 enum { CHUNK = 8, GAPS = 12, TURNS = 64, ERA = 10, SKETCH_FIRST = 8, MARKS_SPARE = 64 };
 
 bool sp__shard_init(struct sp__shard *shard, int64_t max, uint64_t seed, unsigned index, unsigned shards,
-                    const struct sp__striped *hits)
+                    const struct sp__mirror *mirror, const struct sp__striped *hits)
 {
         /* Shards double at different sizes, so that on the whole the table is never emptier than on average. */
         size_t load = 88 + 88 * index / shards;
 
         shard->max = max;
         shard->shards = shards;
+        shard->mirror = mirror;
         shard->hits = hits;
         sp__share_init(&shard->window);
         sp__mutex_init(&shard->lock);
@@ -60,7 +61,8 @@ int64_t sp__shard_bytes(const struct sp__shard *shard)
 int64_t sp__shard_beside(const struct sp__shard *shard)
 {
         return (int64_t)(shard->table.bytes + shard->newest.bytes + shard->main.bytes +
-                         shard->sketch.count * sizeof(uint64_t) + shard->window.places * sizeof(uint32_t));
+                         shard->sketch.count * sizeof(uint64_t) + shard->window.places * sizeof(uint32_t)) +
+               sp__mirror_bytes(shard->mirror) / shard->shards;
 }
 
 static int64_t *queue_bytes(struct sp__shard *shard, const struct sp__kept *kept)

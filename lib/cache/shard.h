@@ -6,6 +6,7 @@
 #include "base/stripe.h"
 #include "base/thread.h"
 #include "cache/marks.h"
+#include "cache/mirror.h"
 #include "cache/sketch.h"
 #include "cache/table.h"
 #include "cache/share.h"
@@ -28,7 +29,8 @@ struct sp__shard {
         struct sp__share window;
         int64_t evictions;
 
-        const struct sp__striped *hits; /* of all shards */
+        const struct sp__mirror *mirror; /* whose bytes are a part of the bound of all shards */
+        const struct sp__striped *hits;  /* of all shards */
         unsigned shards;
         int64_t adds;         /* since it was last seen whether it is time for something */
         int64_t hits_seen;    /* up to then */
@@ -43,14 +45,14 @@ static inline unsigned sp__shard_era(const struct sp__shard *shard)
 }
 
 bool sp__shard_init(struct sp__shard *shard, int64_t max, uint64_t seed, unsigned index, unsigned shards,
-                    const struct sp__striped *hits);
+                    const struct sp__mirror *mirror, const struct sp__striped *hits);
 void sp__shard_destroy(struct sp__shard *shard);
 
 /* With the lock held. */
 
 /** All that counts against the bound. */
 int64_t sp__shard_bytes(const struct sp__shard *shard);
-/** Of that, what stands beside the entries. */
+/** Of that, what stands beside the entries: with its part of what is known of the log. */
 int64_t sp__shard_beside(const struct sp__shard *shard);
 /** Its key is not there. Then shrinks to the bound; so it may be gone at once. */
 void sp__shard_add(struct sp__shard *shard, uint64_t hash, struct sp__kept *kept);

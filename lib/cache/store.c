@@ -45,7 +45,8 @@ struct sp__store *sp__store_new(int64_t max, struct sp__mirror *mirror)
         store->shards = shards;
         store->shift = shift;
         for (unsigned i = 0; i < shards; i++)
-                good = sp__shard_init(&store->at[i], max / shards, store->seed, i, shards, &store->hits) && good;
+                good =
+                    sp__shard_init(&store->at[i], max / shards, store->seed, i, shards, mirror, &store->hits) && good;
         if (good)
                 return store;
         sp__store_free(store);

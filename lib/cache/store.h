@@ -7,8 +7,8 @@
  * (cache/table.h), pins its value (core/value.h), and sees by two numbers that it is proven and fresh. All else (a miss, an
  * entry that has to be proven anew, what is stale) takes the shard's lock.
  *
- * What has to go is decided by cache/evict.h. The bytes are all that an entry takes: its memory as the allocator cuts it, its
- * part of the table, of the queues and of what is remembered of keys that left.
+ * What has to go is decided by cache/shard.h. The bytes are all that an entry takes: its memory as the allocator cuts it, its
+ * part of the table, of the queues and of what is remembered of keys that left; and what the mirror knows of single tags.
  *
  * Threads: any. A shard's lock comes before the mirror's.
  */
