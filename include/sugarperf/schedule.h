@@ -61,7 +61,7 @@ SP_API int64_t sp_schedule_next(const sp_schedule *schedule, int64_t unix_ms);
  */
 SP_API sp_status sp_schedule_wait(sp_schedule *schedule, sp_ctx *ctx, sp_turn **out, sp_error **error);
 SP_API sp_status sp_schedule_wait_async(sp_schedule *schedule, sp_ctx *ctx, sp_queue *queue, uint64_t tag);
-/** When it was due, milliseconds since 1970. */
+/** When it was due, milliseconds since 1970; of NULL -1. */
 SP_API int64_t sp_turn_due(const sp_turn *turn);
 /** Ends the turn, without waiting. `done`: nobody does it again; else any process may, at once. NULL: nothing. */
 SP_API void sp_turn_end(sp_turn *turn, bool done);

@@ -2,6 +2,8 @@
 /* An entry as it lies in Redis, for people. */
 #include "cache/entry.h"
 
+#include "core/error.h"
+
 #include <inttypes.h>
 
 static void write_entry(const struct sp__entry *entry, int format, size_t bytes, struct sp__buf *out)
@@ -23,6 +25,7 @@ sp_status sp_cache_inspect(const void *data, size_t len, sp_value **out)
         enum sp__entry_kind kind = data ? sp__entry_decode(data, len, &entry) : SP__ENTRY_FOREIGN;
         sp_value *value;
 
+        SP__NEED(out, NULL);
         if (kind != SP__ENTRY_GOOD)
                 return kind == SP__ENTRY_NEWER ? SP_UNSUPPORTED : SP_NOT_FOUND;
         value = sp__entry_value(&entry);

@@ -40,7 +40,7 @@ int sp_cache_peek(sp_cache *cache, const void *data, size_t len, sp_value **out)
         sp_value *value;
         enum sp__found found;
 
-        if (!cache || sp__cache_admit(cache, NULL, data, len, NULL) != SP_OK)
+        if (!cache || !out || sp__cache_admit(cache, NULL, data, len, NULL) != SP_OK)
                 return 0;
         if (cache->use == SP__CACHE_BYPASS)
                 return 0;
@@ -97,12 +97,13 @@ static sp_status wait_for(struct sp__seeker *seeker, const void *data, size_t le
 
 sp_status sp_cache_lookup(sp_cache *cache, sp_ctx *ctx, const void *data, size_t len, sp_lookup **out, sp_error **error)
 {
-        sp_status status = sp__cache_admit(cache, ctx, data, len, error);
-        enum sp__cache_use use;
         struct sp__item stale = {.value = NULL};
         struct sp__seeker *seeker;
+        enum sp__cache_use use;
+        sp_status status;
 
         SP__NEED(out, error);
+        status = sp__cache_admit(cache, ctx, data, len, error);
         if (status != SP_OK)
                 return status;
         use = sp__cache_use(cache, ctx, false);

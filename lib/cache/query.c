@@ -372,11 +372,13 @@ static sp_status wait_for(struct query *query, struct sp__item *stale, sp_value 
 sp_status sp_cache_query(sp_cache *cache, sp_pool *pool, sp_ctx *ctx, const void *data, size_t len, const sp_stmt *stmt,
                          const sp_params *params, uint32_t mode, sp_value **out, sp_error **error)
 {
-        sp_status status = admit(cache, pool, ctx, data, len, stmt, mode, error);
         struct sp__item stale = {.value = NULL};
         struct query *query;
         sp_value *value = NULL;
+        sp_status status;
 
+        SP__NEED(out, error);
+        status = admit(cache, pool, ctx, data, len, stmt, mode, error);
         if (status != SP_OK)
                 return status;
         if (find(cache, sp__cache_use(cache, ctx, true), data, len, &value, &stale)) {

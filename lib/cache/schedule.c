@@ -485,9 +485,11 @@ static void start(struct waiting *waiting)
 sp_status sp_schedule_wait(sp_schedule *schedule, sp_ctx *ctx, sp_turn **out, sp_error **error)
 {
         struct waiting *waiting = NULL;
-        sp_status status = waiting_new(schedule, ctx, &waiting, error);
+        sp_status status;
         void *what = NULL;
 
+        SP__NEED(out, error);
+        status = waiting_new(schedule, ctx, &waiting, error);
         if (status == SP_OK)
                 status = sp__op_for_caller(&waiting->op, error);
         if (status != SP_OK)
@@ -518,7 +520,7 @@ sp_status sp_schedule_wait_async(sp_schedule *schedule, sp_ctx *ctx, sp_queue *q
 
 int64_t sp_turn_due(const sp_turn *turn)
 {
-        return turn->due;
+        return turn ? turn->due : -1;
 }
 
 static void tell_end(const sp_turn *turn, bool done)

@@ -176,7 +176,8 @@ sp_status sp_template_new(const char *text, const char *options, sp_template **o
 
 sp_template *sp_template_ref(sp_template *tmpl)
 {
-        atomic_fetch_add_explicit(&tmpl->refs, 1, memory_order_relaxed);
+        if (tmpl)
+                atomic_fetch_add_explicit(&tmpl->refs, 1, memory_order_relaxed);
         return tmpl;
 }
 
@@ -201,12 +202,12 @@ const char *sp_template_text(const sp_template *tmpl)
 
 size_t sp_template_params(const sp_template *tmpl)
 {
-        return tmpl->shape.params;
+        return tmpl ? tmpl->shape.params : 0;
 }
 
 const char *sp_template_param(const sp_template *tmpl, size_t index)
 {
-        return index < tmpl->shape.params ? tmpl->names[index] : NULL;
+        return tmpl && index < tmpl->shape.params ? tmpl->names[index] : NULL;
 }
 
 int64_t sp_template_ttl_ms(const sp_template *tmpl)

@@ -125,27 +125,59 @@ static void test_a_missing_argument_is_named(void **state)
         sp_config_free(config);
 }
 
+static sp_status load_nothing(void *arg, sp_lease *lease, sp_value **out, sp_error **error)
+{
+        return SP_NOT_FOUND;
+}
+
+static sp_status load_none(void *arg, sp_lookups *lookups, sp_error **error)
+{
+        return SP_OK;
+}
+
 static void test_a_missing_argument_of_the_cache_is_named(void **state)
 {
         sp_config *config = sp_config_new();
         sp_params *params = sp_params_new();
+        sp_schedule *schedule = NULL;
         sp_template *tmpl = NULL;
         sp_error *error = NULL;
         sp_value *value = NULL;
         sp_cache *cache = NULL;
+        sp_stmt *stmt;
+        sp_pool *pool;
         char buf[16];
         size_t len;
 
+        assert_int_equal(sp_config_set(config, "pool.url", "postgresql://127.0.0.1:1/x", NULL), SP_OK);
+        assert_int_equal(sp_pool_new(config, NULL, &pool, NULL), SP_OK);
+        assert_int_equal(sp_stmt_new("one", "SELECT 1", 8, 0, &stmt, NULL), SP_OK);
         assert_int_equal(sp_cache_new(config, &cache, NULL), SP_OK);
         assert_int_equal(sp_template_new("a:b:{id}", NULL, &tmpl, NULL), SP_OK);
         sp_params_add_text(params, "a", 1);
         refuses("sp_cache_new", "out", sp_cache_new(config, NULL, &error), &error);
         refuses("sp_cache_lookup", "out", sp_cache_lookup(cache, NULL, "a", 1, NULL, &error), &error);
+        /* Also where there would be something to hand out. */
+        assert_int_equal(sp_cache_set(cache, NULL, "a", 1, "b", 1, SP_CODEC_TEXT, 0, NULL), SP_OK);
+        refuses("sp_cache_lookup", "out", sp_cache_lookup(cache, NULL, "a", 1, NULL, &error), &error);
+        refuses("sp_cache_get_or_load", "out",
+                sp_cache_get_or_load(cache, NULL, "a", 1, load_nothing, NULL, NULL, &error), &error);
+        refuses("sp_cache_get_many", "out", sp_cache_get_many(cache, NULL, params, load_none, NULL, NULL, &error),
+                &error);
+        refuses("sp_cache_query", "out",
+                sp_cache_query(cache, pool, NULL, "a", 1, stmt, NULL, SP_QUERY_CELL, NULL, &error), &error);
+        assert_int_equal(sp_cache_peek(cache, "a", 1, NULL), 0);
+        refuses("sp_schedule_new", "out", sp_schedule_new(cache, "a", "hourly", NULL, &error), &error);
+        assert_int_equal(sp_schedule_new(cache, "a", "hourly", &schedule, NULL), SP_OK);
+        refuses("sp_schedule_wait", "out", sp_schedule_wait(schedule, NULL, NULL, &error), &error);
+        sp_schedule_free(schedule);
+        assert_int_equal(sp_turn_due(NULL), -1);
         refuses("sp_cache_lookup_many", "out", sp_cache_lookup_many(cache, NULL, params, NULL, &error), &error);
         refuses("sp_cache_report", "out", sp_cache_report(cache, NULL), NULL);
         refuses("sp_cache_report", "cache", sp_cache_report(NULL, &value), NULL);
         refuses("sp_cache_templates", "out", sp_cache_templates(cache, NULL), NULL);
         refuses("sp_cache_templates", "cache", sp_cache_templates(NULL, &value), NULL);
+        refuses("sp_cache_inspect", "out", sp_cache_inspect("SP", 2, NULL), NULL);
         refuses("sp_template_new", "out", sp_template_new("a:b", NULL, NULL, &error), &error);
         refuses("sp_template_pattern", "tmpl", sp_template_pattern(NULL, "a:*", &error), &error);
         refuses("sp_key_check", "tmpl", sp_key_check(NULL, params, &error), &error);
@@ -155,7 +187,10 @@ static void test_a_missing_argument_of_the_cache_is_named(void **state)
         refuses("sp_key_parse", "tmpl", sp_key_parse(NULL, "a:b:c", 5, params), NULL);
         refuses("sp_key_parse", "data", sp_key_parse(tmpl, NULL, 5, params), NULL);
         refuses("sp_key_parse", "out", sp_key_parse(tmpl, "a:b:c", 5, NULL), NULL);
+        assert_null(sp_template_ref(NULL));
         assert_null(sp_template_text(NULL));
+        assert_int_equal(sp_template_params(NULL), 0);
+        assert_null(sp_template_param(NULL, 0));
         assert_int_equal(sp_template_ttl_ms(NULL), 0);
         assert_int_equal(sp_lookup_state(NULL), 0);
         assert_null(sp_lookup_value(NULL));
@@ -170,6 +205,8 @@ static void test_a_missing_argument_of_the_cache_is_named(void **state)
         assert_true(sp_cache_hit_rate_since(NULL, 1) == 0);
         sp_template_unref(tmpl);
         sp_cache_free(cache);
+        sp_stmt_unref(stmt);
+        sp_pool_free(pool);
         sp_params_free(params);
         sp_config_free(config);
 }
