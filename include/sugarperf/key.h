@@ -13,6 +13,10 @@
  * secret (`{token!}`), is replaced by `~` and its SHA-256 in hex. Keys of a Redis Cluster that have to be on one node share
  * a parameter that decides the slot, one a template: `{userId#}` is written in braces, cart:{user-3}:items.
  *
+ * A key may be of several templates: that of user:{id}:profile with the id `all` is that of user:all:profile, too. It is one key with
+ * one value: the template that has text where the others have a parameter says its times and limits, and it stands under the
+ * patterns of all. Where ids come from outside, put no such text where they stand: users:profiles beside user:{id}:profile.
+ *
  * Pure: no I/O, no threads of its own. Threads: set a template up in one thread; afterwards it is safe from any.
  */
 #ifndef SUGARPERF_KEY_H

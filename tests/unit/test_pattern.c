@@ -132,6 +132,36 @@ static void test_a_key_of_several_templates_has_the_tags_of_all(void **state)
         sp__keys_free(keys);
 }
 
+/* An id may be what another template has as text: it is one key, and whoever made it finds its parts in it. */
+static void test_a_key_that_two_templates_make_is_one_key_of_both(void **state)
+{
+        sp_template *wide = template("user:{id}:profile", LIST("user:{id}:*")), *one = NULL;
+        struct sp__keys *keys = declared((sp_template *const[]){sp_template_ref(wide), NULL});
+        sp_params *params = sp_params_new();
+        char key[SP_KEY_MAX], same[SP_KEY_MAX];
+        size_t len, same_len;
+
+        assert_int_equal(sp_template_new("user:all:profile", "ttl=7s", &one, NULL), SP_OK);
+        assert_int_equal(sp_template_pattern(one, "user:all:profile", NULL), SP_OK);
+        assert_int_equal(sp__keys_declare(keys, one, NULL), SP_OK);
+        assert_int_equal(sp_key_format(one, params, same, sizeof same, &same_len), SP_OK);
+        sp_params_add_text(params, "all", 3);
+        assert_int_equal(sp_key_format(wide, params, key, sizeof key, &len), SP_OK);
+        assert_int_equal(len, same_len);
+        assert_memory_equal(key, same, len);
+        assert_int_equal(sp_template_ttl_ms(sp__keys_find(keys, key, len)), 7000);
+        tags_are(keys, "user:all:profile", "user:all:profile", LIST("user:all:*", "user:all:profile"));
+        tags_are(keys, "user:7:profile", "user:{id}:profile", LIST("user:7:*"));
+        assert_int_equal(sp_key_parse(one, key, len, params), SP_OK);
+        assert_int_equal(sp_params_count(params), 0);
+        assert_int_equal(sp_key_parse(wide, key, len, params), SP_OK);
+        assert_int_equal(sp_params_count(params), 1);
+        sp_params_free(params);
+        sp_template_unref(wide);
+        sp_template_unref(one);
+        sp__keys_free(keys);
+}
+
 static void test_both_sides_write_the_same_tag(void **state)
 {
         static const char *const patterns[] = {"rec:{a}:*", "rec:{a}:p={b}:*", "rec:*:p={b}:{c}", "rec:{a}:*:{c}",
@@ -353,8 +383,9 @@ static void test_what_was_declared_is_listed(void **state)
         sp__buf_clear(&text);
         sp__keys_list(keys, &text);
         sp__buf_char(&text, 0);
-        assert_non_null(
-            strstr(text.data, "{\"template\":\"a:x\",\"ttl_ms\":3600000,\"size\":0,\"max\":0,\"raw\":false,\"negative_ms\":30000,"));
+        assert_non_null(strstr(
+            text.data,
+            "{\"template\":\"a:x\",\"ttl_ms\":3600000,\"size\":0,\"max\":0,\"raw\":false,\"negative_ms\":30000,"));
         assert_non_null(strstr(text.data, "{\"template\":\"b:{id}\",\"ttl_ms\":3600000,"));
         assert_non_null(strstr(text.data, "\"patterns\":[\"b:*\"]}]"));
         assert_true(strstr(text.data, "a:x") < strstr(text.data, "b:{id}"));
@@ -368,6 +399,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
             cmocka_unit_test(test_a_key_stands_under_the_patterns_of_its_template),
             cmocka_unit_test(test_a_key_of_several_templates_has_the_tags_of_all),
+            cmocka_unit_test(test_a_key_that_two_templates_make_is_one_key_of_both),
             cmocka_unit_test(test_both_sides_write_the_same_tag),
             cmocka_unit_test(test_patterns_that_match_nothing_are_refused),
             cmocka_unit_test(test_declarations_that_contradict_are_refused),
