@@ -20,13 +20,10 @@ static void begin(struct sp__call *call, void (*start)(struct sp__call *call))
 sp_status sp__call_run(struct sp__call *call, void (*start)(struct sp__call *call), sp_error **error)
 {
         sp_cache *cache = call->cache;
-        sp_status status;
+        sp_status status = sp__op_for_caller(&call->op, error);
 
-        sp__op_to_caller(&call->op);
-        if (sp__op_enlist(&call->op) != SP_OK) {
-                sp__op_abandon(&call->op);
-                return sp__fail(error, SP_CANCELLED, "%s", sp_status_text(SP_CANCELLED));
-        }
+        if (status != SP_OK)
+                return status;
         sp__cache_work(cache);
         begin(call, start);
         sp__op_wait(&call->op);
@@ -66,14 +63,8 @@ void sp__call_step(struct sp__call *call, void (*start)(struct sp__call *call))
 void sp__call_finish(struct sp__call *call, sp_status status, sp_error *error)
 {
         sp_cache *cache = call->cache;
-        struct sp__batch done;
 
-        sp__batch_init(&done);
-        if (status == SP_OK)
-                sp__op_yield(&call->op, SP__YIELD_NONE, NULL, NULL, &done);
-        else
-                sp__op_fail(&call->op, status, error, &done);
-        sp__batch_deliver(&done);
+        sp__op_conclude(&call->op, status, error);
         sp__op_unref(&call->op);
         sp__cache_rest(cache);
 }
@@ -83,13 +74,4 @@ void sp__call_settled(sp__op *op)
         struct sp__call *call = sp__call_of(op);
 
         sp__limit_stop(&call->limit, call->cache->engine);
-}
-
-void sp__call_cancel(sp__op *op, sp_status why, sp_error *error)
-{
-        struct sp__batch done;
-
-        sp__batch_init(&done);
-        sp__op_fail(op, why, error, &done);
-        sp__batch_deliver(&done);
 }

@@ -37,7 +37,5 @@ void sp__call_step(struct sp__call *call, void (*start)(struct sp__call *call));
 void sp__call_finish(struct sp__call *call, sp_status status, sp_error *error);
 /** For the kind's settled(). */
 void sp__call_settled(sp__op *op);
-/** For the kind's cancel(): the steps that are under way go on. Takes the error. */
-void sp__call_cancel(sp__op *op, sp_status why, sp_error *error);
 
 #endif

@@ -44,7 +44,7 @@ static struct invalidation *of_op(sp__op *op)
 
 static void cancel(sp__op *op, sp_status why)
 {
-        sp__call_cancel(op, why, sp__error_new(why, NULL, "an invalidation: %s", sp_status_text(why)));
+        sp__op_give_up(op, why, "an invalidation");
 }
 
 static void destroy(sp__op *op)

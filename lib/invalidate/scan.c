@@ -80,7 +80,7 @@ static sp_error *stopped_error(const struct scanning *scanning, sp_status why)
 /* What was removed stays so; the trip that is under way is the last one. */
 static void cancel(sp__op *op, sp_status why)
 {
-        sp__call_cancel(op, why, stopped_error(of_op(op), why));
+        sp__op_conclude(op, why, stopped_error(of_op(op), why));
 }
 
 static void destroy(sp__op *op)

@@ -490,16 +490,6 @@ static struct trip *trip_new(struct sp__cluster *cluster, struct sp__command *co
         return trip;
 }
 
-static void refuse(struct sp__command *command, sp_status status)
-{
-        struct sp__batch done;
-
-        sp__batch_init(&done);
-        sp__op_fail(&command->op, status, sp__error_new(status, NULL, "%s", sp_status_text(status)), &done);
-        sp__op_unref(&command->op);
-        sp__batch_deliver(&done);
-}
-
 static bool is_closed(struct sp__cluster *cluster)
 {
         bool closed;
@@ -516,7 +506,9 @@ void sp__cluster_run(struct sp__cluster *cluster, struct sp__command *command)
         struct trip *trip = closed || command->request.failed ? NULL : trip_new(cluster, command);
 
         if (!trip) {
-                refuse(command, closed ? SP_CLOSED : SP_NOMEM);
+                sp_status status = closed ? SP_CLOSED : SP_NOMEM;
+
+                sp__command_refuse(command, sp__error_new(status, NULL, "%s", sp_status_text(status)));
                 return;
         }
         /* All that there will be, and what is not there is nothing. */

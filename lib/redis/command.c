@@ -132,7 +132,7 @@ void sp__command_refuse(struct sp__command *command, sp_error *error)
         struct sp__batch done;
 
         sp__batch_init(&done);
-        sp__op_fail(&command->op, sp_error_status(error), error, &done);
+        sp__op_fail(&command->op, error ? sp_error_status(error) : SP_NOMEM, error, &done);
         sp__op_unref(&command->op);
         sp__batch_deliver(&done);
 }

@@ -132,31 +132,51 @@ static void test_who_holds_leases_does_not_wait_for_others(void **state)
         sp_cache_free(cache);
 }
 
+/* All are looked up and loaded, none is filled. */
+static sp_lookups *loaded(const struct cache_way *way, sp_cache *cache, struct keys *keys)
+{
+        sp_lookups *lookups;
+
+        keys_make(keys);
+        lookups = look(way, cache, keys);
+        for (size_t k = 0; k < KEYS; k++)
+                assert_int_equal(sp_lookups_put(lookups, k, "value", 5, SP_CODEC_TEXT, 0, NULL), SP_OK);
+        return lookups;
+}
+
+/* They are being filled, and their caller no longer waits for it. */
+static sp_lookups *abandoned(const struct cache_way *way, sp_cache *cache, sp_queue *queue)
+{
+        sp_ctx *ctx = sp_ctx_new(NULL);
+        struct keys keys;
+        sp_lookups *lookups = loaded(way, cache, &keys);
+
+        assert_int_equal(sp_lookups_fill_async(lookups, ctx, queue, 1), SP_OK);
+        sp_ctx_cancel(ctx);
+        sp_ctx_unref(ctx);
+        sp_params_free(keys.params);
+        return lookups;
+}
+
+static void take_one(sp_queue *queue)
+{
+        sp_completion *done;
+
+        assert_int_equal(sp_queue_wait(queue, &done, 1, -1), 1);
+        sp_completion_free(done);
+}
+
 /* It goes on to its end, and so does what it stores. */
 static void test_who_no_longer_waits_for_a_fill_may_free_it(void **state)
 {
         const struct cache_way *way = way_of(state);
         sp_cache *cache = cache_with(way, NULL);
         sp_queue *queue = NULL;
-        sp_completion *done;
 
         assert_int_equal(sp_queue_new(0, &queue), SP_OK);
         for (int i = 0; i < 50; i++) {
-                sp_ctx *ctx = sp_ctx_new(NULL);
-                sp_lookups *lookups;
-                struct keys keys;
-
-                keys_make(&keys);
-                lookups = look(way, cache, &keys);
-                for (size_t k = 0; k < KEYS; k++)
-                        assert_int_equal(sp_lookups_put(lookups, k, "value", 5, SP_CODEC_TEXT, 0, NULL), SP_OK);
-                assert_int_equal(sp_lookups_fill_async(lookups, ctx, queue, 1), SP_OK);
-                sp_ctx_cancel(ctx);
-                sp_lookups_free(lookups);
-                assert_int_equal(sp_queue_wait(queue, &done, 1, -1), 1);
-                sp_completion_free(done);
-                sp_ctx_unref(ctx);
-                sp_params_free(keys.params);
+                sp_lookups_free(abandoned(way, cache, queue));
+                take_one(queue);
         }
         sp_queue_free(queue);
         sp_cache_free(cache);
@@ -168,20 +188,11 @@ static void test_who_no_longer_waits_for_a_fill_may_fill_again_or_give_up(void *
         const struct cache_way *way = way_of(state);
         sp_cache *cache = cache_with(way, NULL);
         sp_queue *queue = NULL;
-        sp_completion *done;
 
         assert_int_equal(sp_queue_new(0, &queue), SP_OK);
         for (int i = 0; i < 200; i++) {
-                sp_ctx *ctx = sp_ctx_new(NULL);
-                sp_lookups *lookups;
-                struct keys keys;
+                sp_lookups *lookups = abandoned(way, cache, queue);
 
-                keys_make(&keys);
-                lookups = look(way, cache, &keys);
-                for (size_t k = 0; k < KEYS; k++)
-                        assert_int_equal(sp_lookups_put(lookups, k, "value", 5, SP_CODEC_TEXT, 0, NULL), SP_OK);
-                assert_int_equal(sp_lookups_fill_async(lookups, ctx, queue, 1), SP_OK);
-                sp_ctx_cancel(ctx);
                 assert_int_equal(sp_lookups_next(lookups, 0), KEYS);
                 assert_int_equal(sp_lookups_put(lookups, 0, "other", 5, SP_CODEC_TEXT, 0, NULL), SP_INVALID);
                 if (i % 2)
@@ -189,10 +200,7 @@ static void test_who_no_longer_waits_for_a_fill_may_fill_again_or_give_up(void *
                 else
                         assert_int_equal(sp_lookups_fill(lookups, NULL, NULL), SP_OK);
                 sp_lookups_free(lookups);
-                assert_int_equal(sp_queue_wait(queue, &done, 1, -1), 1);
-                sp_completion_free(done);
-                sp_ctx_unref(ctx);
-                sp_params_free(keys.params);
+                take_one(queue);
         }
         sp_queue_free(queue);
         sp_cache_free(cache);
@@ -204,14 +212,10 @@ static void test_what_is_filled_too_late_is_given_and_not_held(void **state)
         const struct cache_way *way = way_of(state);
         sp_cache *cache = cache_with(way, NULL);
         sp_ctx *ctx = sp_ctx_new(NULL);
-        sp_lookups *lookups;
         struct keys keys;
+        sp_lookups *lookups = loaded(way, cache, &keys);
         size_t len;
 
-        keys_make(&keys);
-        lookups = look(way, cache, &keys);
-        for (size_t k = 0; k < KEYS; k++)
-                assert_int_equal(sp_lookups_put(lookups, k, "value", 5, SP_CODEC_TEXT, 0, NULL), SP_OK);
         sp_ctx_cancel(ctx);
         assert_int_equal(way->fill_many(lookups, ctx, NULL), SP_CANCELLED);
         assert_int_equal(sp_lookups_next(lookups, 0), KEYS);
