@@ -263,3 +263,21 @@ test('an advisory lock that nobody would keep is refused; a client keeps it', as
     leader.release();
     other.release();
 });
+
+/* node-postgres compares and subtracts them. */
+test('numbers may be given as text, and what is none is refused by name', async (t) => {
+    const on = pool(t, ours, { max: '2', min: '1', connectionTimeoutMillis: '60000', idleTimeoutMillis: '10000', statement_timeout: '7000',
+        lock_timeout: '3000', maxUses: '100', maxLifetimeSeconds: '60' });
+    const lent = await on.connect();
+
+    assert.deepEqual((await lent.query("SELECT current_setting('statement_timeout') AS s, current_setting('lock_timeout') AS l")).rows,
+        [{ s: '7s', l: '3s' }]);
+    lent.release();
+    assert.deepEqual([on.options.max, on.sugarperf.pool().stats().max], [2, 3]);
+    assert.equal(new ours.Pool({ max: NaN }).options.max, 10);
+    for (const max of ['five', {}, '  '])
+        assert.throws(() => new ours.Pool({ max }), /^TypeError: max must be a number, not /, String(max));
+    assert.throws(() => new ours.Pool({ max: -1 }), /max must be at least 1, not -1/);
+    for (const name of ['min', 'port', 'connectionTimeoutMillis', 'idleTimeoutMillis', 'query_timeout', 'lock_timeout', 'maxUses', 'maxLifetimeSeconds'])
+        assert.match((await failure(new ours.Pool({ host: 'localhost', [name]: 'soon' }).query('SELECT 1'))).message, new RegExp(`^${name} must be a number`));
+});

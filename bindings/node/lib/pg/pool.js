@@ -10,6 +10,7 @@ const { baseOf, connected, sit } = require('./base.js');
 const { Client, told } = require('./client.js');
 const { pgError } = require('./errors.js');
 const { Query, configOf } = require('./query.js');
+const { maxOf } = require('./settings.js');
 const { runOf } = require('./text.js');
 const { TypeOverrides } = require('./types.js');
 
@@ -34,7 +35,7 @@ class Pool extends EventEmitter {
         this.#config = { ...options };
         this.options = { ...options };
         hide(this.options, 'password');
-        this.options.max = this.options.max || this.options.poolSize || 10;
+        this.options.max = maxOf(this.options);
         this.options.min ??= 0;
         this.options.maxUses ??= Infinity;
         this.options.idleTimeoutMillis ??= 10000;

@@ -5,8 +5,27 @@ const { env } = process;
 const defaults = require('./defaults.js');
 
 const LONGEST = '1d';
-/* Milliseconds; 0 and what is not there mean no limit. */
-const limit = (ms) => (ms ? `${Math.trunc(Number(ms))}ms` : LONGEST);
+
+/* A number, which may be given as text; undefined: it is not there. NaN is what parseInt() makes of a variable that is not set. */
+function numberOf(options, name) {
+    const value = options[name];
+
+    if (value === undefined || value === null || value === false || value === '' || Number.isNaN(value))
+        return undefined;
+    const number = typeof value === 'string' && value.trim() === '' ? NaN : Number(value);
+    if (Number.isNaN(number))
+        throw new TypeError(`${name} must be a number, not ${typeof value === 'string' ? `'${value}'` : String(value)}`);
+    return number;
+}
+
+/* Milliseconds, of the first of these that says them; undefined: no limit, or nothing is said. */
+function millis(name, ...said) {
+    const number = numberOf(said.find((options) => options[name] !== undefined && options[name] !== null) ?? {}, name);
+
+    return number && Number.isFinite(number) ? `${Math.trunc(number)}ms` : undefined;
+}
+
+const limit = (...said) => millis(...said) ?? LONGEST;
 const ROOTS = '/etc/ssl/certs/ca-certificates.crt';
 
 /* What cannot be read may hold a password, so the error does not show it. */
@@ -49,9 +68,10 @@ function optionsOf(config) {
 
 function connectionOf(options) {
     const user = options.user ?? env.PGUSER ?? defaults.user;
+    const port = numberOf({ port: options.port ?? env.PGPORT ?? defaults.port }, 'port');
 
     return {
-        host: options.host ?? env.PGHOST ?? defaults.host, port: Number(options.port ?? env.PGPORT ?? defaults.port), user,
+        host: options.host ?? env.PGHOST ?? defaults.host, port, user,
         database: options.database ?? env.PGDATABASE ?? defaults.database ?? user,
         password: options.password ?? env.PGPASSWORD ?? defaults.password,
     };
@@ -108,10 +128,10 @@ function serverOptions(options) {
     const words = options.options ? [options.options] : [];
 
     for (const name of ['lock_timeout', 'idle_in_transaction_session_timeout']) {
-        const value = options[name] ?? defaults[name];
+        const value = millis(name, options, defaults);
 
         if (value)
-            words.push(`-c ${name}=${Math.trunc(Number(value))}`);
+            words.push(`-c ${name}=${value}`);
     }
     return words.length === 0 ? {} : { options: words.join(' ') };
 }
@@ -124,6 +144,15 @@ function urlOf(options, { host, port, user, database }) {
     return `postgresql:///?${query.join('&')}`;
 }
 
+/* How many clients a Pool may lend. */
+function maxOf(options) {
+    const max = Math.ceil(numberOf(options, 'max') || numberOf(options, 'poolSize') || 10);
+
+    if (max < 1)
+        throw new RangeError(`max must be at least 1, not ${max}`);
+    return max;
+}
+
 /* A connection is kept for single statements: as many clients as `max` can be had beside it. */
 function sizeOf(max) {
     return max === 1 ? 2 : max + 1;
@@ -133,15 +162,17 @@ function sizeOf(max) {
 function settingsOf(config, max) {
     const options = optionsOf(config);
     const at = connectionOf(options);
-    const statement = options.statement_timeout ?? defaults.statement_timeout;
+    const connect = limit('connectionTimeoutMillis', options, { connectionTimeoutMillis: defaults.connect_timeout });
+    const lifetime = numberOf(options, 'maxLifetimeSeconds');
+    const uses = numberOf(options, 'maxUses');
     const settings = {
-        'pool.url': urlOf(options, at), 'pool.max': sizeOf(max), 'pool.min': Math.min(options.min ?? 0, max),
-        'pool.acquire_timeout': limit(options.connectionTimeoutMillis), 'pool.statement_timeout': statement ? limit(statement) : '0',
-        'pool.connect_timeout': limit(options.connectionTimeoutMillis ?? defaults.connect_timeout),
-        'pool.query_timeout': limit(options.query_timeout ?? defaults.query_timeout),
-        'pool.idle_timeout': limit(options.idleTimeoutMillis ?? defaults.idleTimeoutMillis),
-        'pool.max_uses': Number.isFinite(options.maxUses) ? options.maxUses : undefined,
-        'pool.lifetime': options.maxLifetimeSeconds ? `${options.maxLifetimeSeconds}s` : '30d',
+        'pool.url': urlOf(options, at), 'pool.max': sizeOf(max), 'pool.min': Math.min(numberOf(options, 'min') ?? 0, max),
+        'pool.acquire_timeout': limit('connectionTimeoutMillis', options), 'pool.connect_timeout': connect,
+        'pool.statement_timeout': millis('statement_timeout', options, defaults) ?? '0',
+        'pool.query_timeout': limit('query_timeout', options, defaults),
+        'pool.idle_timeout': limit('idleTimeoutMillis', options, defaults),
+        'pool.max_uses': Number.isFinite(uses) ? uses : undefined,
+        'pool.lifetime': lifetime ? `${lifetime}s` : '30d',
         'pool.application_name': options.application_name ?? env.PGAPPNAME ?? options.fallback_application_name,
     };
     if (typeof at.password === 'string' && at.password !== '')
@@ -149,4 +180,4 @@ function settingsOf(config, max) {
     return { options, at, settings };
 }
 
-module.exports = { settingsOf, sizeOf };
+module.exports = { maxOf, numberOf, settingsOf, sizeOf };
