@@ -30,16 +30,21 @@ const bytes = (text) => (text.startsWith('\\x') ? Buffer.from(text.slice(2), 'he
 
 /* '2024-01-02 03:04:05.123456+02': what Date reads is ISO 8601. */
 function date(text, zone) {
-    const parts = /^(\d{4,})-(\d\d)-(\d\d) (\d\d:\d\d:\d\d)(\.\d+)?([+-]\d\d(?::?\d\d)?)?( BC)?$/.exec(text);
+    const parts = /^(\d{4,})-(\d\d)-(\d\d) (\d\d:\d\d:\d\d)(\.\d+)?([+-]\d\d(?::?\d\d)?)?(:\d\d)?( BC)?$/.exec(text);
     if (parts === null)
         return text === 'infinity' ? Infinity : text === '-infinity' ? -Infinity : text;
-    const [, year, month, day, time, fraction = '', offset, era] = parts;
+    const [, year, month, day, time, fraction = '', offset, odd, era] = parts;
     const number = era ? 1 - Number(year) : Number(year);
     const sign = number < 0 ? '-' : '+';
     const full = number >= 0 && number <= 9999 ? String(number).padStart(4, '0')
         : sign + String(Math.abs(number)).padStart(6, '0');
     const where = offset === undefined ? zone : offset.length === 3 ? `${offset}:00` : offset;
-    return new Date(`${full}-${month}-${day}T${time}${fraction.slice(0, 4)}${where}`);
+    const made = new Date(`${full}-${month}-${day}T${time}${fraction.slice(0, 4)}${where}`);
+
+    /* Before there were zones, offsets had seconds, which ISO 8601 has not. */
+    if (odd !== undefined)
+        made.setTime(made.getTime() - Number(offset[0] + odd.slice(1)) * 1000);
+    return made;
 }
 
 const scalar = {

@@ -10,6 +10,7 @@ const VALUES = [
     'true', 'false', 'NULL::int4', "'é\"\\\\'::text", "'x'::char(3)", "'\\x00ff'::bytea", "''::bytea", `'{"a": [1, null]}'::json`,
     `'"text"'::jsonb`, "'2024-02-29'::date", "'0044-03-15 BC'::date", "'infinity'::date", "'12345-06-07'::date",
     "'2024-02-29 12:34:56.789123'::timestamp", "'2024-07-01 12:34:56'::timestamptz", "'0001-01-01 00:00:00 BC'::timestamptz",
+    "'1900-01-01 00:00:00.25+00:19:32'::timestamptz", "ARRAY['1850-06-01 00:00:00-00:19:32'::timestamptz]",
     "'infinity'::timestamptz", "'-infinity'::timestamp", "'12:34:56.5'::time", "'12:34:56+02'::timetz", "'(1.5,-2)'::point",
     "'<(1,2),3.5>'::circle", "'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'::uuid", "'10.0.0.1/8'::inet", "'$1.50'::money", "'[1,5)'::int4range",
     "'101'::bit(3)", "'{1,NULL,3}'::int4[]", "'{1,2}'::int2[]", "'{9007199254740993}'::int8[]", "'{1.5,NULL}'::float8[]",
@@ -32,6 +33,27 @@ test('each type becomes what node-postgres makes of it', async (t) => {
             expected.fields.map((field) => [field.name, field.dataTypeID, field.format]), value);
         assert.deepEqual([found.command, found.rowCount, found.oid], [expected.command, expected.rowCount, expected.oid]);
     }
+});
+
+both('a time from before there were zones is a Date, whatever seconds its offset has', async (t, pg) => {
+    const on = await client(t, pg);
+    const at = new Date(-1.5e12);
+
+    for (const zone of ['Europe/Amsterdam', 'Africa/Monrovia', 'America/St_Johns']) {
+        await on.query(`SET TIME ZONE '${zone}'`);
+        const [row] = (await on.query({ text: 'SELECT $1::timestamptz AS one, ARRAY[$1::timestamptz, NULL] AS list', values: [at.toISOString()] })).rows;
+
+        assert.deepEqual(row, { one: at, list: [at, null] }, zone);
+    }
+});
+
+both('a caller may change the fields of a result', async (t, pg) => {
+    const on = await client(t, pg);
+    const { fields } = await on.query('SELECT 1 AS a, 2 AS b');
+
+    fields[0].name = 'other';
+    fields.shift();
+    assert.deepEqual((await on.query('SELECT 1 AS a, 2 AS b')).fields.map((field) => field.name), ['a', 'b']);
 });
 
 test('an interval has the parts that node-postgres gives it, and PostgreSQL reads it back', async (t) => {

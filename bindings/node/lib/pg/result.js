@@ -5,7 +5,7 @@ const rows = require('../rows.js');
 
 const TAG = /^([A-Za-z]+)(?: (\d+))?(?: (\d+))?/;
 
-/* What all results of the same shape have in common: command, OID, count and fields. */
+/* What all results of the same shape have in common: command, OID and count. Fields are each result's own: a caller may change them. */
 const kept = new WeakMap();
 
 function fieldOf({ name, type }) {
@@ -22,7 +22,6 @@ function headOf(shape) {
 
     head = {
         command, rowCount: first === undefined ? null : Number(second ?? first), oid: second === undefined ? null : Number(first),
-        fields: shape.fields.map(fieldOf),
     };
     kept.set(shape, head);
     return head;
@@ -59,7 +58,7 @@ function decode(bytes, offset, types, rowMode) {
     result.rowCount = head.rowCount;
     result.oid = head.oid;
     result.rows = found.rows;
-    result.fields = head.fields;
+    result.fields = found.shape.fields.map(fieldOf);
     return result;
 }
 
