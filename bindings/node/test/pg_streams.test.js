@@ -167,10 +167,10 @@ both('COPY TO yields all that there is', async (t, pg) => {
     for await (const piece of stream)
         pieces.push(piece);
     const lines = Buffer.concat(pieces).toString().trimEnd().split('\n');
+    assert.equal(stream.rowCount, 5000);
     assert.equal(lines.length, 5000);
     assert.equal(lines[4999], `5000\t${'x'.repeat(100)}`);
     await alive(on);
-    assert.equal(stream.rowCount, 5000);
     const missing = on.query(copy.to('COPY no_such_table TO STDOUT'));
     assert.equal((await failure((async () => {
         for await (const piece of missing)

@@ -183,9 +183,10 @@ class Wire extends EventEmitter {
                 await this.#push(copying.message(copying.DATA, data));
             const count = await this.#copy.end();
 
+            /* Whoever is at the end of the stream knows the count. */
+            submittable.handleCommandComplete({ text: `COPY ${count}` }, this);
             await this.#push(copying.message(copying.DONE));
             await this.#left();
-            submittable.handleCommandComplete({ text: `COPY ${count}` }, this);
             this.#ready(submittable);
         } catch (error) {
             this.stream.push(copying.message(ERROR));
