@@ -122,7 +122,7 @@ static void note_waiting(struct sp_feed *feed, const char *pids, const char *pre
 {
         char fault[SP__FEED_FAULT_MAX];
 
-        snprintf(fault, sizeof fault, "slot \"%s\" waits for transactions that began before%s%.100s%s%.250s%s",
+        snprintf(fault, sizeof fault, "slot \"%.63s\" waits for transactions that began before%s%.100s%s%.190s%s",
                  feed->slot, *pids ? ": those of server process " : "", pids,
                  *prepared ? ": prepared transaction " : "", prepared,
                  *prepared ? ": COMMIT PREPARED or ROLLBACK PREPARED there" : "");
