@@ -50,6 +50,54 @@ test('certificates and keys as text are refused by name, never left out', async 
         assert.match((await failure(new ours.Client(parts({ ssl: { [option]: () => {} } })).connect())).message, new RegExp(option));
 });
 
+both('a config whose password is hidden, or whose fields are getters, and the options of a pool are taken whole', async (t, pg) => {
+    const { password, ...rest } = parts();
+    const hidden = Object.defineProperty({ ...rest }, 'password', { value: password, enumerable: false });
+    class Config {
+        get host() { return rest.host; }
+        get port() { return rest.port; }
+        get user() { return rest.user; }
+        get password() { return password; }
+        get database() { return rest.database; }
+    }
+    const asked = async (on) => {
+        assert.deepEqual((await on.query('SELECT 1 AS n')).rows, [{ n: 1 }]);
+        await on.end();
+    };
+    const { options } = new pg.Pool(hidden);
+
+    for (const config of [hidden, new Config(), options]) {
+        const one = new pg.Client(config);
+
+        await one.connect();
+        await asked(one);
+    }
+    for (const config of [hidden, options])
+        await asked(new pg.Pool(config));
+    assert.ok(!Object.keys(options).includes('password'));
+});
+
+both('a connection string may name a folder of sockets, with a user and without a host', async (t, pg) => {
+    const socket = process.env.SP_TEST_PG_SOCKET;
+    const said = new URLSearchParams(socket?.slice(socket.indexOf('?')));
+    const [folder, port] = [said.get('host'), said.get('port')];
+    const before = process.env.PGPORT;
+
+    if (!folder)
+        return;
+    process.env.PGPORT = port;
+    t.after(() => (before === undefined ? delete process.env.PGPORT : process.env.PGPORT = before));
+    for (const text of [`postgresql://test:test@/test?host=${folder}&port=${port}`, `postgresql://test@/test?host=${folder}`,
+        `postgresql:///test?host=${folder}&user=test`, `postgresql://test:test@${encodeURIComponent(folder)}/test`,
+        `socket:${folder}?db=test&user=test`, `socket://test:test@${folder}?db=test`]) {
+        const on = new pg.Client(text);
+
+        await on.connect();
+        assert.deepEqual((await on.query('SELECT inet_server_addr() AS a, current_database() AS d')).rows, [{ a: null, d: 'test' }], text);
+        await on.end();
+    }
+});
+
 both('a URL that cannot be read does not show its password', async (t, pg) => {
     const error = await failure((async () => new pg.Client('postgres://app:hunter2@db:54x32/prod').connect())());
 

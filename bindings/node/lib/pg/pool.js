@@ -10,7 +10,7 @@ const { baseOf, connected, sit } = require('./base.js');
 const { Client, told } = require('./client.js');
 const { pgError } = require('./errors.js');
 const { Query, configOf } = require('./query.js');
-const { maxOf } = require('./settings.js');
+const { copyOf, maxOf } = require('./settings.js');
 const { runOf } = require('./text.js');
 const { TypeOverrides } = require('./types.js');
 
@@ -32,8 +32,8 @@ class Pool extends EventEmitter {
 
     constructor(options) {
         super();
-        this.#config = { ...options };
-        this.options = { ...options };
+        this.#config = copyOf(options);
+        this.options = copyOf(options);
         hide(this.options, 'password');
         this.options.max = maxOf(this.options);
         this.options.min ??= 0;

@@ -28,10 +28,31 @@ function millis(name, ...said) {
 const limit = (...said) => millis(...said) ?? LONGEST;
 const ROOTS = '/etc/ssl/certs/ca-certificates.crt';
 
+const OPTIONS = ['connectionString', 'host', 'port', 'user', 'password', 'database', 'ssl', 'sslmode', 'sslrootcert', 'sslcert', 'sslkey',
+    'uselibpqcompat', 'options', 'application_name', 'fallback_application_name', 'types', 'max', 'poolSize', 'min', 'maxUses',
+    'maxLifetimeSeconds', 'idleTimeoutMillis', 'connectionTimeoutMillis', 'statement_timeout', 'query_timeout', 'lock_timeout',
+    'idle_in_transaction_session_timeout', 'sugarperf', 'pool', 'Client', 'onConnect', 'verify'];
+
+/* A copy, with what is hidden (a password that is not to be shown) and what getters give. */
+function copyOf(config) {
+    const copy = { ...config };
+
+    for (const name of OPTIONS) {
+        const value = config?.[name];
+
+        if (value !== undefined)
+            copy[name] = value;
+    }
+    return copy;
+}
+
 /* What cannot be read may hold a password, so the error does not show it. */
 function urlIn(text) {
     try {
-        return new URL(text, 'postgres://base');
+        /* Behind a user there has to be a host. */
+        const hostless = /^\w+:\/\/[^/]*@\//.test(text);
+
+        return { hostless, url: new URL(hostless ? text.replace('@/', '@none/') : text, 'postgres://base') };
     } catch (error) {
         if (error.input)
             error.input = '*****REDACTED*****';
@@ -39,19 +60,22 @@ function urlIn(text) {
     }
 }
 
-/* A string of node-postgres's: a URL, or "/folder database" for a socket. */
+/* A string of node-postgres's: a URL, or "/folder database" or "socket:/folder?db=database" for a socket. */
 function parsed(text) {
     if (text.startsWith('/')) {
         const [host, database] = text.split(' ');
         return { host, database };
     }
-    const url = urlIn(text);
+    const { url, hostless } = urlIn(text);
     const named = Object.fromEntries(url.searchParams);
     const decoded = (part) => (part === '' ? undefined : decodeURIComponent(part));
-    const host = decoded(url.hostname.replace(/^\[(.+)\]$/, '$1'));
+    const who = { user: decoded(url.username), password: decoded(url.password) };
 
-    return { user: decoded(url.username), password: decoded(url.password), host, port: decoded(url.port),
-        database: decoded(url.pathname.slice(1)), ...named };
+    if (url.protocol === 'socket:')
+        return { ...who, ...named, host: decodeURI(url.pathname), database: named.db };
+    const host = hostless ? undefined : decoded(url.hostname.replace(/^\[(.+)\]$/, '$1'));
+
+    return { ...who, host, port: decoded(url.port), database: decoded(url.pathname.slice(1)), ...named };
 }
 
 function present(config) {
@@ -60,7 +84,7 @@ function present(config) {
 
 /* The options, with those of the connection string before them. */
 function optionsOf(config) {
-    const options = typeof config === 'string' ? { connectionString: config } : { ...config };
+    const options = typeof config === 'string' ? { connectionString: config } : copyOf(config);
     const text = options.connectionString ?? (typeof config === 'string' ? config : defaults.connectionString);
 
     return text ? { ...options, ...present(parsed(text)) } : options;
@@ -180,4 +204,4 @@ function settingsOf(config, max) {
     return { options, at, settings };
 }
 
-module.exports = { maxOf, numberOf, settingsOf, sizeOf };
+module.exports = { copyOf, maxOf, numberOf, settingsOf, sizeOf };
