@@ -153,6 +153,18 @@ class Connections(Case):
         plain.rollback()
         self.assertEqual(self.count(plain), 2)
 
+    def test_a_chained_transaction_is_open_and_a_comment_keeps_none_open(self) -> None:
+        for end in (
+            *("COMMIT AND CHAIN", "rollback and  chain", "commit and/* a */chain", "COMMIT AND NO CHAIN"),
+            *("ROLLBACK /* to /* go */ on */", "ROLLBACK -- to be safe"),
+        ):
+            with self.subTest(end):
+                self.connection.execute("SELECT 1")
+                self.connection.execute(end)
+                self.connection.execute(f"INSERT INTO {self.table} VALUES (2, 0)")
+                self.connection.rollback()
+                self.assertEqual(self.count(self.connection), 1)
+
     def test_threads_take_turns_on_one_connection(self) -> None:
         seen: list[Any] = []
 

@@ -15,8 +15,19 @@ from ..queues import ThreadQueue
 from . import errors, types
 from .cursor import Cursor, Parameters
 
-# ROLLBACK TO has the tag of ROLLBACK, and ends nothing.
-_TO = re.compile(r"\bto\b", re.IGNORECASE)
+_COMMENT = re.compile(r"--[^\n]*|/\*(?:(?!/\*|\*/).)*\*/", re.DOTALL)
+# ROLLBACK TO has the tag of ROLLBACK, and ends nothing; AND CHAIN begins the next transaction.
+_GOES_ON = re.compile(r"\bto\b|\band\s+chain\b", re.IGNORECASE)
+
+
+def _ends(command: str, sql: str) -> bool:
+    """Whether no transaction is open any more."""
+    if command not in ("COMMIT", "ROLLBACK"):
+        return command == "PREPARE TRANSACTION"
+    count = 1
+    while count:
+        sql, count = _COMMENT.subn(" ", sql)
+    return not _GOES_ON.search(sql)
 
 
 class Connection:
@@ -65,7 +76,7 @@ class Connection:
             command = getattr(result, "command", "")
             if command in ("BEGIN", "START TRANSACTION"):
                 self._open = True
-            elif command in ("COMMIT", "PREPARE TRANSACTION") or command == "ROLLBACK" and not _TO.search(sql):
+            elif _ends(command, sql):
                 self._open = False
             return result
 
