@@ -3,7 +3,8 @@
 /* The life of a pool and of the clients that it lends. */
 const test = require('node:test');
 const assert = require('node:assert/strict');
-const { both, failure, name, ours, pool, table } = require('./pg_support.js');
+const { both, failure, name, ours, peer, pool, table } = require('./pg_support.js');
+const { url } = require('./support.js');
 
 both('hundreds of callers each get their own answer', async (t, pg) => {
     const on = pool(t, pg);
@@ -246,6 +247,45 @@ test('all clients of a pool may listen at once', async (t) => {
     await clients[0].query(`NOTIFY ${channel}, 'all'`);
     assert.deepEqual(await Promise.all(heard), ['all', 'all']);
     clients.forEach((client) => client.release());
+});
+
+/* Ends all connections that are called so. */
+async function cut(word) {
+    const other = new peer.Client(url('DATABASE_URL'));
+
+    await other.connect();
+    await other.query('SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = $1', [word]);
+    await other.end();
+}
+
+both('who listens is told that the connection for it was lost', async (t, pg) => {
+    const word = name();
+    const on = new pg.Client({ connectionString: url('DATABASE_URL'), application_name: word });
+    const seen = [];
+
+    await on.connect();
+    t.after(() => on.end());
+    on.on('error', ({ message }) => seen.push(message));
+    const ended = new Promise((resolve) => on.once('end', resolve));
+    await on.query(`LISTEN ${word}`);
+    await cut(word);
+    await ended;
+    assert.match(seen.at(-1), /^(terminating connection due to administrator command|Connection terminated unexpectedly)$/);
+});
+
+test('where nobody asks for errors, a client hears again what it listens to once that connection was lost', async (t) => {
+    const word = name();
+    const on = new ours.Client({ connectionString: url('DATABASE_URL'), application_name: word });
+    const other = pool(t, ours);
+    let heard = 0;
+
+    await on.connect();
+    t.after(() => on.end());
+    on.on('notification', () => heard++);
+    await on.query(`LISTEN ${word}`);
+    await cut(word);
+    while (heard === 0)
+        await other.query(`NOTIFY ${word}`);
 });
 
 test('an advisory lock that nobody would keep is refused; a client keeps it', async (t) => {

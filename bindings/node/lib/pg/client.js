@@ -2,6 +2,7 @@
 'use strict';
 /* node-postgres's Client: a connection of one's own, or one that a pool lends. */
 const { EventEmitter } = require('node:events');
+const { makeError } = require('../errors.js');
 const { baseOf, sit } = require('./base.js');
 const { pgError } = require('./errors.js');
 const { IDLE, Line } = require('./line.js');
@@ -65,7 +66,7 @@ class Client extends EventEmitter {
     }
 
     #sit(held) {
-        const listener = new Listener(this.#base, (message) => this.emit('notification', message));
+        const listener = new Listener(this.#base, (message) => this.emit('notification', message), () => this.#unheard(listener));
 
         this.#line = new Line(this.#base.watch, held, listener, () => this.emit('drain'), (error) => this.#broke(error));
     }
@@ -80,6 +81,14 @@ class Client extends EventEmitter {
                 this.emit('error', pgError(error));
             this.#over();
         });
+    }
+
+    /* Messages were missed. Whoever looks after the connection is told as node-postgres tells it; for others it goes on. */
+    #unheard(listener) {
+        if (this.listenerCount('error') + this.listenerCount('end') === 0)
+            return;
+        listener.unlisten(null);
+        this.#broke(makeError('SP_LOST', 'the connection that listens was lost: messages may have been missed'));
     }
 
     /* Once. */

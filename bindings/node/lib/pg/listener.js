@@ -8,13 +8,15 @@ class Listener {
     #pool;
     #listens;
     #tell;
+    #lost;
     #stops = new Map();
 
-    /* `tell({ channel, payload, processId })` */
-    constructor({ pool, listens }, tell) {
+    /* `tell({ channel, payload, processId })`; `lost()`: messages may have been missed, whereupon it may unlisten(). */
+    constructor({ pool, listens }, tell, lost) {
         this.#pool = pool;
         this.#listens = listens;
         this.#tell = tell;
+        this.#lost = lost;
     }
 
     /* Resolves when it hears. */
@@ -36,9 +38,11 @@ class Listener {
     }
 
     async #follow(messages) {
-        for await (const { channel, payload, pid, notice } of messages) {
+        for await (const { channel, payload, pid, notice, lost } of messages) {
             if (notice === undefined)
                 this.#tell({ name: 'notification', length: payload.length, processId: pid, channel, payload });
+            else if (lost)
+                this.#lost();
         }
     }
 
