@@ -10,6 +10,8 @@ export type Parser = (text: string) => any;
 export interface CustomTypes {
     getTypeParser(oid: number, format?: Format): Parser;
 }
+/** As node-postgres's types call it. */
+export type CustomTypesConfig = CustomTypes;
 
 export interface ClientConfig {
     user?: string;
@@ -34,6 +36,10 @@ export interface ClientConfig {
     lock_timeout?: number | false;
     idle_in_transaction_session_timeout?: number | false;
     connectionTimeoutMillis?: number;
+    /** Taken, and without effect: the library keeps its connections alive, and is of UTF-8. */
+    keepAlive?: boolean;
+    keepAliveInitialDelayMillis?: number;
+    client_encoding?: string;
 }
 
 export interface PoolConfig extends ClientConfig {
@@ -42,19 +48,26 @@ export interface PoolConfig extends ClientConfig {
     idleTimeoutMillis?: number;
     maxUses?: number;
     maxLifetimeSeconds?: number;
+    /** Taken, and without effect: idle connections keep no process, and nothing is logged. */
+    allowExitOnIdle?: boolean;
+    log?: (...messages: any[]) => void;
     /** A client of the library that is there already, and one of its pools; then the pool's settings are its. */
     sugarperf?: Sugarperf;
     pool?: string;
     onConnect?: (client: PoolClient) => void | Promise<void>;
 }
 
-export interface QueryConfig {
+export interface QueryConfig<I = any[]> {
     text: string;
-    values?: any[];
+    values?: I;
     name?: string;
     types?: CustomTypes;
     rowMode?: 'array';
     query_timeout?: number;
+}
+
+export interface QueryArrayConfig<I = any[]> extends QueryConfig<I> {
+    rowMode: 'array';
 }
 
 export interface FieldDef {
@@ -67,6 +80,10 @@ export interface FieldDef {
     format: string;
 }
 
+export interface QueryResultRow {
+    [column: string]: any;
+}
+
 export interface QueryResult<R = any> {
     command: string;
     rowCount: number | null;
@@ -75,18 +92,27 @@ export interface QueryResult<R = any> {
     fields: FieldDef[];
 }
 
+export type QueryArrayResult<R extends any[] = any[]> = QueryResult<R>;
+
+export interface Notification {
+    processId: number;
+    channel: string;
+    payload?: string;
+}
+
 /** What has submit(): a cursor or a stream of a package that was written for node-postgres. */
 export interface Submittable {
     submit(connection: any): void | Error | null;
 }
 
-type Answer<R> = (error: Error | null | undefined, result: QueryResult<R>) => void;
+type Answer<R> = (error: Error, result: QueryResult<R>) => void;
 
 interface Queryable {
     query<T extends Submittable>(submittable: T): T;
-    query<R = any>(query: string | QueryConfig, values?: any[]): Promise<QueryResult<R>>;
-    query<R = any>(query: string | QueryConfig, answer: Answer<R>): void;
-    query<R = any>(query: string | QueryConfig, values: any[], answer: Answer<R>): void;
+    query<R extends any[] = any[], I = any[]>(query: QueryArrayConfig<I>, values?: I): Promise<QueryArrayResult<R>>;
+    query<R = any, I = any[]>(query: string | QueryConfig<I>, values?: I): Promise<QueryResult<R>>;
+    query<R = any, I = any[]>(query: string | QueryConfig<I>, answer: Answer<R>): void;
+    query<R = any, I = any[]>(query: string | QueryConfig<I>, values: I, answer: Answer<R>): void;
 }
 
 export class Query extends EventEmitter implements Submittable {
@@ -94,13 +120,16 @@ export class Query extends EventEmitter implements Submittable {
     submit(connection: any): Error | null;
 }
 
-export class Client extends EventEmitter {
+export class ClientBase extends EventEmitter {
     constructor(config?: string | ClientConfig);
+    /** Once it is connected. */
+    readonly host: string;
+    readonly port: number;
+    readonly user?: string;
+    readonly database?: string;
     readonly processID: number | null;
     connect(): Promise<this>;
     connect(done: (error?: Error | null) => void): void;
-    end(): Promise<void>;
-    end(done: (error?: Error | null) => void): void;
     escapeIdentifier(name: string): string;
     escapeLiteral(value: string): string;
     setTypeParser(oid: number, format: Format | Parser, parse?: Parser): void;
@@ -110,10 +139,22 @@ export class Client extends EventEmitter {
     ref(): void;
     unref(): void;
 }
-export interface Client extends Queryable {}
+export interface ClientBase extends Queryable {
+    on(event: 'notification', told: (message: Notification) => void): this;
+    on(event: 'error', told: (error: Error) => void): this;
+    on(event: 'drain' | 'connect' | 'end', told: () => void): this;
+    on(event: string | symbol, told: (...args: any[]) => void): this;
+}
 
-export interface PoolClient extends Client {
+export class Client extends ClientBase {
+    end(): Promise<void>;
+    end(done: (error?: Error | null) => void): void;
+}
+
+export interface PoolClient extends ClientBase {
     release(error?: Error | boolean): void;
+    end(): Promise<void>;
+    end(done: (error?: Error | null) => void): void;
 }
 
 export class Pool extends EventEmitter {
@@ -123,17 +164,24 @@ export class Pool extends EventEmitter {
     readonly waitingCount: number;
     readonly ending: boolean;
     readonly ended: boolean;
-    readonly options: PoolConfig;
+    readonly options: PoolConfig & { max: number; min: number; maxUses: number; idleTimeoutMillis: number | null };
     /** The library's client underneath: profiler, metrics, breakers. */
     readonly sugarperf: Sugarperf;
     connect(): Promise<PoolClient>;
     connect(done: (error: Error | undefined, client: PoolClient | undefined, release: (error?: any) => void) => void): void;
     end(): Promise<void>;
     end(done: () => void): void;
+    [Symbol.asyncDispose](): Promise<void>;
 }
-export interface Pool extends Queryable {}
+export interface Pool extends Queryable {
+    on(event: 'connect' | 'acquire' | 'remove', told: (client: PoolClient) => void): this;
+    on(event: 'release', told: (error: Error | boolean | undefined, client: PoolClient) => void): this;
+    on(event: 'error', told: (error: Error, client: PoolClient) => void): this;
+    on(event: string | symbol, told: (...args: any[]) => void): this;
+}
 
 export class DatabaseError extends Error {
+    readonly length: number;
     readonly severity?: string;
     readonly code?: string;
     readonly detail?: string;
@@ -179,6 +227,8 @@ declare const pg: {
     Pool: typeof Pool;
     Query: typeof Query;
     DatabaseError: typeof DatabaseError;
+    Result: typeof Result;
+    TypeOverrides: typeof TypeOverrides;
     types: typeof types;
     defaults: typeof defaults;
     escapeIdentifier: typeof escapeIdentifier;

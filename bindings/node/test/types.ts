@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* Compiled, never run: what a program may write, and what it may not. */
 import pg, { DatabaseError, types } from 'sugarperf/pg';
+import type { ClientBase, CustomTypesConfig, Notification, PoolClient, QueryArrayConfig, QueryArrayResult, QueryConfig, QueryResult, QueryResultRow } from 'sugarperf/pg';
 import sugarperf, { Breaker, Client, Clock, Rows, SqlError, Statement, SugarperfError, TimeoutError, sql } from 'sugarperf';
 import { Answers, failure } from 'sugarperf/testing';
 
@@ -88,6 +89,35 @@ async function likePg(client: Client): Promise<unknown[]> {
     return [rows[0].n.toFixed(), pool.sugarperf.closed, new DatabaseError('no').constraint, new pg.Query('SELECT 1').submit(null)];
 }
 
+/* What programs for node-postgres write. */
+async function fromPg(own: CustomTypesConfig): Promise<unknown[]> {
+    await using pool = new pg.Pool({ max: 5, keepAlive: true, keepAliveInitialDelayMillis: 10, allowExitOnIdle: true, client_encoding: 'utf8',
+        log: console.log, types: own });
+    const config: QueryConfig<[number]> = { text: 'SELECT $1::int AS n', values: [1] };
+    const lists: QueryArrayConfig = { text: 'SELECT 1', rowMode: 'array' };
+    const list: QueryArrayResult<[number]> = await pool.query<[number]>(lists);
+    const row: QueryResultRow = (await pool.query<{ n: number }, [number]>('SELECT $1::int AS n', [1])).rows[0];
+    const client = new pg.Client('postgres://localhost/app');
+    const heard = (message: Notification) => console.log(message.channel, message.payload);
+    const all = async (on: ClientBase) => (await on.query(config)).rows;
+
+    client.on('notification', heard).on('error', (error) => console.log(error.message));
+    pool.on('connect', (lent) => void lent.query('SELECT 1')).on('error', (error, lent) => lent.release(error));
+    client.query('SELECT 1', [1], (error: Error, result: QueryResult) => console.log(error, result.rows));
+    client.query({ text: 'SELECT 1', name: 'one' }, (error, result) => console.log(error, result.rows));
+    // @ts-expect-error: not of these values
+    await pool.query<{ n: number }, [number]>('SELECT $1::int AS n', ['one']);
+    return [row.n, list.rows[0][0].toFixed(), await all(client), await all(await pool.connect()), client.host, client.port.toFixed(), client.user,
+        client.database, new DatabaseError('no').length, new pg.TypeOverrides(own), new pg.Result(), pool.options.max.toFixed()];
+}
+
+class Traced extends pg.Pool {
+    override async connect(): Promise<PoolClient>;
+    override async connect(done?: unknown): Promise<PoolClient> {
+        return super.connect();
+    }
+}
+
 async function inTests(): Promise<number> {
     const answers = new Answers({ getContent: [{ id: 7 }], other: (id: number) => [{ id }], late: failure('SP_TIMEOUT'), in: 2, out: ['1,2'] });
     answers.notify('jobs', 'one');
@@ -106,4 +136,4 @@ new Client().batch('SELECT $1', [1]);
 // @ts-expect-error: only these two
 new Client().metrics('xml');
 
-export { use, explain, inTests, likePg };
+export { use, explain, fromPg, inTests, likePg, Traced };
