@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 from . import codec, errors, given, native, queues, waits
 from .tables import config_of, json_of
@@ -133,11 +133,14 @@ class Breaker:
                 raise
             return waits.plain(_answer(fallback, error))
 
-    async def run_async(
-        self,
-        work: Callable[[], Awaitable[T] | T],
-        fallback: Callable[[Exception], Awaitable[F] | F] | F = _NOTHING,
-    ) -> T | F:
+    @overload
+    async def run_async(self, work: Callable[[], Awaitable[T]]) -> T: ...
+    @overload
+    async def run_async(self, work: Callable[[], T]) -> T: ...
+    @overload
+    async def run_async(self, work: Callable[[], Any], fallback: Any) -> Any: ...
+
+    async def run_async(self, work: Callable[[], Any], fallback: Any = _NOTHING) -> Any:
         given.function("work", work)
         try:
             with self._permit():
@@ -328,13 +331,20 @@ class Policy:
                 native.call_leave(call, native.SP_OUTCOME_SUCCESS, False)
                 return value
 
+    @overload
     async def run_async(
-        self,
-        work: Callable[[Attempt], Awaitable[T] | T],
-        fallback: Callable[[Exception], Awaitable[F] | F] | F = _NOTHING,
-        *,
-        retry: Callable[[Exception], bool] = _retryable,
-    ) -> T | F:
+        self, work: Callable[[Attempt], Awaitable[T]], *, retry: Callable[[Exception], bool] = ...
+    ) -> T: ...
+    @overload
+    async def run_async(self, work: Callable[[Attempt], T], *, retry: Callable[[Exception], bool] = ...) -> T: ...
+    @overload
+    async def run_async(
+        self, work: Callable[[Attempt], Any], fallback: Any, *, retry: Callable[[Exception], bool] = ...
+    ) -> Any: ...
+
+    async def run_async(
+        self, work: Callable[[Attempt], Any], fallback: Any = _NOTHING, *, retry: Callable[[Exception], bool] = _retryable
+    ) -> Any:
         """As run(); an attempt is cancelled at its deadline."""
         given.function("work", work)
         given.function("retry", retry)

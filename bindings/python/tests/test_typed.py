@@ -31,6 +31,9 @@ class Shelf:
     async def top(self, id: int) -> str:
         return str(id)
 
+async def first() -> str:
+    return await content(1)
+
 async def use() -> None:
     await client.cache.invalidate(keys=[content.key(7), await Shelf().top(7)])
     content.key("7")  # wrong
@@ -47,6 +50,10 @@ async def use() -> None:
         row.upper()  # wrong
     with client.transaction():  # wrong
         pass
+    (await client.breaker("db").run_async(first)).upper()
+    found: str = await client.policy("db").run_async(lambda attempt: content(7), retry=lambda error: False)
+    found = await client.breaker("db").run_async(use)  # wrong
+    found = await client.breaker("db").run_async(first, lambda error: "")
 
 def block(plain: Client) -> int:
     with plain.transaction() as tx:
