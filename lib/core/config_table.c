@@ -64,6 +64,8 @@ const struct sp__config_row sp__config_table[] = {
             "callers that may wait for a connection; a further one is refused with SP_FULL"),
     ROW_INT("pool.statements", true, "256", 0, 10000, "0–10000", NULL,
             "statements that a connection keeps prepared; 0: none (for a proxy in transaction mode)"),
+    ROW_TIME("pool.statement_age", true, "1m", 0, DAY_MS, "0–1d",
+             "what was prepared longer ago is prepared anew at its next use, within 25 %; 0: never"),
     ROW_BOOL("pool.reset_functions", true, "true",
              "whether what DO, CALL and functions of one's own may leave in a session is reset behind them"),
     ROW_TIME("pool.acquire_timeout", true, "2s", 1, DAY_MS, "1ms–1d", "how long a caller waits for a connection"),

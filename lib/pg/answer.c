@@ -11,6 +11,9 @@
 /* How long who failed in a group keeps away from others, and who was in a slow one: until its own cost is known. */
 enum { TRIES = 3, APART_FAILED = 64, APART_SLOW = 4 };
 
+/* Who sends wrong values all the time is not run twice each time. */
+#define VAIN_NS (1000 * SP__MS)
+
 static bool says(const PGresult *error, const char *word)
 {
         const char *text = PQresultErrorField(error, PG_DIAG_MESSAGE_PRIMARY);
@@ -37,10 +40,71 @@ static void retire(struct sp__conn *conn)
 }
 
 /*
+ * Errors of what was prepared before somebody changed a type or a function, or of the caller's own. `early`: the server says so
+ * before anything ran.
+ */
+static const struct suspect {
+        const char *code;
+        const char *says;
+        bool early;
+} suspects[] = {{"XX000", "cache lookup failed", true},
+                {"42883", "", true},
+                {"42804", "", true},
+                {"42P18", "", true},
+                {"42P08", "", true},
+                {"42725", "", true},
+                {"42846", "", true},
+                {"22P02", "", false},
+                {"22P03", "", false},
+                {"22003", "", false},
+                {"22007", "", false},
+                {"22008", "", false}};
+
+static const struct suspect *suspect_of(const PGresult *error)
+{
+        const char *code = sp__fault_code(error);
+
+        for (size_t i = 0; i < sizeof suspects / sizeof *suspects; i++) {
+                if (strcmp(code, suspects[i].code) == 0 && says(error, suspects[i].says))
+                        return &suspects[i];
+        }
+        return NULL;
+}
+
+/* What was prepared earlier may be out of date; true: to run it again does nothing twice. */
+static bool outdated(struct sp__query *query, struct sp__conn *conn)
+{
+        const sp_stmt *stmt = query->stmt;
+        const struct suspect *suspect = suspect_of(query->unit.error);
+        int64_t vain = atomic_load_explicit(&stmt->vain_ns, memory_order_relaxed);
+
+        if (!suspect || query->unit.preparing || !stmt->sql.resolves || query->pool->limits.statements == 0)
+                return false;
+        if (vain != 0 && sp__now() - vain < VAIN_NS)
+                return false;
+        sp__conn_outdate(conn, stmt);
+        query->unit.anew = true;
+        return !stmt->sql.commits && (suspect->early || !sp__stmt_obscure(stmt));
+}
+
+/* What came of having prepared it anew: others need to, or it was no use. */
+static void learn_renewal(const struct sp__query *query)
+{
+        const struct sp__unit *unit = &query->unit;
+
+        if (!unit->anew || !unit->preparing || unit->undone || !unit->done_ns)
+                return;
+        if (unit->error)
+                sp__stmt_vain(query->stmt, unit->done_ns);
+        else
+                atomic_fetch_add_explicit(&query->pool->changes, 1, memory_order_relaxed);
+}
+
+/*
  * What the server forgot, or knows in another form, is prepared anew from now on; true: that was it. It says so of the statement
  * itself, before anything of it runs.
  */
-static bool correct(const struct sp__query *query, struct sp__conn *conn)
+static bool correct(struct sp__query *query, struct sp__conn *conn)
 {
         const struct sp__unit *unit = &query->unit;
         const char *code = sp__fault_code(unit->error);
@@ -57,7 +121,7 @@ static bool correct(const struct sp__query *query, struct sp__conn *conn)
                 return true;
         }
         if (strcmp(code, "0A000") != 0 || !says(unit->error, "cached plan"))
-                return false;
+                return outdated(query, conn);
         /* For all connections of all pools: each replaces what it has when it needs it next. */
         sp__stmt_replan(query->stmt, unit->plan);
         /* A proxy may keep it all the same. */
@@ -335,6 +399,7 @@ static bool ended_one(struct sp__conn *conn, struct sp__query *query, struct sp_
 
         if (unit->done_ns)
                 learn(query);
+        learn_renewal(query);
         if (unit->undone) {
                 query->apart = unit->unsent = true;
                 if (prepare_retry(query, conn))

@@ -286,6 +286,13 @@ void sp__conn_forget(struct sp__conn *conn, const sp_stmt *stmt)
         sp__unlock(&conn->port.lock);
 }
 
+void sp__conn_outdate(struct sp__conn *conn, const sp_stmt *stmt)
+{
+        sp__lock(&conn->port.lock);
+        sp__prepared_outdate_one(&conn->prepared, stmt);
+        sp__unlock(&conn->port.lock);
+}
+
 void sp__conn_forget_all(struct sp__conn *conn)
 {
         sp__lock(&conn->port.lock);
@@ -296,10 +303,11 @@ void sp__conn_forget_all(struct sp__conn *conn)
 void sp__conn_remember(struct sp__conn *conn, const sp_stmt *stmt)
 {
         char evicted[SP__STMT_ID];
+        int64_t now = sp__now();
 
         sp__lock(&conn->port.lock);
-        if (!sp__prepared_has(&conn->prepared, stmt))
-                sp__prepared_add(&conn->prepared, stmt, evicted);
+        if (sp__prepared_look(&conn->prepared, stmt, now) == SP__PREPARED_NOT)
+                sp__prepared_add(&conn->prepared, stmt, now, evicted);
         sp__unlock(&conn->port.lock);
 }
 

@@ -61,6 +61,7 @@ struct sp__unit {
         uint32_t members; /* of its group, itself included */
         bool preparing;   /* PREPARE goes with it */
         bool prepared;    /* … and was answered */
+        bool anew;        /* prepared anew whatever is there: what is may be the cause of an error */
         unsigned plan;    /* the statement's number when it was put */
         bool unsent;      /* the connection was found broken, or it was cancelled, before a byte was written */
         PGresult *result;
@@ -123,6 +124,7 @@ struct sp__conn {
         bool together;           /* … and said that each statement of a transaction has a snapshot of its own */
         struct sp__list ended;   /* units that after() hands over */
         struct sp__prepared prepared;
+        bool altered;    /* the schema, and others were not told: its transaction may still be open */
         int64_t last_ns; /* when the last answer came */
         int64_t opened_ns;
         int64_t asked_ns;
@@ -179,6 +181,8 @@ bool sp__conn_stirs(struct sp__conn *conn);
 PGcancel *sp__conn_cancel(struct sp__conn *conn);
 /** The server no longer knows the statement, or knows it in another form: it is prepared anew. */
 void sp__conn_forget(struct sp__conn *conn, const sp_stmt *stmt);
+/** It may be out of date there: its next use prepares it anew. */
+void sp__conn_outdate(struct sp__conn *conn, const sp_stmt *stmt);
 void sp__conn_forget_all(struct sp__conn *conn);
 /** The server says that it has it prepared already. */
 void sp__conn_remember(struct sp__conn *conn, const sp_stmt *stmt);

@@ -22,8 +22,11 @@ static struct sp__conn *slot_new(sp_pool *pool)
         struct sp__conn *conn = calloc(1, sizeof *conn);
 
         if (conn && sp__conn_init(conn, &sp__pool_owner, pool, pool->engine, &pool->target,
-                                  (size_t)pool->limits.statements, pool->limits.connect_ms))
+                                  (size_t)pool->limits.statements, pool->limits.connect_ms)) {
+                conn->prepared.changes = &pool->changes;
+                conn->prepared.age_ns = pool->limits.statement_age_ms * SP__MS;
                 return conn;
+        }
         free(conn);
         return NULL;
 }

@@ -35,7 +35,7 @@ struct sp__pool_limits {
         int64_t max, min, lanes, lane_depth, waiting, statements, resets;
         int64_t tx_attempts, tx_backoff_ms;
         int64_t acquire_ms, connect_ms, query_ms, statement_ms, idle_ms, lifetime_ms, keepalive_ms, validate_ms;
-        int64_t max_uses, warn_waiting, leak_ms;
+        int64_t max_uses, warn_waiting, leak_ms, statement_age_ms;
 };
 
 struct sp__pool_counts {
@@ -64,6 +64,7 @@ struct sp_pool {
         bool guarded;   /* pool.breaker: each host has its own */
         struct sp__histogram *wait_time, *use_time, *create_time;
         struct sp__pool_counts counts;
+        atomic_uint changes; /* of the schema, as far as its connections made them or found out: what is prepared ages */
 
         atomic_uint refs; /* its owner's, and one for each handle that its users hold: sessions, streams, listeners */
         _Atomic int64_t pending; /* operations not yet settled, and threads inside a call: the pool outlives them */

@@ -9,6 +9,8 @@ struct sp__prepared_item {
         struct sp__prepared_item *next; /* in its bucket, or among the free ones */
         uint64_t hash;
         unsigned plan;
+        unsigned epoch;
+        int64_t until_ns; /* when it is too old */
         char id[SP__STMT_ID];
 };
 
@@ -59,15 +61,55 @@ static void touch(struct sp__prepared *set, struct sp__prepared_item *item)
         sp__list_push(&set->recent, &item->recent);
 }
 
-bool sp__prepared_has(struct sp__prepared *set, const sp_stmt *stmt)
+/* What another connection changed is known from now on. */
+static void notice(struct sp__prepared *set)
+{
+        unsigned changes = set->changes ? atomic_load_explicit(set->changes, memory_order_relaxed) : 0;
+
+        set->epoch += changes != set->seen;
+        set->seen = changes;
+}
+
+enum sp__prepared_state sp__prepared_look(struct sp__prepared *set, const sp_stmt *stmt, int64_t now)
 {
         struct sp__prepared_item *item = set->cap ? *find(set, stmt->hash, stmt->id) : NULL;
 
         /* Another one of the same text may have found out first. */
         if (!item || item->plan < atomic_load_explicit(&stmt->plan, memory_order_relaxed))
-                return false;
+                return SP__PREPARED_NOT;
         touch(set, item);
-        return true;
+        notice(set);
+        /* BEGIN, SHOW and the like mean the same whatever happens. */
+        return stmt->sql.resolves && (item->epoch != set->epoch || item->until_ns <= now) ? SP__PREPARED_OLD
+                                                                                          : SP__PREPARED_READY;
+}
+
+void sp__prepared_outdate(struct sp__prepared *set)
+{
+        set->epoch++;
+}
+
+void sp__prepared_outdate_one(struct sp__prepared *set, const sp_stmt *stmt)
+{
+        struct sp__prepared_item *item = set->cap ? *find(set, stmt->hash, stmt->id) : NULL;
+
+        if (item)
+                item->until_ns = 0;
+}
+
+/* Up to a quarter less for each, so that not all are prepared anew at once. */
+static int64_t end_of(const struct sp__prepared *set, uint64_t hash, int64_t now)
+{
+        uint64_t spread = hash ^ ((uint64_t)(uintptr_t)set >> 4) ^ (uint64_t)now;
+
+        return set->age_ns == 0 ? INT64_MAX : now + set->age_ns - (int64_t)(spread % (uint64_t)(set->age_ns / 4 + 1));
+}
+
+static void renew(const struct sp__prepared *set, struct sp__prepared_item *item, const sp_stmt *stmt, int64_t now)
+{
+        item->plan = atomic_load_explicit(&stmt->plan, memory_order_relaxed);
+        item->epoch = set->epoch;
+        item->until_ns = end_of(set, stmt->hash, now);
 }
 
 /* A place for a new item: the first that was never used, else that of the oldest. */
@@ -86,21 +128,21 @@ static struct sp__prepared_item *place(struct sp__prepared *set, char evicted[SP
         return oldest;
 }
 
-void sp__prepared_add(struct sp__prepared *set, const sp_stmt *stmt, char evicted[SP__STMT_ID])
+void sp__prepared_add(struct sp__prepared *set, const sp_stmt *stmt, int64_t now, char evicted[SP__STMT_ID])
 {
         struct sp__prepared_item **bucket = &set->buckets[stmt->hash & set->mask];
         struct sp__prepared_item *item = *find(set, stmt->hash, stmt->id);
-        unsigned plan = atomic_load_explicit(&stmt->plan, memory_order_relaxed);
 
+        notice(set);
         if (item) {
                 memcpy(evicted, item->id, SP__STMT_ID);
-                item->plan = plan;
+                renew(set, item, stmt, now);
                 touch(set, item);
                 return;
         }
         item = place(set, evicted);
         item->hash = stmt->hash;
-        item->plan = plan;
+        renew(set, item, stmt, now);
         memcpy(item->id, stmt->id, SP__STMT_ID);
         item->next = *bucket;
         *bucket = item;

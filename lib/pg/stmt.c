@@ -201,6 +201,11 @@ void sp__stmt_replan(const sp_stmt *shared, unsigned plan)
         }
 }
 
+void sp__stmt_vain(const sp_stmt *shared, int64_t now)
+{
+        atomic_store_explicit(&((sp_stmt *)(uintptr_t)shared)->vain_ns, now, memory_order_relaxed);
+}
+
 void sp__stmt_writes(const sp_stmt *shared)
 {
         atomic_store_explicit(&((sp_stmt *)(uintptr_t)shared)->writes, true, memory_order_relaxed);

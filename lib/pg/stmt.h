@@ -26,6 +26,7 @@ struct sp_stmt {
         atomic_bool writes;      /* the server refused it where writes are refused */
         atomic_int apart;        /* so many times from now on it has a Sync of its own */
         atomic_uint plan;        /* how often its result changed type: what was prepared before is not it any more */
+        _Atomic int64_t vain_ns; /* when it failed although it was prepared anew: its own error */
         /* Where the first one that keeps records of it does so, set once: a look-up less at each run. Opaque here. */
         _Atomic(void *) recorded_as;
         _Atomic uint64_t recorded_by; /* that one's number, set after; 0: nobody yet */
@@ -52,6 +53,8 @@ void sp__stmt_learn(const sp_stmt *stmt, int64_t ns);
 void sp__stmt_writes(const sp_stmt *stmt);
 /** It harmed its neighbours, or may have: it keeps away from them so many times. */
 void sp__stmt_part(const sp_stmt *stmt, int times);
+/** It failed by itself just now, whatever it was prepared against. */
+void sp__stmt_vain(const sp_stmt *stmt, int64_t now);
 /** The server says that the form in which it was prepared, when `plan` was its number, has changed. */
 void sp__stmt_replan(const sp_stmt *stmt, unsigned plan);
 

@@ -3,7 +3,18 @@
 
 #include <string.h>
 
-enum { SESSION = 1, TX = 2, DIRTIES = 4, COPY = 8, READ = 16, QUERY = 32, SETTING = 64, COMMITS = 128 };
+enum {
+        SESSION = 1,
+        TX = 2,
+        DIRTIES = 4,
+        COPY = 8,
+        READ = 16,
+        QUERY = 32,
+        SETTING = 64,
+        COMMITS = 128,
+        ALTERS = 256,
+        KEEPS = 512 /* changes no name and no type */
+};
 
 /* Statements that are named here; every other one changes the schema or the server, and is a write. */
 static const struct {
@@ -17,7 +28,7 @@ static const struct {
     {"MergeStmt", QUERY},
     {"VariableShowStmt", READ},
     {"CallStmt", COMMITS},
-    {"DoStmt", COMMITS},
+    {"DoStmt", COMMITS | ALTERS},
     {"CopyStmt", COPY},
     {"TransactionStmt", SESSION | TX},
     {"ConstraintsSetStmt", SESSION},
@@ -36,6 +47,16 @@ static const struct {
     {"AlterSystemStmt", SETTING},
     {"AlterRoleSetStmt", SETTING},
     {"AlterDatabaseSetStmt", SETTING},
+    {"TruncateStmt", KEEPS},
+    {"VacuumStmt", KEEPS},
+    {"ReindexStmt", KEEPS},
+    {"ClusterStmt", KEEPS},
+    {"IndexStmt", KEEPS},
+    {"RefreshMatViewStmt", KEEPS},
+    {"CheckPointStmt", KEEPS},
+    {"NotifyStmt", KEEPS},
+    {"GrantStmt", KEEPS},
+    {"CommentStmt", KEEPS},
 };
 
 static unsigned traits_of(const char *name)
@@ -71,6 +92,8 @@ void sp__sql_classify(const struct sp__tree *tree, struct sp__sql *out)
         bool explain = strcmp(tree->top, "ExplainStmt") == 0;
         unsigned traits = traits_of(explain ? tree->inner : tree->top);
 
+        out->alters = !explain && (traits == 0 || (traits & ALTERS) || tree->into);
+        out->resolves = (traits & (QUERY | COMMITS)) != 0;
         if (strcmp(tree->top, "VariableSetStmt") == 0) {
                 classify_setting(tree, out);
                 return;

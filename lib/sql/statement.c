@@ -151,8 +151,11 @@ sp_status sp__sql_opaque(const char *text, size_t len, struct sp__sql *out, sp_e
                 return status;
         if (!shown)
                 return sp__fail(error, SP_NOMEM, "out of memory");
-        *out = (struct sp__sql){
-            .kind = SP__SQL_SESSION, .dirties = true, .fingerprint = sp__hash(text, len, 0), .text = shown};
+        *out = (struct sp__sql){.kind = SP__SQL_SESSION,
+                                .dirties = true,
+                                .resolves = true,
+                                .fingerprint = sp__hash(text, len, 0),
+                                .text = shown};
         return SP_OK;
 }
 

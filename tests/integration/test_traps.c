@@ -339,7 +339,7 @@ static void in_transaction(const struct way *way, sp_session *session, const sp_
 static void a_changed_plan_heals(void **state)
 {
         const struct way *way = way_of(state);
-        sp_pool *pool = pool_with((const char *[]){"pool.max=3", NULL});
+        sp_pool *pool = pool_with((const char *[]){"pool.max=3", NULL}), *other = pool_with(NULL);
         sp_stmt *all = stmt_of("SELECT * FROM traps_plan");
         sp_session *one = session_of(way, pool), *two = session_of(way, pool);
         int64_t backend = session_number(way, one, "SELECT pg_backend_pid()");
@@ -350,13 +350,13 @@ static void a_changed_plan_heals(void **state)
         run(way, pool, "SELECT * FROM traps_plan");
         in_transaction(way, one, all, "");
         in_transaction(way, two, all, "");
-        run(way, pool, "ALTER TABLE traps_plan ALTER id TYPE text");
+        run(way, other, "ALTER TABLE traps_plan ALTER id TYPE text");
         /* Inside a transaction it is for its owner to begin anew. */
         in_transaction(way, one, all, "0A000");
         in_transaction(way, one, all, "");
         in_transaction(way, two, all, "");
         run(way, pool, "SELECT * FROM traps_plan");
-        run(way, pool, "ALTER TABLE traps_plan ADD COLUMN name text");
+        run(way, other, "ALTER TABLE traps_plan ADD COLUMN name text");
         assert_int_equal(way->session(one, NULL, all, NULL, &result, NULL), SP_OK);
         assert_int_equal(sp_result_columns(result), 2);
         assert_int_equal(session_number(way, one, "SELECT pg_backend_pid()"), backend);
@@ -365,6 +365,7 @@ static void a_changed_plan_heals(void **state)
         sp_session_release(two);
         run(way, pool, "DROP TABLE traps_plan");
         sp_stmt_unref(all);
+        sp_pool_free(other);
         sp_pool_free(pool);
 }
 

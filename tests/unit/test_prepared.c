@@ -64,11 +64,16 @@ static void touch(struct model *model, int n)
         model->order[model->count++] = n;
 }
 
+static bool has(struct sp__prepared *set, int n)
+{
+        return sp__prepared_look(set, stmts[n], 0) == SP__PREPARED_READY;
+}
+
 static void check_has(struct sp__prepared *set, struct model *model, int n)
 {
         bool there = place_of(model, n) >= 0;
 
-        assert_int_equal(sp__prepared_has(set, stmts[n]), there);
+        assert_int_equal(has(set, n), there);
         if (there)
                 touch(model, n);
 }
@@ -78,7 +83,7 @@ static void check_add(struct sp__prepared *set, struct model *model, int n)
 {
         char evicted[SP__STMT_ID];
 
-        sp__prepared_add(set, stmts[n], evicted);
+        sp__prepared_add(set, stmts[n], 0, evicted);
         if (*evicted) {
                 assert_string_equal(evicted, stmts[model->order[0]]->id);
                 drop(model, 0);
@@ -115,7 +120,7 @@ static void test_it_agrees_with_a_plain_list(void **state)
                 }
         }
         for (int n = 0; n < STATEMENTS; n++)
-                assert_int_equal(sp__prepared_has(&set, stmts[n]), place_of(&model, n) >= 0);
+                assert_int_equal(has(&set, n), place_of(&model, n) >= 0);
         sp__prepared_free(&set);
 }
 
@@ -124,7 +129,7 @@ static void test_a_set_for_none_has_none(void **state)
         struct sp__prepared set;
 
         assert_true(sp__prepared_init(&set, 0));
-        assert_false(sp__prepared_has(&set, stmts[0]));
+        assert_false(has(&set, 0));
         assert_false(sp__prepared_remove(&set, stmts[0]));
         sp__prepared_clear(&set);
         sp__prepared_free(&set);
@@ -140,8 +145,8 @@ static void test_equal_texts_are_prepared_once(void **state)
         assert_string_equal(again->id, stmts[1]->id);
         assert_string_not_equal(again->id, stmts[2]->id);
         assert_true(sp__prepared_init(&set, 2));
-        sp__prepared_add(&set, stmts[1], evicted);
-        assert_true(sp__prepared_has(&set, again));
+        sp__prepared_add(&set, stmts[1], 0, evicted);
+        assert_true((sp__prepared_look(&set, again, 0) == SP__PREPARED_READY));
         sp__prepared_free(&set);
         sp_stmt_unref(again);
 }
@@ -155,18 +160,18 @@ static void test_what_changed_its_type_is_replaced_wherever_it_stands(void **sta
         assert_int_equal(sp_stmt_new(NULL, "SELECT 77", 9, 0, &stmt, NULL), SP_OK);
         assert_true(sp__prepared_init(&one, 2));
         assert_true(sp__prepared_init(&two, 2));
-        sp__prepared_add(&one, stmt, evicted);
-        sp__prepared_add(&two, stmt, evicted);
+        sp__prepared_add(&one, stmt, 0, evicted);
+        sp__prepared_add(&two, stmt, 0, evicted);
         sp__stmt_replan(stmt, 0);
         /* Who was under way in the former form, too, says nothing new. */
         sp__stmt_replan(stmt, 0);
-        assert_false(sp__prepared_has(&one, stmt));
-        sp__prepared_add(&one, stmt, evicted);
+        assert_false(sp__prepared_look(&one, stmt, 0));
+        sp__prepared_add(&one, stmt, 0, evicted);
         assert_string_equal(evicted, stmt->id);
-        assert_true(sp__prepared_has(&one, stmt));
-        assert_false(sp__prepared_has(&two, stmt));
+        assert_true(sp__prepared_look(&one, stmt, 0));
+        assert_false(sp__prepared_look(&two, stmt, 0));
         assert_true(sp__prepared_remove(&two, stmt));
-        sp__prepared_add(&two, stmt, evicted);
+        sp__prepared_add(&two, stmt, 0, evicted);
         assert_string_equal(evicted, "");
         sp__prepared_free(&one);
         sp__prepared_free(&two);

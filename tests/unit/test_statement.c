@@ -192,6 +192,41 @@ static void test_a_function_that_is_not_known_is_told(void **state)
 
 static const struct {
         const char *text;
+        bool alters, resolves;
+} changes[] = {
+    {"ALTER TABLE t ALTER v TYPE text", true, false},
+    {"CREATE FUNCTION f(int) RETURNS int LANGUAGE sql AS 'SELECT 1'", true, false},
+    {"DROP TYPE e", true, false},
+    {"CREATE TEMP TABLE t (v int)", true, false},
+    {"CREATE TABLE t AS SELECT 1", true, false},
+    {"SELECT 1 AS v INTO t", true, true},
+    {"DO $$ BEGIN END $$", true, true},
+    {"INSERT INTO t VALUES ($1)", false, true},
+    {"CALL p($1)", false, true},
+    {"TRUNCATE t", false, false},
+    {"ANALYZE t", false, false},
+    {"CREATE INDEX ON t (v)", false, false},
+    {"REFRESH MATERIALIZED VIEW m", false, false},
+    {"EXPLAIN SELECT 1", false, true},
+    {"ROLLBACK", false, false},
+    {"LOCK TABLE t", false, false},
+    {"SET search_path = a", false, false},
+};
+
+static void test_what_changes_names_and_types_is_told_and_what_relies_on_them(void **state)
+{
+        for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
+                struct sp__sql sql;
+
+                assert_int_equal(sp__sql_parse(changes[i].text, strlen(changes[i].text), &sql, NULL), SP_OK);
+                if (sql.alters != changes[i].alters || sql.resolves != changes[i].resolves)
+                        fail_msg("%s: alters %d, resolves %d", changes[i].text, sql.alters, sql.resolves);
+                sp__sql_free(&sql);
+        }
+}
+
+static const struct {
+        const char *text;
         const char *shown;
 } texts[] = {
     {"SELECT title FROM contents WHERE id = $1", "SELECT title FROM contents WHERE id = $1"},
@@ -534,6 +569,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
             cmocka_unit_test(test_kinds),
             cmocka_unit_test(test_a_function_that_is_not_known_is_told),
+            cmocka_unit_test(test_what_changes_names_and_types_is_told_and_what_relies_on_them),
             cmocka_unit_test(test_the_text_shows_no_literal_and_is_one_line),
             cmocka_unit_test(test_a_secret_reaches_neither_text_nor_fingerprint),
             cmocka_unit_test(test_the_length_of_a_list_does_not_change_the_fingerprint),
