@@ -368,16 +368,29 @@ static void examine(struct conductor *conductor)
         fflush(stdout);
 }
 
+static void note_slowest(struct hall *hall, int64_t took)
+{
+        int64_t former = atomic_load(&hall->slowest);
+
+        while (took > former && !atomic_compare_exchange_weak(&hall->slowest, &former, took)) {
+                /* Another one raised it. */
+        }
+}
+
 static void judge(struct conductor *conductor, uint64_t seed)
 {
         struct play *play = conductor->play;
         struct hall *hall = play->hall;
+        int64_t since;
 
         read_versions(conductor);
         begin_to_count(play);
         atomic_fetch_add(&play->asked, 1);
-        if (await_readers(conductor, hall->patience))
+        since = sp__now();
+        if (await_readers(conductor, hall->patience)) {
+                note_slowest(hall, sp__now() - since);
                 return;
+        }
         printf("# stale after schedule %" PRIx64 "\n", seed);
         fflush(stdout);
         atomic_fetch_add(&hall->stale, 1);

@@ -73,6 +73,7 @@ struct hall {
         atomic_bool broken; /* something is stale: all ends at once */
         _Atomic int64_t schedules, writes, reads, deaths, stale;
         _Atomic uint64_t died_at; /* steps of the feed, as bits */
+        _Atomic int64_t slowest;  /* ns until all was read as it is */
         struct play plays[PLAYS];
 };
 

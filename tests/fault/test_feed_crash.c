@@ -77,10 +77,10 @@ static void open_hall(bool feeds, enum sp__bug bug)
 static void close_hall(int64_t harms)
 {
         printf("# %" PRId64 " schedules, %" PRId64 " writes, %" PRId64 " reads, %" PRId64
-               " deaths, servers harmed %" PRId64 " times; feeds died at steps %03" PRIx64 " of %03x; stale %" PRId64
-               "\n",
+               " deaths, servers harmed %" PRId64 " times; feeds died at steps %03" PRIx64 " of %03x; slowest %" PRId64
+               " ms, stale %" PRId64 "\n",
                hall->schedules, hall->writes, hall->reads, hall->deaths, harms, hall->died_at, (1u << SP__STEPS) - 1,
-               hall->stale);
+               (int64_t)(hall->slowest / SP__MS), hall->stale);
         munmap(hall, sizeof *hall);
 }
 
