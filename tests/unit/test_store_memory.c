@@ -176,13 +176,14 @@ static void test_what_is_loaded_and_then_set_stays_within_the_bound_as_the_kerne
 {
         enum { LOADED = 150000, SET = 250000 };
         const int64_t max = 16 << 20;
-        sp_config *config = sp_config_new();
+        sp_config *config;
         sp_cache *cache = NULL;
         int64_t before, after;
         char key[32];
 
         if (SANITIZED)
                 return;
+        config = sp_config_new();
         assert_int_equal(sp_config_set(config, "cache.memory", "16MB", NULL), SP_OK);
         assert_int_equal(sp_cache_new(config, &cache, NULL), SP_OK);
         before = resident();
