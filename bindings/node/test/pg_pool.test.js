@@ -35,7 +35,7 @@ both('a query of the pool answers a callback, an error, several results', async 
 });
 
 both('as many clients as max are lent at a time; who comes late waits, or gives up', async (t, pg) => {
-    const on = pool(t, pg, { max: 2, connectionTimeoutMillis: 200 });
+    const on = pool(t, pg, { max: 2, connectionTimeoutMillis: 1000 });
     const [one, two] = [await on.connect(), await on.connect()];
 
     assert.equal((await failure(on.connect())).message, 'timeout exceeded when trying to connect');
