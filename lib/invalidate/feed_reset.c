@@ -27,20 +27,14 @@ sp_status sp__feed_await_seen(struct sp_feed *feed, const char *list, sp_error *
 /* A snapshot does not name those that began after the last one that ended; each holds a lock of its number until all see what it did. */
 static sp_status note_unseen(struct sp_feed *feed, sp_error **error)
 {
-        static const char text[] = "SELECT coalesce(string_agg(transactionid::text, ','), '') FROM pg_locks WHERE "
+        static const char text[] = "SELECT string_agg(transactionid::text, ',') FROM pg_locks WHERE "
                                    "locktype = 'transactionid' AND mode = 'ExclusiveLock' AND granted";
         sp_result *result = NULL;
-        sp_stmt *stmt = NULL;
-        size_t len;
-        sp_status status = sp_stmt_new("sugarperf.feed.running", text, sizeof text - 1, SP_STMT_READ, &stmt, error);
+        sp_status status = sp__feed_query(feed->pool, feed->ctx, "sugarperf.feed.running", text, NULL, &result, error);
 
         if (status == SP_OK)
-                status = sp_pool_query(feed->pool, feed->ctx, stmt, NULL, &result, error);
-        if (status == SP_OK)
-                status =
-                    sp__feed_await_seen(feed, sp_result_rows(result) ? sp_result_get(result, 0, 0, &len) : "", error);
+                status = sp__feed_await_seen(feed, sp__feed_cell(result, 0, 0), error);
         sp_result_free(result);
-        sp_stmt_unref(stmt);
         return status;
 }
 

@@ -257,15 +257,15 @@ sp_status sp__feed_slot_stands(struct sp_feed *feed, sp_error **error)
         static const char text[] =
             "SELECT confirmed_flush_lsn::text FROM pg_replication_slots WHERE active_pid = $1::int";
         sp_result *result = NULL;
-        const char *place = NULL;
+        const char *place = "";
         sp_status status;
 
         if (feed->alone)
                 return SP_OK;
         ask_about(feed, feed->ctx, "sugarperf.feed.stands", text, &result);
         if (result && sp_result_rows(result) > 0)
-                place = sp_result_get(result, 0, 0, &(size_t){0});
-        if (!place)
+                place = sp__feed_cell(result, 0, 0);
+        if (!*place)
                 status = sp__fail(error, SP_LOST, "slot \"%s\" was lost while it was taken, or could not be looked at",
                                   feed->slot);
         else

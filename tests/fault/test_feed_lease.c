@@ -285,19 +285,31 @@ static void test_a_slot_is_read_for_one_redis(void **state)
         scene_end(&scene);
 }
 
+/* One that holds "a", and a slot that nobody reads. */
+static void scene_left(struct scene *scene)
+{
+        scene_begin(scene, NULL, NULL);
+        world_run(&scene->world, "INSERT INTO %s VALUES ('1', 'a')");
+        service_lead(&scene->reader);
+        service_put(&scene->other, "1", "a");
+        service_leave(&scene->reader);
+}
+
+/* Behind a change that nobody hears of then. */
+static void move_slot(struct scene *scene)
+{
+        world_run(&scene->world, "SET synchronous_commit = on; UPDATE %s SET title = 'b'");
+        world_run(&scene->world, "SELECT pg_replication_slot_advance('sugarperf_%n', pg_current_wal_flush_lsn())");
+}
+
 static void test_a_slot_that_somebody_moved_is_not_believed(void **state)
 {
         PGconn *admin = PQconnectdb(getenv("DATABASE_URL"));
         struct scene scene;
 
-        scene_begin(&scene, NULL, NULL);
-        world_run(&scene.world, "INSERT INTO %s VALUES ('1', 'a')");
-        service_lead(&scene.reader);
-        service_put(&scene.other, "1", "a");
-        service_leave(&scene.reader);
+        scene_left(&scene);
         await_free(admin, &scene.world);
-        world_run(&scene.world, "SET synchronous_commit = on; UPDATE %s SET title = 'b'");
-        world_run(&scene.world, "SELECT pg_replication_slot_advance('sugarperf_%n', pg_current_wal_flush_lsn())");
+        move_slot(&scene);
         service_lead(&scene.reader);
         service_awaits(&scene.reader, "\"resets\":1");
         service_loses(&scene.other, "1");
@@ -311,19 +323,14 @@ static void test_a_slot_that_is_moved_while_it_is_taken_is_not_believed(void **s
         struct halt halt = {SP__STEP_SLOT, false, false};
         struct scene scene;
 
-        scene_begin(&scene, NULL, NULL);
-        world_run(&scene.world, "INSERT INTO %s VALUES ('1', 'a')");
-        service_lead(&scene.reader);
-        service_put(&scene.other, "1", "a");
-        service_leave(&scene.reader);
+        scene_left(&scene);
         set(&scene.reader, "feed.lease", "15s");
         assert_int_equal(sp__feed_new(scene.reader.config, scene.reader.pool, scene.reader.rules, stand_still, &halt,
                                       &scene.reader.feed, NULL),
                          SP_OK);
         while (!atomic_load(&halt.there))
                 sleep_ms(1);
-        world_run(&scene.world, "SET synchronous_commit = on; UPDATE %s SET title = 'b'");
-        world_run(&scene.world, "SELECT pg_replication_slot_advance('sugarperf_%n', pg_current_wal_flush_lsn())");
+        move_slot(&scene);
         atomic_store(&halt.goes, true);
         service_loses(&scene.other, "1");
         service_awaits(&scene.reader, "\"leading\"");

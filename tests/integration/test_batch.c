@@ -280,7 +280,7 @@ static void test_a_deadline_ends_the_whole_batch(void **state)
 
 static void test_a_changed_table_heals_a_batch(void **state)
 {
-        sp_pool *pool = pool_and_table("id int8, a int8");
+        sp_pool *pool = pool_and_table("id int8, a int8"), *other = pool_with(NULL);
         sp_stmt *stmt = stmt_of("SELECT * FROM batch WHERE id = $1");
         sp_params *params = numbers(0, 3);
         sp_result *result;
@@ -290,8 +290,9 @@ static void test_a_changed_table_heals_a_batch(void **state)
                 assert_int_equal(sp_pool_batch(pool, NULL, stmt, params, &result, NULL), SP_OK);
                 assert_int_equal(sp_result_columns(sp_result_set(result, 2)), columns);
                 sp_result_free(result);
-                run(&ways[0], pool, columns == 2 ? "ALTER TABLE batch ADD b text" : "ALTER TABLE batch ADD c text");
+                run(&ways[0], other, columns == 2 ? "ALTER TABLE batch ADD b text" : "ALTER TABLE batch ADD c text");
         }
+        sp_pool_free(other);
         sp_params_free(params);
         sp_stmt_unref(stmt);
         drop(pool);

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -127,11 +128,16 @@ static int leave_inquiries(const char *after_us)
         exit(ASKED_FOR);
 }
 
+struct used {
+        sp_pool *pool;
+        atomic_int answers;
+};
+
 /* The engine answers, and lets go of the session last. */
 static void *use_sessions(void *arg)
 {
         static const char text[] = "SELECT 1";
-        sp_pool *pool = arg;
+        struct used *used = arg;
         sp_stmt *stmt = NULL;
         sp_session *session = NULL;
         sp_completion *answer;
@@ -139,10 +145,11 @@ static void *use_sessions(void *arg)
 
         if (sp_stmt_new("one", text, sizeof text - 1, 0, &stmt, NULL) != SP_OK || sp_queue_new(0, &queue) != SP_OK)
                 _exit(1);
-        while (sp_pool_acquire(pool, NULL, &session, NULL) == SP_OK) {
+        while (sp_pool_acquire(used->pool, NULL, &session, NULL) == SP_OK) {
                 if (sp_session_query_async(session, NULL, stmt, NULL, queue, 0) == SP_OK &&
                     sp_queue_wait(queue, &answer, 1, 1000) == 1)
                         sp_completion_free(answer);
+                atomic_fetch_add(&used->answers, 1);
                 sp_session_release(session);
         }
         for (;;)
@@ -153,17 +160,20 @@ static void *use_sessions(void *arg)
 static int leave_sessions(const char *after_us)
 {
         sp_config *config = sp_config_new();
+        static struct used used; /* threads go on to use it */
         pthread_t thread;
-        sp_pool *pool;
 
         if (sp_config_set(config, "pool.url", getenv("DATABASE_URL"), NULL) != SP_OK ||
-            sp_config_set(config, "pool.max", "3", NULL) != SP_OK || sp_pool_new(config, NULL, &pool, NULL) != SP_OK)
+            sp_config_set(config, "pool.max", "3", NULL) != SP_OK ||
+            sp_pool_new(config, NULL, &used.pool, NULL) != SP_OK)
                 return 1;
         for (int i = 0; i < USERS; i++) {
-                if (pthread_create(&thread, NULL, use_sessions, pool) != 0)
+                if (pthread_create(&thread, NULL, use_sessions, &used) != 0)
                         return 1;
         }
-        usleep(50000 + (useconds_t)atoi(after_us));
+        while (atomic_load(&used.answers) < USERS)
+                usleep(20);
+        usleep((useconds_t)atoi(after_us));
         exit(ASKED_FOR);
 }
 

@@ -205,7 +205,7 @@ static void test_a_changed_plan_heals_where_errors_tell_parameters(void **state)
 {
         const struct way *way = way_of(state);
         const char *url = getenv("DATABASE_URL");
-        sp_pool *pool;
+        sp_pool *pool, *other = pool_with(NULL);
         char setting[512];
 
         snprintf(setting, sizeof setting, "pool.url=%s%coptions=-c%%20log_parameter_max_length_on_error%%3D-1", url,
@@ -214,9 +214,11 @@ static void test_a_changed_plan_heals_where_errors_tell_parameters(void **state)
         run(way, pool, "DROP TABLE IF EXISTS heal_table");
         run(way, pool, "CREATE TABLE heal_table AS SELECT 7 AS n");
         assert_int_equal(number(way, pool, "SELECT * FROM heal_table WHERE $1::int8 > 0", 1), 7);
-        run(way, pool, "ALTER TABLE heal_table ALTER n TYPE text");
+        run(way, other, "ALTER TABLE heal_table ALTER n TYPE text");
         assert_int_equal(number(way, pool, "SELECT * FROM heal_table WHERE $1::int8 > 0", 1), 7);
+        assert_int_equal(counted(pool, "sugarperf_pool_retries"), 1);
         run(way, pool, "DROP TABLE heal_table");
+        sp_pool_free(other);
         sp_pool_free(pool);
 }
 
@@ -236,6 +238,39 @@ static void test_what_a_function_deallocates_is_prepared_anew(void **state)
         }
         assert_int_equal(number(way, pool, "SELECT $1::int8 + 1", 1), 2);
         run(way, pool, "DROP FUNCTION heal_forget");
+        sp_pool_free(pool);
+}
+
+/* Whose transaction has failed runs it again as a whole. Behind DO all is prepared anew, and to deallocate it fails before. */
+static void test_what_is_deallocated_in_a_transaction_fails_it_once(void **state)
+{
+        static const struct {
+                const char *forget, *code;
+        } ways_to[] = {{"SELECT heal_forget()", "26000"}, {"DO $$ BEGIN DEALLOCATE ALL; END $$", "25P02"}};
+        const struct way *way = way_of(state);
+        sp_pool *pool = pool_with((const char *[]){"pool.max=1", NULL});
+        sp_session *session = session_of(way, pool);
+        sp_stmt *one = stmt_of("SELECT 1 AS kept");
+
+        session_run(way, session,
+                    "CREATE OR REPLACE FUNCTION heal_forget() RETURNS int LANGUAGE plpgsql AS $$ BEGIN DEALLOCATE ALL; "
+                    "RETURN 1; END $$");
+        for (size_t i = 0; i < 2; i++) {
+                sp_result *result = NULL;
+                sp_error *error = NULL;
+
+                session_run(way, session, "SELECT 1 AS kept");
+                assert_int_equal(sp_session_begin(session, NULL, NULL, NULL), SP_OK);
+                session_run(way, session, ways_to[i].forget);
+                assert_int_equal(way->session(session, NULL, one, NULL, &result, &error), SP_SQL);
+                assert_string_equal(sp_error_code(error), ways_to[i].code);
+                sp_error_free(error);
+                assert_int_equal(sp_session_rollback(session, NULL, NULL), SP_OK);
+                session_run(way, session, "SELECT 1 AS kept");
+        }
+        session_run(way, session, "DROP FUNCTION heal_forget");
+        sp_session_release(session);
+        sp_stmt_unref(one);
         sp_pool_free(pool);
 }
 
@@ -269,6 +304,7 @@ int main(void)
             BOTH_WAYS(test_what_a_function_raises_is_told),
             BOTH_WAYS(test_a_changed_plan_heals_where_errors_tell_parameters),
             BOTH_WAYS(test_what_a_function_deallocates_is_prepared_anew),
+            BOTH_WAYS(test_what_is_deallocated_in_a_transaction_fails_it_once),
             BOTH_WAYS(test_what_a_function_prepares_is_in_nobodys_way),
         };
 
