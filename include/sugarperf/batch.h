@@ -39,9 +39,10 @@ extern "C" {
 #define SP_BATCH_MAX 65535 /**< sets of one batch */
 
 /**
- * Runs the statement once for each set of `params` (sp_params_next()), in one transaction: an error of one set undoes all (but what a CALL committed), and
- * names the set, counted from 0. The result has a set of rows for each. SP_INVALID where there is no set, or they differ in
- * length; SP_LIMIT for more than SP_BATCH_MAX. `pool.query_timeout`, or the context's deadline, is the whole batch's.
+ * Runs the statement once for each set of `params` (sp_params_next()), in one transaction: an error of one set undoes all (but
+ * what a CALL committed), and names the set, counted from 0. The result has a set of rows for each. SP_INVALID where there is no
+ * set, or they differ in length; SP_LIMIT for more than SP_BATCH_MAX. `pool.query_timeout`, or the context's deadline, is the
+ * whole batch's.
  */
 SP_API sp_status sp_pool_batch(sp_pool *pool, sp_ctx *ctx, const sp_stmt *stmt, const sp_params *params,
                                sp_result **out, sp_error **error);
