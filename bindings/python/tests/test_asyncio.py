@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 import gc
 import unittest
 import weakref
@@ -164,6 +165,11 @@ class Asyncio(unittest.IsolatedAsyncioTestCase):
             self.assertEqual(await session.query("SELECT id FROM python_async"), [{"id": 1}])
         with self.assertRaises(errors.ClosedError):
             await session.query("SELECT 1")
+
+    async def test_a_timedelta_is_an_interval(self) -> None:
+        span = datetime.timedelta(days=1, seconds=-90)
+        rows = await self.client.query("SELECT extract(epoch FROM $1::interval)::int AS seconds", [span])
+        self.assertEqual(rows, [{"seconds": 86310}])
 
     async def test_the_breaker_around_coroutines(self) -> None:
         breaker = self.client.breaker("async-payments")

@@ -318,6 +318,11 @@ class Statements(Case):
                 assert self.cursor.description is not None
                 self.assertEqual(self.cursor.description[0][1], code)
 
+    def test_a_timedelta_is_a_span_of_time(self) -> None:
+        span = datetime.timedelta(days=1, hours=2, minutes=3)
+        self.cursor.execute("SELECT timestamp '2002-12-25' + %s", [span])
+        self.assertEqual(self.cursor.fetchone(), (datetime.datetime(2002, 12, 26, 2, 3),))
+
     def test_own_parsers_come_first(self) -> None:
         own = self.connect(types={23: lambda text: f"<{text}>", 1083: str})
         self.assertEqual(own.execute("SELECT 7, time '10:00', '{1,2}'::int4[]").fetchone(), ("<7>", "10:00:00", ["<1>", "<2>"]))

@@ -83,6 +83,22 @@ class Values(unittest.TestCase):
             with self.subTest(**vector):
                 self.check_value(**vector)
 
+    def test_a_timedelta_is_an_interval(self) -> None:
+        for value in (
+            datetime.timedelta(),
+            datetime.timedelta(days=3, hours=2, microseconds=5),
+            datetime.timedelta(milliseconds=-1500),
+            datetime.timedelta(days=-40, seconds=1),
+            datetime.timedelta.max,
+        ):
+            row = self.client.query(
+                "SELECT extract(epoch FROM $1::interval) AS one, $1::interval = ($2::interval[])[1] AS same",
+                [value, [value, None]],
+            )[0]
+            told = (row["one"], row["same"])
+            exact = decimal.Decimal(value.days * 86400 + value.seconds) + decimal.Decimal(value.microseconds) / 10**6
+            self.assertEqual(told, (exact, True), value)
+
     def test_bytes_are_the_same_however_the_server_writes_them(self) -> None:
         every = bytes(range(256))
         with self.client.acquire() as session:
