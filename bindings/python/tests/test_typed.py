@@ -54,6 +54,14 @@ async def use() -> None:
     found: str = await client.policy("db").run_async(lambda attempt: content(7), retry=lambda error: False)
     found = await client.breaker("db").run_async(use)  # wrong
     found = await client.breaker("db").run_async(first, lambda error: "")
+    found = await client.breaker("db").run_async(first, "")
+    found = await client.breaker("db").run_async(lambda: "", lambda error: first())
+    found = await client.policy("db").run_async(lambda attempt: content(7), lambda error: first())
+    either: str | None = await client.policy("db").run_async(lambda attempt: content(7), None)
+    either = await client.breaker("db").run_async(first, lambda error: None)
+    found = await client.breaker("db").run_async(first, None)  # wrong
+    found = await client.breaker("db").run_async(first, lambda error: 7)  # wrong
+    found = await client.policy("db").run_async(lambda attempt: first(), lambda error: use())  # wrong
 
 def block(plain: Client) -> int:
     with plain.transaction() as tx:
