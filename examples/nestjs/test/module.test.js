@@ -233,6 +233,21 @@ test('two applications have a client each', async (t) => {
     assert.deepEqual([one.get(Service).calls, two.get(Service).calls], [1, 1]);
 });
 
+test('an application knows of what its own providers cache, not of what others in the process do', async (t) => {
+    const name = entity();
+    const key = `nest:${name}:{id}:full`;
+    /* Of one application each: what they say of the same keys does not agree. */
+    const One = serviceOf({ value: [Cached({ key, ttl: '1h' })] });
+    const Two = serviceOf({ value: [Cached({ key, ttl: '2h', patterns: [`nest:${name}:*`] })] });
+    const [one, two] = [await start(t, [One]), await start(t, [Two])];
+
+    for (const [app, Service] of [[one, One], [two, Two]]) {
+        assert.equal((await app.get(Service).value('a')).calls, 1);
+        assert.equal((await app.get(Service).value('a')).calls, 1);
+    }
+    await assert.rejects(start(t, [One, Two]), { code: 'SP_INVALID' });
+});
+
 test('forRootAsync() takes what another module provides', async (t) => {
     const Options = moduleOf({ providers: [{ provide: 'MAX', useValue: 3 }], exports: ['MAX'] });
     const sugarperf = SugarperfModule.forRootAsync({

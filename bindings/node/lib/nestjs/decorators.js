@@ -10,6 +10,7 @@ const { makeError } = require('../errors.js');
 const { Template } = require('../key.js');
 
 const CLIENT = Symbol('sugarperf');
+const GIVEN = Symbol('sugarperf client');
 
 /* A decorator: `around(client, work, args, name)` in place of the method, which it calls by work(). */
 function method(around) {
@@ -22,12 +23,26 @@ function method(around) {
         descriptor.value = copyMetadata(own, async function (...args) {
             return around(clientOf(this, name), () => own.apply(this, args), args, name);
         });
-        if (!(CLIENT in target)) {
-            Inject(Client)(target, CLIENT);
-            target[CLIENT] = null;
-        }
+        if (!(CLIENT in target))
+            receive(target);
         return descriptor;
     };
+}
+
+/* Its objects get the client of their application, to which what they cache is declared: what others have is none of its concern. */
+function receive(target) {
+    Inject(Client)(target, CLIENT);
+    Object.defineProperty(target, CLIENT, {
+        configurable: true,
+        get() {
+            return this[GIVEN];
+        },
+        set(client) {
+            Object.defineProperty(this, GIVEN, { value: client, configurable: true, writable: true });
+            for (const template of cachedBy(this))
+                declare(client, template);
+        },
+    });
 }
 
 function clientOf(object, name) {
@@ -57,17 +72,20 @@ function copyMetadata(from, to) {
     return to;
 }
 
-/* Of all methods that are cached. */
-const cached = new Set();
+/* What the methods of a class cache, by its prototype. */
+const cached = new WeakMap();
 const declared = new WeakMap();
 
-/* What is cached in this application is declared before anything is: a declaration empties what is in process. */
-function declare(client) {
-    for (const template of cached)
-        declareOne(client, template);
+function cachedBy(object) {
+    const found = [];
+
+    for (let at = Object.getPrototypeOf(object); at !== null; at = Object.getPrototypeOf(at))
+        found.push(...cached.get(at) ?? []);
+    return found;
 }
 
-function declareOne(client, template) {
+/* Once for a client. With its objects, which is before anything is asked: a declaration empties what is in process. */
+function declare(client, template) {
     if (!declared.has(client))
         declared.set(client, new Set());
     if (declared.get(client).has(template))
@@ -93,14 +111,18 @@ function namedIn(template, args, name) {
  */
 function Cached({ key, args: pick, tags, ...options }) {
     const template = new Template(key, options);
-
-    cached.add(template);
-    return method((client, work, args, name) => {
+    const decorate = method((client, work, args, name) => {
         const values = pick === undefined ? namedIn(template, args, name) : pick(...args);
 
-        declareOne(client, template);
         return client.cache.get(template.key(...values), work, { tags });
     });
+
+    return (target, property, descriptor) => {
+        const made = decorate(target, property, descriptor);
+
+        cached.set(target, [...cached.get(target) ?? [], template]);
+        return made;
+    };
 }
 
 const templates = new Map();
@@ -146,4 +168,4 @@ function CircuitBreaker({ name: named, fallback } = {}) {
     });
 }
 
-module.exports = { Cached, CircuitBreaker, Invalidates, Profiled, declare };
+module.exports = { Cached, CircuitBreaker, Invalidates, Profiled };

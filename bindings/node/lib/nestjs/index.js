@@ -6,7 +6,7 @@ const { Client } = require('../client.js');
 const { Pool } = require('../pool.js');
 const { Profiler } = require('../profiler.js');
 const { Cache } = require('../cache.js');
-const { Cached, CircuitBreaker, Invalidates, Profiled, declare } = require('./decorators.js');
+const { Cached, CircuitBreaker, Invalidates, Profiled } = require('./decorators.js');
 const given = require('../given.js');
 const { SugarperfHealth } = require('./health.js');
 const { metricsAt } = require('./metrics.js');
@@ -37,10 +37,7 @@ const ASYNC = ['imports', 'inject', 'useFactory', 'metrics'];
 
 function clientOf(options) {
     const { settings, env = true, types } = given.options(options, ROOT);
-    const client = new Client(settings, { env, types });
-
-    declare(client);
-    return client;
+    return new Client(settings, { env, types });
 }
 
 /* null: there is no database. */
