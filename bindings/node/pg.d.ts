@@ -36,9 +36,13 @@ export interface ClientConfig {
     lock_timeout?: number | false;
     idle_in_transaction_session_timeout?: number | false;
     connectionTimeoutMillis?: number;
-    /** Taken, and without effect: the library keeps its connections alive, and is of UTF-8. */
+    /** true, unless false. */
     keepAlive?: boolean;
+    /** In whole seconds; 0: the library's 15. */
     keepAliveInitialDelayMillis?: number;
+    /** Where libpq knows it (17). */
+    sslnegotiation?: 'postgres' | 'direct';
+    /** Taken, and without effect: text is UTF-8. */
     client_encoding?: string;
 }
 
@@ -63,7 +67,9 @@ export interface QueryConfig<I = any[]> {
     name?: string;
     types?: CustomTypes;
     rowMode?: 'array';
-    query_timeout?: number;
+    /** extended: one statement, with or without values. */
+    queryMode?: 'extended';
+    query_timeout?: number | false;
 }
 
 export interface QueryArrayConfig<I = any[]> extends QueryConfig<I> {

@@ -3,6 +3,7 @@
 /* How a connection comes about: TLS, passwords that a function gives, and what is asked before it stands. */
 const test = require('node:test');
 const assert = require('node:assert/strict');
+const { readFileSync } = require('node:fs');
 const { both, client, drivers, failure, name, ours, peer, pool } = require('./pg_support.js');
 const { url } = require('./support.js');
 
@@ -13,23 +14,48 @@ function parts(more = {}) {
     return { host: at.hostname, port: Number(at.port), user: at.username, password: at.password, database: at.pathname.slice(1), ...more };
 }
 
-/* Whether a query is answered under PGSSLMODE, and over TLS. */
-async function reached(pg, mode, more = {}) {
-    const before = process.env.PGSSLMODE;
+/* `work()` with these variables of the environment. */
+async function under(variables, work) {
+    const before = Object.keys(variables).map((name) => [name, process.env[name]]);
 
-    process.env.PGSSLMODE = mode;
-    const on = new pg.Pool(parts({ max: 1, ...more }));
+    Object.assign(process.env, variables);
     try {
-        return (await on.query('SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()')).rows[0].ssl;
-    } catch {
-        return 'refused';
+        return await work();
     } finally {
-        if (before === undefined)
-            delete process.env.PGSSLMODE;
-        else
-            process.env.PGSSLMODE = before;
+        for (const [name, value] of before) {
+            if (value === undefined)
+                delete process.env[name];
+            else
+                process.env[name] = value;
+        }
+    }
+}
+
+/* What one query answers on a client of this config. */
+async function answer(pg, config, text) {
+    const on = new pg.Client(config);
+
+    await on.connect();
+    try {
+        return Object.values((await on.query(text)).rows[0])[0];
+    } finally {
         await on.end();
     }
+}
+
+/* Whether a query is answered under PGSSLMODE, and over TLS. */
+async function reached(pg, mode, more = {}, variables = {}) {
+    return under({ PGSSLMODE: mode, ...variables }, async () => {
+        const on = new pg.Pool(parts({ max: 1, ...more }));
+
+        try {
+            return (await on.query('SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()')).rows[0].ssl;
+        } catch {
+            return 'refused';
+        } finally {
+            await on.end();
+        }
+    });
 }
 
 test('PGSSLMODE is obeyed as node-postgres obeys it', async () => {
@@ -38,6 +64,61 @@ test('PGSSLMODE is obeyed as node-postgres obeys it', async () => {
     for (const ssl of [false, 'no-verify'])
         assert.equal(await reached(ours, 'require', { ssl }), await reached(peer, 'require', { ssl }), JSON.stringify(ssl));
     assert.equal(await reached(ours, 'require'), 'refused');
+    const roots = { PGSSLROOTCERT: '/etc/ssl/certs/ca-certificates.crt' };
+    assert.equal(await reached(ours, 'no-verify', {}, roots), await reached(peer, 'no-verify', {}, roots));
+});
+
+both('variables that name a server, a user or options are read where the config is empty, and no others', async (t, pg) => {
+    const { host, port, user, password, database } = parts();
+    const named = { PGHOST: host, PGPORT: String(port), PGUSER: user, PGPASSWORD: password, PGDATABASE: database };
+    const empty = { host: '', port: '', user: '', password: '', database: '' };
+
+    for (const config of [undefined, empty])
+        assert.equal(await under(named, () => answer(pg, config, 'SELECT current_user')), user);
+    await under({ PGHOSTADDR: '192.0.2.1', PGTARGETSESSIONATTRS: 'standby', PGGSSENCMODE: 'require', PGCONNECT_TIMEOUT: '1' }, async () => {
+        for (const config of [parts(), parts({ host: 'localhost' })])
+            assert.equal(await answer(pg, config, 'SELECT current_database()'), database);
+    });
+    await under({ PGAPPNAME: 'of the environment', PGOPTIONS: '-c work_mem=7MB' }, async () => {
+        assert.equal(await answer(pg, parts({ application_name: 'own' }), 'SHOW application_name'), 'own');
+        assert.equal(await answer(pg, parts({ fallback_application_name: 'own' }), 'SHOW application_name'), 'of the environment');
+        for (const more of [{}, { lock_timeout: 100 }])
+            assert.equal(await answer(pg, parts(more), 'SHOW work_mem'), '7MB');
+    });
+});
+
+/* In how many seconds the kernel asks whether the other end of this port is there; null: never. */
+async function probe(port) {
+    for (;;) {
+        const row = readFileSync('/proc/net/tcp', 'utf8').split('\n').map((line) => line.trim().split(/\s+/))
+            .find(([, at]) => parseInt(at?.split(':')[1], 16) === port);
+        const [kind, left] = row[5].split(':').map((part) => parseInt(part, 16));
+
+        /* Else something is still on its way. */
+        if (kind === 0 || kind === 2)
+            return kind === 2 ? Math.ceil(left / 100) : null;
+        await new Promise((resolve) => setImmediate(resolve));
+    }
+}
+
+both('keepAlive and its delay reach the socket', async (t, pg) => {
+    const delays = [];
+
+    for (const more of [{ keepAlive: true, keepAliveInitialDelayMillis: 60000 }, { keepAlive: true, keepAliveInitialDelayMillis: 4000 }, { keepAlive: false }]) {
+        const on = await client(t, pg, more);
+        const { port } = (await on.query('SELECT inet_client_port() AS port')).rows[0];
+
+        delays.push(await probe(port));
+    }
+    assert.ok(delays[0] > 20 && delays[0] <= 60 && delays[1] <= 4 && delays[1] !== null && delays[2] === null, delays.join());
+});
+
+test('options of node-postgres that nothing here can do are refused by name', async () => {
+    for (const option of ['stream', 'connection', 'replication', 'scramMaxIterations', 'Promise']) {
+        assert.match((await failure(new ours.Client(parts({ [option]: () => {} })).connect())).message, new RegExp(`^${option} is not taken: `));
+        assert.match((await failure(new ours.Pool(parts({ [option]: () => {} })).query('SELECT 1'))).message, new RegExp(`^${option} is not taken: `));
+    }
+    assert.equal(await answer(ours, parts({ Promise, replication: false, stream: undefined }), 'SELECT 1'), 1);
 });
 
 test('certificates and keys as text are refused by name, never left out', async () => {

@@ -8,7 +8,7 @@ const defaults = {
     rows: 0, binary: false, max: 10, idleTimeoutMillis: 10000, client_encoding: '', ssl: false, application_name: undefined,
     fallback_application_name: undefined, options: undefined, parseInputDatesAsUTC: false, statement_timeout: false,
     lock_timeout: false, idle_in_transaction_session_timeout: false, query_timeout: false, connect_timeout: 0, keepalives: 1,
-    keepalives_idle: 0,
+    keepalives_idle: 0, sslnegotiation: undefined,
 };
 
 /* bigint as a number, alone and in arrays. */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 'use strict';
 /* What a Pool or Client of node-postgres is told, as the library's configuration. */
+const { isIP } = require('node:net');
 const { env } = process;
 const defaults = require('./defaults.js');
 
@@ -27,11 +28,18 @@ function millis(name, ...said) {
 
 const limit = (...said) => millis(...said) ?? LONGEST;
 const ROOTS = '/etc/ssl/certs/ca-certificates.crt';
+const NO_FILE = '/dev/null/none';
 
 const OPTIONS = ['connectionString', 'host', 'port', 'user', 'password', 'database', 'ssl', 'sslmode', 'sslrootcert', 'sslcert', 'sslkey',
     'uselibpqcompat', 'options', 'application_name', 'fallback_application_name', 'types', 'max', 'poolSize', 'min', 'maxUses',
     'maxLifetimeSeconds', 'idleTimeoutMillis', 'connectionTimeoutMillis', 'statement_timeout', 'query_timeout', 'lock_timeout',
-    'idle_in_transaction_session_timeout', 'sugarperf', 'pool', 'Client', 'onConnect', 'verify'];
+    'idle_in_transaction_session_timeout', 'sugarperf', 'pool', 'Client', 'onConnect', 'verify', 'keepAlive', 'keepAliveInitialDelayMillis',
+    'sslnegotiation', 'stream', 'connection', 'replication', 'scramMaxIterations', 'Promise'];
+/* What node-postgres knows, and nothing here can do. */
+const REFUSED = {
+    stream: 'connections are the library\'s own', connection: 'connections are the library\'s own', replication: 'a change feed is client.feed()',
+    scramMaxIterations: 'libpq has no such bound', Promise: 'answers are promises of the language',
+};
 
 /* A copy, with what is hidden (a password that is not to be shown) and what getters give. */
 function copyOf(config) {
@@ -44,6 +52,14 @@ function copyOf(config) {
             copy[name] = value;
     }
     return copy;
+}
+
+/* Nothing of it is left out without a word. */
+function refuse(options) {
+    for (const [name, why] of Object.entries(REFUSED)) {
+        if (options[name] && options[name] !== Promise)
+            throw new Error(`${name} is not taken: ${why}`);
+    }
 }
 
 /* What cannot be read may hold a password, so the error does not show it. */
@@ -90,15 +106,16 @@ function optionsOf(config) {
     return text ? { ...options, ...present(parsed(text)) } : options;
 }
 
-function connectionOf(options) {
-    const user = options.user ?? env.PGUSER ?? defaults.user;
-    const port = numberOf({ port: options.port ?? env.PGPORT ?? defaults.port }, 'port');
+/* As node-postgres: what is empty is not said. */
+function said(options, name, variable = `PG${name.toUpperCase()}`) {
+    return options[name] || env[variable] || defaults[name];
+}
 
-    return {
-        host: options.host ?? env.PGHOST ?? defaults.host, port, user,
-        database: options.database ?? env.PGDATABASE ?? defaults.database ?? user,
-        password: options.password ?? env.PGPASSWORD ?? defaults.password,
-    };
+function connectionOf(options) {
+    const user = said(options, 'user');
+    const port = numberOf({ port: said(options, 'port') }, 'port');
+
+    return { host: said(options, 'host'), port, user, database: said(options, 'database') || user, password: said(options, 'password') };
 }
 
 /* Where neither a config nor a connection string says anything: as node-postgres reads the environment. */
@@ -133,10 +150,11 @@ function refuseText(ssl, unchecked) {
 }
 
 /* As strict as node-postgres: without a word to the contrary the server's name and certificate are checked. */
-function sslOf({ ssl: given, sslmode, sslrootcert, sslcert, sslkey, uselibpqcompat }) {
-    const own = present({ sslcert, sslkey });
+function sslOf({ ssl: given, sslmode, sslrootcert, sslcert, sslkey, sslnegotiation, uselibpqcompat }) {
+    const direct = sslnegotiation === 'direct' ? { sslnegotiation } : {};
+    const own = present({ sslcert, sslkey, ...direct });
     const files = present({ sslrootcert, ...own });
-    const ssl = given === undefined && !sslmode ? sslInEnvironment() : given;
+    const ssl = given === undefined && !sslmode && !direct.sslnegotiation ? sslInEnvironment() : given;
     const unchecked = sslmode === 'no-verify' || ssl === 'no-verify' || ssl?.rejectUnauthorized === false;
 
     if (sslmode && uselibpqcompat === 'true')
@@ -144,12 +162,13 @@ function sslOf({ ssl: given, sslmode, sslrootcert, sslcert, sslkey, uselibpqcomp
     if (sslmode === 'disable' || ssl === 'false' || ssl === '0' || (!ssl && !sslmode && !Object.keys(files).length))
         return { sslmode: 'disable' };
     refuseText(ssl, unchecked);
-    /* With an authority's certificate libpq would check the server's by it. */
-    return unchecked ? { sslmode: 'require', ...own } : { sslmode: 'verify-full', sslrootcert: ROOTS, ...files };
+    /* With an authority's certificate, which PGSSLROOTCERT or a file in ~/.postgresql may name, libpq would check the server's by it. */
+    return unchecked ? { sslmode: 'require', sslrootcert: NO_FILE, ...own } : { sslmode: 'verify-full', sslrootcert: ROOTS, ...files };
 }
 
 function serverOptions(options) {
-    const words = options.options ? [options.options] : [];
+    const given = said(options, 'options');
+    const words = given ? [given] : [];
 
     for (const name of ['lock_timeout', 'idle_in_transaction_session_timeout']) {
         const value = millis(name, options, defaults);
@@ -160,10 +179,26 @@ function serverOptions(options) {
     return words.length === 0 ? {} : { options: words.join(' ') };
 }
 
+/* Unasked, the library keeps its connections alive; the delay is in whole seconds. */
+function keepAliveOf(options) {
+    const delay = numberOf(options, 'keepAliveInitialDelayMillis');
+
+    return { keepalives: options.keepAlive === false ? 0 : undefined, keepalives_idle: delay ? Math.max(1, Math.round(delay / 1000)) : undefined };
+}
+
+/* What libpq would take of the environment, and node-postgres does not: where to connect to is said here alone. Of a name the library
+ * finds the address. */
+function unswayed(host) {
+    const hostaddr = String(host ?? '').split(',').map((one) => (isIP(one) ? one : '')).join();
+
+    return { hostaddr, target_session_attrs: 'any', gssencmode: 'disable' };
+}
+
 /* Every part by name: what is a folder of sockets need not look like a host. */
 function urlOf(options, { host, port, user, database }) {
-    const parts = { host, port, user, dbname: database, ...sslOf(options), ...serverOptions(options) };
-    const query = Object.entries(present(parts)).map(([name, value]) => `${name}=${encodeURIComponent(value)}`);
+    const parts = { host, port, user, dbname: database, application_name: said(options, 'application_name', 'PGAPPNAME'),
+        ...keepAliveOf(options), ...sslOf(options), ...serverOptions(options) };
+    const query = Object.entries({ ...present(parts), ...unswayed(host) }).map(([name, value]) => `${name}=${encodeURIComponent(value)}`);
 
     return `postgresql:///?${query.join('&')}`;
 }
@@ -185,6 +220,7 @@ function sizeOf(max) {
 /* { settings } for the library, and what a caller may want to see of them. */
 function settingsOf(config, max) {
     const options = optionsOf(config);
+    refuse(options);
     const at = connectionOf(options);
     const connect = limit('connectionTimeoutMillis', options, { connectionTimeoutMillis: defaults.connect_timeout });
     const lifetime = numberOf(options, 'maxLifetimeSeconds');
@@ -197,11 +233,11 @@ function settingsOf(config, max) {
         'pool.idle_timeout': limit('idleTimeoutMillis', options, defaults),
         'pool.max_uses': Number.isFinite(uses) ? uses : undefined,
         'pool.lifetime': lifetime ? `${lifetime}s` : '30d',
-        'pool.application_name': options.application_name ?? env.PGAPPNAME ?? options.fallback_application_name,
+        'pool.application_name': said(options, 'application_name', 'PGAPPNAME') || said(options, 'fallback_application_name', false) || undefined,
     };
     if (typeof at.password === 'string' && at.password !== '')
         settings['pool.password'] = at.password;
     return { options, at, settings };
 }
 
-module.exports = { copyOf, maxOf, numberOf, settingsOf, sizeOf };
+module.exports = { copyOf, maxOf, millis, numberOf, settingsOf, sizeOf };
