@@ -87,6 +87,22 @@ both('the pool tells of its clients', async (t, pg) => {
     assert.deepEqual(seen, ['connect', 'acquire', 'release']);
 });
 
+both('for each client that was connected one is removed, at the latest at the end', async (t, pg) => {
+    const on = pool(t, pg);
+    const [connected, removed] = [new Set(), new Set()];
+
+    on.on('connect', (client) => connected.add(client)).on('remove', (client) => removed.add(client));
+    const clients = await Promise.all([on.connect(), on.connect()]);
+    clients.forEach((client) => client.release());
+    assert.deepEqual([connected.size, removed.size], [2, 0]);
+    (await on.connect()).release();
+    assert.equal(connected.size - removed.size, 2);
+    await on.end();
+    while (removed.size < connected.size)
+        await new Promise((resolve) => setImmediate(resolve));
+    assert.deepEqual(removed, connected);
+});
+
 both('each connection is prepared by its listener before it is used', async (t, pg) => {
     const on = pool(t, pg);
     const schema = name();
@@ -151,6 +167,7 @@ both('a client whose connection is lost tells of it, and the pool goes on', asyn
         lost = await client.query('SELECT 1').then(() => false, () => true);
     await ended;
     assert.ok(told.length > 0);
+    assert.equal((await failure(client.query('SELECT 1'))).message, 'Client has encountered a connection error and is not queryable');
     client.release();
     assert.deepEqual((await on.query('SELECT 1 AS n')).rows, [{ n: 1 }]);
 });

@@ -165,6 +165,25 @@ both('a server that cannot be reached or refuses is told by its code', async (t,
     assert.equal((await failure(lost.connect())).code, '3D000');
 });
 
+test('what keeps a server from being reached has the code or the message that node-postgres gives it', async () => {
+    const { pgError } = require('../lib/pg/errors.js');
+    const folder = { host: '/tmp/no-such-folder', user: 'nobody', database: 'none' };
+    const plain = { connectionString: process.env.DATABASE_URL, ssl: { rejectUnauthorized: false } };
+    const causes = { EAI_AGAIN: 'db: Temporary failure in name resolution', ENOTFOUND: 'could not translate host name "db" to address: Name or service not known',
+        EHOSTUNREACH: 'No route to host', ENETUNREACH: 'Network is unreachable', EACCES: 'Permission denied', EPIPE: 'Broken pipe',
+        ERR_TLS_CERT_ALTNAME_INVALID: 'server certificate for "a" does not match host name "b"', SP_UNAVAILABLE: 'what nobody knows; SSL was refused' };
+
+    for (const config of [folder, plain]) {
+        const [expected, found] = [await failure(new peer.Client(config).connect()), await failure(new ours.Client(config).connect())];
+
+        assert.equal(found.code, expected.code, expected.message);
+        if (expected.code === undefined)
+            assert.equal(found.message, expected.message);
+    }
+    for (const [code, message] of Object.entries(causes))
+        assert.equal(pgError(Object.assign(new Error(message), { code: 'SP_UNAVAILABLE' })).code, code);
+});
+
 both('a statement ends at the server\'s time-out, and at the caller\'s', async (t, pg) => {
     const short = await client(t, pg, { statement_timeout: 50 });
     const error = await failure(short.query('SELECT pg_sleep(60)'));
@@ -195,6 +214,55 @@ both('a client hears what it listens to, until it does not', async (t, pg) => {
         await once(on, 'notification');
     assert.deepEqual(heard[2], [`${channel}.X`, 'four', 'number']);
     await on.query('UNLISTEN *');
+});
+
+both('a query may have a time limit of its own; 0, false and null are none', async (t, pg) => {
+    const on = await client(t, pg);
+    const shared = new pg.Pool({ connectionString: process.env.DATABASE_URL });
+
+    for (const ask of [on, shared]) {
+        for (const none of [0, null, false, '', undefined])
+            assert.deepEqual((await ask.query({ text: 'SELECT 1 AS n', query_timeout: none })).rows, [{ n: 1 }]);
+        for (const short of [50, '50'])
+            assert.equal((await failure(ask.query({ text: 'SELECT pg_sleep(0.2)', query_timeout: short }))).message, 'Query read timeout');
+    }
+    await shared.end();
+});
+
+test('a time limit of a query that is none is refused by name', async (t) => {
+    const on = await client(t, ours);
+
+    assert.match((await failure(on.query({ text: 'SELECT 1', query_timeout: '5s' }))).message, /^query_timeout must be a number, not '5s'/);
+    assert.deepEqual((await on.query({ text: 'SELECT 1 AS n', query_timeout: Infinity })).rows, [{ n: 1 }]);
+});
+
+both('a name alone runs what was prepared under it, and stands for one text', async (t, pg) => {
+    const on = await client(t, pg);
+    const shared = new pg.Pool({ connectionString: process.env.DATABASE_URL, max: 1 });
+
+    for (const ask of [on, shared]) {
+        assert.deepEqual((await ask.query({ name: 'one', text: 'SELECT $1::int AS n', values: [1] })).rows, [{ n: 1 }]);
+        assert.deepEqual((await ask.query({ name: 'one', values: [2] })).rows, [{ n: 2 }]);
+        assert.equal((await failure(ask.query({ name: 'two', text: 'SELEC 1' }))).code, '42601');
+        assert.deepEqual((await ask.query({ name: 'two', text: 'SELECT 2 AS n' })).rows, [{ n: 2 }]);
+    }
+    assert.match((await failure(on.query({ name: 'one', text: 'SELECT 3' }))).message, /must be unique - 'one' was used for a different statement/);
+    assert.deepEqual((await on.query({ name: 'one', values: [3] })).rows, [{ n: 3 }]);
+    await shared.end();
+});
+
+test('a name under which nothing was prepared is told as the server tells it', async (t) => {
+    const on = await client(t, ours);
+    const { code, message } = await failure(on.query({ name: 'nothing', values: [1] }));
+
+    assert.deepEqual([code, message], ['26000', 'prepared statement "nothing" does not exist']);
+});
+
+both('a query in the extended mode is one statement', async (t, pg) => {
+    const on = await client(t, pg);
+
+    assert.equal((await failure(on.query({ text: 'SELECT 1; SELECT 2', queryMode: 'extended' }))).code, '42601');
+    assert.deepEqual((await on.query({ text: 'SELECT 1 AS n', queryMode: 'extended' })).rows, [{ n: 1 }]);
 });
 
 test('a client tells when it has nothing left to do', async (t) => {

@@ -2,6 +2,7 @@
 'use strict';
 /* The library's client behind a Pool or a Client of node-postgres's: made for it, or one that the program has already. */
 const { Client: Base, watchOf } = require('../client.js');
+const { Names } = require('./names.js');
 const { Secret } = require('./secret.js');
 const { settingsOf, sizeOf } = require('./settings.js');
 
@@ -16,7 +17,7 @@ function roomToListen(pool, max) {
     };
 }
 
-/* { client, watch, pool (its face), handle, secret (where a function gives the password), own, listens() before the first LISTEN } */
+/* { client, watch, pool (its face), handle, secret (where a function gives the password), own, names, listens() before the first LISTEN } */
 function baseOf(config, max) {
     const { sugarperf, pool: name } = typeof config === 'object' && config !== null ? config : {};
     const { options, at, settings } = settingsOf(config ?? {}, max);
@@ -25,7 +26,8 @@ function baseOf(config, max) {
     const handle = client.handleOf(sugarperf ? name : undefined);
     const secret = !sugarperf && typeof at.password === 'function' ? new Secret(pool, handle, at, options.connectionTimeoutMillis) : null;
 
-    return { client, watch: watchOf(client), pool, handle, secret, own: !sugarperf, at, options, listens: sugarperf ? () => {} : roomToListen(pool, max) };
+    return { client, watch: watchOf(client), pool, handle, secret, own: !sugarperf, at, options, names: new Names(),
+        listens: sugarperf ? () => {} : roomToListen(pool, max) };
 }
 
 /* `work(signal)`, which may need a connection. */

@@ -7,6 +7,7 @@ const { baseOf, sit } = require('./base.js');
 const { pgError } = require('./errors.js');
 const { IDLE, Line } = require('./line.js');
 const { Listener } = require('./listener.js');
+const { Names } = require('./names.js');
 const { Query, configOf } = require('./query.js');
 const { TypeOverrides } = require('./types.js');
 const { escapeIdentifier, escapeLiteral } = require('./values.js');
@@ -14,6 +15,7 @@ const { Wire } = require('./wire.js');
 
 const CONNECT = 'timeout expired';
 const CLOSED = 'Client was closed and is not queryable';
+const BROKEN = 'Client has encountered a connection error and is not queryable';
 
 /* As a promise, or to `callback(error, value)`. */
 function told(promise, callback) {
@@ -31,9 +33,11 @@ class Client extends EventEmitter {
     #lent = false;
     #ending = null;
     #told = false;
+    #broken = false;
     #connecting = null;
     #early = [];
     #wire = null;
+    #names = null;
 
     constructor(config) {
         super();
@@ -76,6 +80,7 @@ class Client extends EventEmitter {
         if (!this._queryable)
             return;
         this._queryable = false;
+        this.#broken = true;
         setImmediate(() => {
             if (this.listenerCount('error') > 0)
                 this.emit('error', pgError(error));
@@ -199,15 +204,25 @@ class Client extends EventEmitter {
     async #run(query) {
         try {
             const values = query.check();
+            const limits = query.limits(this._types);
 
-            return await this.#turn((line) => line.query(query.text, values,
-                { decode: query.reader(this._types), timeout: query.timeout }));
+            return await this.#turn((line) => line.query(this.#textOf(query), values, limits));
         } catch (error) {
-            throw pgError(error);
+            const told = pgError(error);
+
+            this.#names?.failed(query, told);
+            throw told;
         }
     }
 
+    #textOf(query) {
+        this.#names ??= new Names(this.#base.names);
+        return this.#names.textOf(query);
+    }
+
     #open() {
+        if (this.#broken)
+            throw new Error(BROKEN);
         if (this.#line === null)
             throw new Error(CLOSED);
         return this.#line;

@@ -45,11 +45,18 @@ function coded(message, code) {
     return error;
 }
 
-const CAUSES = [[/refused/i, 'ECONNREFUSED'], [/translate host|resolve|name or service/i, 'ENOTFOUND'],
-    [/no such file/i, 'ENOENT'], [/timed? ?out/i, 'ETIMEDOUT'], [/reset/i, 'ECONNRESET']];
+/* What libpq and the system say, and Node's code for it. */
+const CAUSES = [[/connection refused/i, 'ECONNREFUSED'], [/temporary failure in name resolution/i, 'EAI_AGAIN'],
+    [/translate host|resolve|name or service/i, 'ENOTFOUND'], [/no such file/i, 'ENOENT'], [/permission denied/i, 'EACCES'],
+    [/no route to host/i, 'EHOSTUNREACH'], [/network is unreachable/i, 'ENETUNREACH'], [/timed? ?out/i, 'ETIMEDOUT'], [/reset/i, 'ECONNRESET'],
+    [/broken pipe/i, 'EPIPE'], [/does not match host name/i, 'ERR_TLS_CERT_ALTNAME_INVALID']];
+const PLAIN = 'The server does not support SSL connections';
 
 function unavailable(error) {
     const found = CAUSES.find(([said]) => said.test(error.message));
+
+    if (/server does not support SSL/i.test(error.message))
+        return new Error(PLAIN);
 
     return coded(error.message, found === undefined ? error.code : found[1]);
 }

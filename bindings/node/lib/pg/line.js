@@ -96,7 +96,7 @@ class Line {
             return this.#listen(run);
         if (run.parts?.length === 0)
             return new Result();
-        if (run.parts !== undefined && !(values?.length > 0))
+        if (run.parts !== undefined && !(values?.length > 0) && !options?.extended)
             return this.#script(run.parts, options);
         return this.#one(run, values, options);
     }

@@ -27,6 +27,7 @@ class Pool extends EventEmitter {
     #config;
     #types;
     #out = new Set();
+    #back = [];
     #work = 0;
     #idle = () => {};
 
@@ -107,6 +108,7 @@ class Pool extends EventEmitter {
     /* Each client that is taken is a new one: what a program does to new connections it does to it. */
     async #welcome(client) {
         try {
+            this.#remove(1);
             this.emit('connect', client);
             await this.options.onConnect?.(client);
             if (this.options.verify)
@@ -132,6 +134,14 @@ class Pool extends EventEmitter {
         Promise.resolve(Client.take(client)).finally(() => this.#left());
         this.emit('release', error, client);
         if (error || !stays)
+            this.emit('remove', client);
+        else
+            this.#back.push(client);
+    }
+
+    /* For each 'connect' there is a 'remove': one that came back is gone when another takes its place, or at the end. */
+    #remove(count) {
+        for (const client of this.#back.splice(0, count))
             this.emit('remove', client);
     }
 
@@ -161,13 +171,17 @@ class Pool extends EventEmitter {
         this.#work++;
         try {
             const sent = query.check();
+            query.text = this.#made.names.textOf(query);
             const run = runOf(query.text);
 
             if (run.locks)
                 throw new Error(UNHELD);
             return run.shared && !this.#greets ? await this.#shared(run, sent, query) : await this.#alone(query);
         } catch (error) {
-            throw pgError(error);
+            const told = pgError(error);
+
+            this.#base?.names.failed(query, told);
+            throw told;
         } finally {
             this.#left();
         }
@@ -178,7 +192,7 @@ class Pool extends EventEmitter {
 
         try {
             return await connected(this.#made, (signal) => watch.query(handle, run.statement, sent,
-                { decode: query.reader(this.#types), timeout: query.timeout, signal }));
+                query.limits(this.#types, signal)));
         } catch (error) {
             if (error.code !== 'SP_SESSION')
                 throw error;
@@ -187,11 +201,11 @@ class Pool extends EventEmitter {
         }
     }
 
-    async #alone({ text, values, types, _rowMode: rowMode, timeout }) {
+    async #alone({ text, values, types, _rowMode: rowMode, timeout, queryMode }) {
         const client = await this.#connect();
 
         try {
-            return await client.query({ text, values, types, rowMode, query_timeout: timeout });
+            return await client.query({ text, values, types, rowMode, queryMode, query_timeout: timeout });
         } finally {
             if (this.#out.has(client))
                 client.release();
@@ -213,6 +227,7 @@ class Pool extends EventEmitter {
             });
         if (this.#base?.own)
             await this.#base.client.close();
+        this.#remove(Infinity);
         this.ended = true;
     }
 

@@ -3,6 +3,7 @@
 /* A query of node-postgres's: a text with its values, and who is told: a callback, or the events row, end and error. */
 const { EventEmitter } = require('node:events');
 const { decode } = require('./result.js');
+const { millis } = require('./settings.js');
 const { prepareValues } = require('./values.js');
 
 /* (text or config, values, callback) in all their forms, as one config of the caller's own. */
@@ -30,13 +31,14 @@ class Query extends EventEmitter {
         this.name = made.name;
         this.binary = made.binary;
         this.callback = made.callback;
+        this.queryMode = made.queryMode;
         this.timeout = made.query_timeout;
         this._rowMode = made.rowMode;
     }
 
     /* What is wrong with it before anything is sent. */
     check() {
-        if (typeof this.text !== 'string')
+        if (typeof this.text !== 'string' && typeof this.name !== 'string')
             throw new Error('A query must have either text or a name. Supplying neither is unsupported.');
         return prepareValues(this.values);
     }
@@ -51,6 +53,12 @@ class Query extends EventEmitter {
         const parsers = this.types ?? types;
 
         return (bytes, offset) => decode(bytes, offset, parsers, this._rowMode);
+    }
+
+    /* What a call is told: 0, false and null say nothing, and more than one statement is for texts alone. */
+    limits(types, signal) {
+        return { decode: this.reader(types), timeout: millis('query_timeout', { query_timeout: this.timeout }), extended: this.queryMode === 'extended',
+            signal };
     }
 
     handleError(error) {
