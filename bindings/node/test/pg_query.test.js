@@ -265,6 +265,61 @@ both('a query in the extended mode is one statement', async (t, pg) => {
     assert.deepEqual((await on.query({ text: 'SELECT 1 AS n', queryMode: 'extended' })).rows, [{ n: 1 }]);
 });
 
+both('in a transaction LISTEN and UNLISTEN hold once it is committed', async (t, pg) => {
+    const [on, other] = await Promise.all([client(t, pg), client(t, pg)]);
+    const [one, two, fence] = [name(), name(), name()];
+    const heard = [];
+    const all = async (...texts) => {
+        for (const text of texts)
+            await on.query(text);
+    };
+    /* What is heard of both channels now. */
+    const hears = async () => {
+        heard.length = 0;
+        for (const channel of [one, two, fence])
+            await other.query(`NOTIFY ${channel}`);
+        while (!heard.includes(fence))
+            await once(on, 'notification');
+        return heard.filter((channel) => channel !== fence).map((channel) => (channel === one ? 'one' : 'two'));
+    };
+
+    on.on('notification', ({ channel }) => heard.push(channel));
+    await on.query(`LISTEN ${fence}`);
+    await all('BEGIN', `LISTEN ${one}`, 'ROLLBACK');
+    assert.deepEqual(await hears(), [], 'LISTEN is undone');
+    await all('BEGIN', `LISTEN ${one}`);
+    await other.query(`NOTIFY ${one}`);
+    await all(`NOTIFY ${one}, 'own'`, 'COMMIT');
+    while (heard.length === 0)
+        await once(on, 'notification');
+    assert.deepEqual(await hears(), ['one']);
+    await all('BEGIN', 'UNLISTEN *', `LISTEN ${two}`, 'ROLLBACK');
+    assert.deepEqual(await hears(), ['one'], 'UNLISTEN is undone');
+    await all('BEGIN', 'SAVEPOINT a', `UNLISTEN ${one}`, `LISTEN ${two}`, 'ROLLBACK TO SAVEPOINT a', 'COMMIT');
+    assert.deepEqual(await hears(), ['one'], 'back to a savepoint');
+    await all('BEGIN', 'SAVEPOINT "a"', `UNLISTEN ${one}`, 'RELEASE a', `LISTEN ${two}`, 'COMMIT');
+    assert.deepEqual(await hears(), ['two']);
+    await all('BEGIN', `LISTEN ${one}`);
+    await failure(on.query('SELECT 1/0'));
+    assert.equal((await failure(on.query(`UNLISTEN ${two}`))).code, '25P02');
+    assert.equal((await on.query('COMMIT')).command, 'ROLLBACK');
+    await failure(on.query(`LISTEN ${one}; SELECT 1/0`));
+    assert.deepEqual(await hears(), ['two'], 'what fails');
+    await on.query(`UNLISTEN ${two}; LISTEN ${one}`);
+    assert.deepEqual(await hears(), ['one']);
+});
+
+both('a COMMIT that fails ends the transaction', async (t, pg) => {
+    const on = await client(t, pg);
+    const into = await table(t, on, 'n int UNIQUE DEFERRABLE INITIALLY DEFERRED');
+    const all = ['BEGIN', `INSERT INTO ${into} VALUES (1), (1)`, 'COMMIT', 'SELECT 1 AS n'].map((text) => on.query(text));
+
+    assert.equal((await failure(all[2])).code, '23505');
+    assert.deepEqual((await all[3]).rows, [{ n: 1 }]);
+    if (on.getTransactionStatus)
+        assert.equal(on.getTransactionStatus(), 'I');
+});
+
 test('a client tells when it has nothing left to do', async (t) => {
     const on = await client(t, ours);
     const drained = once(on, 'drain');

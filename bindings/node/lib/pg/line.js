@@ -102,6 +102,8 @@ class Line {
     }
 
     async #one(run, values, options) {
+        if (run.ends && !run.back)
+            this.listener.ending();
         if (run.deed !== undefined && this.#deedable(run))
             return this.#deed(run, options);
         this.#altered ||= run.alters === true;
@@ -113,7 +115,9 @@ class Line {
             this.#ran(run, result.command);
             return result;
         } catch (error) {
-            if (this.status === OPEN)
+            if (run.ends && !run.back && error.fields !== undefined)
+                this.#gone();
+            else if (this.status === OPEN)
                 this.status = FAILED;
             this.#failed(error);
             throw error;
@@ -128,10 +132,35 @@ class Line {
     #ran(run, command) {
         if (command === 'BEGIN' || command === 'START')
             this.status = OPEN;
-        else if (run.ends)
-            this.status = run.back || run.chained ? OPEN : IDLE;
+        else if (run.ends && !run.back)
+            this.#ended(command === 'COMMIT', run.chained);
+        else if (run.inside)
+            this.#inside(run);
         if (this.status === IDLE && this.#running <= 1)
             this.#leave();
+    }
+
+    #ended(committed, chained = false) {
+        this.status = chained ? OPEN : IDLE;
+        this.listener.ended(committed);
+    }
+
+    /* Whatever it says, the end of a transaction that failed has ended it. */
+    #gone() {
+        this.#ended(false);
+        if (this.#running <= 1)
+            this.#leave();
+    }
+
+    #inside({ back, savepoint }) {
+        if (back) {
+            this.status = OPEN;
+            this.listener.rollbackTo(savepoint.name);
+        } else if (savepoint?.released) {
+            this.listener.release(savepoint.name);
+        } else {
+            this.listener.savepoint(savepoint?.name);
+        }
     }
 
     /* Where the transaction stands is known only while nothing is on its way. */
@@ -147,8 +176,11 @@ class Line {
             await this.submit('session_begin_async', () => [null], options);
             return Result.of(run.command);
         }
+        let committed = false;
+
         try {
             await this.submit(`session_${run.deed}_async`, () => [], options);
+            committed = run.deed === 'commit';
             return Result.of(run.command);
         } catch (error) {
             /* A statement in it had failed, so nothing took effect: to the server that is an answer. */
@@ -158,7 +190,7 @@ class Line {
             }
             return Result.of('ROLLBACK');
         } finally {
-            this.status = IDLE;
+            this.#ended(committed);
             this.#leave();
         }
     }
@@ -190,7 +222,7 @@ class Line {
     }
 
     async #part(part, own, options) {
-        const free = this.status === IDLE && part.listen === undefined;
+        const free = this.status === IDLE;
 
         if (own.open && part.deed === 'begin') {
             own.open = false;
@@ -208,8 +240,13 @@ class Line {
         return this.#run(part, undefined, options);
     }
 
+    /* Where a transaction failed the server says so of any statement. */
     async #listen({ listen, channel }) {
-        if (listen)
+        if (this.status === FAILED)
+            await this.#one(runOf('SELECT 1'));
+        if (this.status !== IDLE)
+            await this.listener.change(listen, channel);
+        else if (listen)
             await this.listener.listen(channel);
         else
             this.listener.unlisten(channel);

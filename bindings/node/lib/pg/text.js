@@ -17,6 +17,8 @@ const DEEDS = [[/^begin(\s+(work|transaction))?$/i, 'begin', 'BEGIN'], [/^start\
 const CHANNEL = /^(un)?listen\s+(\*|"(?:[^"]|"")+"|[\w$\u0080-\uffff]+)$/i;
 
 const BACK = /^rollback\b[^]*\bto\b/i;
+/* Of SAVEPOINT, RELEASE and ROLLBACK TO: the name at its end. */
+const SAVEPOINT = /^(savepoint|release|rollback)\b[^]*?("(?:[^"]|"")+"|[\w$\u0080-\uffff]+)$/i;
 /* After these a statement that is prepared may answer something else. */
 const ALTERS = /^(create|alter|drop|do|call|import|discard|(set|reset)\b[^]*\b(search_path|schema|role|authorization|all))\b/i;
 
@@ -29,6 +31,13 @@ function channelOf(name) {
     if (name === '*')
         return null;
     return name.startsWith('"') ? name.slice(1, -1).replaceAll('""', '"') : name.toLowerCase();
+}
+
+/* { name, released } */
+function savepointOf(words) {
+    const found = SAVEPOINT.exec(words);
+
+    return found === null ? undefined : { name: channelOf(found[2]), released: /^release/i.test(found[1]) };
 }
 
 function partsOf(text) {
@@ -64,7 +73,7 @@ function one(text) {
 
     return { statement, deed, command, shared: deed === undefined, ends: /^(commit|rollback|end|abort|prepare\s+transaction)\b/i.test(words),
         begins: /^(begin|start\s+transaction)\b/i.test(words), back: BACK.test(words), chained: /\band\s+chain$/i.test(words),
-        inside: BACK.test(words) || /^(savepoint|release)\b/i.test(words), alters: ALTERS.test(words) };
+        inside: BACK.test(words) || /^(savepoint|release)\b/i.test(words), savepoint: savepointOf(words), alters: ALTERS.test(words) };
 }
 
 /* Takes a lock that its session is to keep. */
@@ -84,7 +93,7 @@ function look(text) {
 
 /*
  * { text, statement } of one; `shared`: any connection will do, as far as the text shows; `deed`: begin, commit or rollback; `begins`,
- * `ends`, `inside` (SAVEPOINT and its like): what it does to a transaction; `alters`: it may change what others answer;
+ * `ends`, `inside` (SAVEPOINT and its like), `savepoint` of this name: what it does to a transaction; `alters`: it may change what others answer;
  * `locks`: it needs a session that stays;
  * { listen, channel } of LISTEN and UNLISTEN (null: all); { parts } of none or several, which the server takes without values only.
  */
