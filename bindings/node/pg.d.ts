@@ -128,7 +128,6 @@ export class Query extends EventEmitter implements Submittable {
 
 export class ClientBase extends EventEmitter {
     constructor(config?: string | ClientConfig);
-    /** Once it is connected. */
     readonly host: string;
     readonly port: number;
     readonly user?: string;

@@ -86,6 +86,26 @@ both('an error leaves the client fit for the next query', async (t, pg) => {
     assert.deepEqual((await on.query('SELECT 3 AS n')).rows, [{ n: 3 }]);
 });
 
+both('what is no query, no callback or no channel is refused', async (t, pg) => {
+    const on = await client(t, pg);
+    const shared = new pg.Pool({ connectionString: process.env.DATABASE_URL });
+
+    assert.throws(() => on.query('SELECT 1', [], 'no function'), /^TypeError: callback is not a function$/);
+    for (const none of [null, undefined])
+        assert.match(String(await failure(shared.query(none))), /^TypeError: Client was passed a null or undefined query$/);
+    await shared.end();
+    assert.equal((await failure(on.query('LISTEN 1x'))).code, '42601');
+    assert.deepEqual((await on.query('SELECT 1 AS n')).rows, [{ n: 1 }]);
+});
+
+test('a COPY without a stream says what it wants', async (t) => {
+    const on = await client(t, ours);
+
+    for (const text of ['COPY (SELECT 1) TO STDOUT', 'COPY pg_class FROM STDIN'])
+        assert.match((await failure(on.query(text))).message, /^COPY has a stream beside its text: give client\.query\(\) one of pg-copy-streams/);
+    assert.deepEqual((await on.query('SELECT 1 AS n')).rows, [{ n: 1 }]);
+});
+
 both('queries that do not wait for each other are answered in their order', async (t, pg) => {
     const on = await client(t, pg);
     const into = await table(t, on, 'n int');
@@ -140,6 +160,13 @@ both('session state stays with the client', async (t, pg) => {
     assert.equal((await on.query('SHOW application_name')).rows[0].application_name, 'another');
     assert.equal((await on.query('SELECT * FROM held')).rowCount, 0);
     assert.equal((await on.query('SELECT pg_backend_pid() AS pid')).rows[0].pid, on.processID);
+});
+
+both('a client knows where it leads to before it is connected', async (t, pg) => {
+    const on = new pg.Client('postgres://me:secret@db.test:6000/things');
+
+    assert.deepEqual([on.host, on.port, on.user, on.database, on.processID], ['db.test', 6000, 'me', 'things', null]);
+    assert.doesNotMatch(JSON.stringify(on.connectionParameters), /secret/);
 });
 
 both('a client is connected once, and refuses once it has ended', async (t, pg) => {
@@ -263,6 +290,22 @@ both('a query in the extended mode is one statement', async (t, pg) => {
 
     assert.equal((await failure(on.query({ text: 'SELECT 1; SELECT 2', queryMode: 'extended' }))).code, '42601');
     assert.deepEqual((await on.query({ text: 'SELECT 1 AS n', queryMode: 'extended' })).rows, [{ n: 1 }]);
+});
+
+both('a channel may have any name that PostgreSQL takes', async (t, pg) => {
+    const on = await client(t, pg);
+    const [long, odd] = [name().padEnd(63, 'x'), `${name()}É`];
+    const heard = [];
+
+    on.on('notification', ({ channel }) => heard.push(channel));
+    await on.query(`LISTEN ${long}`);
+    await on.query(`LISTEN "${long.toUpperCase().slice(0, 30)}""$"`);
+    await on.query(`LISTEN ${odd.toUpperCase()}`);
+    for (const channel of [long, `${long.toUpperCase().slice(0, 30)}"$`, odd])
+        await on.query('SELECT pg_notify($1, $2)', [channel, '']);
+    while (heard.length < 3)
+        await once(on, 'notification');
+    assert.deepEqual(heard, [long, `${long.toUpperCase().slice(0, 30)}"$`, odd]);
 });
 
 both('in a transaction LISTEN and UNLISTEN hold once it is committed', async (t, pg) => {

@@ -9,6 +9,7 @@ const { IDLE, Line } = require('./line.js');
 const { Listener } = require('./listener.js');
 const { Names } = require('./names.js');
 const { Query, configOf } = require('./query.js');
+const { placeOf } = require('./settings.js');
 const { TypeOverrides } = require('./types.js');
 const { escapeIdentifier, escapeLiteral } = require('./values.js');
 const { Wire } = require('./wire.js');
@@ -106,7 +107,7 @@ class Client extends EventEmitter {
     }
 
     get #at() {
-        return this.#base?.at ?? {};
+        return this.#base?.at ?? placeOf(this.#config);
     }
 
     get user() {
@@ -192,9 +193,11 @@ class Client extends EventEmitter {
 
         if (config === query && typeof values === 'function')
             query.callback = values;
+        if (query.callback && typeof query.callback !== 'function')
+            throw new TypeError('callback is not a function');
         const answer = this.#run(query);
 
-        if (config !== query && query.callback === undefined)
+        if (config !== query && !query.callback)
             return answer;
         answer.then((results) => process.nextTick(() => query.handleResult(results)),
             (error) => process.nextTick(() => query.handleError(error)));

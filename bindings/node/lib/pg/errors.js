@@ -50,6 +50,7 @@ const CAUSES = [[/connection refused/i, 'ECONNREFUSED'], [/temporary failure in 
     [/translate host|resolve|name or service/i, 'ENOTFOUND'], [/no such file/i, 'ENOENT'], [/permission denied/i, 'EACCES'],
     [/no route to host/i, 'EHOSTUNREACH'], [/network is unreachable/i, 'ENETUNREACH'], [/timed? ?out/i, 'ETIMEDOUT'], [/reset/i, 'ECONNRESET'],
     [/broken pipe/i, 'EPIPE'], [/does not match host name/i, 'ERR_TLS_CERT_ALTNAME_INVALID']];
+const COPY = 'COPY has a stream beside its text: give client.query() one of pg-copy-streams, or use copyFrom() and copyTo() of pool.sugarperf';
 const PLAIN = 'The server does not support SSL connections';
 
 function unavailable(error) {
@@ -74,6 +75,8 @@ function pgError(error, late = 'Query read timeout', shift = 0) {
         return because(new Error('Connection terminated unexpectedly'), error);
     case 'SP_UNAVAILABLE':
         return because(unavailable(error), error);
+    case 'SP_UNSUPPORTED':
+        return /is a COPY/.test(error.message) ? because(coded(COPY, error.code), error) : error;
     default:
         return error;
     }

@@ -14,6 +14,7 @@ const { copyOf, maxOf } = require('./settings.js');
 const { runOf } = require('./text.js');
 const { TypeOverrides } = require('./types.js');
 
+const NOTHING = 'Client was passed a null or undefined query';
 const LATE = 'timeout exceeded when trying to connect';
 const UNHELD = 'pool.query() cannot keep an advisory lock: take it on a client of pool.connect(), or use pg_advisory_xact_lock() in a transaction';
 
@@ -162,8 +163,9 @@ class Pool extends EventEmitter {
             return told(Promise.reject(error), config);
         }
         const query = new Query(configOf(config, values, callback));
+        const answer = config === null || config === undefined ? Promise.reject(new TypeError(NOTHING)) : this.#query(query);
 
-        return told(this.#query(query), query.callback);
+        return told(answer, query.callback);
     }
 
     async #query(query) {

@@ -240,4 +240,9 @@ function settingsOf(config, max) {
     return { options, at, settings };
 }
 
-module.exports = { copyOf, maxOf, millis, numberOf, settingsOf, sizeOf };
+/* Where a config leads to. */
+function placeOf(config) {
+    return connectionOf(optionsOf(config ?? {}));
+}
+
+module.exports = { copyOf, maxOf, millis, numberOf, placeOf, settingsOf, sizeOf };

@@ -14,7 +14,9 @@ const kept = new Map();
 /* Statements that a session does by itself, where nothing else is said in them. */
 const DEEDS = [[/^begin(\s+(work|transaction))?$/i, 'begin', 'BEGIN'], [/^start\s+transaction$/i, 'begin', 'START'],
     [/^(commit|end)(\s+(work|transaction))?$/i, 'commit', 'COMMIT'], [/^(rollback|abort)(\s+(work|transaction))?$/i, 'rollback', 'ROLLBACK']];
-const CHANNEL = /^(un)?listen\s+(\*|"(?:[^"]|"")+"|[\w$\u0080-\uffff]+)$/i;
+const CHANNEL = /^(un)?listen\s+(\*|"(?:[^"]|"")+"|[a-z_\u0080-\uffff][\w$\u0080-\uffff]*)$/i;
+/* Of a LISTEN, whose channel has 63 bytes at most, each of which may be a quote. */
+const LONGEST = 160;
 
 const BACK = /^rollback\b[^]*\bto\b/i;
 /* Of SAVEPOINT, RELEASE and ROLLBACK TO: the name at its end. */
@@ -30,7 +32,7 @@ function bare(text) {
 function channelOf(name) {
     if (name === '*')
         return null;
-    return name.startsWith('"') ? name.slice(1, -1).replaceAll('""', '"') : name.toLowerCase();
+    return name.startsWith('"') ? name.slice(1, -1).replaceAll('""', '"') : name.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
 }
 
 /* { name, released } */
@@ -64,7 +66,7 @@ function odd(text) {
 
 function one(text) {
     const words = bare(text);
-    const found = words.length < 64 ? CHANNEL.exec(words) : null;
+    const found = words.length < LONGEST ? CHANNEL.exec(words) : null;
 
     if (found !== null)
         return { listen: found[1] === undefined, channel: channelOf(found[2]), shared: false };
