@@ -58,13 +58,14 @@ struct sp_pool {
         bool owns_engine;
         struct sp__pool_watcher watcher;
         struct sp__pool_limits limits;
-        struct sp__target target;
+        struct sp__histogram *wait_time, *use_time, *create_time;
+        bool guarded;        /* pool.breaker: each host has its own */
+        atomic_uint changes; /* of the schema, as far as its connections made them or found out: what is prepared ages */
+        /* What each statement reads is above, what it writes below; between them is what few need, of more than a cache line. */
         sp_stmt *probe; /* SELECT 1 */
         sp_stmt *room;  /* how many connections the server allows, and has */
-        bool guarded;   /* pool.breaker: each host has its own */
-        struct sp__histogram *wait_time, *use_time, *create_time;
+        struct sp__target target;
         struct sp__pool_counts counts;
-        atomic_uint changes; /* of the schema, as far as its connections made them or found out: what is prepared ages */
 
         atomic_uint refs; /* its owner's, and one for each handle that its users hold: sessions, streams, listeners */
         _Atomic int64_t pending; /* operations not yet settled, and threads inside a call: the pool outlives them */
