@@ -46,12 +46,13 @@ struct moment {
 static void one(struct caller *caller, sp_ctx *ctx, sp_params *params)
 {
         sp_result *result = NULL;
+        sp_error *error = NULL;
 
         sp_params_clear(params);
         caller->next = caller->next * 1664525 + 1013904223;
         sp_params_add_int(params, 1 + caller->next % caller->share->options->items);
-        if (sp_pool_query(caller->share->pool, ctx, caller->share->stmt, params, &result, NULL) != SP_OK)
-                driver_die("the SELECT failed");
+        if (sp_pool_query(caller->share->pool, ctx, caller->share->stmt, params, &result, &error) != SP_OK)
+                driver_die("the SELECT failed: %s", sp_error_message(error));
         sp_result_free(result);
         atomic_fetch_add_explicit(&caller->count, 1, memory_order_relaxed);
 }
