@@ -11,16 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void ran(void *profiler, const struct sp__stmt_record *record)
-{
-        sp__profiler_record(profiler, record);
-}
-
-static void *asked(void *profiler, const sp_ctx *ctx, const sp_stmt *stmt, const sp_params *params)
-{
-        return sp__profiler_asked(profiler, ctx, stmt, params);
-}
-
 static bool configured(const sp_config *config)
 {
         static const char *const names[] = {"url", "host", "user", "database"};
@@ -35,9 +25,9 @@ static bool configured(const sp_config *config)
 static sp_status add(sp_client *client, const char *name, sp_error **error)
 {
         bool records = sp__config_int(client->config, "profiler", NULL, "enabled") != 0;
-        const struct sp__pool_watcher watcher = {.asked = records ? asked : NULL,
+        const struct sp__pool_watcher watcher = {.asked = records ? sp__profiler_asked : NULL,
                                                  .over = records ? sp__work_over : NULL,
-                                                 .ran = records ? ran : NULL,
+                                                 .ran = records ? sp__profiler_record : NULL,
                                                  .arg = client->profiler};
         struct sp__named_pool *pools = realloc(client->pools, (client->pool_count + 1) * sizeof *pools);
         struct sp__named_pool made = {0};

@@ -474,27 +474,39 @@ const char *sp__params_get(const sp_params *params, size_t index, size_t *len)
         return params->bytes.data + cell->offset;
 }
 
-/* NULL, text and bytes of the same length must not look alike. */
-static uint64_t cell_hash(const sp_params *params, const struct cell *cell, uint64_t seed)
+/* Apart, so that what is done for numbers is short. */
+static __attribute__((noinline)) uint64_t long_hash(const char *data, size_t len, uint64_t seed)
 {
-        uint64_t form = cell->len < 0 ? 1 : cell->binary ? 2 : 3;
-
-        return sp__hash(cell->len < 0 ? NULL : params->bytes.data + cell->offset, cell->len < 0 ? 0 : (size_t)cell->len,
-                        seed * 4 + form);
+        return sp__hash(data, len, seed);
 }
 
-void sp__params_print(const sp_params *params, struct sp__params_print *out)
+/* NULL, text and bytes of the same length must not look alike. */
+static uint64_t cell_hash(const sp_params *params, const struct cell *cell)
 {
-        bool sets = params && sp_params_sets(params) > 1;
-        size_t count = params && !sets ? sp__params_set_count(params, 0) : 0;
+        const char *data = params->bytes.data;
 
-        out->all = 0;
-        out->count = sets ? SP__SETS : (uint32_t)count;
-        for (size_t i = 0; i < count; i++) {
-                uint64_t hash = cell_hash(params, &params->cells[i], i);
+        if (cell->len <= 0)
+                return sp__hash_brief(NULL, 0, cell->len < 0 ? 2 : cell->binary);
+        return cell->len > SP__BRIEF ? long_hash(data + cell->offset, (size_t)cell->len, cell->binary)
+                                     : sp__hash_brief(data + cell->offset, (size_t)cell->len, cell->binary);
+}
 
-                out->all = out->all * 0x9e3779b97f4a7c15u + hash;
-                if (i < SP__PRINTED)
-                        out->each[i] = (uint32_t)hash;
+uint32_t sp__params_print(const sp_params *params, uint16_t each[SP__PRINTED], uint8_t *count)
+{
+        size_t values = params ? params->count : 0;
+        uint64_t all = 0;
+
+        if (params && params->sets && sp_params_sets(params) > 1) {
+                *count = SP__SETS;
+                return 0;
         }
+        *count = (uint8_t)(values < SP__PRINTED ? values : SP__PRINTED);
+        for (size_t i = 0; i < values; i++) {
+                uint64_t hash = cell_hash(params, &params->cells[i]);
+
+                all = all * 0x9e3779b97f4a7c15u + hash;
+                if (i < SP__PRINTED)
+                        each[i] = (uint16_t)(hash >> 48);
+        }
+        return (uint32_t)(all >> 32);
 }

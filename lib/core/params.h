@@ -26,16 +26,13 @@ bool sp__params_open(const sp_params *params);
 size_t sp__params_zero(const sp_params *params);
 /** An independent copy; NULL when out of memory or for NULL. */
 sp_params *sp__params_copy(const sp_params *params);
-/** What tells runs of a statement apart by their parameters, without keeping these: hashes of all and of the first few. */
-enum { SP__PRINTED = 8 };
-#define SP__SETS UINT32_MAX
-struct sp__params_print {
-        uint64_t all;
-        uint32_t count; /* SP__SETS: there are several sets, and no hashes */
-        uint32_t each[SP__PRINTED];
-};
-/** `params` may be NULL. Safe while nobody changes them. */
-void sp__params_print(const sp_params *params, struct sp__params_print *out);
+/**
+ * What tells runs of a statement apart by their parameters, without keeping these: a hash of all, and hashes of the first few. `count`:
+ * how many of `each` were written; SP__SETS: there are several sets, and no hashes. `params` may be NULL. Safe while nobody
+ * changes them.
+ */
+enum { SP__PRINTED = 8, SP__SETS = 255 };
+uint32_t sp__params_print(const sp_params *params, uint16_t each[SP__PRINTED], uint8_t *count);
 /** Value `index` as text: its bytes and length; NULL for SQL NULL. */
 const char *sp__params_get(const sp_params *params, size_t index, size_t *len);
 

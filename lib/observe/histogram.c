@@ -66,24 +66,17 @@ void sp__histogram_free(struct sp__histogram *histogram)
         free(histogram);
 }
 
-static _Atomic int64_t *bucket_of(struct sp__histogram *histogram, int64_t ns)
+_Atomic int64_t *sp__histogram_bucket(struct sp__histogram *histogram, int64_t ns)
 {
         const int64_t longest = ((int64_t)1 << TOP_BITS) - 1;
 
         return &histogram->counts[index_of(ns < 0 ? 0 : ns < longest ? ns : longest)];
 }
 
-void sp__histogram_tick(struct sp__histogram *histogram, int64_t ns)
-{
-        _Atomic int64_t *bucket = bucket_of(histogram, ns);
-
-        atomic_store_explicit(bucket, atomic_load_explicit(bucket, memory_order_relaxed) + 1, memory_order_relaxed);
-}
-
 void sp__histogram_record(struct sp__histogram *histogram, int64_t ns)
 {
         atomic_fetch_add_explicit(&histogram->sum, ns < 0 ? 0 : ns, memory_order_relaxed);
-        atomic_fetch_add_explicit(bucket_of(histogram, ns), 1, memory_order_relaxed);
+        atomic_fetch_add_explicit(sp__histogram_bucket(histogram, ns), 1, memory_order_relaxed);
 }
 
 int64_t sp__histogram_count(const struct sp__histogram *histogram)

@@ -9,6 +9,7 @@
 #ifndef SP_OBSERVE_HISTOGRAM_H
 #define SP_OBSERVE_HISTOGRAM_H
 
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,8 +19,8 @@ struct sp__histogram;
 struct sp__histogram *sp__histogram_new(void);
 void sp__histogram_free(struct sp__histogram *histogram);
 void sp__histogram_record(struct sp__histogram *histogram, int64_t ns);
-/** As sp__histogram_record(), but for the sum and by one thread at a time: who calls it keeps the sum anyhow, under a lock. */
-void sp__histogram_tick(struct sp__histogram *histogram, int64_t ns);
+/** Where such a value counts, for one thread at a time that keeps the sum anyhow, under a lock. */
+_Atomic int64_t *sp__histogram_bucket(struct sp__histogram *histogram, int64_t ns);
 /** Walks the buckets: 0.3 us. */
 int64_t sp__histogram_count(const struct sp__histogram *histogram);
 /** Nanoseconds, exact. */

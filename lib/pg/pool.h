@@ -39,7 +39,7 @@ struct sp__pool_watcher {
          * Once for each of these, where it is let go of: mostly on its caller's thread, perhaps after the pool and `arg`. It took
          * so long; 0: it was not sent, or `ran` was not told of it. true: it took the reference to the statement.
          */
-        bool (*over)(void *asked, const sp_stmt *stmt, int64_t ns);
+        bool (*over)(void *asked, int64_t ns);
         /* Once a statement that was sent, where its end was seen. */
         void (*ran)(void *arg, const struct sp__stmt_record *record);
         void *arg;

@@ -128,6 +128,8 @@ struct sp__query {
         int64_t born_ns;
         void *watched;          /* what the watcher made of it */
         int64_t ran_ns;         /* … and was told of its time; 0: nothing */
+        /* The watcher's, kept here: the pool may be gone. */
+        bool (*over)(void *watched, int64_t ns);
         int64_t patience;       /* when waiting for a connection ends */
         int tries;              /* it was sent so often before */
         int misses;             /* … and so often its connection was broken already */
@@ -136,8 +138,6 @@ struct sp__query {
         bool admitted;          /* counted as pending; its submitter's */
         uint64_t permit;        /* of a breaker, 0: none */
         struct sp__host *asked; /* whose breaker that is */
-        /* The watcher's, kept here: the pool may be gone. */
-        bool (*over)(void *asked, const sp_stmt *stmt, int64_t ns);
 
         /* The pool's lock. */
         struct sp__conn *conn; /* that it was sent to and that has not answered */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The life of a statement up to its being sent: admitted, routed (or waiting), ended early. How it is answered: answer.c. */
+#include "base/fetch.h"
 #include "core/ctx.h"
 #include "core/error.h"
 #include "core/params.h"
@@ -131,7 +132,7 @@ static void query_destroy(sp__op *op)
         PQclear(query->unit.result);
         PQclear(query->unit.error);
         sp__session_unref(query->session);
-        if (!query->watched || !query->over(query->watched, query->stmt, query->ran_ns))
+        if (!query->watched || !query->over(query->watched, query->ran_ns))
                 sp_stmt_unref(query->stmt);
         sp_params_free(query->kept);
         sp__stream_unref(query->stream);
@@ -395,6 +396,8 @@ sp_status sp__query_run(struct sp__query *query, void **what, sp_error **error)
         enlist(query);
         sp__query_start(query);
         sp__op_wait(&query->op);
+        /* To be written when the query is let go of; it may have been left on another core. */
+        sp__fetch(query->watched);
         status = sp__op_take(&query->op, what, error);
         sp__pool_leave(pool);
         return status;

@@ -4,7 +4,6 @@
 #include "base/hash.h"
 #include "base/random.h"
 #include "observe/utf8.h"
-#include "pg/stmt.h"
 
 #include <stdlib.h>
 
@@ -198,23 +197,6 @@ static struct sp__name *take(struct sp__names *names, const struct lookup *looku
         return name;
 }
 
-/* A statement has one entry as long as the table lives, so the first table that it came to leaves it there. */
-static sp_stmt *own_stmt(const struct sp__wanted *wanted)
-{
-        const sp_stmt *stmt = wanted->record ? wanted->record->stmt : NULL;
-
-        return stmt && stmt->name == wanted->name ? (sp_stmt *)(uintptr_t)stmt : NULL;
-}
-
-struct sp__name *sp__names_recall(const struct sp__names *names, const struct sp__wanted *wanted)
-{
-        const sp_stmt *stmt = own_stmt(wanted);
-
-        if (!stmt || atomic_load_explicit(&stmt->recorded_by, memory_order_acquire) != names->seed)
-                return NULL;
-        return atomic_load_explicit(&stmt->recorded_as, memory_order_relaxed);
-}
-
 /* "other" is left out: it may be for want of memory. */
 static void remember(const struct sp__names *names, sp_stmt *stmt, struct sp__name *name)
 {
@@ -250,6 +232,6 @@ struct sp__name *sp__names_take(struct sp__names *names, const struct sp__wanted
 {
         struct sp__name *name = look_up(names, wanted);
 
-        remember(names, own_stmt(wanted), name);
+        remember(names, sp__wanted_stmt(wanted), name);
         return name;
 }

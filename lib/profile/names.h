@@ -14,6 +14,7 @@
 #include "cache/watcher.h"
 #include "observe/histogram.h"
 #include "pg/pool.h"
+#include "pg/stmt.h"
 #include "profile/codes.h"
 #include "profile/minutes.h"
 
@@ -96,8 +97,24 @@ bool sp__names_init(struct sp__names *names, size_t max);
 void sp__names_destroy(struct sp__names *names);
 /** The first entry of a statement of that name, else of work; NULL for an unknown one. */
 struct sp__name *sp__names_find(const struct sp__names *names, const char *text);
+/** A statement has one entry as long as the table lives, so the first table that it came to leaves it there. NULL: none of its own. */
+static inline sp_stmt *sp__wanted_stmt(const struct sp__wanted *wanted)
+{
+        const sp_stmt *stmt = wanted->record ? wanted->record->stmt : NULL;
+
+        return stmt && stmt->name == wanted->name ? (sp_stmt *)(uintptr_t)stmt : NULL;
+}
+
 /** Where a statement's record goes, as it was found before; NULL: it must be looked up. Takes no lock. */
-struct sp__name *sp__names_recall(const struct sp__names *names, const struct sp__wanted *wanted);
+static inline struct sp__name *sp__names_recall(const struct sp__names *names, const struct sp__wanted *wanted)
+{
+        const sp_stmt *stmt = sp__wanted_stmt(wanted);
+
+        if (!stmt || atomic_load_explicit(&stmt->recorded_by, memory_order_acquire) != names->seed)
+                return NULL;
+        return atomic_load_explicit(&stmt->recorded_as, memory_order_relaxed);
+}
+
 /**
  * The entry to record under, added if need be: "other" for an empty, malformed or further name, the name's first for a
  * further fingerprint.

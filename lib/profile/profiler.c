@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "profile/profiler.h"
 
+#include "base/fetch.h"
 #include "base/random.h"
 #include "core/config.h"
 #include "core/ctx.h"
@@ -10,6 +11,8 @@
 #include "profile/work.h"
 
 #include <stdlib.h>
+
+#define LONGEST ((int64_t)1 << 60)
 
 static int64_t setting(const sp_profiler *profiler, const char *name)
 {
@@ -104,9 +107,9 @@ static void add(_Atomic int64_t *to, int64_t more)
 /* A time that no clock gave must not make a sum overflow. */
 static int64_t sane(int64_t ns)
 {
-        const int64_t longest = (int64_t)1 << 60;
-
-        return ns < 0 ? 0 : ns < longest ? ns : longest;
+        if (__builtin_expect((uint64_t)ns < LONGEST, true))
+                return ns;
+        return ns < 0 ? 0 : LONGEST;
 }
 
 struct run {
@@ -121,7 +124,10 @@ static int64_t total_of(const struct run *run)
 static void sum_up(struct sp__name *name, const struct run *run)
 {
         int64_t total = total_of(run);
+        _Atomic int64_t *bucket = sp__histogram_bucket(name->times, total);
 
+        /* Else it would come after the lock's. */
+        sp__fetch(bucket);
         sp__brief_lock(&name->lock);
         add(&name->wait_ns, run->wait_ns);
         add(&name->execute_ns, run->execute_ns);
@@ -130,19 +136,21 @@ static void sum_up(struct sp__name *name, const struct run *run)
         add(&name->bytes, run->bytes);
         if (total > atomic_load_explicit(&name->max_ns, memory_order_relaxed))
                 atomic_store_explicit(&name->max_ns, total, memory_order_relaxed);
-        sp__histogram_tick(name->times, total);
+        add(bucket, 1);
         sp__brief_unlock(&name->lock);
 }
 
 static void count(struct sp__name *name, const struct run *run, int64_t now, sp_status status, const char *code)
 {
+        /* It may be another core's, and is written. */
+        sp__fetch(name);
         if (sp__minutes_over(&name->minute, now))
                 sp__minutes_begin(&name->minutes, &name->minute, now, sp__name_all(name));
         sum_up(name, run);
         if (status == SP_OK)
                 return;
         atomic_fetch_add_explicit(&name->errors, 1, memory_order_relaxed);
-        sp__codes_count(&name->codes, code);
+        sp__codes_count(&name->codes, code ? code : "");
 }
 
 /* Into the ring and, unless it came too fast, to those who watch. */
@@ -156,8 +164,8 @@ static void tell_slow(sp_profiler *profiler, const struct sp__slow_run *run, int
         sp__findings_tell(profiler->findings, &body);
 }
 
-static void slow_statement(sp_profiler *profiler, struct sp__name *name, const struct sp__stmt_record *record,
-                           const struct run *took)
+static __attribute__((cold)) void slow_statement(sp_profiler *profiler, struct sp__name *name,
+                                                 const struct sp__stmt_record *record, const struct run *took)
 {
         const sp_ctx *ctx = record->ctx;
         char *plan = sp__profiler_plan(profiler, name);
@@ -192,9 +200,12 @@ static uint64_t span_id(sp_profiler *profiler)
         return id ? id : 1;
 }
 
-void *sp__profiler_asked(sp_profiler *profiler, const sp_ctx *ctx, const sp_stmt *stmt, const sp_params *params)
+void *sp__profiler_asked(void *arg, const sp_ctx *ctx, const sp_stmt *stmt, const sp_params *params)
 {
-        return profiler && profiler->repeats ? sp__work_asked(profiler->findings, ctx, stmt, params) : NULL;
+        const sp_profiler *profiler = arg;
+
+        return profiler && profiler->repeats ? sp__work_asked(profiler->findings, profiler->repeats, ctx, stmt, params)
+                                             : NULL;
 }
 
 static bool slow(const struct sp__name *name, int64_t total)
@@ -213,8 +224,9 @@ static struct sp__name *name_of(sp_profiler *profiler, const struct sp__wanted *
         return name ? name : sp__names_take(&profiler->names, wanted);
 }
 
-void sp__profiler_record(sp_profiler *profiler, const struct sp__stmt_record *record)
+void sp__profiler_record(void *arg, const struct sp__stmt_record *record)
 {
+        sp_profiler *profiler = arg;
         const struct sp__wanted wanted = {record->name, SP__NAME_STATEMENT, record};
         const struct run run = {.wait_ns = sane(record->wait_ns),
                                 .execute_ns = sane(record->execute_ns),
@@ -225,7 +237,7 @@ void sp__profiler_record(sp_profiler *profiler, const struct sp__stmt_record *re
 
         if (!name)
                 return;
-        count(name, &run, record->done_ns, record->status, record->code ? record->code : "");
+        count(name, &run, record->done_ns, record->status, record->code);
         if (slow(name, total_of(&run)))
                 slow_statement(profiler, name, record, &run);
         if (atomic_load_explicit(&profiler->traced, memory_order_relaxed) && sp__span_wanted(record))
@@ -264,7 +276,7 @@ void sp_profiler_finish(sp_profiler *profiler, const char *name, int64_t start, 
         now = sp__clock_now(profiler->clock);
         run.execute_ns = sane(now - sane(start));
         entry = sp__names_take(&profiler->names, &wanted);
-        count(entry, &run, now, status, "");
+        count(entry, &run, now, status, NULL);
         if (!slow(entry, run.execute_ns))
                 return;
         told.duration_ns = told.execute_ns = run.execute_ns;

@@ -12,11 +12,12 @@
 
 /**
  * A statement is asked for: counted in its context's unit of work, where there is one. What it returns goes to sp__work_over().
- * Any thread but a child process's, no lock held, as what follows; `profiler` may be NULL: nothing is recorded.
+ * Any thread but a child process's, no lock held, as what follows; `profiler` may be NULL: nothing is recorded. These two are of
+ * the pool's watcher, as they stand.
  */
-void *sp__profiler_asked(sp_profiler *profiler, const sp_ctx *ctx, const sp_stmt *stmt, const sp_params *params);
+void *sp__profiler_asked(void *profiler, const sp_ctx *ctx, const sp_stmt *stmt, const sp_params *params);
 /** Records a statement. */
-void sp__profiler_record(sp_profiler *profiler, const struct sp__stmt_record *record);
+void sp__profiler_record(void *profiler, const struct sp__stmt_record *record);
 
 /** Records how a query through the cache was answered. */
 void sp__profiler_cached(sp_profiler *profiler, const char *pool, const sp_stmt *stmt, enum sp__cache_outcome outcome);

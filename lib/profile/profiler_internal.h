@@ -27,8 +27,8 @@ struct sp_profiler {
         atomic_bool traced; /* somebody once asked for spans */
         int64_t repeats;    /* so many make a finding; 0: nobody looks */
         struct sp__findings *findings;
-        struct sp__names names;
         struct sp__fork fork;
+        struct sp__names names;
         const sp_clock *clock;
         sp_config *config; /* NULL: the defaults */
         struct sp__slow_log slow;

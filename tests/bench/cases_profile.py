@@ -25,6 +25,7 @@ def cases(context):
     return [
         budget('a statement, known name and fingerprint', 'statement', 100, counters),
         budget('a statement in a unit of work', 'scope', 150, counters),
+        budget('a unit of work of four statements, with its context and parameters', 'unit', 800, counters),
         budget('a histogram record on a held handle', 'histogram', 20, counters),
         budget('a count on a held handle', 'counter', 20, counters),
         budget('named work, with its clock reads', 'work', 200, record('clock')),

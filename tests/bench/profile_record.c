@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What recording costs. `--mode statement`: a statement under a known name and fingerprint, without the clock reads that the
- * pool makes anyhow; `scope`: the same within a unit of work; `histogram`, `counter`: one value on a held handle; `work`: start
+ * pool makes anyhow; `scope`: the same within a unit of work; `unit`: such a unit of four, its
+ * context and parameters included; `histogram`, `counter`: one value on a held handle; `work`: start
  * and finish, with their two clock reads; `clock`: these alone; `count`: two counters; `scrape`: a page of 1,007 series (53
  * histograms of 19 lines), made by the service's own calls; `print`: as many lines.
  */
@@ -17,7 +18,7 @@
 #include <string.h>
 #include <sugarperf/sugarperf.h>
 
-enum { BATCH = 1024, SERIES = 53, LINES = 1007 };
+enum { BATCH = 1024, UNIT = 4, SERIES = 53, LINES = 1007 };
 
 struct bench {
         sp_profiler *profiler;
@@ -43,8 +44,25 @@ static void statement(void *state, uint32_t item)
         if (record.ctx)
                 asked = sp__profiler_asked(bench->profiler, record.ctx, record.stmt, bench->params);
         sp__profiler_record(bench->profiler, &record);
-        if (asked && sp__work_over(asked, bench->stmt, record.execute_ns))
+        if (asked && sp__work_over(asked, record.execute_ns))
                 sp_stmt_ref(bench->stmt);
+}
+
+/* As a service's request: with its context. */
+static void unit(void *state, uint32_t item)
+{
+        struct bench *bench = state;
+        sp_ctx *ctx = sp_ctx_new(NULL);
+
+        sp_ctx_set(ctx, "scope", "GET /content", NULL);
+        bench->record.ctx = ctx;
+        for (uint32_t i = 0; i < UNIT; i++) {
+                sp_params_clear(bench->params);
+                sp_params_add_int(bench->params, 10000 + (item + i) % 80000);
+                statement(bench, item + i);
+        }
+        bench->record.ctx = NULL;
+        sp_ctx_unref(ctx);
 }
 
 static void histogram(void *state, uint32_t item)
@@ -105,9 +123,10 @@ static const struct {
         const char *mode;
         driver_step step;
         uint32_t batch;
-} modes[] = {{"statement", statement, BATCH}, {"scope", statement, BATCH}, {"histogram", histogram, BATCH},
-             {"work", work, BATCH},           {"clock", clocks, BATCH},    {"scrape", scrape, 1},
-             {"count", count, BATCH},         {"print", print, 1},         {"counter", counter, BATCH}};
+} modes[] = {{"statement", statement, BATCH}, {"scope", statement, BATCH}, {"unit", unit, BATCH},
+             {"histogram", histogram, BATCH}, {"work", work, BATCH},       {"clock", clocks, BATCH},
+             {"scrape", scrape, 1},           {"count", count, BATCH},     {"print", print, 1},
+             {"counter", counter, BATCH}};
 
 static void body(struct driver_caller *caller, void *bench)
 {

@@ -217,6 +217,69 @@ static void test_hostile_lengths_and_kinds_are_refused(void **state)
         sp__buf_free(&buf);
 }
 
+enum { PRINTS = 2000 };
+
+static int by_number(const void *a, const void *b)
+{
+        uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+        return x < y ? -1 : x > y;
+}
+
+static void all_differ(uint32_t *prints, size_t count)
+{
+        qsort(prints, count, sizeof *prints, by_number);
+        for (size_t i = 1; i < count; i++)
+                assert_true(prints[i - 1] != prints[i]);
+}
+
+static uint32_t print(const sp_params *params)
+{
+        uint16_t each[SP__PRINTED];
+        uint8_t count;
+        uint32_t all = sp__params_print(params, each, &count);
+
+        assert_int_equal(count, sp__params_set_count(params, 0));
+        return all;
+}
+
+/* What "the same parameters" means to the profiler. */
+static void test_the_print_tells_values_apart_that_are_alike(void **state)
+{
+        static uint32_t prints[PRINTS];
+        sp_params *params = sp_params_new();
+        char text[64];
+        size_t count = 0;
+
+        /* Numbers in a row, alone and in pairs. */
+        for (int64_t i = 0; i < PRINTS; i++) {
+                sp_params_clear(params);
+                sp_params_add_int(params, i < PRINTS / 2 ? i : i / 32);
+                if (i >= PRINTS / 2)
+                        sp_params_add_int(params, i % 32);
+                prints[i] = print(params);
+        }
+        all_differ(prints, PRINTS);
+        /* Of each length, by one character anywhere, as text and as bytes. */
+        for (size_t len = 0; len < 24; len++) {
+                for (size_t at = 0; at <= len; at++) {
+                        memset(text, 'a', sizeof text);
+                        text[at] = at < len ? 'b' : 'a';
+                        sp_params_clear(params);
+                        sp_params_add_text(params, text, len);
+                        prints[count++] = print(params);
+                        sp_params_clear(params);
+                        sp_params_add_bytes(params, text, len);
+                        prints[count++] = print(params);
+                }
+        }
+        sp_params_clear(params);
+        sp_params_add_null(params);
+        prints[count++] = print(params);
+        all_differ(prints, count);
+        sp_params_free(params);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -227,6 +290,7 @@ int main(void)
             cmocka_unit_test(test_what_is_too_much_is_refused),
             cmocka_unit_test(test_the_packed_form_loads_whole_or_not_at_all),
             cmocka_unit_test(test_hostile_lengths_and_kinds_are_refused),
+            cmocka_unit_test(test_the_print_tells_values_apart_that_are_alike),
         };
 
         return cmocka_run_group_tests_name("params", tests, NULL, NULL);

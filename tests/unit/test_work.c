@@ -41,7 +41,7 @@ static sp_ctx *scope_of(const char *name)
 /* As a query that is let go of. */
 static void over(void *asked, sp_stmt *stmt, int64_t ns)
 {
-        if (asked && sp__work_over(asked, stmt, ns))
+        if (asked && sp__work_over(asked, ns))
                 sp_stmt_ref(stmt);
 }
 
@@ -296,6 +296,37 @@ static void test_statements_that_run_at_once_outlive_who_asked(void **state)
         sp_profiler_free(profiler);
 }
 
+/* The first of them are kept one by one, the others counted: none of either is lost. */
+static void test_statements_in_turn_are_each_counted_whole(void **state)
+{
+        static const char *const texts[] = {"SELECT a FROM t1 WHERE b = $1", "SELECT a FROM t2 WHERE b = $1",
+                                            "SELECT a FROM t3 WHERE b = $1"};
+        sp_profiler *profiler = profiler_new();
+        const char *at;
+        sp_value *value = NULL;
+        size_t len, found = 0;
+
+        for (int rounds = 4; rounds <= 5; rounds++) {
+                sp_ctx *ctx = scope_of("in turn");
+
+                for (int i = 0; i < rounds * 3; i++) {
+                        sp_stmt *stmt = stmt_of(NULL, texts[i % 3]);
+
+                        run(profiler, ctx, stmt, i, 0);
+                        sp_stmt_unref(stmt);
+                }
+                sp_ctx_unref(ctx);
+                if (rounds == 4)
+                        finds(profiler, "[]");
+        }
+        assert_int_equal(sp_profiler_report(profiler, 0, &value), SP_OK);
+        for (at = sp_value_data(value, &len); (at = strstr(at, "\"runs\":5,\"distinct\":5,\"totalMs\":5.000")); at++)
+                found++;
+        assert_int_equal(found, 3);
+        sp_value_unref(value);
+        sp_profiler_free(profiler);
+}
+
 enum { SHARERS = 4, SHARED_RUNS = 500 };
 
 struct shared {
@@ -542,6 +573,7 @@ int main(void)
             cmocka_unit_test(test_few_runs_pages_and_other_units_are_none),
             cmocka_unit_test(test_what_was_asked_for_and_never_sent_is_none),
             cmocka_unit_test(test_statements_that_run_at_once_outlive_who_asked),
+            cmocka_unit_test(test_statements_in_turn_are_each_counted_whole),
             cmocka_unit_test(test_threads_of_one_unit_lose_no_run),
             cmocka_unit_test(test_a_loop_of_writes_wants_a_batch),
             cmocka_unit_test(test_a_unit_may_end_after_its_profiler),
