@@ -81,7 +81,7 @@ SP_API void sp_warm_free(sp_warm *warm);
  */
 SP_API sp_status sp_warm_run(sp_warm *warm, sp_ctx *ctx, uint32_t concurrency, sp_error **error);
 SP_API sp_status sp_warm_run_async(sp_warm *warm, sp_ctx *ctx, uint32_t concurrency, sp_queue *queue, uint64_t tag);
-/** Of the run that is under way, else of the last one: rows of the list, and how many of them were loaded, or failed. */
+/** Of the run that is under way, else of the last one: rows of the list, and how many of them were loaded, or failed. Of NULL 0. */
 SP_API int64_t sp_warm_rows(const sp_warm *warm);
 SP_API int64_t sp_warm_loaded(const sp_warm *warm);
 SP_API int64_t sp_warm_failed(const sp_warm *warm);

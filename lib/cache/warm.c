@@ -296,15 +296,15 @@ sp_status sp_warm_run_async(sp_warm *warm, sp_ctx *ctx, uint32_t concurrency, sp
 
 int64_t sp_warm_rows(const sp_warm *warm)
 {
-        return atomic_load(&((sp_warm *)(uintptr_t)warm)->rows);
+        return warm ? atomic_load(&((sp_warm *)(uintptr_t)warm)->rows) : 0;
 }
 
 int64_t sp_warm_loaded(const sp_warm *warm)
 {
-        return atomic_load(&((sp_warm *)(uintptr_t)warm)->loaded);
+        return warm ? atomic_load(&((sp_warm *)(uintptr_t)warm)->loaded) : 0;
 }
 
 int64_t sp_warm_failed(const sp_warm *warm)
 {
-        return atomic_load(&((sp_warm *)(uintptr_t)warm)->failed);
+        return warm ? atomic_load(&((sp_warm *)(uintptr_t)warm)->failed) : 0;
 }

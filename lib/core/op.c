@@ -186,7 +186,7 @@ sp_status sp__op_refuse(sp_queue *queue, uint64_t tag, sp_status status, sp_erro
 
         if (!op) {
                 sp_error_free(error);
-                return status;
+                return queue || says_all(status) ? status : SP_INVALID;
         }
         sp__op_init(op, &ended_kind, NULL, SP__FOREVER);
         full = sp__op_to_queue(op, queue, tag);

@@ -88,6 +88,9 @@ sp_status sp__queue_reserve(sp_queue *queue)
 {
         bool full;
 
+        /* Every submission comes by here. */
+        if (!queue)
+                return SP_INVALID;
         if (sp__forked(&queue->fork))
                 return SP_FORKED;
         sp__lock(&queue->lock);

@@ -5,7 +5,7 @@
 
 #include "core/op.h"
 
-/** A place for one completion and a reference to the queue, so that the completion cannot fail. SP_FULL, SP_FORKED. */
+/** A place for one completion and a reference to the queue, so that the completion cannot fail. SP_INVALID: NULL; SP_FULL, SP_FORKED. */
 sp_status sp__queue_reserve(sp_queue *queue);
 /** Gives the place back, for a submission that was refused. */
 void sp__queue_cancel(sp_queue *queue);

@@ -211,6 +211,69 @@ static void test_a_missing_argument_of_the_cache_is_named(void **state)
         sp_config_free(config);
 }
 
+static void test_a_call_without_its_queue_is_refused(void **state)
+{
+        sp_config *config = sp_config_new();
+        sp_params *params = sp_params_new();
+        sp_targets *targets = sp_targets_new();
+        sp_schedule *schedule = NULL;
+        sp_template *tmpl = NULL;
+        sp_lookups *lookups = NULL;
+        sp_lookup *lookup = NULL;
+        sp_cache *cache = NULL;
+        sp_warm *warm = NULL;
+        sp_scan *scan = NULL;
+        sp_stmt *stmt;
+        sp_pool *pool;
+
+        assert_int_equal(sp_config_set(config, "pool.url", "postgresql://127.0.0.1:1/x", NULL), SP_OK);
+        assert_int_equal(sp_pool_new(config, NULL, &pool, NULL), SP_OK);
+        assert_int_equal(sp_stmt_new("one", "SELECT 1", 8, 0, &stmt, NULL), SP_OK);
+        assert_int_equal(sp_cache_new(config, &cache, NULL), SP_OK);
+        assert_int_equal(sp_template_new("a:b:{id}", NULL, &tmpl, NULL), SP_OK);
+        assert_int_equal(sp_schedule_new(cache, "a", "start", &schedule, NULL), SP_OK);
+        assert_int_equal(sp_scan_new("a:*", &scan, NULL), SP_OK);
+        assert_int_equal(sp_warm_new(cache, pool, stmt, NULL, tmpl, stmt, SP_QUERY_CELL, &warm, NULL), SP_OK);
+        sp_params_add_text(params, "many", 4);
+        sp_targets_key(targets, "a", 1);
+        assert_int_equal(sp_cache_lookup(cache, NULL, "a", 1, &lookup, NULL), SP_OK);
+        assert_int_equal(sp_cache_lookup_many(cache, NULL, params, &lookups, NULL), SP_OK);
+
+        refuses("sp_cache_lookup_async", "queue", sp_cache_lookup_async(cache, NULL, "a", 1, NULL, 1), NULL);
+        refuses("sp_lease_fill_async", "queue",
+                sp_lease_fill_async(sp_lookup_take_lease(lookup), NULL, "a", 1, SP_CODEC_TEXT, 0, NULL, 1), NULL);
+        refuses("sp_cache_lookup_many_async", "queue", sp_cache_lookup_many_async(cache, NULL, params, NULL, 1), NULL);
+        refuses("sp_lookups_fill_async", "queue", sp_lookups_fill_async(lookups, NULL, NULL, 1), NULL);
+        refuses("sp_cache_query_async", "queue",
+                sp_cache_query_async(cache, pool, NULL, "a", 1, stmt, NULL, SP_QUERY_CELL, NULL, 1), NULL);
+        refuses("sp_cache_set_async", "queue",
+                sp_cache_set_async(cache, NULL, "a", 1, "b", 1, SP_CODEC_TEXT, 0, NULL, 1), NULL);
+        refuses("sp_cache_touch_async", "queue", sp_cache_touch_async(cache, NULL, "a", 1, 0, NULL, 1), NULL);
+        refuses("sp_cache_invalidate_async", "queue", sp_cache_invalidate_async(cache, NULL, targets, NULL, 1), NULL);
+        refuses("sp_cache_delete_async", "queue", sp_cache_delete_async(cache, NULL, "a", 1, NULL, 1), NULL);
+        refuses("sp_cache_scan_async", "queue", sp_cache_scan_async(cache, NULL, scan, NULL, 1), NULL);
+        refuses("sp_schedule_wait_async", "queue", sp_schedule_wait_async(schedule, NULL, NULL, 1), NULL);
+        refuses("sp_warm_run_async", "queue", sp_warm_run_async(warm, NULL, 1, NULL, 1), NULL);
+        refuses("sp_cache_lookup_async", "queue", sp_cache_lookup_async(NULL, NULL, "a", 1, NULL, 1), NULL);
+        /* Nothing has begun: what was to be filled still is. */
+        assert_int_equal(sp_lookups_next(lookups, 0), 0);
+        assert_int_equal(sp_warm_rows(warm), 0);
+        assert_int_equal(sp_cache_peek(cache, "a", 1, NULL), 0);
+        assert_int_equal(sp_warm_rows(NULL) + sp_warm_loaded(NULL) + sp_warm_failed(NULL), 0);
+        sp_lookup_free(lookup);
+        sp_lookups_free(lookups);
+        sp_warm_free(warm);
+        sp_scan_unref(scan);
+        sp_schedule_free(schedule);
+        sp_template_unref(tmpl);
+        sp_cache_free(cache);
+        sp_stmt_unref(stmt);
+        sp_pool_free(pool);
+        sp_targets_free(targets);
+        sp_params_free(params);
+        sp_config_free(config);
+}
+
 static void test_a_client_without_a_database_says_what_to_set(void **state)
 {
         sp_config *config = sp_config_new();
@@ -418,6 +481,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
             cmocka_unit_test(test_a_missing_argument_is_named),
             cmocka_unit_test(test_a_missing_argument_of_the_cache_is_named),
+            cmocka_unit_test(test_a_call_without_its_queue_is_refused),
             cmocka_unit_test(test_a_client_without_a_database_says_what_to_set),
             cmocka_unit_test(test_what_ends_or_asks_takes_nothing_for_nothing),
             cmocka_unit_test(test_a_configuration_that_cannot_work_is_refused),
