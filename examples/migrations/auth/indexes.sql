@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- The indexes of auth, each with what is done to it: :step is ../index_build.sql or ../index_verify.sql.
+-- The indexes of auth, each with what is done to it: :step is ../index_check.sql, ../index_build.sql or ../index_verify.sql.
 
 \set index idx_user_username
 \set on 'users (username)'

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- The indexes of content-streaming, each with what is done to it: :step is ../index_build.sql or ../index_verify.sql.
+-- The indexes of content-streaming, each with what is done to it: :step is ../index_check.sql, ../index_build.sql or ../index_verify.sql.
 
 -- The document has the first; with the others the newest are read off the index.
 \set index idx_video_creator_id

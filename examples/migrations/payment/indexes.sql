@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- The indexes of payment, each with what is done to it: :step is ../index_build.sql or ../index_verify.sql.
+-- The indexes of payment, each with what is done to it: :step is ../index_check.sql, ../index_build.sql or ../index_verify.sql.
 
 -- The document has the first two; with the others the newest are read off the index.
 \set index idx_payment_user_id_status

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- The indexes of recommendation, each with what is done to it: :step is ../index_build.sql or ../index_verify.sql.
+-- The indexes of recommendation, each with what is done to it: :step is ../index_check.sql, ../index_build.sql or ../index_verify.sql.
 
 -- The order of recommendations is by score, then id, so that they are read off the index.
 \set index idx_content_engagement_score
