@@ -198,6 +198,14 @@ both('secrets are not shown', async (t, pg) => {
     assert.equal(on.options.password, 'hush-hush');
 });
 
+test('who uses a client that was released is told so', async (t) => {
+    const on = pool(t, ours);
+    const client = await on.connect();
+
+    client.release();
+    assert.match((await failure(client.query('SELECT 1'))).message, /^Client was released to its pool/);
+});
+
 test('what a client leaves behind is not there for the next one', async (t) => {
     const on = pool(t, ours, { max: 1 });
 

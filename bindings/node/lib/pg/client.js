@@ -16,6 +16,7 @@ const { Wire } = require('./wire.js');
 
 const CONNECT = 'timeout expired';
 const CLOSED = 'Client was closed and is not queryable';
+const RELEASED = 'Client was released to its pool and is not queryable: connect() gives another one';
 const BROKEN = 'Client has encountered a connection error and is not queryable';
 
 /* As a promise, or to `callback(error, value)`. */
@@ -227,7 +228,7 @@ class Client extends EventEmitter {
         if (this.#broken)
             throw new Error(BROKEN);
         if (this.#line === null)
-            throw new Error(CLOSED);
+            throw new Error(this.#lent && this.#ending === null ? RELEASED : CLOSED);
         return this.#line;
     }
 
