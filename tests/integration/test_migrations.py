@@ -190,11 +190,16 @@ class Interrupted(Case):
         self.addCleanup(end)
         return end
 
+    def begin(self, script):
+        """One that runs on."""
+        running = subprocess.Popen(['psql', '-XqAtw', '-d', self.database.url, '-f', os.path.join(MIGRATIONS, 'payment', script)],
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.addCleanup(lambda: running.poll() is None and (running.kill(), running.wait()))
+        return running
+
     def test_one_that_was_killed_goes_on_where_it_was(self):
         end = self.hold("UPDATE invoices SET is_cancelled = false WHERE id = 'invoice-0'")
-        deploy = subprocess.Popen(['psql', '-XqAtw', '-d', self.database.url, '-f',
-                                   os.path.join(MIGRATIONS, 'payment', 'deploy', 'indexes.sql')],
-                                  stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        deploy = self.begin('deploy/indexes.sql')
         self.wait_for(self.database, "EXISTS (SELECT FROM pg_index WHERE NOT indisvalid AND"
                       " indexrelid = to_regclass('idx_invoice_user_id_created_at'))")
         # Reads and writes go on meanwhile, and another one that is begun says who is at work.
@@ -214,6 +219,32 @@ class Interrupted(Case):
         self.assertIn('left by a build that was interrupted', done.stdout)
         self.good(self.psql(self.database, self.plan, 'verify/indexes.sql'))
         self.assertNotIn('false', self.database.query(INDEXES))
+
+    def test_reads_go_on_while_what_locks_others_out_waits(self):
+        """They have a second; a lock that is waited for makes all that come queue up behind it."""
+        end = self.hold('SELECT count(*) FROM payments')
+        deploy = self.begin('deploy/feed.sql')
+        self.wait_for(self.database, "EXISTS (SELECT FROM pg_stat_activity WHERE application_name = 'migration' AND wait_event IS NOT NULL"
+                      " AND state = 'active' AND query ~ 'ALTER|DO')")
+        for _ in range(2):
+            self.database.psql(['-c', "SET statement_timeout = '2s'", '-c', 'SELECT count(*) FROM payments'])
+        self.assertIsNone(deploy.poll())
+        end()
+        self.assertEqual(deploy.wait(SECONDS), 0)
+        self.good(self.psql(self.database, self.plan, 'verify/feed.sql'))
+
+    def test_what_locks_others_out_gives_up_and_names_who_is_in_the_way(self):
+        self.good(self.psql(self.database, self.plan, 'deploy/feed.sql'))
+        end = self.hold('SELECT count(*) FROM invoices')
+        # What is so already takes no lock.
+        self.good(self.psql(self.database, self.plan, 'deploy/feed.sql', '-v', 'patience=0 seconds'))
+        done = self.psql(self.database, self.plan, 'revert/feed.sql', '-v', 'patience=0 seconds')
+        self.assertNotEqual(done.returncode, 0)
+        self.assertRegex(done.stderr, r'invoices was in use whenever it was tried, for 0 seconds: by process \d+; end it')
+        done = self.psql(self.database, self.plan, 'verify/feed.sql')
+        self.assertIn('payments is not there, or has another REPLICA IDENTITY than FULL', done.stderr)
+        end()
+        self.good(self.psql(self.database, self.plan, 'revert/feed.sql', '-v', 'patience=0 seconds'))
 
     def test_old_transactions_are_told_before_anything_is_built(self):
         end = self.hold('SELECT count(*) FROM payments')

@@ -2,7 +2,12 @@
 -- Revert auth:feed from pg.
 \set ON_ERROR_STOP on
 \ir ../../session.sql
-ALTER TABLE users REPLICA IDENTITY DEFAULT;
-ALTER TABLE roles REPLICA IDENTITY DEFAULT;
-ALTER TABLE role_permissions REPLICA IDENTITY DEFAULT;
-ALTER TABLE token_blacklist REPLICA IDENTITY DEFAULT;
+\set identity DEFAULT
+\set table users
+\ir ../../feed_table.sql
+\set table roles
+\ir ../../feed_table.sql
+\set table role_permissions
+\ir ../../feed_table.sql
+\set table token_blacklist
+\ir ../../feed_table.sql

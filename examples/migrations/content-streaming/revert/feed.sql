@@ -2,6 +2,10 @@
 -- Revert content-streaming:feed from pg.
 \set ON_ERROR_STOP on
 \ir ../../session.sql
-ALTER TABLE creators REPLICA IDENTITY DEFAULT;
-ALTER TABLE videos REPLICA IDENTITY DEFAULT;
-ALTER TABLE transcoding_jobs REPLICA IDENTITY DEFAULT;
+\set identity DEFAULT
+\set table creators
+\ir ../../feed_table.sql
+\set table videos
+\ir ../../feed_table.sql
+\set table transcoding_jobs
+\ir ../../feed_table.sql

@@ -2,6 +2,10 @@
 -- Deploy payment:feed to pg. What the change feed (FEED=on) needs: rows of the log that tell all columns that the rules use.
 \set ON_ERROR_STOP on
 \ir ../../session.sql
-ALTER TABLE payments REPLICA IDENTITY FULL;
-ALTER TABLE subscriptions REPLICA IDENTITY FULL;
-ALTER TABLE invoices REPLICA IDENTITY FULL;
+\set identity FULL
+\set table payments
+\ir ../../feed_table.sql
+\set table subscriptions
+\ir ../../feed_table.sql
+\set table invoices
+\ir ../../feed_table.sql

@@ -2,6 +2,10 @@
 -- Revert payment:feed from pg.
 \set ON_ERROR_STOP on
 \ir ../../session.sql
-ALTER TABLE payments REPLICA IDENTITY DEFAULT;
-ALTER TABLE subscriptions REPLICA IDENTITY DEFAULT;
-ALTER TABLE invoices REPLICA IDENTITY DEFAULT;
+\set identity DEFAULT
+\set table payments
+\ir ../../feed_table.sql
+\set table subscriptions
+\ir ../../feed_table.sql
+\set table invoices
+\ir ../../feed_table.sql

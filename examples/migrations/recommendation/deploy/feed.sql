@@ -2,10 +2,15 @@
 -- Deploy recommendation:feed to pg. What the change feed (FEED=on) needs: rows of the log that tell all columns that the rules use.
 \set ON_ERROR_STOP on
 \ir ../../session.sql
-ALTER TABLE contents REPLICA IDENTITY FULL;
-ALTER TABLE content_tags REPLICA IDENTITY FULL;
-ALTER TABLE user_interests REPLICA IDENTITY FULL;
-ALTER TABLE user_interactions REPLICA IDENTITY FULL;
+\set identity FULL
+\set table contents
+\ir ../../feed_table.sql
+\set table content_tags
+\ir ../../feed_table.sql
+\set table user_interests
+\ir ../../feed_table.sql
+\set table user_interactions
+\ir ../../feed_table.sql
 
 -- A content without a score enters no list but those with a place for it, which the rules drop. One that has a score, and is given
 -- a tag, may enter any list, and shows with it where it is: the transaction says so itself. A rule could only drop all lists with
@@ -18,5 +23,7 @@ BEGIN
         RETURN NULL;
 END
 $$;
-CREATE OR REPLACE TRIGGER content_tagged AFTER INSERT ON content_tag_links
-REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION content_tagged();
+\set table content_tag_links
+\set statement 'CREATE OR REPLACE TRIGGER content_tagged AFTER INSERT ON content_tag_links REFERENCING NEW TABLE AS added'
+\set statement :statement ' FOR EACH STATEMENT EXECUTE FUNCTION content_tagged()'
+\ir ../../lock_briefly.sql
