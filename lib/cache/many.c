@@ -297,7 +297,8 @@ static sp_status prepare_fill(sp_lookups *lookups, sp_ctx *ctx, struct many **ou
                         return sp__fail(error, SP_NOMEM, "out of memory");
                 }
         }
-        status = sp__cache_admit(lookups->cache, ctx, "keys", 4, error);
+        status = atomic_load(&lookups->cache->gone) ? sp__fail(error, SP_CLOSED, "the cache is closed")
+                                                    : sp__cache_admit(lookups->cache, ctx, "keys", 4, error);
         if (status == SP_OK)
                 *out = many;
         else

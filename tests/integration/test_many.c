@@ -446,6 +446,25 @@ static void test_leases_of_many_outlive_the_cache(void **state)
         sp_params_free(keys.params);
 }
 
+static void test_what_is_filled_after_the_cache_is_refused_and_given(void **state)
+{
+        const struct cache_way *way = way_of(state);
+        sp_cache *cache = cache_with(way, NULL);
+        sp_lookups *lookups;
+        struct keys keys;
+        size_t len;
+
+        keys_make(&keys);
+        lookups = look(way, cache, &keys);
+        sp_cache_free(cache);
+        assert_int_equal(sp_lookups_put(lookups, 0, "late", 4, SP_CODEC_TEXT, 0, NULL), SP_OK);
+        assert_int_equal(way->fill_many(lookups, NULL, NULL), SP_CLOSED);
+        assert_memory_equal(sp_value_data(sp_lookups_value(lookups, 0), &len), "late", 4);
+        assert_int_equal(sp_lookups_next(lookups, 0), sp_lookups_count(lookups));
+        sp_lookups_free(lookups);
+        sp_params_free(keys.params);
+}
+
 static sp_status set_text(const struct cache_way *way, sp_cache *cache, sp_ctx *ctx, const char *key, const char *text)
 {
         return way->set(cache, ctx, key, strlen(key), text, strlen(text), SP_CODEC_TEXT, 0, NULL);
@@ -552,6 +571,7 @@ int main(void)
             WAY_TEST(test_one_of_many_that_is_too_large_is_given_and_not_stored),
             WAY_TEST(test_many_that_were_invalidated_during_their_load_are_not_stored),
             WAY_TEST(test_leases_of_many_outlive_the_cache),
+            WAY_TEST(test_what_is_filled_after_the_cache_is_refused_and_given),
             WAY_TEST(test_what_is_set_is_there_everywhere),
             WAY_TEST(test_a_load_that_was_overtaken_by_a_set_is_not_stored),
             WAY_TEST(test_a_pattern_ends_what_was_set),
