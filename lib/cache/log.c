@@ -12,13 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RETRY_FIRST (50 * SP__MS)
-#define RETRY_MOST  SP__SECOND
-
 /* A stream that is late, and no worse, is not to be connected anew all the time. */
 #define DEAF_PAUSE (5 * SP__SECOND)
 
-enum { RETRY_TAGS = 1024, EPOCH_LEN = 17, HEARD_MAX = 4096 };
+enum { EPOCH_LEN = 17, HEARD_MAX = 4096 };
 
 static uint64_t epoch_of(const char *text, size_t len)
 {
@@ -176,23 +173,32 @@ bool sp__log_await(struct sp__log *log, struct sp__log_waiter *waiter)
 struct errand {
         struct sp__log *log;
         struct sp__proof proof;
-        uint64_t upto;
-        size_t count;
-        bool all;
         bool with_text;
-        uint64_t tags[];
 };
 
-static struct errand *errand_new(struct sp__log *log, size_t tags)
+void sp__log_begin_trip(struct sp__log *log)
 {
-        struct errand *errand = calloc(1, sizeof *errand + tags * sizeof(uint64_t));
+        sp__lock(&log->lock);
+        log->trips++;
+        sp__unlock(&log->lock);
+}
+
+void sp__log_end_trip(struct sp__log *log)
+{
+        sp__lock(&log->lock);
+        if (--log->trips == 0)
+                pthread_cond_broadcast(&log->idle);
+        sp__unlock(&log->lock);
+}
+
+static struct errand *errand_new(struct sp__log *log)
+{
+        struct errand *errand = calloc(1, sizeof *errand);
 
         if (!errand)
                 return NULL;
         errand->log = log;
-        sp__lock(&log->lock);
-        log->trips++;
-        sp__unlock(&log->lock);
+        sp__log_begin_trip(log);
         return errand;
 }
 
@@ -201,10 +207,7 @@ static void errand_end(struct errand *errand)
         struct sp__log *log = errand->log;
 
         free(errand);
-        sp__lock(&log->lock);
-        if (--log->trips == 0)
-                pthread_cond_broadcast(&log->idle);
-        sp__unlock(&log->lock);
+        sp__log_end_trip(log);
 }
 
 static void ask(struct sp__log *log);
@@ -261,7 +264,7 @@ static void ask(struct sp__log *log)
 
         if (atomic_load(&log->ending) || atomic_exchange(&log->asking, true))
                 return;
-        errand = errand_new(log, 0);
+        errand = errand_new(log);
         if (errand && sp__mirror_ask(&log->mirror, &errand->proof)) {
                 send_proof(errand);
                 return;
@@ -349,7 +352,7 @@ static void tried(sp__op *op)
 /* The link connects while the stream does: without a server nobody waits for first the one and then the other. */
 static void try_link(struct sp__log *log)
 {
-        struct errand *errand = errand_new(log, 0);
+        struct errand *errand = errand_new(log);
         struct sp__command *command = errand ? sp__command_new() : NULL;
 
         if (command) {
@@ -379,104 +382,10 @@ void sp__log_acknowledge(struct sp__log *log, uint64_t e, int64_t n, const uint6
                 ask(log);
 }
 
-static void schedule_retry(struct sp__log *log)
-{
-        int64_t pause;
-
-        sp__lock(&log->lock);
-        pause = RETRY_FIRST << (log->retries < 8 ? log->retries : 8);
-        if (!log->retrying && !atomic_load(&log->ending)) {
-                log->retrying = true;
-                log->retries++;
-                sp__timer_set(log->engine, &log->retry_timer, sp__now() + (pause < RETRY_MOST ? pause : RETRY_MOST));
-        }
-        sp__unlock(&log->lock);
-}
-
-static void retried(sp__op *op);
-
-static void send_retry(struct errand *errand)
-{
-        struct sp__command *command = sp__command_new();
-
-        if (!command) {
-                schedule_retry(errand->log);
-                errand_end(errand);
-                return;
-        }
-        sp__log_add_bump(errand->log, command, errand->with_text, errand->tags, errand->count, errand->all);
-        sp__link_run(errand->log->link, command, NULL, retried, errand);
-}
-
-static void retried(sp__op *op)
-{
-        struct errand *errand = op->owner;
-        struct sp__log *log = errand->log;
-        struct sp__command *command = sp__command_of(op);
-        uint64_t e;
-        int64_t n;
-
-        if (op->status == SP_OK && sp__command_noscript(command) && !errand->with_text) {
-                errand->with_text = true;
-                send_retry(errand);
-                return;
-        }
-        if (op->status == SP_OK && sp__log_read(command->replies[0], &e, &n)) {
-                sp__log_acknowledge(log, e, n, errand->tags, errand->count);
-                sp__mirror_pay(&log->mirror, errand->tags, errand->count, errand->upto, errand->all);
-                sp__lock(&log->lock);
-                log->retries = 0;
-                sp__unlock(&log->lock);
-        }
-        schedule_retry(log);
-        errand_end(errand);
-}
-
-static void retry(struct sp__timer *timer)
-{
-        struct sp__log *log = SP__OF(timer, struct sp__log, retry_timer);
-        struct errand *errand = errand_new(log, RETRY_TAGS);
-
-        sp__lock(&log->lock);
-        log->retrying = false;
-        sp__unlock(&log->lock);
-        if (!errand) {
-                schedule_retry(log);
-                return;
-        }
-        sp__mirror_lapse(&log->mirror, sp__now() - atomic_load(&log->longest));
-        errand->count = sp__mirror_owed(&log->mirror, errand->tags, RETRY_TAGS, &errand->upto, &errand->all);
-        if (errand->count || errand->all)
-                send_retry(errand);
-        else
-                errand_end(errand);
-}
-
-void sp__log_owe(struct sp__log *log, const uint64_t *tags, size_t count)
-{
-        sp__mirror_owe(&log->mirror, tags, count);
-        schedule_retry(log);
-}
-
 void sp__log_acknowledge_all(struct sp__log *log)
 {
         sp__mirror_acknowledge_all(&log->mirror);
         ask(log);
-}
-
-void sp__log_owe_all(struct sp__log *log)
-{
-        sp__mirror_owe_all(&log->mirror);
-        schedule_retry(log);
-}
-
-void sp__log_lasts(struct sp__log *log, int64_t ms)
-{
-        int64_t longest = sp__after_ms(0, ms), former = atomic_load(&log->longest);
-
-        while (longest > former && !atomic_compare_exchange_weak(&log->longest, &former, longest)) {
-                /* Another one raised it. */
-        }
 }
 
 static sp_status check_namespace(const char *name, sp_error **error)
@@ -530,7 +439,7 @@ sp_status sp__log_init(struct sp__log *log, const sp_config *config, struct sp__
         sp__list_init(&log->waiting);
         atomic_init(&log->settled, *url == 0);
         log->prove_timer.fire = prove_again;
-        log->retry_timer.fire = retry;
+        sp__debts_init(log);
         status = *url ? connect_parts(log, config, error) : SP_OK;
         if (status != SP_OK)
                 sp__log_destroy(log);
@@ -541,9 +450,7 @@ void sp__log_stop(struct sp__log *log)
 {
         atomic_store(&log->ending, true);
         sp__timer_stop(log->engine, &log->prove_timer);
-        sp__lock(&log->lock);
-        sp__timer_stop(log->engine, &log->retry_timer);
-        sp__unlock(&log->lock);
+        sp__debts_stop(log);
         settle(log);
 }
 

@@ -8,6 +8,7 @@
 #ifndef SP_CACHE_LOG_H
 #define SP_CACHE_LOG_H
 
+#include "cache/debts.h"
 #include "cache/mirror.h"
 #include "cache/scripts.h"
 #include "loop/engine.h"
@@ -40,11 +41,9 @@ struct sp__log {
         unsigned trips; /* of its own, under way */
         char run_id[SP__RUN_ID_MAX];
         struct sp__list waiting; /* until it is settled */
-        unsigned retries;
-        bool retrying;
 
         struct sp__timer prove_timer;
-        struct sp__timer retry_timer;
+        struct sp__debts debts; /* the lock guards it */
 };
 
 /** Who waits until the log is settled: told once, on any thread, no lock held. */
@@ -76,13 +75,12 @@ bool sp__log_read(const redisReply *reply, uint64_t *e, int64_t *n);
 void sp__log_add_tags(struct sp__log *log, struct sp__command *command, const uint64_t *tags, size_t count);
 bool sp__log_holds(const redisReply *reply, uint64_t e, int64_t v0, size_t count, int64_t *n);
 
-/** Redis acknowledged a bump of ours; it did not. */
+/** Redis acknowledged a bump of ours. Where it did not: sp__log_owe(). */
 void sp__log_acknowledge(struct sp__log *log, uint64_t e, int64_t n, const uint64_t *tags, size_t count);
-void sp__log_owe(struct sp__log *log, const uint64_t *tags, size_t count);
 /** The same of a bump that began a new epoch: nothing in the namespace holds any more. */
 void sp__log_acknowledge_all(struct sp__log *log);
-void sp__log_owe_all(struct sp__log *log);
-/** Entries may be kept for so long (ms), as far as this process knows: what is owed for longer ends none of them any more. */
-void sp__log_lasts(struct sp__log *log, int64_t ms);
+/** A trip of its own begins, ends: it is closed when none is under way. */
+void sp__log_begin_trip(struct sp__log *log);
+void sp__log_end_trip(struct sp__log *log);
 
 #endif

@@ -544,6 +544,16 @@ void sp__mirror_lapse(struct sp__mirror *mirror, int64_t before)
         sp__unlock(&mirror->lock);
 }
 
+bool sp__mirror_owes(struct sp__mirror *mirror, const uint64_t *tags, size_t count)
+{
+        bool owing;
+
+        sp__lock(&mirror->lock);
+        owing = owes(mirror, tags, count);
+        sp__unlock(&mirror->lock);
+        return owing;
+}
+
 size_t sp__mirror_owing(struct sp__mirror *mirror)
 {
         size_t owing;

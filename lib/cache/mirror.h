@@ -152,6 +152,8 @@ size_t sp__mirror_owed(struct sp__mirror *mirror, uint64_t *tags, size_t max, ui
 void sp__mirror_pay(struct sp__mirror *mirror, const uint64_t *tags, size_t count, uint64_t upto, bool all);
 /** What was owed before then (ns) is not owed any more: no entry from before it is left. */
 void sp__mirror_lapse(struct sp__mirror *mirror, int64_t before);
+/** Whether one of the tags is owed. */
+bool sp__mirror_owes(struct sp__mirror *mirror, const uint64_t *tags, size_t count);
 /** How many tags are owed; all of them count as one. */
 size_t sp__mirror_owing(struct sp__mirror *mirror);
 /** With no Redis: the log's next entry. */

@@ -18,6 +18,7 @@ struct touch {
         bool unstored;  /* this caller may not */
         bool raw;       /* see cache/raw.h */
         int64_t slides; /* ms; 0: it does not */
+        struct sp__payer payer;
         struct sp__entry entry;
         struct sp__item item;
         size_t len;
@@ -226,17 +227,34 @@ static void store_raw(struct touch *touch)
         sp__link_run(touch->cache->log.link, command, touch->op.caller, stored_raw, touch);
 }
 
+static void begin_set(struct touch *touch)
+{
+        if (touch->raw)
+                store_raw(touch);
+        else
+                bump(touch);
+}
+
+static void paid(struct sp__payer *payer, sp_status status, const sp_error *error)
+{
+        struct touch *touch = SP__OF(payer, struct touch, payer);
+
+        if (status == SP_OK)
+                begin_set(touch);
+        else
+                finish_unset(touch, status, sp__error_copy(error));
+}
+
+/* An invalidation of the key that is still owed would end what is set: it is made up for first. */
 static void set(struct touch *touch)
 {
         struct sp__mirror *mirror = &touch->cache->log.mirror;
         struct sp__mark mark;
 
-        if (touch->raw) {
-                store_raw(touch);
-                return;
-        }
         if (touch->cache->log.link) {
-                bump(touch);
+                touch->payer = (struct sp__payer){.tag = touch->item.tags[0], .go = paid};
+                if (!sp__log_pay(&touch->cache->log, &touch->payer))
+                        begin_set(touch);
                 return;
         }
         sp__mirror_bump(mirror, touch->item.tags, 1);

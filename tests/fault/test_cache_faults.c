@@ -147,6 +147,66 @@ static void test_what_is_owed_lapses_with_the_last_entry_that_it_is_about(void *
         sp_cache_free(cache);
 }
 
+static sp_status set_text(const struct cache_way *way, sp_cache *cache, const char *key, const char *text)
+{
+        return way->set(cache, NULL, key, strlen(key), text, strlen(text), SP_CODEC_TEXT, 0, NULL);
+}
+
+static void fail_to_set(const struct cache_way *way, sp_cache *cache, const char *key)
+{
+        assert_int_equal(set_text(way, cache, key, "refused"), SP_REDIS);
+}
+
+static void fail_to_drop(const struct cache_way *way, sp_cache *cache, const char *key)
+{
+        assert_int_equal(drop_key(way, cache, key, NULL), SP_REDIS);
+}
+
+/* As a log that went back owes it. */
+static void owe_all(const struct cache_way *way, sp_cache *cache, const char *key)
+{
+        sp__log_owe_all(&cache->log);
+}
+
+/* What was owed is made up for behind the scenes: never at the cost of what was set since. */
+static void outlives(const struct cache_way *way, const char *form,
+                     void (*refused)(const struct cache_way *way, sp_cache *cache, const char *key))
+{
+        sp_cache *cache = cache_with(way, NULL), *other = cache_with(way, NULL);
+        char name[64], text[80], key[80];
+
+        fresh_key("f:outlives", name, sizeof name);
+        snprintf(text, sizeof text, "%s:{id}", name);
+        snprintf(key, sizeof key, "%s:1", name);
+        if (form)
+                declare(cache, text, form, NULL);
+        assert_int_equal(set_text(way, cache, key, "old"), SP_OK);
+        if (!form)
+                reads(way, other, key, "old");
+        foreign_does("CONFIG SET maxmemory 1");
+        refused(way, cache, key);
+        foreign_does("CONFIG SET maxmemory 0");
+        assert_int_equal(set_text(way, cache, key, "new"), SP_OK);
+        reads(way, cache, key, "new");
+        while (sp__mirror_owing(&cache->log.mirror) > 0)
+                wait_ms(1);
+        reads(way, cache, key, "new");
+        if (!form)
+                reads(way, other, key, "new");
+        sp_cache_free(other);
+        sp_cache_free(cache);
+}
+
+static void test_a_set_outlives_what_was_owed_before_it(void **state)
+{
+        const struct cache_way *way = way_of(state);
+
+        outlives(way, NULL, fail_to_set);
+        outlives(way, NULL, fail_to_drop);
+        outlives(way, NULL, owe_all);
+        outlives(way, "raw=text", fail_to_drop);
+}
+
 static void test_a_server_that_hangs_is_given_up_in_time(void **state)
 {
         const struct cache_way *way = way_of(state);
@@ -304,6 +364,7 @@ int main(void)
             WAY_TEST(test_without_redis_one_loads_for_all_or_calls_fail),
             WAY_TEST(test_an_invalidation_that_redis_missed_holds_here_and_is_made_up_for),
             WAY_TEST(test_what_is_owed_lapses_with_the_last_entry_that_it_is_about),
+            WAY_TEST(test_a_set_outlives_what_was_owed_before_it),
             WAY_TEST(test_a_server_that_hangs_is_given_up_in_time),
             WAY_TEST(test_an_invalidation_ends_with_its_caller_s_time),
             WAY_TEST(test_a_server_back_from_an_old_snapshot_has_nothing_that_was_invalidated),
