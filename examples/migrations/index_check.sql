@@ -9,7 +9,11 @@ DO $$ BEGIN RAISE EXCEPTION 'an index of that name is another one'; END $$;
 \endif
 \if :leftover
 SELECT coalesce(string_agg(pid::text, ', '), '') AS builder, count(*) > 0 AS building
-FROM pg_stat_progress_create_index WHERE index_relid = to_regclass(:'index') \gset
+FROM pg_stat_progress_create_index AS build
+-- Of another role's session it is told that it builds, and its locks, but not what.
+WHERE index_relid = to_regclass(:'index')
+   OR index_relid IS NULL AND EXISTS (SELECT FROM pg_locks WHERE pg_locks.pid = build.pid AND relation = to_regclass(:'of_table') AND granted
+                                      AND mode = 'ShareUpdateExclusiveLock' AND datname = current_database()) \gset
 \if :building
 \warn :index is being built by process :builder; wait until it ended, or end it by pg_cancel_backend(), then run this again
 DO $$ BEGIN RAISE EXCEPTION 'the index is being built by another session'; END $$;

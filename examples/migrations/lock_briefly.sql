@@ -1,13 +1,8 @@
 -- SPDX-License-Identifier: MIT
 -- Runs :statement, which locks all others out of :table for a moment. Whoever comes while it waits for that lock queues up behind
--- it, readers too: so it waits 100 ms, lets them pass, and tries again, for :patience.
+-- it, readers too: so it waits 100 ms, lets them pass, and tries again, for the session's :patience.
 \set ON_ERROR_STOP on
-\if :{?patience}
-\else
-\set patience '1 minute'
-\endif
-SELECT set_config('migration.statement', :'statement', false) AS set_1, set_config('migration.table', :'table', false) AS set_2,
-       set_config('migration.patience', :'patience', false) AS set_3 \gset
+SELECT set_config('migration.statement', :'statement', false) AS set_1, set_config('migration.table', :'table', false) AS set_2 \gset
 SET lock_timeout = '100ms';
 DO $$
 DECLARE

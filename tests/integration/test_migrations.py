@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 import unittest
+import urllib.parse
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 MIGRATIONS = os.path.join(ROOT, 'examples', 'migrations')
@@ -170,14 +171,14 @@ class Scripts(Case):
             self.assertLessEqual(set(DOCUMENT[plan.name]), every)
 
 
-class Interrupted(Case):
+class Disturbed(Case):
     def setUp(self):
         self.plan = services_plain.payment()
         self.database = self.database_of(self.plan)
 
-    def hold(self, text):
+    def hold(self, text, url=None):
         """A transaction that stays open until its end is called."""
-        holder = subprocess.Popen(['psql', '-XqAtw', '-d', self.database.url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        holder = subprocess.Popen(['psql', '-XqAtw', '-d', url or self.database.url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         holder.stdin.write(f"BEGIN;\n{text};\nSELECT 'held';\n")
         holder.stdin.flush()
         while holder.stdout.readline() != 'held\n':
@@ -190,23 +191,27 @@ class Interrupted(Case):
         self.addCleanup(end)
         return end
 
-    def begin(self, script):
+    def begin(self, *words):
         """One that runs on."""
-        running = subprocess.Popen(['psql', '-XqAtw', '-d', self.database.url, '-f', os.path.join(MIGRATIONS, 'payment', script)],
+        running = subprocess.Popen(['psql', '-XqAtw', '-d', self.database.url, *words], cwd=os.path.join(MIGRATIONS, 'payment'),
                                    stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.addCleanup(lambda: running.poll() is None and (running.kill(), running.wait()))
         return running
 
+
+class Interrupted(Disturbed):
     def test_one_that_was_killed_goes_on_where_it_was(self):
         end = self.hold("UPDATE invoices SET is_cancelled = false WHERE id = 'invoice-0'")
-        deploy = self.begin('deploy/indexes.sql')
+        deploy = self.begin('-f', 'deploy/indexes.sql')
         self.wait_for(self.database, "EXISTS (SELECT FROM pg_index WHERE NOT indisvalid AND"
                       " indexrelid = to_regclass('idx_invoice_user_id_created_at'))")
         # Reads and writes go on meanwhile, and another one that is begun says who is at work.
         self.database.query("UPDATE invoices SET is_cancelled = true WHERE id <> 'invoice-0'")
-        other = self.psql(self.database, self.plan, 'deploy/indexes.sql')
-        self.assertNotEqual(other.returncode, 0)
-        self.assertIn('is being built by process', other.stderr)
+        first = self.database.query("SELECT pid FROM pg_stat_activity WHERE application_name = 'migration'")
+        for script in ('deploy/indexes.sql', 'deploy/unique.sql', 'revert/indexes.sql'):
+            other = self.psql(self.database, self.plan, script, '-v', 'patience=0 seconds')
+            self.assertNotEqual(other.returncode, 0)
+            self.assertIn(f'another migration is at work in this database, process {first}: wait', other.stderr)
         deploy.kill()
         deploy.wait()
         # Nobody waits for a build whose client is gone.
@@ -223,7 +228,7 @@ class Interrupted(Case):
     def test_reads_go_on_while_what_locks_others_out_waits(self):
         """They have a second; a lock that is waited for makes all that come queue up behind it."""
         end = self.hold('SELECT count(*) FROM payments')
-        deploy = self.begin('deploy/feed.sql')
+        deploy = self.begin('-f', 'deploy/feed.sql')
         self.wait_for(self.database, "EXISTS (SELECT FROM pg_stat_activity WHERE application_name = 'migration' AND wait_event IS NOT NULL"
                       " AND state = 'active' AND query ~ 'ALTER|DO')")
         for _ in range(2):
@@ -265,6 +270,43 @@ class Interrupted(Case):
         self.assertNotEqual(done.returncode, 0)
         self.assertIn("COMMIT PREPARED 'it''s old' or ROLLBACK PREPARED 'it''s old'", done.stderr)
         self.assertEqual(self.database.query(INDEXES), '')
+
+
+class PlainOwner(Disturbed):
+    """A role that owns the tables, and is not told what the sessions of others do."""
+
+    def setUp(self):
+        self.role = f'plain_{os.getpid()}'
+        admin = OwnDatabase(os.environ['DATABASE_URL'], 'postgres')
+        admin.query(f"CREATE ROLE {self.role} LOGIN PASSWORD 'plain'")
+        self.addCleanup(admin.query, f'DROP ROLE {self.role}')
+        super().setUp()
+        self.database.query(f'ALTER DATABASE {self.database.schema} OWNER TO {self.role}')
+        self.database.query("DO $$ DECLARE name text; BEGIN FOR name IN SELECT relname FROM pg_class WHERE relkind = 'r' AND"
+                            " relnamespace = 'public'::regnamespace LOOP EXECUTE format('ALTER TABLE %I OWNER TO"
+                            f" {self.role}', name); END LOOP; END $$")
+        parts = urllib.parse.urlsplit(self.database.url)
+        self.owner = OwnDatabase(os.environ['DATABASE_URL'], self.database.schema)
+        self.owner.url = urllib.parse.urlunsplit(parts._replace(netloc=f"{self.role}:plain@{parts.netloc.rpartition('@')[2]}"))
+
+    def test_old_transactions_are_told_before_anything_is_built(self):
+        end = self.hold('SELECT count(*) FROM payments')
+        done = self.psql(self.owner, self.plan, 'deploy/indexes.sql', '-v', 'old=0 seconds')
+        self.assertNotEqual(done.returncode, 0)
+        self.assertRegex(done.stderr, r'are open for more than 0 seconds, and a build would wait for them: process \d+ \(psql\) of ')
+        self.assertIn(f'GRANT pg_read_all_stats TO {self.role}', done.stderr)
+        self.assertEqual(self.database.query(INDEXES), '')
+        end()
+        for name in changes_of(self.plan.folder):
+            self.good(self.psql(self.owner, self.plan, f'deploy/{name}.sql'))
+
+    def test_what_somebody_builds_by_hand_is_told(self):
+        self.hold("UPDATE invoices SET is_cancelled = false WHERE id = 'invoice-0'", self.owner.url)
+        self.begin('-c', 'CREATE INDEX CONCURRENTLY idx_invoice_payment_id ON invoices (payment_id)')
+        self.wait_for(self.database, "EXISTS (SELECT FROM pg_index WHERE NOT indisvalid AND indexrelid = to_regclass('idx_invoice_payment_id'))")
+        done = self.psql(self.owner, self.plan, 'deploy/indexes.sql')
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn('idx_invoice_payment_id is being built by process', done.stderr)
 
 
 @unittest.skipUnless(shutil.which('sqitch'), 'sqitch is not here')
