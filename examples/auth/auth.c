@@ -4,6 +4,9 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+
+enum { SECRET_MIN = 16 };
 
 /*
  * What is kept of a user bears the tag of that user, so that nobody needs to know under which name or address it is kept, or
@@ -27,9 +30,25 @@ static const struct http_route routes[] = {{"GET", "/auth/user/{}/permissions", 
                                            {"POST", "/auth/token/revoke", post_token_revoke},
                                            SERVICE_ROUTES};
 
+/* An empty one is none: with it anybody could sign. It ends the service when it is so short that it can be guessed. */
+static const char *secret_of(const char *program)
+{
+        const char *secret = getenv("AUTH_SECRET");
+
+        if (!secret || !*secret)
+                return NULL;
+        if (strlen(secret) < SECRET_MIN) {
+                fprintf(stderr,
+                        "%s: AUTH_SECRET has %zu bytes, must have at least %d; \"openssl rand -hex 32\" makes one\n",
+                        program, strlen(secret), SECRET_MIN);
+                exit(2);
+        }
+        return secret;
+}
+
 int main(int argc, char **argv)
 {
-        struct auth auth = {.secret = getenv("AUTH_SECRET")};
+        struct auth auth = {.secret = secret_of(argv[0])};
         struct reading *const readings[] = {&auth.permissions, &auth.by_username, &auth.by_email, &auth.token, NULL};
         struct writing *const writings[] = {&auth.create_user,  &auth.change_user,  &auth.grant,
                                             &auth.revoke_grant, &auth.revoke_token, NULL};

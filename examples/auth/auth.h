@@ -9,7 +9,7 @@ struct auth {
         struct service service;
         struct reading permissions, by_username, by_email, token;
         struct writing create_user, change_user, grant, revoke_grant, revoke_token;
-        const char *secret; /* what tokens are signed with */
+        const char *secret; /* what tokens are signed with; NULL: nothing is */
 };
 
 /* users.c */

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Each service answers what plain SQL answers: before and after writes, and with the change feed also what others write."""
 import concurrent.futures
+import hmac
 import http.client
 import itertools
 import json
@@ -18,7 +19,7 @@ REDIS_URL = os.environ['REDIS_URL'].rsplit('/', 1)[0] + '/9'
 sys.path[:0] = [os.path.join(ROOT, 'examples', 'recommendation'), os.path.dirname(os.path.abspath(__file__))]
 
 from measure.database import OwnDatabase  # noqa: E402  # pylint: disable=wrong-import-position
-from measure.program import Program  # noqa: E402  # pylint: disable=wrong-import-position
+from measure.program import Program, path_of  # noqa: E402  # pylint: disable=wrong-import-position
 import services_plain  # noqa: E402  # pylint: disable=wrong-import-position
 
 SECONDS = 60
@@ -45,7 +46,7 @@ class World:
     def start(self, **environment):
         name = 'service' if self.plan.name == 'recommendation' else self.plan.name
         self.service = Program(BUILD, name, {'DATABASE_URL': self.database.url, 'REDIS_URL': REDIS_URL,
-                                             'SUGARPERF_CACHE_NAMESPACE': self.database.schema, 'AUTH_SECRET': 'sweet',
+                                             'SUGARPERF_CACHE_NAMESPACE': self.database.schema, 'AUTH_SECRET': 'sweet' * 4,
                                              **PATIENT, **environment})
         self.case.addCleanup(self.end, self.service)
         return self.service
@@ -336,6 +337,29 @@ class Auth(unittest.TestCase):
             keys = [key.decode() if isinstance(key, bytes) else key for key in redis.call('KEYS', f'*{self.world.database.schema}*')]
         self.assertTrue(any(':auth:token:~' in key for key in keys), keys)
         self.assertEqual([key for key in keys if token in key or 'example.org' in key or token.split('~')[2] in key], [])
+
+
+class Secrets(unittest.TestCase):
+    """Whoever knows the secret signs what he likes."""
+
+    ENVIRONMENT = {'DATABASE_URL': 'postgresql://nobody:nothing@127.0.0.1:1/none', 'REDIS_URL': REDIS_URL,
+                   'SUGARPERF_CACHE_NAMESPACE': f'secrets_{os.getpid()}'}
+
+    def test_an_empty_secret_signs_nothing(self):
+        with Program(BUILD, 'auth', {**self.ENVIRONMENT, 'AUTH_SECRET': ''}) as service:
+            self.assertEqual(service.request('POST', '/auth/token', {'userId': 'user-1'})[0], 503)
+            text = f'user-1~{int(time.time()) + 100}'
+            forged = f"{text}~{hmac.new(b'', text.encode(), 'sha256').hexdigest()}"
+            status, _, answer = service.request('GET', '/auth/token/valid', headers={'Authorization': f'Bearer {forged}'})
+            self.assertEqual(status, 503)
+            self.assertIn('AUTH_SECRET', answer)
+
+    def test_a_secret_that_is_guessed_is_refused_at_the_start(self):
+        done = subprocess.run([path_of(BUILD, 'auth'), '--port', '0'], env={**os.environ, **self.ENVIRONMENT, 'AUTH_SECRET': 'sweet'},
+                              capture_output=True, text=True, check=False, timeout=SECONDS)
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertIn('AUTH_SECRET has 5 bytes, must have at least 16', done.stderr)
+        self.assertEqual(done.stderr.count('\n'), 1)
 
 
 class Outage(unittest.TestCase):

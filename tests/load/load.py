@@ -66,7 +66,7 @@ class World:
             self.database.psql(['-c', 'VACUUM (ANALYZE)'])
             name = 'service' if self.service.name == 'recommendation' else self.service.name
             self.program = Program(self.build, name, {
-                'DATABASE_URL': self.database.url, 'REDIS_URL': os.environ['REDIS_URL'], 'JOBS': 'on', 'AUTH_SECRET': 'load',
+                'DATABASE_URL': self.database.url, 'REDIS_URL': os.environ['REDIS_URL'], 'JOBS': 'on', 'AUTH_SECRET': 'load' * 4,
                 'SUGARPERF_CACHE_NAMESPACE': self.database.schema, 'SUGARPERF_POOL_MAX': str(POOL_MAX)})
         except BaseException:
             self.database.drop()
