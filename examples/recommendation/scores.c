@@ -2,7 +2,7 @@
 /* The batch update of the engagement scores: chunk after chunk, one statement each, one invalidation at the end. */
 #include "recommendation.h"
 
-#include "work.h"
+#include "write.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -75,13 +75,19 @@ static int number(const char *cell)
         return cell ? atoi(cell) : 0;
 }
 
-/* What was updated before is not lost to the lists: they are dropped before the answer, and the caller may run it again. */
+/*
+ * What was updated before is not lost to the lists: they are dropped before the answer, and the caller may run it again. Where nothing
+ * was, they stay: without a database they are all that there is.
+ */
 static void give_up(struct work *work, sp_status status)
 {
         struct update *update = work->own;
 
         update->status = status;
-        invalidate(work);
+        if (update->chunks || write_may_have_happened(status))
+                invalidate(work);
+        else
+                invalidated(work, NULL);
 }
 
 static void chunk_done(struct work *work, sp_completion *completion)
@@ -180,7 +186,7 @@ sp_status update_scores(struct service *any, sp_ctx *ctx)
 {
         struct recommendation *service = (struct recommendation *)any;
         sp_targets *targets = sp_targets_new();
-        sp_status status = SP_OK, told;
+        sp_status status = SP_OK, told = SP_OK;
         char *last;
         int rows = CHUNK;
 
@@ -191,10 +197,11 @@ sp_status update_scores(struct service *any, sp_ctx *ctx)
         last = strdup("");
         while (status == SP_OK && rows == CHUNK)
                 status = last ? update_chunk(service, ctx, &last, &rows) : SP_NOMEM;
-        free(last);
         sp_targets_pattern(targets, PATTERN_RECOMMENDATIONS, NULL);
         /* Also where it stopped midway, when `ctx` may be late. */
-        told = sp_cache_invalidate(any->cache, status == SP_OK ? ctx : NULL, targets, NULL);
+        if ((last && *last) || write_may_have_happened(status))
+                told = sp_cache_invalidate(any->cache, status == SP_OK ? ctx : NULL, targets, NULL);
+        free(last);
         status = status == SP_OK ? told : status;
         sp_targets_free(targets);
         atomic_store(&service->updating, false);

@@ -24,6 +24,23 @@ struct service_jobs {
         struct running all[JOBS_MAX];
 };
 
+static bool load_rows(struct running *running, sp_ctx *ctx)
+{
+        sp_warm *warm = running->warm;
+        sp_status status = sp_warm_run(warm, ctx, AT_A_TIME, NULL);
+
+        fprintf(stderr, "%s: %s: %lld of %lld rows loaded, %lld failed\n", running->job->name, sp_status_text(status),
+                (long long)sp_warm_loaded(warm), (long long)sp_warm_rows(warm), (long long)sp_warm_failed(warm));
+        return status == SP_OK && sp_warm_failed(warm) == 0;
+}
+
+/* The counts of rows are those of an earlier turn. */
+static void give_up(const struct job *job, sp_turn *turn, sp_status status)
+{
+        fprintf(stderr, "%s: %s: nothing was loaded\n", job->name, sp_status_text(status));
+        sp_turn_end(turn, false);
+}
+
 static void *work(void *arg)
 {
         struct running *running = arg;
@@ -36,11 +53,9 @@ static void *work(void *arg)
                 sp_status status = job->before ? job->before(service, ctx) : SP_OK;
 
                 if (status == SP_OK)
-                        status = sp_warm_run(running->warm, ctx, AT_A_TIME, NULL);
-                fprintf(stderr, "%s: %s: %lld of %lld rows loaded, %lld failed\n", job->name, sp_status_text(status),
-                        (long long)sp_warm_loaded(running->warm), (long long)sp_warm_rows(running->warm),
-                        (long long)sp_warm_failed(running->warm));
-                sp_turn_end(turn, status == SP_OK && sp_warm_failed(running->warm) == 0);
+                        sp_turn_end(turn, load_rows(running, ctx));
+                else
+                        give_up(job, turn, status);
         }
         return NULL;
 }

@@ -8,8 +8,7 @@
 
 enum { REFUSALS = sizeof((struct writing *)0)->refusals / sizeof(struct refusal) };
 
-/* The invalidation must also run when it is unknown whether the write took effect. */
-static bool may_have_happened(sp_status status)
+bool write_may_have_happened(sp_status status)
 {
         return status == SP_OK || status == SP_LOST || status == SP_TIMEOUT || status == SP_CANCELLED;
 }
@@ -76,7 +75,7 @@ static bool refused(struct work *work, sp_status status, const char *code)
                         return true;
                 }
         }
-        if (may_have_happened(status))
+        if (write_may_have_happened(status))
                 return false;
         work_answer_failure(work, status);
         work_free(work);

@@ -44,5 +44,7 @@ void write_column(struct work *work, const char *column, const char *text);
 /* The same of a column that an update changes; NULL: it stays. */
 void write_change(struct work *work, const char *column, const char *text);
 void write_run(struct work *work);
+/* It succeeded, or nobody knows: then what it may have changed has to go from the cache. */
+bool write_may_have_happened(sp_status status);
 
 #endif

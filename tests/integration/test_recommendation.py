@@ -319,10 +319,10 @@ class Operations(Case):
         self.assertEqual((server['rights'], len(server['lacks'])), (True, 1))
         self.assertIn('statements', self.service.json('GET', '/profiler/indexes'))
 
-    def start_without_database(self, keep_cache):
+    def start_without_database(self, keep_cache, **environment):
         with socket.create_server(('127.0.0.1', 0)) as closed:
             port = closed.getsockname()[1]
-        self.service = self.start(keep_cache, DATABASE_URL=f'postgresql://test:test@127.0.0.1:{port}/test')
+        self.service = self.start(keep_cache, DATABASE_URL=f'postgresql://test:test@127.0.0.1:{port}/test', **environment)
 
     def test_without_a_database_the_cache_still_answers(self):
         paths = ('/recommendations/user-3', '/content/content-7')
@@ -333,6 +333,28 @@ class Operations(Case):
         for path, body in zip(paths, before):
             status, headers, text = self.service.request('GET', path)
             self.assertEqual((status, headers['X-Cache'], json.loads(text)), (200, 'hit', body))
+
+    def test_an_update_of_scores_that_could_do_nothing_leaves_the_lists(self):
+        paths = [f'/recommendations/user-{i}' for i in range(4)]
+        for path in paths:
+            self.service.json('GET', path)
+        self.start_without_database(True)
+        self.refused(503, 'POST', '/admin/scores')
+        self.service.json('POST', '/admin/breaker/open')
+        self.refused(503, 'POST', '/admin/scores')
+        self.assertEqual([self.service.request('GET', path)[1]['X-Cache'] for path in paths], ['hit'] * 4)
+
+    def test_a_job_that_could_do_nothing_leaves_the_lists_and_tells_no_rows(self):
+        self.service.json('GET', '/recommendations/user-3')
+        self.start_without_database(True, JOBS='every 1s')
+        deadline = time.monotonic() + 60
+        told = []
+        while not told:
+            self.assertLess(time.monotonic(), deadline, self.service.messages())
+            time.sleep(.02)
+            told = [line for line in self.service.messages() if line.startswith('refresh-scores: ')]
+        self.assertIn('nothing was loaded', told[0])
+        self.assertEqual(self.service.request('GET', '/recommendations/user-3')[1]['X-Cache'], 'hit')
 
     def test_without_a_database_lists_are_empty_and_the_rest_says_so(self):
         self.start_without_database(False)
