@@ -25,10 +25,10 @@ static struct recommendation *owner(const struct work *work)
 
 static void chunk_start(struct work *work, const char *after);
 
-static void end(struct work *work)
+/* Before the answer: who got it may ask again at once. */
+static void done(struct work *work)
 {
         atomic_store(&owner(work)->updating, false);
-        work_free(work);
 }
 
 static void answer(struct work *work)
@@ -40,8 +40,9 @@ static void answer(struct work *work)
                            "{\"rows\":%d,\"changed\":%d,\"statements\":%d,\"milliseconds\":%.1f,\"slowest\":%.1f}\n",
                            update->rows, update->changed, update->chunks, total_ms, (double)update->slowest_ns / 1e6);
 
+        done(work);
         work_answer(work, 200, NULL, (struct http_body){.data = line, .len = (size_t)len});
-        end(work);
+        work_free(work);
 }
 
 static void invalidated(struct work *work, sp_completion *completion)
@@ -52,8 +53,9 @@ static void invalidated(struct work *work, sp_completion *completion)
                 answer(work);
                 return;
         }
+        done(work);
         work_answer_failure(work, update->status);
-        end(work);
+        work_free(work);
 }
 
 /* Scores decide which contents are recommended and in which order, and nothing else: one entry in the log. */
@@ -65,8 +67,9 @@ static void invalidate(struct work *work)
         work->next = invalidated;
         if (!work->targets || sp_targets_pattern(work->targets, PATTERN_RECOMMENDATIONS, NULL) != SP_OK ||
             sp_cache_invalidate_async(service->cache, NULL, work->targets, service->queue, work_tag(work)) != SP_OK) {
+                done(work);
                 work_answer_error(work, 503, "the scores were updated, the cache could not be told");
-                end(work);
+                work_free(work);
         }
 }
 
@@ -150,8 +153,9 @@ void post_scores(void *arg, struct http_call *call, const char *id)
         }
         work->own = update = calloc(1, sizeof *update);
         if (!update) {
+                done(work);
                 work_answer_failure(work, SP_NOMEM);
-                end(work);
+                work_free(work);
                 return;
         }
         update->limit = limit;
