@@ -12,7 +12,9 @@ import subprocess
 import sys
 import tempfile
 import time
+import types
 import unittest
+import unittest.mock
 import urllib.parse
 import urllib.request
 
@@ -26,6 +28,7 @@ sys.path.insert(0, EXAMPLE)
 
 from measure.database import Database  # noqa: E402  # pylint: disable=wrong-import-position
 from measure.redis import Redis  # noqa: E402  # pylint: disable=wrong-import-position
+import demo  # noqa: E402  # pylint: disable=wrong-import-position
 
 
 class Demonstration(unittest.TestCase):
@@ -123,7 +126,7 @@ class Demonstration(unittest.TestCase):
             _, errors = process.communicate(timeout=100)
         self.assertIn(process.returncode, (0, 130), errors)
         self.assertIn('PostgreSQL has fsync=off, full_page_writes=off, synchronous_commit=off', report)
-        self.assertRegex(report, r'connections open, average +< 8 ')
+        self.assertRegex(report, r'connections open, average +< 8 +[\d.]+ +PASS\n')
         self.assertEqual(len(got[0]), 10)
         self.assertTrue(got[2])
         self.assertEqual((live['hits'], live['misses']), (samples['cache_hits_total'], samples['cache_misses_total']))
@@ -185,6 +188,12 @@ class Demonstration(unittest.TestCase):
             _, errors = process.communicate(timeout=100)
         self.assertIn(process.returncode, (0, 130), errors)
         self.assertNothingLeft()
+
+    def test_a_criterion_that_is_not_met_is_told(self):
+        rows = [('p95, ms', '< 300', 2, 'PASS'), ('connections open, average', '< 8', 18, 'FAIL')]
+        with unittest.mock.patch.object(demo.report, 'criteria', lambda result: rows):
+            told = [demo.missed(types.SimpleNamespace(options=types.SimpleNamespace(smoke=smoke), result={})) for smoke in (False, True)]
+        self.assertEqual(told, [['connections open, average'], []])
 
     def wait_for_schema(self, process):
         while self.plain.query("SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'sugarperf_demo%'") == '0':

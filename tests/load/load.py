@@ -36,11 +36,36 @@ STRICT = (('mean, ms', 'mean', 100), ('p95, ms', 'p95', 300), ('p99, ms', 'p99',
 SLOW = re.compile(r'slow: \S+ took ')
 NAMED = re.compile(r'^db_client_operation_duration_seconds_count{db_system_name="postgresql",db_query_summary="(\w+)".*} (\d+)$',
                    re.MULTILINE)
+TIMES = re.compile(r'^Time: ([\d.]+) ms', re.MULTILINE)
 FINDINGS = re.compile(r'^sugarperf_profiler_findings{.*} (\S+)$', re.MULTILINE)
 
 
 def say(text):
     print(f'==> {text}', file=sys.stderr, flush=True)
+
+
+def quantiles(times):
+    """Of times in milliseconds, as the load generator tells them."""
+    times = sorted(times)
+    return {'count': len(times), **{f'p{q}': times[min(len(times) - 1, len(times) * q // 100)] for q in (50, 95, 99)}, 'max': times[-1]}
+
+
+def permissions_as_found(database, count):
+    """What a user may do as the source document's form asks: N+1 statements, no index but keys, no cache. Neither HTTP nor a trip counts
+    but psql's own."""
+    rows = json.loads(database.query(
+        "SELECT json_agg(json_build_array(id, role_id, (SELECT json_agg(permission_id) FROM role_permissions p WHERE p.role_id = u.role_id)))"
+        f" FROM (SELECT id, role_id FROM users WHERE is_active ORDER BY hashtext(id) LIMIT {count}) u"))
+    with tempfile.NamedTemporaryFile('w', encoding='utf-8') as file:
+        print('\\timing on', file=file)
+        for user, role, permissions in rows:
+            print(f"SELECT * FROM users WHERE id = '{user}';\nSELECT * FROM roles WHERE id = '{role}';\n"
+                  f"SELECT permission_id FROM role_permissions WHERE role_id = '{role}';", file=file)
+            for permission in permissions:
+                print(f"SELECT * FROM permissions WHERE id = '{permission}';", file=file)
+        file.flush()
+        times = iter(float(time) for time in TIMES.findall(database.psql(['-f', file.name])))
+    return quantiles([sum(next(times) for _ in range(3 + len(permissions))) for _, _, permissions in rows])
 
 
 def sizes_of(service, scale):
@@ -62,6 +87,7 @@ class World:
         try:
             for name in self.service.files:
                 self.database.run_file(f'../{self.service.name}/{name}', **self.sizes)
+            self.found = permissions_as_found(self.database, 200) if self.service.name == 'auth' else None
             self.database.migrate(self.service.name, 'feed', verify=True)
             self.database.psql(['-c', 'VACUUM (ANALYZE)'])
             name = 'service' if self.service.name == 'recommendation' else self.service.name
@@ -163,12 +189,12 @@ def measure_stages(options, world):
 
 
 def measure_open(options, world):
-    """All of a service but its stages, from which slow statements are counted."""
+    """All of a service but its stages; slow statements are counted from its start."""
     name, slow = world.service.name, world.slow()
     with tempfile.TemporaryDirectory() as folder:
         tokens = world.tokens()
         warm(world, folder, tokens, options)
-        world.slow()
+        slow += world.slow()    # that is when most statements run cold
         before = world.program.json('GET', '/metrics/cache')
         say(f'{name}: open model, {options.rate} requests/s for {options.seconds:g} s')
         with Sampler(world.database, name, world.database.url) as sampler:
@@ -176,7 +202,7 @@ def measure_open(options, world):
         after = world.program.json('GET', '/metrics/cache')
         slow += world.slow()
     return {'sizes': world.sizes, 'open': opened, 'hit_rate': hit_rate(before, after), 'connections': sampler.summary(), 'slow': slow,
-            'indexes': world.indexes(), 'statements': world.statements()}
+            'found': world.found, 'indexes': world.indexes(), 'statements': world.statements()}
 
 
 def measure(options, services):

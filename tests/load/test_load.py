@@ -152,6 +152,19 @@ class Page(unittest.TestCase):
         self.assertEqual((baseline_page.none('x', 0)[0], baseline_page.none('x', 1)[0]), (True, False))
 
 
+class Committed(unittest.TestCase):
+    def test_the_page_is_that_of_its_figures(self):
+        """After a change of the page: ./run baseline --render. Figures of an older format are told as such, and need a run."""
+        with open(os.path.join(ROOT, 'docs', 'baseline.json'), encoding='utf-8') as file:
+            figures = json.load(file)
+        if figures.get('format') == baseline_page.FORMAT:
+            with open(os.path.join(ROOT, 'docs', 'baseline.md'), encoding='utf-8') as file:
+                self.assertEqual(file.read(), baseline_page.page(figures)[0])
+        else:
+            with self.assertRaisesRegex(SystemExit, 'format .*: ./run baseline measures anew'):
+                baseline_page.page(figures)
+
+
 class Baseline(unittest.TestCase):
     def test_it_has_every_table_of_the_document(self):
         with tempfile.TemporaryDirectory() as folder:
@@ -164,9 +177,11 @@ class Baseline(unittest.TestCase):
                     text[name] = file.read()
         for line in ('GET /recommendations/{userId} p50', 'GET /content/{id} p95', 'POST /content p99',
                      'GET /auth/user/{id}/permissions max', 'getRecommendations (cold)', 'updateEngagementScores, 10,000 rows',
-                     'getContentWithTags (cold)', 'open, average', 'A smoke run', 'updateEngagementScores, its slowest statement'):
+                     'getContentWithTags (cold)', 'open, average', 'memory in the process, MB | 450 |', 'memory in Redis, MB',
+                     'time-out for one, ms (set; naive: none) | 5,000 |  | 2,000 | 2,000 |', 'by less than ten times', '| answers |  | 20 | 20 |', 'A smoke run', 'updateEngagementScores, its slowest statement'):
             self.assertIn(line, text['baseline.md'])
         self.assertIn('0 |', next(line for line in text['baseline.md'].splitlines() if "differ from plain SQL's" in line))
+        self.assertRegex(text['baseline.md'], r'GET /auth/user/\{id\}/permissions p95 \| 200 \| [\d.]+ \| ')
         # A star is explained, where it stands.
         starred = [line for line in text['baseline.md'].splitlines() if re.search(r'\d \*', line)]
         self.assertEqual(len(starred), 1)

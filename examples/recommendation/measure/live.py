@@ -20,13 +20,17 @@ WORK = 'sugarperf_work_duration_seconds'
 KEPT = 10   # seconds over which rates and times are told
 
 
+def runs(side):
+    return {'bearable': report.bearable(side), 'heavy': side['heavy']}
+
+
 def bars(result):
     """[(title, unit, [(name, document, naive, library)])] of a demo's result."""
     naive, library = result['naive'], result['library']
     charts = []
     for title, run in ((f"p95 at {result['rate']:g} requests/s, which the naive form can bear", 'bearable'),
                        (f"p95 at {result['heavy_rate']:g} requests/s, where it is saturated", 'heavy')):
-        rows = [row for row in report.endpoint_rows(naive[run], library[run]) if row[0].endswith(' p95')]
+        rows = [row for row in report.endpoint_rows(*(runs(side)[run] for side in (naive, library))) if row[0].endswith(' p95')]
         charts.append((title, 'ms', [(name.removesuffix(' p95'), *figures) for name, *figures in rows]))
     rows = [(name.strip(), *figures[:3]) for name, *figures in report.query_rows(result)]
     charts.append(('One caller, median', 'ms', [row for row in rows if isinstance(row[3], (int, float)) and row[1]]))
