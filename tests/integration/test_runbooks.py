@@ -30,6 +30,8 @@ class Runbooks(unittest.TestCase):
         world.wait_for_feed()
         service.json('GET', '/recommendations/user-3')
         service.request('GET', '/content/none')
+        # One of somebody else, who is away for a moment.
+        world.database.query(f"SELECT pg_create_logical_replication_slot('other_{os.getpid()}', 'pgoutput')")
         environment = {**os.environ, 'SERVICE': service.url, 'DATABASE_URL': world.database.url, 'REDIS_URL': REDIS_URL,
                        'NAMESPACE': world.database.schema}
         for name in sorted(os.listdir(RUNBOOKS)):
@@ -41,6 +43,7 @@ class Runbooks(unittest.TestCase):
                                           stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
                     self.assertEqual(done.returncode, 0, f'{block}\n{done.stdout}\n{done.stderr}')
         self.assertEqual(world.differences(), [])
+        self.assertEqual(world.database.query(f"SELECT count(*) FROM pg_replication_slots WHERE slot_name = 'other_{os.getpid()}'"), '1')
 
     def test_alerts_and_the_list_name_the_pages(self):
         pages = {name for name in os.listdir(RUNBOOKS) if name != 'README.md'}
