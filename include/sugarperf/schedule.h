@@ -42,7 +42,7 @@ typedef struct sp_warm sp_warm;
 /**
  * `name` is the same in all processes: 1 to 64 letters, digits, `-`, `_` and `.`. `when`:
  *
- *     start                     when the process begins, unless another one did so within the last minute
+ *     start                     when the process begins, unless another one has done it within the last minute
  *     every 90s                 at the multiples of a duration
  *     daily 03:30               hourly, daily, weekly, monthly, yearly: at the beginning of each
  *     30 3 * * mon-fri          minute, hour, day of the month, month, day of the week, as in cron(5)
@@ -77,7 +77,8 @@ SP_API sp_status sp_warm_new(sp_cache *cache, sp_pool *pool, const sp_stmt *list
 SP_API void sp_warm_free(sp_warm *warm);
 /**
  * Loads all rows anew, `concurrency` (1–1000) at a time. SP_OK: the list was read and gone through; sp_warm_failed() says how
- * many loads failed. Cancelling the context ends it before the next row. SP_FULL: it runs already.
+ * many loads failed. Cancelling the context ends it before the next row. SP_FULL: it runs already. Where nothing may be stored
+ * (`cache.mode`, or "cache" of the context, is `read` or `bypass`) it reads and loads nothing and is SP_OK: sp_warm_rows() is 0.
  */
 SP_API sp_status sp_warm_run(sp_warm *warm, sp_ctx *ctx, uint32_t concurrency, sp_error **error);
 SP_API sp_status sp_warm_run_async(sp_warm *warm, sp_ctx *ctx, uint32_t concurrency, sp_queue *queue, uint64_t tag);

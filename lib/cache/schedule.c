@@ -51,7 +51,9 @@ struct sp_turn {
         struct sp__timer timer;
         sp__mutex lock;
         atomic_uint refs; /* its holder's, the timer's */
+        bool keeping;     /* Redis is being asked to keep it: who does that also tells it of the end */
         bool over;
+        bool done;
 };
 
 /* Who waits. */
@@ -209,22 +211,38 @@ static void keep_later(sp_turn *turn)
                 atomic_fetch_sub(&turn->refs, 1);
 }
 
+static void tell_end(const sp_turn *turn);
+
+/* Where Redis has forgotten it, it is set again; never behind the end, where it would keep others away. */
 static void turn_keep(struct sp__timer *timer)
 {
         sp_turn *turn = SP__OF(timer, sp_turn, timer);
-        struct sp__log *log = &turn->schedule->cache->log;
+        sp_cache *cache = turn->schedule->cache;
         struct sp__command *command;
+        bool ended;
 
         sp__lock(&turn->lock);
         command = turn->over ? NULL : sp__command_new();
+        turn->keeping = command;
+        if (command)
+                sp__cache_work(cache);
         keep_later(turn);
         sp__unlock(&turn->lock);
         if (command) {
-                sp__script_begin(command, SP__SCRIPT_TURN_KEEP, true, 1, 2);
+                sp__script_begin(command, SP__SCRIPT_TURN_KEEP, true, 2, 3);
+                sp__command_text(command, turn->schedule->done_name);
                 sp__command_text(command, turn->schedule->lease_name);
                 sp__command_text(command, turn->token);
-                sp__command_int(command, turn->schedule->cache->lease_ms);
-                sp__link_run(log->link, command, NULL, NULL, NULL);
+                sp__command_int(command, cache->lease_ms);
+                sp__command_int(command, turn->due);
+                sp__link_run(cache->log.link, command, NULL, NULL, NULL);
+                sp__lock(&turn->lock);
+                turn->keeping = false;
+                ended = turn->over;
+                sp__unlock(&turn->lock);
+                if (ended)
+                        tell_end(turn);
+                sp__cache_rest(cache);
         }
         turn_unref(turn);
 }
@@ -523,7 +541,8 @@ int64_t sp_turn_due(const sp_turn *turn)
         return turn ? turn->due : -1;
 }
 
-static void tell_end(const sp_turn *turn, bool done)
+/* Of a start its end is noted down: who waited, or began, while it took its time does not make it again. */
+static void tell_end(const sp_turn *turn)
 {
         sp_cache *cache = turn->schedule->cache;
         struct sp__command *command = cache->log.link ? sp__command_new() : NULL;
@@ -534,8 +553,8 @@ static void tell_end(const sp_turn *turn, bool done)
         sp__command_text(command, turn->schedule->done_name);
         sp__command_text(command, turn->schedule->lease_name);
         sp__command_text(command, turn->token);
-        sp__command_int(command, turn->due);
-        sp__command_int(command, done ? REMEMBER_MS : 0);
+        sp__command_int(command, turn->schedule->cron.start ? sp__wall_ms() : turn->due);
+        sp__command_int(command, turn->done ? REMEMBER_MS : 0);
         sp__link_run(cache->log.link, command, NULL, NULL, NULL);
 }
 
@@ -555,14 +574,19 @@ static void take_back(sp_schedule *schedule, int64_t due)
 
 void sp_turn_end(sp_turn *turn, bool done)
 {
+        bool keeping;
+
         if (!turn || sp__engine_forked(turn->schedule->cache->engine))
                 return;
         sp__lock(&turn->lock);
         turn->over = true;
+        turn->done = done;
+        keeping = turn->keeping;
         if (sp__timer_stop(turn->schedule->cache->engine, &turn->timer))
                 atomic_fetch_sub(&turn->refs, 1);
         sp__unlock(&turn->lock);
-        tell_end(turn, done);
+        if (!keeping)
+                tell_end(turn);
         if (!done)
                 take_back(turn->schedule, turn->due);
         turn_unref(turn);

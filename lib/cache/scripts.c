@@ -99,8 +99,14 @@ static const char *const texts[SP__SCRIPTS] = {
                             "if ARGV[3] ~= '0' then redis.call('set', KEYS[1], ARGV[2], 'PX', ARGV[3]) end\n"
                             "redis.call('unlink', KEYS[2])\n"
                             "return 1\n",
-    [SP__SCRIPT_TURN_KEEP] = "if redis.call('get', KEYS[1]) ~= ARGV[1] then return 0 end\n"
-                             "return redis.call('pexpire', KEYS[1], ARGV[2])\n",
+    /* What was lost, in a server that was emptied, is set again, unless another one did it meanwhile. */
+    [SP__SCRIPT_TURN_KEEP] = "local held = redis.call('get', KEYS[2])\n"
+                             "if held and held ~= ARGV[1] then return 0 end\n"
+                             "if not held and tonumber(redis.call('get', KEYS[1]) or -1) >= tonumber(ARGV[3]) then\n"
+                             "  return 0\n"
+                             "end\n"
+                             "redis.call('set', KEYS[2], ARGV[1], 'PX', ARGV[2])\n"
+                             "return 1\n",
     [SP__SCRIPT_RELEASE] = ("if redis.call('get', KEYS[1]) ~= ARGV[1] then return 0 end\n"
                             "return redis.call('del', KEYS[1])\n"),
 };

@@ -31,7 +31,7 @@ enum sp__script {
         SP__SCRIPT_TURN,
         /** done, lease · token, due, ms to remember it (0: it was not done) → 1 or 0. */
         SP__SCRIPT_TURN_END,
-        /** lease · token, ms → 1 or 0. */
+        /** done, lease · token, ms, due → 1: it is still ours, also where it was lost; 0: another one has it, or did it. */
         SP__SCRIPT_TURN_KEEP,
         SP__SCRIPTS
 };

@@ -174,6 +174,14 @@ static void listed(sp__op *op)
         pump(going);
 }
 
+/* Its loads run in none of the context's transactions. */
+static bool may_store(const struct going *going)
+{
+        enum sp__cache_use use = sp__cache_use(going->warm->cache, going->op.ctx, true);
+
+        return use == SP__CACHE_USE || use == SP__CACHE_REFRESH;
+}
+
 static void start(struct going *going)
 {
         sp_warm *warm = going->warm;
@@ -185,6 +193,10 @@ static void start(struct going *going)
         atomic_store(&warm->rows, 0);
         atomic_store(&warm->loaded, 0);
         atomic_store(&warm->failed, 0);
+        if (!may_store(going)) {
+                finish(going, SP_OK, NULL);
+                return;
+        }
         status = sp__pool_step(warm->pool, going->op.ctx, going->op.deadline, warm->list, warm->list_params,
                                going->op.caller, listed, going, &error);
         if (status != SP_OK)

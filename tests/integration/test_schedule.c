@@ -5,13 +5,29 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sugarperf/redis.h>
 #include <sugarperf/schedule.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+static atomic_int_least64_t later_s; /* the wall clock, seconds ahead */
+
+int __real_clock_gettime(clockid_t clock, struct timespec *out);
+int __wrap_clock_gettime(clockid_t clock, struct timespec *out);
+
+int __wrap_clock_gettime(clockid_t clock, struct timespec *out)
+{
+        int answer = __real_clock_gettime(clock, out);
+
+        if (clock == CLOCK_REALTIME)
+                out->tv_sec += atomic_load(&later_s);
+        return answer;
+}
 
 /* Blocking and asynchronous, for the calls of this header. */
 static sp_completion *only(sp_queue *queue)
@@ -172,6 +188,92 @@ static void test_a_start_comes_once_to_those_who_start_together(void **state)
                 sp_turn_end(turn, true);
         sp_schedule_free(first);
         sp_schedule_free(second);
+        sp_ctx_unref(ctx);
+        sp_cache_free(other);
+        sp_cache_free(cache);
+}
+
+static void test_a_start_that_took_long_is_not_made_again_by_who_waited(void **state)
+{
+        const struct cache_way *way = way_of(state);
+        sp_cache *cache = cache_with(way, NULL), *other = cache_with(way, NULL);
+        sp_ctx *ctx = ctx_set("timeout", "300ms");
+        sp_schedule *first, *second;
+        sp_turn *turn = NULL;
+        char name[64];
+
+        if (way->redis) {
+                fresh_name(name, sizeof name);
+                first = schedule_of(cache, name, "start");
+                second = schedule_of(other, name, "start");
+                assert_int_equal(wait_turn(way, first, NULL, &turn), SP_OK);
+                atomic_fetch_add(&later_s, 62);
+                sp_turn_end(turn, true);
+                assert_int_equal(wait_turn(way, second, ctx, &turn), SP_TIMEOUT);
+                atomic_store(&later_s, 0);
+                sp_schedule_free(first);
+                sp_schedule_free(second);
+        }
+        sp_ctx_unref(ctx);
+        sp_cache_free(other);
+        sp_cache_free(cache);
+}
+
+static sp_reply *redis_says(sp_redis *redis, const char *command, const char *key)
+{
+        sp_params *params = sp_params_new();
+        sp_reply *reply = NULL;
+
+        sp_params_add_text(params, command, strlen(command));
+        sp_params_add_text(params, key, strlen(key));
+        assert_int_equal(sp_redis_command(redis, NULL, params, &reply, NULL), SP_OK);
+        sp_params_free(params);
+        return reply;
+}
+
+static int64_t redis_count(sp_redis *redis, const char *command, const char *key)
+{
+        sp_reply *reply = redis_says(redis, command, key);
+        int64_t count = -1;
+
+        assert_int_equal(sp_reply_int(reply, &count), SP_OK);
+        sp_reply_free(reply);
+        return count;
+}
+
+static void test_a_turn_that_redis_forgot_stays_its_holders(void **state)
+{
+        const struct cache_way *way = way_of(state);
+        const char *const settings[] = {"cache.lease=300ms", NULL};
+        sp_cache *cache = cache_with(way, settings), *other = cache_with(way, settings);
+        sp_ctx *ctx = ctx_set("timeout", "150ms");
+        sp_schedule *first, *second;
+        sp_config *config = sp_config_new();
+        sp_redis *redis = NULL;
+        sp_turn *turn = NULL, *none = NULL;
+        char name[64], key[96];
+        int64_t until = sp__now() + 5 * SP__SECOND;
+
+        if (way->redis) {
+                assert_int_equal(sp_config_env(config, NULL), SP_OK);
+                assert_int_equal(sp_redis_new(config, &redis, NULL), SP_OK);
+                fresh_name(name, sizeof name);
+                snprintf(key, sizeof key, "{sp:turn:%s}:t", name);
+                first = schedule_of(cache, name, "start");
+                second = schedule_of(other, name, "start");
+                assert_int_equal(wait_turn(way, first, NULL, &turn), SP_OK);
+                assert_int_equal(redis_count(redis, "DEL", key), 1);
+                while (redis_count(redis, "EXISTS", key) == 0)
+                        assert_true(sp__now() < until);
+                assert_int_equal(wait_turn(way, second, ctx, &none), SP_TIMEOUT);
+                sp_turn_end(turn, true);
+                while (redis_count(redis, "EXISTS", key) == 1)
+                        assert_true(sp__now() < until);
+                sp_schedule_free(first);
+                sp_schedule_free(second);
+                sp_redis_free(redis);
+        }
+        sp_config_free(config);
         sp_ctx_unref(ctx);
         sp_cache_free(other);
         sp_cache_free(cache);
@@ -352,6 +454,38 @@ static void test_warming_loads_anew_what_is_there(void **state)
         sp_cache_free(cache);
 }
 
+static void warms_nothing(const struct cache_way *way, sp_cache *cache, sp_cache *witness, const char *mode)
+{
+        sp_ctx *ctx = mode ? ctx_set("cache", mode) : NULL;
+        struct warmth warmth;
+        char key[96];
+
+        warmth_make(&warmth, cache, "SELECT 1", "SELECT $1::text");
+        snprintf(key, sizeof key, "%s:1", warmth.prefix);
+        assert_int_equal(run_warm(way, warmth.warm, ctx, 1), SP_OK);
+        assert_int_equal(sp_warm_rows(warmth.warm) + sp_warm_loaded(warmth.warm), 0);
+        assert_int_equal(sp_warm_failed(warmth.warm), 0);
+        assert_int_equal(state_of(way, witness, key), SP_LOOKUP_LEASE);
+        warmth_free(&warmth);
+        sp_ctx_unref(ctx);
+}
+
+static void test_warming_stores_nothing_where_nothing_may_be_stored(void **state)
+{
+        const struct cache_way *way = way_of(state);
+        sp_cache *cache = cache_with(way, NULL), *reads = cache_with(way, (const char *[]){"cache.mode=read", NULL}),
+                 *bypasses = cache_with(way, (const char *[]){"cache.mode=bypass", NULL});
+
+        warms_nothing(way, cache, cache, "read");
+        warms_nothing(way, cache, cache, "bypass");
+        warms_nothing(way, reads, way->redis ? cache : reads, NULL);
+        warms_nothing(way, reads, way->redis ? cache : reads, "refresh");
+        warms_nothing(way, bypasses, way->redis ? cache : bypasses, NULL);
+        sp_cache_free(bypasses);
+        sp_cache_free(reads);
+        sp_cache_free(cache);
+}
+
 static void test_loads_that_fail_are_counted(void **state)
 {
         const struct cache_way *way = way_of(state);
@@ -405,11 +539,14 @@ int main(void)
             WAY_TEST(test_one_of_the_fleet_gets_each_turn),
             WAY_TEST(test_a_turn_that_was_not_done_comes_again),
             WAY_TEST(test_a_start_comes_once_to_those_who_start_together),
+            WAY_TEST(test_a_start_that_took_long_is_not_made_again_by_who_waited),
+            WAY_TEST(test_a_turn_that_redis_forgot_stays_its_holders),
             WAY_TEST(test_who_dies_with_a_turn_loses_it),
             WAY_TEST(test_who_waits_can_be_woken),
             WAY_TEST(test_what_is_no_schedule_is_refused),
             WAY_TEST(test_warming_loads_what_the_list_names),
             WAY_TEST(test_warming_loads_anew_what_is_there),
+            WAY_TEST(test_warming_stores_nothing_where_nothing_may_be_stored),
             WAY_TEST(test_loads_that_fail_are_counted),
             WAY_TEST(test_warming_can_be_cancelled_and_runs_once_at_a_time),
         };
