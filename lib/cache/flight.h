@@ -51,7 +51,6 @@ struct sp__flight {
         struct sp__log_waiter log_waiter;
         struct sp__slot slot;
         bool slotted; /* it has a slot */
-        bool exempt;  /* it needs none: whoever began it has one for many keys */
 
         /* Of the step under way. */
         bool with_text;  /* scripts by their text */
@@ -159,6 +158,8 @@ void sp__seekers_leave_alone(struct sp__list *waiters, sp_cache *cache, struct s
 void sp__seekers_pick(struct sp__flight *flight, enum sp__want want, struct sp__list *picked);
 void sp__seekers_take(struct sp__flight *flight, struct sp__list *taken);
 sp__op *sp__seekers_first(struct sp__flight *flight);
+/** Whether the oldest, who would load, has a slot for many keys. The cache's lock is held. */
+bool sp__seekers_have_slot(const struct sp__flight *flight);
 /** Answers one that was claimed; takes its reference. `lookup` NULL: out of memory. No lock held. */
 void sp__seeker_grant(sp__op *op, sp_lookup *lookup, struct sp__batch *done);
 /** Who waits on may take what was found in the end. The cache's lock is held. */

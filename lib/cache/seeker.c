@@ -272,6 +272,12 @@ void sp__seekers_take(struct sp__flight *flight, struct sp__list *taken)
         move(SP__OF(at, sp__op, link), taken);
 }
 
+bool sp__seekers_have_slot(const struct sp__flight *flight)
+{
+        return !sp__list_empty(&flight->waiters) &&
+               seeker_of(SP__OF(flight->waiters.next, sp__op, link))->want == SP__WANT_SOON;
+}
+
 sp__op *sp__seekers_first(struct sp__flight *flight)
 {
         struct sp__list first;
@@ -338,7 +344,6 @@ static void begin_for(struct sp__seeker *seeker, const void *key, size_t len, co
                 return;
         }
         seat->begun = true;
-        seat->flight->exempt = seeker->want == SP__WANT_SOON;
         sp__flight_ref(seat->flight);
         if (!stale)
                 return;

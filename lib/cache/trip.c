@@ -492,7 +492,7 @@ static enum turn take_turn(struct sp__flight *flight, bool patient)
 {
         struct sp__slots *slots = &flight->cache->slots;
 
-        if (flight->slotted || flight->exempt)
+        if (flight->slotted || sp__seekers_have_slot(flight))
                 return TURN_NOW;
         if (!patient && sp__slots_full(slots))
                 return TURN_NEVER;

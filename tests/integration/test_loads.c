@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/* How many load at once in one process (cache.loads), where keys are many. */
+#include "cache_way.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { KEYS = 5 };
+
+/* Keys with a beginning of their own, and as parameters. */
+struct keys {
+        char text[KEYS][80];
+        sp_params *params;
+};
+
+static void keys_make(struct keys *keys)
+{
+        char prefix[64];
+
+        fresh_key("loads", prefix, sizeof prefix);
+        keys->params = sp_params_new();
+        for (int i = 0; i < KEYS; i++) {
+                int len = snprintf(keys->text[i], sizeof keys->text[i], "%s:%d", prefix, i);
+
+                assert_int_equal(sp_params_add_text(keys->params, keys->text[i], (size_t)len), SP_OK);
+        }
+}
+
+static sp_lookups *look(const struct cache_way *way, sp_cache *cache, const struct keys *keys)
+{
+        sp_lookups *lookups = NULL;
+
+        assert_int_equal(way->lookup_many(cache, NULL, keys->params, &lookups, NULL), SP_OK);
+        return lookups;
+}
+
+/* Those who waited for what a call loads have no part in its slot. */
+static void test_who_inherits_keys_of_a_failed_load_needs_a_slot(void **state)
+{
+        const struct cache_way *way = way_of(state);
+        sp_cache *cache = cache_with(way, (const char *[]){"cache.loads=2", NULL});
+        sp_ctx *ctx = ctx_set("timeout", "200ms");
+        sp_completion *done[KEYS] = {NULL};
+        sp_queue *queue = NULL;
+        sp_lookups *lookups;
+        struct keys keys;
+        int leases = 0;
+
+        assert_int_equal(sp_queue_new(0, &queue), SP_OK);
+        keys_make(&keys);
+        lookups = look(way, cache, &keys);
+        for (size_t i = 0; i < KEYS; i++)
+                assert_int_equal(sp_cache_lookup_async(cache, ctx, keys.text[i], strlen(keys.text[i]), queue, i),
+                                 SP_OK);
+        sp_lookups_free(lookups);
+        for (size_t i = 0; i < KEYS; i++) {
+                assert_int_equal(sp_queue_wait(queue, &done[i], 1, -1), 1);
+                if (sp_completion_status(done[i]) != SP_TIMEOUT)
+                        leases++;
+        }
+        assert_true(leases <= 2);
+        for (size_t i = 0; i < KEYS; i++)
+                sp_completion_free(done[i]);
+        sp_queue_free(queue);
+        sp_params_free(keys.params);
+        sp_ctx_unref(ctx);
+        sp_cache_free(cache);
+}
+
+int main(void)
+{
+        static const struct way_test tests[] = {
+            WAY_TEST(test_who_inherits_keys_of_a_failed_load_needs_a_slot),
+        };
+
+        return RUN_OVER_WAYS("loads", tests, CACHE_WAYS);
+}
