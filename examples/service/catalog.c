@@ -4,7 +4,6 @@
 
 #include <jansson.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { PATTERNS = sizeof((struct reading *)0)->patterns / sizeof(char *) };
@@ -32,9 +31,7 @@ static sp_status rules_new(struct service *service, sp_error **error)
 /* Needs wal_level = logical and a role that may replicate; what is missing is told by GET /health/feed. */
 static sp_status feed_new(struct service *service, sp_error **error)
 {
-        const char *wish = getenv("FEED");
-
-        if (!wish || strcmp(wish, "on") != 0)
+        if (!service->with_feed)
                 return SP_OK;
         return sp_client_feed(service->client, NULL, service->rules, &service->feed, error);
 }

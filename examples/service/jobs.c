@@ -84,7 +84,7 @@ sp_status jobs_start(struct service *service, sp_error **error)
         struct service_jobs *jobs;
         sp_status status = SP_OK;
 
-        if (!wish || !*wish)
+        if (!wish || !*wish || strcmp(wish, "off") == 0)
                 return SP_OK;
         jobs = service->jobs = calloc(1, sizeof *jobs);
         if (!jobs || !(jobs->ctx = sp_ctx_new(NULL)))

@@ -5,6 +5,7 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static int number_parse(const char *program, const char *what, const char *text, int max)
 {
@@ -35,7 +36,23 @@ int options_port(int argc, char **argv, const char *what, int usual)
                         exit(option == 'h' ? 0 : 2);
                 }
         }
+        if (optind < argc) {
+                fprintf(stderr, "%s: \"%s\" is no option; usage: %s [--port N]\n", argv[0], argv[optind], argv[0]);
+                exit(2);
+        }
         return text && *text ? number_parse(argv[0], "the port", text, 65535) : usual;
+}
+
+bool options_on(const char *program, const char *name)
+{
+        const char *text = getenv(name);
+
+        if (!text || !*text || strcmp(text, "off") == 0)
+                return false;
+        if (strcmp(text, "on") == 0)
+                return true;
+        fprintf(stderr, "%s: %s is \"%s\", must be on or off\n", program, name, text);
+        exit(2);
 }
 
 int options_drain_ms(const char *program)

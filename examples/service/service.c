@@ -112,6 +112,7 @@ int service_main(struct service *service, const struct plan *plan, int argc, cha
         }
         port = options_port(argc, argv, plan->what, plan->port);
         service->drain_ms = options_drain_ms(argv[0]);
+        service->with_feed = options_on(argv[0], "FEED");
         service->plan = plan;
         stop_prepare(&signals);
         good = service_start(service, &error) == SP_OK;

@@ -87,9 +87,10 @@ struct service {
         sp_metrics *metrics;
         sp_breaker *breaker; /* around everything that asks the database */
         sp_rules *rules;
-        sp_feed *feed;             /* NULL: FEED is not "on" */
+        sp_feed *feed;             /* NULL: not with_feed */
         struct service_jobs *jobs; /* NULL: none run here */
         sp_ctx *ctx;               /* of all that requests wait for; cancelled when the time to end is over */
+        bool with_feed;            /* FEED is "on" */
         int drain_ms;              /* for what runs when it is asked to stop */
         sp_queue *queue;           /* where all that the library finishes comes back */
         atomic_bool stopping;
@@ -104,7 +105,7 @@ void catalog_free(struct service *service);
 /* Prints the statements' texts by name, as JSON: what --statements does. */
 void catalog_print(const struct plan *plan);
 
-/* jobs.c: they run where JOBS is "on", or says when, in place of the plan ("every 10s"). */
+/* jobs.c: they run where JOBS is "on", or says when, in place of the plan ("every 10s"); not where it is empty or "off". */
 sp_status jobs_start(struct service *service, sp_error **error);
 /* Ends what runs. Before the client is closed. */
 void jobs_stop(struct service *service);
