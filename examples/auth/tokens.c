@@ -15,7 +15,7 @@ enum { SECONDS_DEFAULT = 3600, SECONDS_MAX = 30 * 24 * 3600 };
 /* $1 hash of the token, $2 its user. NULL: revoked, or the user is not active; that too bears the user's tag. */
 static const char valid_text[] =
     "SELECT CASE WHEN is_active AND NOT EXISTS (SELECT FROM token_blacklist WHERE token_hash = $1)"
-    " THEN json_build_object('valid', true, 'userId', id, 'role', role_id) END, 'auth:user:' || $2::text AS tag "
+    " THEN json_build_object('valid', true, 'userId', id, 'roleId', role_id) END, 'auth:user:' || $2::text AS tag "
     "FROM (SELECT) AS one LEFT JOIN users ON id = $2";
 
 /* $1 hash, $2 user, $3 expires, seconds since 1970. */
@@ -118,7 +118,7 @@ void post_token(void *arg, struct http_call *call, const char *id)
 
         if (!body)
                 return;
-        if (json_object_get(body, "seconds"))
+        if (body_has(body, "seconds"))
                 seconds = json_integer_value(json_object_get(body, "seconds"));
         if (!auth->secret)
                 http_error(call, 503, "AUTH_SECRET is not set");

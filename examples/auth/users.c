@@ -109,8 +109,8 @@ void get_user(void *arg, struct http_call *call, const char *id)
         const char *username = http_query(call, "username"), *email = http_query(call, "email");
         const char *word = username ? username : email;
 
-        if (!word || !http_id_valid(word))
-                http_error(call, 400, "username or email is needed: 1 to 128 visible ASCII characters");
+        if (!word || (username && email) || !http_word_valid(word))
+                http_error(call, 400, "username or email is needed, one of them: 1 to 128 visible ASCII characters");
         else
                 read_by_id(&auth->service, call, username ? &auth->by_username : &auth->by_email, word);
 }
@@ -124,16 +124,14 @@ void post_user(void *arg, struct http_call *call, const char *id)
 
         if (!body)
                 return;
-        if (!body_id(body, "username") || !body_id(body, "email") || !body_id(body, "roleId") ||
-            !body_optional_id(body, "id")) {
-                http_error(
-                    call, 400,
-                    "username, email and roleId are needed, an id is up to you: 1 to 128 visible ASCII characters");
+        if (!body_word(body, "username") || !body_word(body, "email") || !body_id(body, "roleId") ||
+            (body_has(body, "id") && !body_id(body, "id"))) {
+                http_error(call, 400, "username, email and roleId are needed, an id is up to you: " HTTP_ID_KIND);
         } else if ((work = write_new(&auth->service, call, &auth->create_user))) {
                 id_make(made);
                 write_column(work, "id", body_id(body, "id") ? body_id(body, "id") : made);
-                write_column(work, "username", body_id(body, "username"));
-                write_column(work, "email", body_id(body, "email"));
+                write_column(work, "username", body_word(body, "username"));
+                write_column(work, "email", body_word(body, "email"));
                 write_column(work, "role_id", body_id(body, "roleId"));
                 write_run(work);
         }
@@ -147,8 +145,8 @@ static void change_start(struct auth *auth, struct http_call *call, const char *
         if (!work)
                 return;
         write_column(work, "id", id);
-        write_change(work, "username", body_id(body, "username"));
-        write_change(work, "email", body_id(body, "email"));
+        write_change(work, "username", body_word(body, "username"));
+        write_change(work, "email", body_word(body, "email"));
         write_change(work, "role_id", body_id(body, "roleId"));
         write_change(work, "is_active", body_flag(body, "active"));
         write_run(work);
@@ -157,14 +155,12 @@ static void change_start(struct auth *auth, struct http_call *call, const char *
 /* A change that is not understood must not look as if it was made. */
 static bool change_good(const json_t *body)
 {
-        const json_t *active = json_object_get(body, "active");
+        bool name = body_has(body, "username"), email = body_has(body, "email"), role = body_has(body, "roleId"),
+             active = body_has(body, "active");
 
-        if (!body_optional_id(body, "username") || !body_optional_id(body, "email") ||
-            !body_optional_id(body, "roleId"))
-                return false;
-        if (active && !json_is_boolean(active))
-                return false;
-        return active || body_id(body, "username") || body_id(body, "email") || body_id(body, "roleId");
+        return (name || email || role || active) && (!name || body_word(body, "username")) &&
+               (!email || body_word(body, "email")) && (!role || body_id(body, "roleId")) &&
+               (!active || body_flag(body, "active"));
 }
 
 void post_user_change(void *arg, struct http_call *call, const char *id)
@@ -189,11 +185,11 @@ void post_permission(void *arg, struct http_call *call, const char *id)
 
         if (!body)
                 return;
-        if (!body_id(body, "permission") || !granted) {
+        if (!body_word(body, "permission") || !granted) {
                 http_error(call, 400, "permission and granted (true or false) are needed");
         } else if ((work = write_new(&auth->service, call, *granted == 't' ? &auth->grant : &auth->revoke_grant))) {
                 write_column(work, "role_id", id);
-                write_column(work, "permission_id", body_id(body, "permission"));
+                write_column(work, "permission_id", body_word(body, "permission"));
                 write_run(work);
         }
         json_decref(body);

@@ -102,18 +102,31 @@ static void payment_start(struct payment *payment, struct http_call *call, const
         write_column(work, "user_id", body_id(body, "userId"));
         work_param(work, body_id(body, "methodId"));
         work_param(work, amount);
-        work_param(work, body_id(body, "currency") ? body_id(body, "currency") : "EUR");
+        work_param(work, body_text(body, "currency") ? body_text(body, "currency") : "EUR");
         write_run(work);
+}
+
+/* As ISO 4217 forms them; which there are changes by the year. */
+static bool currency_may(struct http_call *call, const json_t *body)
+{
+        const char *word = body_text(body, "currency");
+
+        if (!body_has(body, "currency") ||
+            (word && strlen(word) == 3 && strspn(word, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == 3))
+                return true;
+        http_error(call, 400, "currency may be three capital letters: EUR");
+        return false;
 }
 
 static bool payment_may(struct http_call *call, const json_t *body)
 {
         if (!body_may(call, body, "id", BODY_ID) || !body_may(call, body, "methodId", BODY_ID) ||
-            !body_may(call, body, "currency", BODY_ID))
+            !currency_may(call, body))
                 return false;
         if (!body_id(body, "id") || strlen(body_id(body, "id")) <= PAYMENT_ID_MAX)
                 return true;
-        http_error(call, 400, "id may be 1 to 120 visible ASCII characters: that of its invoice is longer");
+        http_error(call, 400,
+                   "id may be 1 to 120 visible ASCII characters without slash: that of its invoice is longer");
         return false;
 }
 

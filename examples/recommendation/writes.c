@@ -37,7 +37,7 @@ static void content_start(struct recommendation *service, struct http_call *call
 {
         struct work *work = write_new(&service->service, call, &service->create_content);
         const char *description = body_text(body, "description");
-        char *tags = json_dumps(json_object_get(body, "tags"), JSON_ENCODE_ANY), made[ID_SIZE];
+        char *tags = body_has(body, "tags") ? json_dumps(json_object_get(body, "tags"), 0) : NULL, made[ID_SIZE];
 
         if (work) {
                 id_make(made);
@@ -59,7 +59,7 @@ static bool ids_only(const json_t *list)
                 if (!id || !http_id_valid(id))
                         return false;
         }
-        return !list || json_is_array(list);
+        return !list || json_is_null(list) || json_is_array(list);
 }
 
 void post_content(void *arg, struct http_call *call, const char *id)

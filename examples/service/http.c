@@ -152,10 +152,10 @@ static void route(struct http_call *call, const char *method, const char *path)
                 if (!path_matches(at->path, path, id))
                         continue;
                 known = true;
-                if (strcmp(at->method, method) != 0)
+                if (strcmp(at->method, strcmp(method, "HEAD") == 0 ? "GET" : method) != 0)
                         continue;
                 if (strchr(at->path, '{') && !http_id_valid(id))
-                        http_error(call, MHD_HTTP_BAD_REQUEST, "the id must be 1 to 128 visible ASCII characters");
+                        http_error(call, MHD_HTTP_BAD_REQUEST, "the id must be " HTTP_ID_KIND);
                 else
                         at->serve(call->http->options.arg, call, id);
                 return;
@@ -286,15 +286,20 @@ const char *http_content(const struct http_call *call, size_t *len)
         return call->content ? call->content : "";
 }
 
-bool http_id_valid(const char *id)
+bool http_word_valid(const char *word)
 {
-        size_t len = strlen(id);
+        size_t len = strlen(word);
 
-        for (const char *at = id; *at; at++) {
+        for (const char *at = word; *at; at++) {
                 if (*at <= ' ' || *at > '~' || *at == '"' || *at == '\\')
                         return false;
         }
         return len > 0 && len <= ID_MAX;
+}
+
+bool http_id_valid(const char *id)
+{
+        return http_word_valid(id) && !strchr(id, '/');
 }
 
 bool http_number(const struct http_call *call, const char *name, int low, int high, int fallback, int *out)
@@ -315,6 +320,14 @@ bool http_number(const struct http_call *call, const char *name, int low, int hi
         return true;
 }
 
+/* A zero would end the text before its end: what follows it would not be looked at. In its place comes what nothing allows. */
+static size_t unescape(void *arg, struct MHD_Connection *connection, char *text)
+{
+        for (char *at = text; (at = strstr(at, "%00")); at += 3)
+                at[2] = '1';
+        return MHD_http_unescape(text);
+}
+
 static unsigned flags_of(const struct http_options *options)
 {
         if (options->threads)
@@ -332,8 +345,9 @@ static struct MHD_Daemon *daemon_start(struct http *http)
         return MHD_start_daemon(flags_of(&http->options), (uint16_t)http->options.port, NULL, NULL, access_handler,
                                 http, MHD_OPTION_SOCK_ADDR, (struct sockaddr *)&address, MHD_OPTION_NOTIFY_COMPLETED,
                                 completed, NULL, MHD_OPTION_NOTIFY_CONNECTION, connection_changed, http,
-                                MHD_OPTION_THREAD_POOL_SIZE, pool, MHD_OPTION_LISTEN_BACKLOG_SIZE, 1024u,
-                                MHD_OPTION_CONNECTION_LIMIT, 4000u, MHD_OPTION_CONNECTION_TIMEOUT, 30u, MHD_OPTION_END);
+                                MHD_OPTION_UNESCAPE_CALLBACK, unescape, NULL, MHD_OPTION_THREAD_POOL_SIZE, pool,
+                                MHD_OPTION_LISTEN_BACKLOG_SIZE, 1024u, MHD_OPTION_CONNECTION_LIMIT, 4000u,
+                                MHD_OPTION_CONNECTION_TIMEOUT, 30u, MHD_OPTION_END);
 }
 
 /* Each connection is a descriptor, and the usual soft limit is 1,024. */

@@ -16,8 +16,8 @@ struct http;
 struct http_call;
 
 struct http_route {
-        const char *method;
-        const char *path; /* "{}" stands for one segment, which the handler gets as `id`: "/content/{}" */
+        const char *method; /* "GET" serves HEAD, too */
+        const char *path;   /* "{}" stands for one segment, which the handler gets as `id`: "/content/{}" */
         void (*serve)(void *arg, struct http_call *call, const char *id);
 };
 
@@ -58,8 +58,11 @@ void http_answer(struct http_call *call, unsigned status, const char *source, st
 /* {"error":"…"} with the text as it is: no quotes, no backslashes. */
 void http_error(struct http_call *call, unsigned status, const char *text);
 
-/* 1 to 128 visible ASCII characters but quotes and backslash: what an id may be. */
+/* 1 to 128 visible ASCII characters but quotes and backslash: a name, an address. */
+bool http_word_valid(const char *word);
+/* The same without a slash, so that a path can name it: what an id may be. */
 bool http_id_valid(const char *id);
+#define HTTP_ID_KIND "1 to 128 visible ASCII characters without slash"
 /* The query's `name` as a number, `fallback` without one. False: it is none, or not within the bounds. */
 bool http_number(const struct http_call *call, const char *name, int low, int high, int fallback, int *out);
 

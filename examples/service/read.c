@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "read.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static void fail(struct work *work, sp_status status)
@@ -246,6 +247,16 @@ void read_list(struct service *service, struct http_call *call, const struct rea
         read_run(work);
 }
 
+static void unknown_word(struct http_call *call, const char *name, const char *const words[])
+{
+        char line[200];
+        int len = snprintf(line, sizeof line, "the query needs %s, one of", name);
+
+        for (size_t i = 0; words[i] && len < (int)sizeof line; i++)
+                len += snprintf(line + len, sizeof line - (size_t)len, "%s %s", i ? "," : "", words[i]);
+        http_error(call, 400, line);
+}
+
 void read_by_word(struct service *service, struct http_call *call, const struct reading *reading, const char *id,
                   const char *name, const char *const words[])
 {
@@ -263,5 +274,5 @@ void read_by_word(struct service *service, struct http_call *call, const struct 
                 read_run(work);
                 return;
         }
-        http_error(call, 400, "the query needs a word that is known: see the README");
+        unknown_word(call, name, words);
 }

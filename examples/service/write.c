@@ -180,11 +180,18 @@ const char *body_id(const json_t *body, const char *name)
         return id && http_id_valid(id) ? id : NULL;
 }
 
-bool body_optional_id(const json_t *body, const char *name)
+const char *body_word(const json_t *body, const char *name)
+{
+        const char *word = json_string_value(json_object_get(body, name));
+
+        return word && http_word_valid(word) ? word : NULL;
+}
+
+bool body_has(const json_t *body, const char *name)
 {
         const json_t *value = json_object_get(body, name);
 
-        return !value || json_is_null(value) || body_id(body, name);
+        return value && !json_is_null(value);
 }
 
 const char *body_text(const json_t *body, const char *name)
@@ -210,12 +217,10 @@ static bool body_is(const json_t *body, const char *name, enum body_kind kind)
 
 bool body_may(struct http_call *call, const json_t *body, const char *name, enum body_kind kind)
 {
-        static const char *const kinds[] = {"1 to 128 visible ASCII characters", "a text that is not empty", "a text",
-                                            "true or false"};
-        const json_t *value = json_object_get(body, name);
+        static const char *const kinds[] = {HTTP_ID_KIND, "a text that is not empty", "a text", "true or false"};
         char line[128];
 
-        if (!value || json_is_null(value) || body_is(body, name, kind))
+        if (!body_has(body, name) || body_is(body, name, kind))
                 return true;
         snprintf(line, sizeof line, "%s may be %s", name, kinds[kind]);
         http_error(call, 400, line);

@@ -20,8 +20,10 @@
 json_t *body_parse(struct http_call *call);
 /* A member of the body that is an id; NULL when it is none. */
 const char *body_id(const json_t *body, const char *name);
-/* Whether it is an id, or not there (null neither). */
-bool body_optional_id(const json_t *body, const char *name);
+/* The same of a name or an address, which may have a slash. */
+const char *body_word(const json_t *body, const char *name);
+/* Whether it is there; null is nothing. */
+bool body_has(const json_t *body, const char *name);
 /* A text that is not empty; NULL when it is none. */
 const char *body_text(const json_t *body, const char *name);
 /* What a member of the body may be that need not be there. */

@@ -226,6 +226,29 @@ class Refusals(Case):
         self.refused(404, 'GET', '/content/a/b')
         self.refused(405, 'DELETE', '/content/content-7')
 
+    def test_what_is_cut_at_a_zero_is_refused(self):
+        self.refused(400, 'GET', '/content/content-1%00x')
+        self.refused(400, 'GET', '/recommendations/user-3?limit=5%00junk')
+        self.refused(404, 'GET', '/metrics%00')
+
+    def test_an_id_that_no_path_can_name_is_refused(self):
+        self.refused(400, 'POST', '/content', {'creatorId': 'user-3', 'title': 'T', 'id': 'a/b'})
+        self.refused(400, 'POST', '/interactions', {'userId': 'user-3', 'contentId': 'a/b', 'type': 'view'})
+
+    def test_null_is_nothing(self):
+        body = {'creatorId': 'user-3', 'title': 'Null', 'tags': None, 'description': None, 'id': None}
+        self.assertEqual(self.service.request('POST', '/content', body)[0], 201)
+
+    def test_a_head_is_a_get_without_a_body(self):
+        for path, status in (('/content/content-7', 200), ('/health', 200), ('/content/nothing', 404)):
+            got, headers, text = self.service.request('HEAD', path)
+            self.assertEqual((got, text), (status, ''), path)
+            self.assertGreater(int(headers['Content-Length']), 0)
+
+    def test_no_jobs_can_be_asked_for(self):
+        for word in ('off', ''):
+            self.assertEqual(self.start(JOBS=word).request('GET', '/content/content-7')[0], 200)
+
     def test_bad_bodies_are_refused(self):
         good = {'userId': 'user-3', 'contentId': 'content-7', 'type': 'view'}
         for change in ({'userId': ''}, {'userId': 3}, {'contentId': 'x y'}, {'type': 'stare'}, {'type': None}):
@@ -247,6 +270,8 @@ class Refusals(Case):
             port = str(taken.getsockname()[1])
             self.ends_with(1, port, '--port', port)
         self.ends_with(2, 'many', '--port', 'many')
+        self.ends_with(2, 'surplus', '--port', '0', 'surplus')
+        self.ends_with(2, 'FEED is "yes", must be on or off', '--port', '0', FEED='yes')
         self.ends_with(1, 'SUGARPERF_POOL_MAX', '--port', '0', SUGARPERF_POOL_MAX='many')
         self.ends_with(1, 'DATABASE_URL', '--port', '0', DATABASE_URL='http://app:hunter2@db')
 

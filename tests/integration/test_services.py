@@ -196,6 +196,9 @@ class Payments(unittest.TestCase):
         self.assertEqual(service.request('POST', '/payments', {**body, 'id': 'own'})[0], 201)
         self.assertEqual(service.request('POST', '/payments', {**body, 'userId': 'somebody'})[0], 400)
         self.assertEqual(service.request('POST', '/payments', {**body, 'methodId': 7})[0], 400)
+        for currency in ('NOTACURRENCYATALL', 'eur', 'EURO', 'E/R'):
+            self.assertEqual(service.request('POST', '/payments', {**body, 'currency': currency})[0], 400, currency)
+        self.assertIn('refunded', service.request('GET', f'/payments/{owner}?status=x')[2])
         world.database.query("UPDATE invoices SET id = 'invoice-own' WHERE id = (SELECT min(id) FROM invoices)")
         self.assertEqual(service.request('POST', '/payments/own', {'userId': owner, 'status': 'completed'})[0], 409)
 
@@ -318,6 +321,16 @@ class Auth(unittest.TestCase):
     def test_a_change_that_is_not_understood_is_refused(self):
         for body in ({'active': 'false'}, {'active': 'false', 'email': 'a@example.org'}, {'active': True, 'email': 7}, {'username': ''}):
             self.assertEqual(self.service.request('POST', '/auth/user/user-1', body)[0], 400, body)
+
+    def test_null_is_nothing(self):
+        token = self.token(userId='user-1', seconds=None)
+        self.assertEqual(self.service.request('POST', '/auth/user/user-1', {'active': None, 'roleId': 'role-1'})[0], 200)
+        self.assertEqual(self.valid(token)[1]['roleId'], 'role-1')
+        self.assertEqual(self.service.request('POST', '/auth/user/user-1', {'active': None})[0], 400)
+
+    def test_a_user_is_asked_for_by_one_name(self):
+        self.assertEqual(self.service.request('GET', '/auth/user?username=member1&email=member2@example.org')[0], 400)
+        self.assertEqual(self.service.request('GET', '/auth/user?email=member2@example.org')[0], 200)
 
     def test_what_is_no_token_of_ours_is_refused_without_a_look_up(self):
         token = self.token(userId='user-1')
