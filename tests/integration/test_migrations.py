@@ -156,6 +156,28 @@ class Scripts(Case):
         self.assertEqual(database.query("SELECT string_agg(id, ',') FROM subscriptions WHERE user_id = 'twins' AND is_active"), 'twin-2')
         self.good(self.psql(database, plan, 'deploy/unique.sql'))
 
+    def test_the_slow_log_goes_back_to_what_the_operator_had_set(self):
+        plan = services_plain.payment()
+        database = self.database_of(plan)
+        had = ("SELECT string_agg(name || '=' || setting, ',' ORDER BY name) FROM pg_file_settings"
+               " WHERE sourcefile LIKE '%auto.conf' AND name LIKE 'log\\_%'")
+        before = database.query(had)
+        for name, value in (('log_min_duration_statement', '500'), ('log_line_prefix', "it''s %p ")):
+            database.query(f"ALTER SYSTEM SET {name} = '{value}'")
+            self.addCleanup(database.query, f'ALTER SYSTEM RESET {name}')
+        own = database.query(had)
+        for script in ('production', 'development', 'production'):
+            self.good(self.psql(database, plan, f'../slow_log_{script}.sql'))
+        self.assertIn('log_min_duration_statement=100', database.query(had))
+        for _ in range(2):
+            self.good(self.psql(database, plan, '../slow_log_reset.sql'))
+            self.assertEqual(database.query(had), own)
+        for name in ('log_min_duration_statement', 'log_line_prefix'):
+            database.query(f'ALTER SYSTEM RESET {name}')
+        for script in ('production', 'reset'):
+            self.good(self.psql(database, plan, f'../slow_log_{script}.sql'))
+        self.assertEqual(database.query(had), before)
+
     def test_scripts_name_each_other_s_indexes(self):
         for plan in services_plain.PLANS:
             every = set()
