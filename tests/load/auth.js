@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 import http from 'k6/http';
 import { sleep } from 'k6';
-import { base, get, optionsFor, post, size, zipf } from './lib.js';
+import { at, get, optionsFor, post, size, zipf } from './lib.js';
 
-export const options = optionsFor();
+export const options = optionsFor(3003);
 
 const users = size('USERS', 50000);
 
@@ -13,9 +13,9 @@ export function setup() {
     const tokens = __ENV.TOKENS ? __ENV.TOKENS.split(',') : [];
     for (let i = 0; tokens.length < 20 && i < 200 && i < users; i++) {
         const params = { headers: { 'Content-Type': 'application/json' }, responseType: 'text' };
-        const token = http.post(`${base}/auth/token`, JSON.stringify({ userId: `user-${i}` }), params).json('token');
+        const token = http.post(at('/auth/token'), JSON.stringify({ userId: `user-${i}` }), params).json('token');
         const params2 = { headers: { Authorization: `Bearer ${token}` }, responseCallback: http.expectedStatuses(200, 401) };
-        if (http.get(`${base}/auth/token/valid`, params2).status === 200)
+        if (http.get(at('/auth/token/valid'), params2).status === 200)
             tokens.push(token);
     }
     return { tokens };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What the scripts share: the source document's stages and thresholds, its checks, and a stricter open model.
 //
-//     k6 run -e URL=http://127.0.0.1:3001 tests/load/recommendation.js
+//     k6 run tests/load/recommendation.js
 //     k6 run -e URL=… -e MODEL=open -e RATE=1000 -e SECONDS=30 tests/load/recommendation.js
 import { check } from 'k6';
 import http from 'k6/http';
@@ -12,8 +12,17 @@ function seconds(of) {
     return `${Math.max(1, Math.round(of * quick))}s`;
 }
 
-// "document": closed, up to fifty virtual users. "open": requests arrive whatever the answers take, and none is left out.
-export function optionsFor() {
+let base;
+
+// The address of a path of the service that optionsFor() was told.
+export function at(path) {
+    return base + path;
+}
+
+// For the service at a port, unless URL says where it is. "document": closed, up to fifty virtual users. "open": requests arrive
+// whatever the answers take, and none is left out.
+export function optionsFor(port) {
+    base = __ENV.URL || `http://127.0.0.1:${port}`;
     if (__ENV.MODEL === 'open') {
         const rate = Number(__ENV.RATE || 500);
         return {
@@ -47,11 +56,9 @@ export function optionsFor() {
     };
 }
 
-export const base = __ENV.URL || 'http://127.0.0.1:3001';
-
 // `name` groups the requests of one endpoint, whatever their ids.
 export function get(path, name, limit, headers) {
-    const answer = http.get(base + path, { tags: { name }, headers });
+    const answer = http.get(at(path), { tags: { name }, headers });
     check(answer, {
         'status is 200': (r) => r.status === 200,
         [`response time < ${limit}ms`]: (r) => r.timings.duration < limit,
@@ -62,7 +69,7 @@ export function get(path, name, limit, headers) {
 export function post(path, name, body, expected, headers) {
     // No spread, no BigInt: older k6 reads neither.
     const params = { tags: { name }, headers: Object.assign({ 'Content-Type': 'application/json' }, headers) };
-    const answer = http.post(base + path, JSON.stringify(body), params);
+    const answer = http.post(at(path), JSON.stringify(body), params);
     check(answer, { [`status is ${expected}`]: (r) => r.status === expected });
     return answer;
 }

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: MIT
 // The source document's load test, its ids, sleeps and checks; and the open model: 95 % reads over all users and contents.
-import { group, sleep } from 'k6';
+import { check, group, sleep } from 'k6';
 import { get, one, optionsFor, post, size, zipf } from './lib.js';
 
-export const options = optionsFor();
+export const options = optionsFor(3001);
 
 const users = size('USERS', 50000), contents = size('CONTENTS', 100000);
 
 export default function () {
     group('Recommendations API', () => {
-        get(`/recommendations/user-${__VU % 10}?limit=10`, 'GET /recommendations/{userId}', 500);
+        const answer = get(`/recommendations/user-${__VU % 10}?limit=10`, 'GET /recommendations/{userId}', 500);
+        check(answer, { 'content length > 0': (r) => r.body.length > 0 });
     });
     sleep(1);
     group('Content API', () => {

@@ -25,7 +25,9 @@ import traffic  # noqa: E402  # pylint: disable=wrong-import-position
 # k6's modules, as far as our scripts use them, over curl.
 STUBS = {
     'k6': '''import { failures } from 'k6/http';
+export const checked = new Set();
 export function check(answer, all) {
+    Object.keys(all).forEach((name) => checked.add(name));
     for (const [name, good] of Object.entries(all))
         if (!good(answer) && !name.startsWith('response time'))
             failures.push(`${name}: ${answer.url} ${answer.status} ${answer.body}`);
@@ -34,9 +36,12 @@ export function group(name, work) { work(); }
 export function sleep() {}
 ''',
     'k6/http': '''import { execFileSync } from 'node:child_process';
-export const failures = [];
+export const failures = [], asked = new Set();
 let expected = [{ min: 200, max: 399 }];
 function ask(method, url, body, params = {}) {
+    asked.add(new URL(url).origin);
+    if (process.env.NOBODY)
+        return { url, status: 200, body: '', timings: { duration: 1 }, json: () => 'token' };
     const words = ['-s', '-X', method, '-w', '\\n%{http_code}', url];
     for (const [name, value] of Object.entries(params.headers || {})) words.push('-H', `${name}: ${value}`);
     if (body) words.push('-d', body);
@@ -54,7 +59,8 @@ export default {
     setResponseCallback: (all) => { expected = all; },
 };
 ''',
-    'run': '''import { failures } from 'k6/http';
+    'run': '''import { asked, failures } from 'k6/http';
+import { checked } from 'k6';
 globalThis.__ENV = process.env;
 globalThis.__VU = 1;
 const script = await import(process.argv[2]);
@@ -62,44 +68,60 @@ const data = script.setup ? script.setup() : undefined;
 for (__VU = 1; __VU <= 5; __VU++) script.default(data);
 for (let i = 0; i < 60; i++) script.open(data);
 const open = Object.keys(script.options.scenarios || {}).length, thresholds = Object.keys(script.options.thresholds).length;
-console.log(JSON.stringify({ failures, open, thresholds, stages: (script.options.stages || []).length }));
+console.log(JSON.stringify({ failures, asked: [...asked], checked: [...checked], open, thresholds, stages: (script.options.stages || []).length }));
 '''}
 
 
 class Scripts(unittest.TestCase):
     """The k6 scripts, without k6: its few functions are played by Node and curl."""
 
-    @unittest.skipUnless(shutil.which('node') and shutil.which('curl'), 'node or curl is not here')
+    def setUp(self):
+        if not shutil.which('node') or not shutil.which('curl'):
+            self.skipTest('node or curl is not here')
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = folder.name
+        module = os.path.join(self.folder, 'node_modules', 'k6')
+        os.makedirs(module)
+        self.write(module, 'package.json', json.dumps({'name': 'k6', 'type': 'module', 'exports': {'.': './k6.js', './http': './http.js'}}))
+        self.write(module, 'k6.js', STUBS['k6'])
+        self.write(module, 'http.js', STUBS['k6/http'])
+        self.write(self.folder, 'package.json', '{"type": "module"}')
+        self.write(self.folder, 'run.js', STUBS['run'])
+        for name in os.listdir(HERE):
+            if name.endswith('.js'):
+                shutil.copy(os.path.join(HERE, name), self.folder)
+
     def test_they_ask_what_the_services_answer(self):
-        with tempfile.TemporaryDirectory() as folder:
-            module = os.path.join(folder, 'node_modules', 'k6')
-            os.makedirs(module)
-            self.write(module, 'package.json', json.dumps({'name': 'k6', 'type': 'module',
-                                                           'exports': {'.': './k6.js', './http': './http.js'}}))
-            self.write(module, 'k6.js', STUBS['k6'])
-            self.write(module, 'http.js', STUBS['k6/http'])
-            self.write(folder, 'package.json', '{"type": "module"}')
-            self.write(folder, 'run.js', STUBS['run'])
-            for name in os.listdir(HERE):
-                if name.endswith('.js'):
-                    shutil.copy(os.path.join(HERE, name), folder)
-            for service in traffic.SERVICES.values():
-                for model in ('document', 'open'):
-                    with self.subTest(service=service.name, model=model):
-                        self.run_script(folder, service, model)
+        for service in traffic.SERVICES.values():
+            for model in ('document', 'open'):
+                with self.subTest(service=service.name, model=model):
+                    self.ask_the_service(service, model)
+
+    def test_each_asks_its_own_service_where_nobody_says_which(self):
+        for name, port in (('recommendation', 3001), ('content-streaming', 3002), ('auth', 3003), ('payment', 3004)):
+            self.assertEqual(self.run_script(name, NOBODY='1')['asked'], [f'http://127.0.0.1:{port}'])
+
+    def test_the_document_s_checks_are_made(self):
+        self.assertEqual(set(self.run_script('recommendation', NOBODY='1')['checked']) - {'status is 201'},
+                         {'status is 200', 'response time < 500ms', 'response time < 200ms', 'content length > 0'})
 
     @staticmethod
     def write(folder, name, text):
         with open(os.path.join(folder, name), 'w', encoding='utf-8') as file:
             file.write(text)
 
-    def run_script(self, folder, service, model):
+    def run_script(self, name, **environment):
+        words = {key: value for key, value in os.environ.items() if key not in ('URL', 'MODEL')}
+        done = subprocess.run(['node', 'run.js', f'./{name}.js'], cwd=self.folder, capture_output=True, text=True, check=False,
+                              env={**words, **environment}, timeout=120)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return json.loads(done.stdout)
+
+    def ask_the_service(self, service, model):
         with load.World(BUILD, service, load.sizes_of(service, 0.005)) as world:
             sizes = {name.upper(): str(value) for name, value in world.sizes.items()}
-            done = subprocess.run(['node', 'run.js', f'./{service.name}.js'], cwd=folder, capture_output=True, text=True, check=False,
-                                  env={**os.environ, **sizes, 'URL': world.program.url, 'MODEL': model}, timeout=120)
-        self.assertEqual(done.returncode, 0, done.stderr)
-        told = json.loads(done.stdout)
+            told = self.run_script(service.name, URL=world.program.url, MODEL=model, **sizes)
         self.assertEqual(told['failures'], [])
         self.assertEqual((told['open'], told['stages']), (1, 0) if model == 'open' else (0, 3))
         self.assertGreaterEqual(told['thresholds'], 2)
