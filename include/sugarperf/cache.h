@@ -179,7 +179,10 @@ enum {
         SP_QUERY_CELL = 1 /**< the first cell, SP_CODEC_JSON for json types, else SP_CODEC_TEXT; no row: SP_NOT_FOUND */
 };
 
-/** Query through the cache: looks the key up, runs the statement on a lease, fills. The value is the caller's. */
+/**
+ * Query through the cache: looks the key up, runs the statement on a lease, fills. The value is the caller's. SP_INVALID for a
+ * statement that writes or locks, by its text or SP_STMT_WRITE: on a hit it would not run.
+ */
 SP_API sp_status sp_cache_query(sp_cache *cache, sp_pool *pool, sp_ctx *ctx, const void *data, size_t len,
                                 const sp_stmt *stmt, const sp_params *params, uint32_t mode, sp_value **out,
                                 sp_error **error);

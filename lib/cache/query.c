@@ -7,6 +7,7 @@
 #include "core/params.h"
 #include "loop/port.h"
 #include "pg/pool.h"
+#include "pg/stmt.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -336,12 +337,25 @@ bool sp__cache_query_step(sp_cache *cache, sp_pool *pool, sp_ctx *ctx, const str
         return true;
 }
 
+/* Where its key is a hit it would not run. */
+sp_status sp__cache_query_admit(const sp_stmt *stmt, sp_error **error)
+{
+        if (!sp__stmt_says_write(stmt))
+                return SP_OK;
+        return sp__fail(error, SP_INVALID,
+                        "statement \"%s\" writes or locks, which a hit would leave out: run it with sp_pool_query()",
+                        sp_stmt_name(stmt));
+}
+
 static sp_status admit(sp_cache *cache, sp_pool *pool, sp_ctx *ctx, const void *data, size_t len, const sp_stmt *stmt,
                        uint32_t mode, sp_error **error)
 {
+        sp_status status;
+
         if (!pool || !stmt || mode > SP_QUERY_CELL)
                 return sp__fail(error, SP_INVALID, "a query needs a pool, a statement and a mode");
-        return sp__cache_admit(cache, ctx, data, len, error);
+        status = sp__cache_query_admit(stmt, error);
+        return status == SP_OK ? sp__cache_admit(cache, ctx, data, len, error) : status;
 }
 
 static sp_status take_hit(sp_value *value, sp_value **out, sp_error **error)

@@ -5,6 +5,9 @@
 
 #include "cache/cache.h"
 
+/** SP_INVALID: the statement writes, as it says or shows. */
+sp_status sp__cache_query_admit(const sp_stmt *stmt, sp_error **error);
+
 struct sp__cache_query_of {
         const void *key;
         size_t len;

@@ -207,6 +207,7 @@ static void start(struct going *going)
 sp_status sp_warm_new(sp_cache *cache, sp_pool *pool, const sp_stmt *list, const sp_params *list_params,
                       const sp_template *tmpl, const sp_stmt *load, uint32_t mode, sp_warm **out, sp_error **error)
 {
+        sp_status status;
         sp_warm *warm;
 
         SP__NEED(cache, error);
@@ -217,6 +218,9 @@ sp_status sp_warm_new(sp_cache *cache, sp_pool *pool, const sp_stmt *list, const
         SP__NEED(out, error);
         if (mode > SP_QUERY_CELL)
                 return sp__fail(error, SP_INVALID, "there is no mode %u", mode);
+        status = sp__cache_query_admit(load, error);
+        if (status != SP_OK)
+                return status;
         warm = calloc(1, sizeof *warm);
         if (!warm)
                 return sp__fail(error, SP_NOMEM, "out of memory");

@@ -162,6 +162,11 @@ bool sp__stmt_reads(const sp_stmt *stmt)
         return (declared || seems) && !atomic_load_explicit(&stmt->writes, memory_order_relaxed);
 }
 
+bool sp__stmt_says_write(const sp_stmt *stmt)
+{
+        return (stmt->flags & SP_STMT_WRITE) || (stmt->sql.kind == SP__SQL_WRITE && !(stmt->flags & SP_STMT_READ));
+}
+
 bool sp__stmt_repeatable(const sp_stmt *stmt)
 {
         return (stmt->flags & SP_STMT_IDEMPOTENT) || (sp__stmt_reads(stmt) && !sp__stmt_obscure(stmt));

@@ -45,6 +45,8 @@ bool sp__stmt_obscure(const sp_stmt *stmt);
 bool sp__stmt_fast(const sp_stmt *stmt);
 /** Declared or seen to be a read, and not found out. */
 bool sp__stmt_reads(const sp_stmt *stmt);
+/** Declared to write, or its text shows that it writes or locks. */
+bool sp__stmt_says_write(const sp_stmt *stmt);
 /** Whether it may share a Sync this time. */
 bool sp__stmt_joins(const sp_stmt *stmt);
 

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sugarperf/schedule.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -488,6 +489,61 @@ static void test_a_query_runs_once(void **state)
         sp_pool_free(pool);
 }
 
+/* Whether it is refused, by name. */
+static bool is_refused(const struct cache_way *way, sp_cache *cache, sp_pool *pool, const char *text, uint32_t flags)
+{
+        sp_error *error = NULL;
+        sp_value *value = NULL;
+        sp_status status;
+        char key[64];
+        sp_stmt *stmt;
+
+        assert_int_equal(sp_stmt_new("writing", text, strlen(text), flags, &stmt, NULL), SP_OK);
+        fresh_key("t:write", key, sizeof key);
+        status = way->query(cache, pool, NULL, key, strlen(key), stmt, NULL, SP_QUERY_CELL, &value, &error);
+        assert_true(status == SP_OK || status == SP_INVALID);
+        if (status == SP_INVALID)
+                assert_non_null(strstr(sp_error_message(error), "statement \"writing\" writes"));
+        sp_error_free(error);
+        sp_value_unref(value);
+        sp_stmt_unref(stmt);
+        return status == SP_INVALID;
+}
+
+static void test_what_writes_is_refused(void **state)
+{
+        const struct cache_way *way = way_of(state);
+        sp_cache *cache = cache_with(way, NULL);
+        sp_pool *pool = pool_with(NULL);
+        sp_template *tmpl = NULL;
+        sp_warm *warm = NULL;
+        sp_stmt *list = stmt_of("SELECT 1"), *load = stmt_of("UPDATE t_written SET n = n + 1 RETURNING n");
+
+        run(&ways[0], pool, "CREATE TABLE IF NOT EXISTS t_written AS SELECT 7 AS n");
+        run(&ways[0], pool,
+            "CREATE OR REPLACE FUNCTION t_write() RETURNS integer LANGUAGE sql VOLATILE AS "
+            "'UPDATE t_written SET n = n + 1 RETURNING 1'");
+        assert_true(is_refused(way, cache, pool, "UPDATE t_written SET n = n + 1 RETURNING n", 0));
+        assert_true(is_refused(way, cache, pool, "UPDATE t_written SET n = 7 RETURNING n", SP_STMT_IDEMPOTENT));
+        assert_true(
+            is_refused(way, cache, pool, "WITH w AS (UPDATE t_written SET n = n + 1 RETURNING n) SELECT n FROM w", 0));
+        assert_true(is_refused(way, cache, pool, "SELECT n FROM t_written FOR UPDATE", 0));
+        assert_true(is_refused(way, cache, pool, "SELECT 'declared'", SP_STMT_WRITE));
+        assert_false(is_refused(way, cache, pool, "WITH w AS (SELECT n FROM t_written) SELECT n FROM w", 0));
+        assert_int_equal(number(&ways[0], pool, "SELECT n FROM t_written WHERE $1 = 1", 1), 7);
+        /* That it writes its text does not show. */
+        assert_false(is_refused(way, cache, pool, "SELECT t_write()", 0));
+        assert_int_equal(sp_template_new("t:warm:{id}", NULL, &tmpl, NULL), SP_OK);
+        assert_int_equal(sp_warm_new(cache, pool, list, NULL, tmpl, load, SP_QUERY_CELL, &warm, NULL), SP_INVALID);
+        run(&ways[0], pool, "DROP FUNCTION t_write()");
+        run(&ways[0], pool, "DROP TABLE t_written");
+        sp_stmt_unref(load);
+        sp_stmt_unref(list);
+        sp_template_unref(tmpl);
+        sp_cache_free(cache);
+        sp_pool_free(pool);
+}
+
 static void test_the_report_and_the_rate(void **state)
 {
         const struct cache_way *way = way_of(state);
@@ -529,6 +585,7 @@ int main(void)
             WAY_TEST(test_a_child_is_refused_and_leaves_the_parents_connections),
             WAY_TEST(test_get_or_load),
             WAY_TEST(test_a_query_runs_once),
+            WAY_TEST(test_what_writes_is_refused),
             WAY_TEST(test_the_report_and_the_rate),
         };
 
