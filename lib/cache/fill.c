@@ -222,9 +222,10 @@ static bool must_be_held(const struct fill *fill)
         return fill->flight->raw || !fill->flight->mark.known;
 }
 
-/* Redis did not take it. The value is right all the same, and who waits in this process may have it. */
+/* Redis did not take it, nor, perhaps, the lease. The value is right all the same, and who waits in this process may have it. */
 static void finish_unstored(struct fill *fill, sp_status status, sp_error *error)
 {
+        sp__flight_release(fill->flight, fill->flight->token);
         if (fill->cache->outage != SP__OUTAGE_FAIL && status != SP_CLOSED) {
                 sp_error_free(error);
                 status = SP_OK;

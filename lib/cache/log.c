@@ -440,6 +440,7 @@ sp_status sp__log_init(struct sp__log *log, const sp_config *config, struct sp__
         atomic_init(&log->settled, *url == 0);
         log->prove_timer.fire = prove_again;
         sp__debts_init(log);
+        sp__releases_init(log);
         status = *url ? connect_parts(log, config, error) : SP_OK;
         if (status != SP_OK)
                 sp__log_destroy(log);
@@ -451,6 +452,7 @@ void sp__log_stop(struct sp__log *log)
         atomic_store(&log->ending, true);
         sp__timer_stop(log->engine, &log->prove_timer);
         sp__debts_stop(log);
+        sp__releases_stop(log);
         settle(log);
 }
 

@@ -10,6 +10,7 @@
 
 #include "cache/debts.h"
 #include "cache/mirror.h"
+#include "cache/releases.h"
 #include "cache/scripts.h"
 #include "loop/engine.h"
 #include "redis/link.h"
@@ -44,6 +45,7 @@ struct sp__log {
 
         struct sp__timer prove_timer;
         struct sp__debts debts; /* the lock guards it */
+        struct sp__releases releases;
 };
 
 /** Who waits until the log is settled: told once, on any thread, no lock held. */

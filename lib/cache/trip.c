@@ -553,12 +553,9 @@ static void ask_for_lease(struct sp__flight *flight)
 
 void sp__flight_release(struct sp__flight *flight, const char *token)
 {
-        struct sp__command *command = sp__command_new();
+        sp_cache *cache = flight->cache;
+        char name[SP_KEY_MAX + SP__NAME_EXTRA];
 
-        if (!command)
-                return;
-        sp__script_begin(command, SP__SCRIPT_RELEASE, true, 1, 1);
-        add_lease_name(flight, command);
-        sp__command_text(command, token);
-        sp__link_run(flight->cache->log.link, command, NULL, NULL, NULL);
+        sp__log_release(&cache->log, name, sp__cache_lease_name(cache, flight->key, flight->len, name), token,
+                        cache->lease_ms * SP__MS);
 }

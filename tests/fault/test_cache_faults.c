@@ -207,6 +207,42 @@ static void test_a_set_outlives_what_was_owed_before_it(void **state)
         outlives(way, "raw=text", fail_to_drop);
 }
 
+/* Another process may load at once, not when the lease has run out. */
+static void gives_back(const struct cache_way *way, const char *ill, const char *well, bool fills)
+{
+        static const char *const settings[] = {"cache.lease=1m", NULL};
+        sp_cache *cache = cache_with(way, settings), *other = cache_with(way, settings);
+        sp_ctx *ctx = ctx_set("timeout", "5s");
+        sp_lookup *lookup = NULL;
+        sp_lease *lease;
+        char key[64];
+
+        fresh_key("f:back", key, sizeof key);
+        lease = lease_of(way, cache, key);
+        foreign_does(ill);
+        if (fills)
+                assert_int_equal(fill_text(way, lease, "loaded"), SP_OK);
+        else
+                sp_lease_release(lease);
+        foreign_does(well);
+        assert_int_equal(way->lookup(other, ctx, key, strlen(key), &lookup, NULL), SP_OK);
+        sp_lookup_free(lookup);
+        sp_ctx_unref(ctx);
+        sp_cache_free(other);
+        sp_cache_free(cache);
+}
+
+static void test_a_lease_is_given_back_where_redis_refused_or_lost_it(void **state)
+{
+        const struct cache_way *way = way_of(state);
+
+        gives_back(way, "CONFIG SET maxmemory 1", "CONFIG SET maxmemory 0", true);
+        gives_back(way, "CONFIG SET min-replicas-to-write 1", "CONFIG SET min-replicas-to-write 0", true);
+        gives_back(way, "CONFIG SET min-replicas-to-write 1", "CONFIG SET min-replicas-to-write 0", false);
+        gives_back(way, "CLIENT KILL TYPE normal", "PING", true);
+        gives_back(way, "CLIENT KILL TYPE normal", "PING", false);
+}
+
 static void test_a_server_that_hangs_is_given_up_in_time(void **state)
 {
         const struct cache_way *way = way_of(state);
@@ -365,6 +401,7 @@ int main(void)
             WAY_TEST(test_an_invalidation_that_redis_missed_holds_here_and_is_made_up_for),
             WAY_TEST(test_what_is_owed_lapses_with_the_last_entry_that_it_is_about),
             WAY_TEST(test_a_set_outlives_what_was_owed_before_it),
+            WAY_TEST(test_a_lease_is_given_back_where_redis_refused_or_lost_it),
             WAY_TEST(test_a_server_that_hangs_is_given_up_in_time),
             WAY_TEST(test_an_invalidation_ends_with_its_caller_s_time),
             WAY_TEST(test_a_server_back_from_an_old_snapshot_has_nothing_that_was_invalidated),
