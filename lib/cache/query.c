@@ -186,8 +186,10 @@ static void loaded(sp__op *op)
 
 static void load(struct query *query)
 {
-        sp_ctx *ctx = query->refreshing ? NULL : query->op.ctx;
-        int64_t deadline = query->refreshing ? SP__FOREVER : query->op.deadline;
+        /* A refresh is not its caller's, who takes what there is in time: else it might never come to its end. */
+        bool lasts = query->refreshing || query->stale;
+        sp_ctx *ctx = lasts ? NULL : query->op.ctx;
+        int64_t deadline = lasts ? SP__FOREVER : query->op.deadline;
         int64_t hard = query->lease->flight->times.hard, last = hard ? sp__after_ms(sp__now(), hard) : SP__FOREVER;
         sp_error *error = NULL;
         sp_status status;

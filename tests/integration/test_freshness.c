@@ -397,6 +397,37 @@ static sp_status query_text(const struct cache_way *way, sp_cache *cache, sp_poo
         return status;
 }
 
+/* Each caller has less time than it takes, and takes what is stale. */
+static void test_a_query_is_refreshed_whatever_time_its_callers_have(void **state)
+{
+        static const char *const late = "SELECT 'new' FROM pg_sleep(0.1)";
+        const struct cache_way *way = way_of(state);
+        sp_cache *cache = cache_with(way, (const char *[]){"cache.jitter=0", "cache.retry=0", NULL});
+        sp_pool *pool = pool_with(NULL);
+        sp_ctx *ctx = ctx_set("timeout", "60ms");
+        int64_t until = sp__now() + 5 * SP__SECOND;
+        sp_stmt *stmt = stmt_of(late);
+        char key[64], text[32];
+
+        fresh_key("soon:query", key, sizeof key);
+        declare(cache, "soon:query:{id}", "ttl=1ms stale=1h soft=10ms", NULL);
+        assert_int_equal(query_text(way, cache, pool, key, "SELECT 'old'", text, sizeof text), SP_OK);
+        wait_ms(5);
+        do {
+                sp_value *value = NULL;
+                size_t len = 0;
+
+                assert_true(sp__now() < until);
+                if (way->query(cache, pool, ctx, key, strlen(key), stmt, NULL, SP_QUERY_CELL, &value, NULL) == SP_OK)
+                        snprintf(text, sizeof text, "%s", (const char *)sp_value_data(value, &len));
+                sp_value_unref(value);
+        } while (strcmp(text, "new") != 0);
+        sp_stmt_unref(stmt);
+        sp_ctx_unref(ctx);
+        sp_cache_free(cache);
+        sp_pool_free(pool);
+}
+
 static void test_a_query_that_fails_or_is_late_leaves_what_is_stale(void **state)
 {
         const struct cache_way *way = way_of(state);
@@ -437,6 +468,7 @@ int main(void)
             WAY_TEST(test_a_refresh_loads_what_is_there),
             WAY_TEST(test_a_bypass_neither_looks_nor_stores),
             WAY_TEST(test_what_a_transaction_read_is_not_stored),
+            WAY_TEST(test_a_query_is_refreshed_whatever_time_its_callers_have),
             WAY_TEST(test_a_query_that_fails_or_is_late_leaves_what_is_stale),
         };
 
