@@ -119,11 +119,16 @@ class Fleet:
         self.database.drop()
         shutil.rmtree(self.folder, ignore_errors=True)
 
+    def watched(self):
+        """The best ones, which stand in the list of whoever has no interests."""
+        return self.database.query("SELECT string_agg(id, ' ') FROM (SELECT id FROM contents ORDER BY engagement_score DESC, id"
+                                   f' LIMIT {WATCHED}) x').split()
+
     def differences(self):
         """Of each process, and by way of the balancer."""
         users = [f'user-{number}' for number in range(0, self.sizes['users'], max(1, self.sizes['users'] // 20))]
         return [line for member in self.members
-                for line in answers.differences(self.database, member.program, users, [f'content-{n}' for n in range(WATCHED)])]
+                for line in answers.differences(self.database, member.program, [*users, 'nobody'], self.watched())]
 
 
 # What is done to a fleet: each is a name and two steps, one early in its time under load, one later.
@@ -203,9 +208,8 @@ def run_phase(fleet, watch, phase, rate, seconds, seed):  # pylint: disable=too-
 
 def chaos(fleet, rate, seconds, bounds):
     """What happened in each phase; and the answers that are not plain SQL's at the end."""
-    contents = [f'content-{number}' for number in range(WATCHED)]
     rows = []
-    with Watch(fleet.database.url, fleet.balancer.port, [member.port for member in fleet.members], contents, bounds) as watch:
+    with Watch(fleet.database.url, fleet.balancer.port, [member.port for member in fleet.members], fleet.watched(), bounds) as watch:
         for number, phase in enumerate(PHASES):
             rows.append(run_phase(fleet, watch, phase, rate, seconds, number + 1))
     time.sleep(max(bounds.values()) if bounds is BOUNDS else 0)
@@ -221,10 +225,10 @@ def verdicts(result, differences):
 
 
 def show(result, differences):
-    print(f"\n{'':40}  answered    failed   p99, ms  reads  oldest answer, s: post, sql")
+    print(f"\n{'':40}  answered    failed   p99, ms  reads  lists  oldest answer, s: post, sql")
     for row in result['phases']:
         ages = ', '.join(f"{row['oldest'][way]:.2f}" for way in WAYS)
-        print(f"{row['name']:40}  {row['answered']:8,}  {row['failed']:8,}  {row['p99']:8.1f}  {row['reads']:5,}  {ages}")
+        print(f"{row['name']:40}  {row['answered']:8,}  {row['failed']:8,}  {row['p99']:8.1f}  {row['reads']:5,}  {row['lists']:5,}  {ages}")
     for line in [line for row in result['phases'] for line in row['stale']][:20] + differences[:20]:
         print(f'OLD  {line}')
     rows = verdicts(result, differences)

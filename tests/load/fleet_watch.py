@@ -3,6 +3,8 @@
 
 A change is written by one of two ways, which alternate: "post", asked of the service, and "sql", plain SQL that no service hears of
 but by the change feed. A read that began more than the way's bound after the change was acknowledged must not tell what was before.
+Each change is of a content's description; one of ten is of its title, too, which a list shows: that of a user without interests, the best
+of all, in which the watched ones stand.
 """
 import collections
 import http.client
@@ -12,6 +14,8 @@ import threading
 import time
 
 WAYS = ('post', 'sql')
+LIST = '/recommendations/nobody?limit=100'
+TITLED = 11     # each so many changes; of both ways, and of every content in its turn
 Change = collections.namedtuple('Change', 'version way at')
 
 
@@ -21,8 +25,9 @@ class Session:
     def __init__(self, url):
         self.process = subprocess.Popen(['psql', '-XqAtw', '-d', url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
-    def change(self, content, text):
-        self.process.stdin.write(f"UPDATE contents SET description = '{text}' WHERE id = '{content}' RETURNING 1;\n")
+    def change(self, content, columns):
+        sets = ', '.join(f"{name} = '{text}'" for name, text in columns.items())
+        self.process.stdin.write(f"UPDATE contents SET {sets} WHERE id = '{content}' RETURNING 1;\n")
         self.process.stdin.flush()
         return self.process.stdout.readline() == '1\n'
 
@@ -60,14 +65,14 @@ class Watch:
 
     def __init__(self, url, front, members, contents, bounds, pause=.02):  # pylint: disable=too-many-arguments
         self.contents, self.bounds, self.pause, self.url = contents, bounds, pause, url
-        self.changes = {content: [] for content in contents}
+        self.changes = {name: [] for content in contents for name in (content, in_list(content))}
         self.lock, self.ended, self.seen = threading.Lock(), threading.Event(), self.nothing()
         self.threads = [threading.Thread(target=self.write, args=(front,), daemon=True),
                         *(threading.Thread(target=self.read, args=(port,), daemon=True) for port in members)]
 
     @staticmethod
     def nothing():
-        return {'reads': 0, 'unanswered': 0, 'changes': dict.fromkeys(WAYS, 0), 'oldest': dict.fromkeys(WAYS, 0.0), 'stale': []}
+        return {'reads': 0, 'lists': 0, 'unanswered': 0, 'changes': dict.fromkeys(WAYS, 0), 'oldest': dict.fromkeys(WAYS, 0.0), 'stale': []}
 
     def __enter__(self):
         for thread in self.threads:
@@ -89,44 +94,60 @@ class Watch:
         while not self.ended.wait(self.pause * 5):
             version += 1
             content, way = self.contents[version % len(self.contents)], WAYS[version // len(self.contents) % 2]
-            text = f'version {version}'
+            columns = dict.fromkeys(('description', 'title') if version % TITLED == 0 else ('description',), f'version {version}')
             if way == 'sql':
-                good = session.change(content, text)
+                good = session.change(content, columns)
             else:
-                answer = caller.ask('POST', f'/content/{content}', json.dumps({'description': text}))
+                answer = caller.ask('POST', f'/content/{content}', json.dumps(columns))
                 good = answer and answer[0] == 200      # else nobody knows whether it was written
             if good:
-                self.note(content, Change(version, way, time.monotonic()))
+                change = Change(version, way, time.monotonic())
+                self.note(content, change)
+                if 'title' in columns:
+                    self.note(in_list(content), change, 0)
         caller.close()
         session.close()
 
-    def note(self, content, change):
+    def note(self, content, change, count=1):
         with self.lock:
             self.changes[content] = [*self.changes[content][-200:], change]
-            self.seen['changes'][change.way] += 1
+            self.seen['changes'][change.way] += count
 
     def read(self, port):
         caller, number = Caller(port), 0
         while not self.ended.wait(self.pause):
             number += 1
             content, began = self.contents[number % len(self.contents)], time.monotonic()
-            answer = caller.ask('GET', f'/content/{content}')
-            if answer and answer[0] == 200:
+            listed = number % 4 == 0
+            answer = caller.ask('GET', LIST if listed else f'/content/{content}')
+            good = answer and answer[0] == 200
+            with self.lock:
+                self.seen['reads' if good else 'unanswered'] += 1
+            if good and listed:
+                self.judge_list(json.loads(answer[1]), began, port)
+            elif good:
                 self.judge(content, version_of(json.loads(answer[1])['description']), began, port)
-            else:
-                with self.lock:
-                    self.seen['unanswered'] += 1
         caller.close()
+
+    def judge_list(self, rows, began, port):
+        with self.lock:
+            self.seen['lists'] += any(row['id'] in self.contents for row in rows)
+        for row in rows:
+            if row['id'] in self.contents:
+                self.judge(in_list(row['id']), version_of(row['title']), began, port)
 
     def judge(self, content, version, began, port):
         with self.lock:
-            self.seen['reads'] += 1
             for way in WAYS:
                 newer = next((change for change in self.changes[content] if change.way == way and change.version > version), None)
                 age = began - newer.at if newer else 0
                 self.seen['oldest'][way] = max(self.seen['oldest'][way], age)
                 if age > self.bounds[way]:
                     self.seen['stale'].append(f'{content} at port {port}: version {version}, {age:.2f} s after {newer.version} ({way})')
+
+
+def in_list(content):
+    return f'{content} in a list'
 
 
 def version_of(text):

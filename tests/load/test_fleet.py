@@ -61,6 +61,12 @@ class Watching(unittest.TestCase):
         self.assertEqual(self.stale(2, 25.1), 1)
         self.assertEqual(self.stale(0, 15.1), 2, 'by either way')
 
+    def test_a_list_that_is_older_than_its_bound_is_told(self):
+        self.watch.note('a in a list', fleet_watch.Change(2, 'post', 11))
+        for title, began, stale in (('version 2', 100, 0), ('version 1', 11.9, 0), ('version 1', 12.1, 1), ('A title', 12.1, 1)):
+            self.watch.judge_list([{'id': 'other', 'title': 'version 0'}, {'id': 'a', 'title': title}], began, 1)
+            self.assertEqual(len(self.watch.phase()['stale']), stale, title)
+
     def test_versions(self):
         self.assertEqual([fleet_watch.version_of(text) for text in (None, '', 'About it', 'version 12')], [0, 0, 0, 12])
 
@@ -84,6 +90,7 @@ class Fleet(unittest.TestCase):
         for row in result['phases']:
             self.assertGreater(row['answered'], 20, row)
             self.assertGreater(row['reads'], 0, row)
+            self.assertGreater(row['lists'], 0, row)
             self.assertEqual(row['stale'], [], row['name'])
         for way in fleet_watch.WAYS:
             self.assertGreater(sum(row['changes'][way] for row in result['phases']), 0, way)
