@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import types
 import unittest
@@ -26,9 +27,39 @@ REDIS_URL = os.environ['REDIS_URL'].rsplit('/', 1)[0] + '/7'
 BROWSER = shutil.which('chromium')
 sys.path.insert(0, EXAMPLE)
 
+from measure import live  # noqa: E402  # pylint: disable=wrong-import-position
 from measure.database import Database  # noqa: E402  # pylint: disable=wrong-import-position
 from measure.redis import Redis  # noqa: E402  # pylint: disable=wrong-import-position
 import demo  # noqa: E402  # pylint: disable=wrong-import-position
+
+
+class Page(unittest.TestCase):
+    """The page of what it does, without a demo."""
+
+    def test_who_has_gone_before_his_answer_is_no_news(self):
+        with unittest.mock.patch.object(live, 'bars', lambda result: []):
+            page = live.Live('http://127.0.0.1:1', {})
+        gone, ended, errors = threading.Event(), threading.Event(), []
+        page.now = lambda: gone.wait(60) and 'x' * 10_000_000
+        page.server.handle_error = lambda *_: errors.append(sys.exc_info()[0])
+        close = page.server.shutdown_request
+        page.server.shutdown_request = lambda request: (close(request), ended.set())
+        with page:
+            link = socket.create_connection(('127.0.0.1', page.server.server_port), 60)
+            link.sendall(b'GET /live HTTP/1.1\r\nHost: x\r\n\r\n')
+            link.close()
+            gone.set()
+            self.assertTrue(ended.wait(60))
+        self.assertEqual(errors, [])
+
+    def test_what_nobody_asks_for_has_no_time(self):
+        def page(at, busy, seconds):
+            figures = {'x_count': {'busy': busy, 'idle': 5}, 'x_sum': {'busy': seconds, 'idle': 1}}
+            return types.SimpleNamespace(at=at, samples={}, each=lambda metric, label: figures[metric])
+        with unittest.mock.patch.object(live, 'quantile', lambda *_: 7):
+            rows = {row['name']: row for row in live.times(page(2, 20, 3), page(1, 10, 2), 'x', 'name')}
+        self.assertEqual((rows['busy']['mean'], rows['busy']['p95']), (100, 7))
+        self.assertEqual((rows['idle']['mean'], rows['idle']['p95'], rows['idle']['count']), (None, None, 5))
 
 
 class Demonstration(unittest.TestCase):
@@ -120,7 +151,7 @@ class Demonstration(unittest.TestCase):
             page = next(line for line in lines if 'a page with all of it' in line).split()[-1]
             self.assertPageIsOfItself(page)
             with urllib.request.urlopen(page + 'live', timeout=60) as answer:
-                live = json.load(answer)
+                now = json.load(answer)
             samples = self.samples(shlex.split(commands[3])[1])
             process.send_signal(signal.SIGINT)
             _, errors = process.communicate(timeout=100)
@@ -129,8 +160,8 @@ class Demonstration(unittest.TestCase):
         self.assertRegex(report, r'connections open, average +< 8 +[\d.]+ +PASS\n')
         self.assertEqual(len(got[0]), 10)
         self.assertTrue(got[2])
-        self.assertEqual((live['hits'], live['misses']), (samples['cache_hits_total'], samples['cache_misses_total']))
-        self.assertEqual({row['name'] for row in live['endpoints']} & {'GET /recommendations', 'GET /content'},
+        self.assertEqual((now['hits'], now['misses']), (samples['cache_hits_total'], samples['cache_misses_total']))
+        self.assertEqual({row['name'] for row in now['endpoints']} & {'GET /recommendations', 'GET /content'},
                          {'GET /recommendations', 'GET /content'})
         for command in commands:
             self.assertNotRegex(re.sub("'[^']*'", '', command), '[^a-z -]')

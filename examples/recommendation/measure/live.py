@@ -45,7 +45,7 @@ def number_of(text):
 
 
 def times(new, old, metric, label):
-    """[{name, count, rate, mean, p95, errors}] by name, who took most time first; counts since the start."""
+    """[{name, count, rate, mean, p95}] by name, who took most time first; counts since the start, times of now: None where nobody asked."""
     counts, sums = (new.each(f'{metric}_{part}', label) for part in ('count', 'sum'))
     before = old.each(f'{metric}_count', label), old.each(f'{metric}_sum', label)
     rows = []
@@ -54,8 +54,8 @@ def times(new, old, metric, label):
             continue
         recent, spent = count - before[0].get(name, 0), sums[name] - before[1].get(name, 0)
         rows.append({'name': name, 'count': count, 'seconds': sums[name], 'rate': recent / max(1e-3, new.at - old.at),
-                     'mean': 1e3 * (spent / recent if recent else sums[name] / max(1, count)),
-                     'p95': quantile(new, old if recent else None, metric, label, name)})
+                     'mean': 1e3 * spent / recent if recent else None,
+                     'p95': quantile(new, old, metric, label, name) if recent else None})
     return sorted(rows, key=lambda row: (-row['seconds'], row['name']))
 
 
@@ -65,8 +65,8 @@ def buckets(page, metric, label, name):
 
 
 def quantile(new, old, metric, label, name):
-    """Milliseconds; None where it is beyond the last bound. old None: since the start."""
-    found = top.quantile(buckets(new, metric, label, name), buckets(old, metric, label, name) if old else [], .95)
+    """Milliseconds; None where it is beyond the last bound."""
+    found = top.quantile(buckets(new, metric, label, name), buckets(old, metric, label, name), .95)
     return None if found == float('inf') else found
 
 
@@ -107,6 +107,12 @@ class Live:
                 except OSError:
                     self.send_error(502, 'the service does not answer')
                     return
+                try:
+                    self.answer(kind, body)
+                except ConnectionError:
+                    pass    # who asked has gone
+
+            def answer(self, kind, body):
                 self.send_response(200)
                 self.send_header('Content-Type', kind)
                 self.send_header('Content-Length', str(len(body)))
