@@ -8,6 +8,22 @@
 
 enum { PATTERNS = sizeof((struct reading *)0)->patterns / sizeof(char *) };
 
+/* A metric of the service's own, with a label: the handle is taken once and counted on from any thread. */
+static sp_status counter_new(struct service *service, const char *name, const char *help, const char *label,
+                             const char *value, sp_counter **out, sp_error **error)
+{
+        sp_params *labels = label ? sp_params_new() : NULL;
+        sp_status status;
+
+        if (label) {
+                sp_params_add_text(labels, label, strlen(label));
+                sp_params_add_text(labels, value, strlen(value));
+        }
+        status = sp_metrics_counter(service->metrics, name, help, labels, out, error);
+        sp_params_free(labels);
+        return status;
+}
+
 static sp_status reading_new(struct service *service, struct reading *reading, sp_error **error)
 {
         sp_status status =
@@ -17,6 +33,9 @@ static sp_status reading_new(struct service *service, struct reading *reading, s
                 status = sp_template_new(reading->key, reading->options, &reading->tmpl, error);
         for (size_t i = 0; status == SP_OK && i < PATTERNS && reading->patterns[i]; i++)
                 status = sp_template_pattern(reading->tmpl, reading->patterns[i], error);
+        if (status == SP_OK && reading->fallback)
+                status = counter_new(service, "service_fallbacks", "Answers that a fallback stood in for, by endpoint.",
+                                     "endpoint", reading->name, &reading->fallbacks, error);
         return status == SP_OK ? sp_cache_declare(service->cache, reading->tmpl, error) : status;
 }
 
@@ -36,26 +55,22 @@ static sp_status feed_new(struct service *service, sp_error **error)
         return sp_client_feed(service->client, NULL, service->rules, &service->feed, error);
 }
 
-/* A metric of the service's own: the handle is taken once and counted on from any thread. */
 static sp_status writing_new(struct service *service, struct writing *writing, sp_error **error)
 {
-        sp_params *labels = sp_params_new();
         sp_status status = sp_stmt_new(writing->query, writing->text, strlen(writing->text),
                                        SP_STMT_WRITE | writing->flags, &writing->stmt, error);
 
-        sp_params_add_text(labels, "statement", strlen("statement"));
-        sp_params_add_text(labels, writing->query, strlen(writing->query));
         if (status == SP_OK)
-                status = sp_metrics_counter(service->metrics, "service_writes", "What was written, by statement.",
-                                            labels, &writing->count, error);
-        sp_params_free(labels);
+                status = counter_new(service, "service_writes", "What was written, by statement.", "statement",
+                                     writing->query, &writing->count, error);
         return status;
 }
 
 sp_status catalog_new(struct service *service, sp_error **error)
 {
         const struct plan *plan = service->plan;
-        sp_status status = SP_OK;
+        sp_status status = counter_new(service, "service_refusals", "Requests that were a 503 before any work began.",
+                                       NULL, NULL, &service->refusals, error);
 
         for (size_t i = 0; status == SP_OK && plan->readings[i]; i++)
                 status = reading_new(service, plan->readings[i], error);

@@ -266,7 +266,10 @@ void http_error(struct http_call *call, unsigned status, const char *text)
 {
         char line[256];
         int len = snprintf(line, sizeof line, "{\"error\":\"%.200s\"}\n", text);
+        const struct http_options *options = &call->http->options;
 
+        if (status >= 500 && options->refused)
+                options->refused(options->arg);
         http_answer(call, status, NULL, (struct http_body){.data = line, .len = (size_t)len});
 }
 

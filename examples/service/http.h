@@ -26,6 +26,7 @@ struct http_options {
         unsigned threads;                /* event loops; 0: a thread for each connection, whose handlers may block */
         const struct http_route *routes; /* ends with a method of NULL */
         void *arg;
+        void (*refused)(void *arg); /* NULL, or called for each http_error() of 500 and more */
 };
 
 /* What to send. The bytes must stay until `release(owner)`; without `release` they are copied. */

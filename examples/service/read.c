@@ -11,6 +11,8 @@ static void fail(struct work *work, sp_status status)
         if (!work->call) /* a refresh in the background */
                 return;
         if (fallback)
+                sp_counter_add(work->reading->fallbacks, 1);
+        if (fallback)
                 work_answer(work, 200, "fallback", (struct http_body){.data = fallback, .len = strlen(fallback)});
         else
                 work_answer_failure(work, status);

@@ -71,11 +71,19 @@ static void service_stop(struct service *service)
         sp_ctx_unref(service->ctx);
 }
 
+/* The profiler counts what began; these did not. */
+static void refused(void *arg)
+{
+        struct service *service = arg;
+
+        sp_counter_add(service->refusals, 1);
+}
+
 /* False: the port cannot be had. Else it returns when a signal asked to stop and every request was answered, or cut. */
 static bool serve(struct service *service, int port, const sigset_t *signals)
 {
         struct http_options options = {
-            .port = port, .threads = HTTP_THREADS, .routes = service->plan->routes, .arg = service};
+            .port = port, .threads = HTTP_THREADS, .routes = service->plan->routes, .arg = service, .refused = refused};
         struct http *http = http_start(&options);
         pthread_t finisher;
 

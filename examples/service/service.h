@@ -34,6 +34,7 @@ struct reading {
         const char *fallback;
         sp_template *tmpl;
         sp_stmt *stmt;
+        sp_counter *fallbacks; /* of answers that the fallback stood in for */
 };
 
 /* Errors of PostgreSQL that are the caller's, by SQLSTATE. */
@@ -85,7 +86,8 @@ struct service {
         sp_cache *cache;
         sp_profiler *profiler;
         sp_metrics *metrics;
-        sp_breaker *breaker; /* around everything that asks the database */
+        sp_breaker *breaker;  /* around everything that asks the database */
+        sp_counter *refusals; /* of requests that were a 503 before any work began */
         sp_rules *rules;
         sp_feed *feed;             /* NULL: not with_feed */
         struct service_jobs *jobs; /* NULL: none run here */

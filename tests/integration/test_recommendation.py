@@ -386,6 +386,7 @@ class Operations(Case):
         for _ in range(8):
             status, headers, text = self.service.request('GET', '/recommendations/user-3')
             self.assertEqual((status, headers['X-Cache'], text), (200, 'fallback', '[]'))
+        self.assertIn('service_fallbacks_total{endpoint="GET /recommendations"} 8\n', self.service.request('GET', '/metrics')[2])
         self.refused(503, 'GET', '/content/content-7')
         self.refused(503, 'POST', '/interactions', {'userId': 'user-3', 'contentId': 'content-7', 'type': 'view'})
         status, _, text = self.service.request('GET', '/health/database')

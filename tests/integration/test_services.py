@@ -365,6 +365,7 @@ class Secrets(unittest.TestCase):
             forged = f"{text}~{hmac.new(b'', text.encode(), 'sha256').hexdigest()}"
             status, _, answer = service.request('GET', '/auth/token/valid', headers={'Authorization': f'Bearer {forged}'})
             self.assertEqual(status, 503)
+            self.assertIn('service_refusals_total 2\n', service.request('GET', '/metrics')[2])
             self.assertIn('AUTH_SECRET', answer)
 
     def test_a_secret_that_is_guessed_is_refused_at_the_start(self):
