@@ -225,6 +225,7 @@ class Baseline(unittest.TestCase):
         for name in ('baseline.svg', 'baseline-targets.svg'):
             self.assertTrue(xml.etree.ElementTree.fromstring(text[name]).tag.endswith('svg'), name)
         self.assertEqual(text['queries.md'].count('Execution Time'), 5)
+        self.assertEqual(baseline_page.page(json.loads(text['baseline.json']))[0], text['baseline.md'], 'what --render would write')
 
 
 if __name__ == '__main__':
