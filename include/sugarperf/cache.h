@@ -84,7 +84,10 @@ SP_API void sp_lookup_free(sp_lookup *lookup);
 
 /** Adds a tag to the entry to come; sp_targets_tag() then invalidates it. SP_LIMIT past SP_TAGS_MAX tags or SP_TAG_MAX bytes each; SP_UNSUPPORTED for raw keys (key.h). */
 SP_API sp_status sp_lease_tag(sp_lease *lease, const void *data, size_t len);
-/** How long the entry to come is fresh, where the call that fills it does not say; 0: not at all, only who waits gets it. */
+/**
+ * How long the entry to come is fresh, where the call that fills it does not say; 0: not at all, only who waits gets it. Here as
+ * in all other calls more than ten years count as ten years.
+ */
 SP_API sp_status sp_lease_ttl(sp_lease *lease, int64_t ttl_ms);
 /**
  * When the value itself expires (a token): milliseconds since 1970. It is kept no longer, not shortened at random, and never

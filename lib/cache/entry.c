@@ -74,6 +74,11 @@ static bool read_packed(struct sp__entry *entry)
         return entry->whole <= LZ4_MAX_INPUT_SIZE && entry->whole / RATIO_MOST <= entry->len;
 }
 
+static bool is_time(int64_t ms)
+{
+        return ms >= 0 && ms <= SP__ENTRY_TIME_MOST;
+}
+
 bool sp__entry_head(const void *data, size_t len, struct sp__entry *out)
 {
         const uint8_t *head = data;
@@ -98,7 +103,7 @@ bool sp__entry_head(const void *data, size_t len, struct sp__entry *out)
                                   .whole = len - body};
         for (unsigned i = 0; i < out->tag_count; i++)
                 out->tags[i] = sp__get_u64(head + HEAD + (size_t)i * TAG);
-        return true;
+        return is_time(out->made) && is_time(out->fresh_until) && is_time(out->kept_until);
 }
 
 enum sp__entry_kind sp__entry_decode(const void *data, size_t len, struct sp__entry *out)

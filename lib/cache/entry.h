@@ -28,6 +28,11 @@ enum { SP__ENTRY_FORMAT = 2, SP__ENTRY_TAGS = SP_TAGS_MAX };
 enum { SP__LOAD_MOST = INT16_MAX };
 enum { SP__PACKING_NONE = 0, SP__PACKING_LZ4 = 1 };
 
+/** Times of an entry are from 0 to this one, so that one may be taken from another. */
+#define SP__ENTRY_TIME_MOST (INT64_C(1) << 53)
+/** How long an entry is fresh at most, ms: ten years, as what is configured. */
+#define SP__ENTRY_FRESH_MOST (INT64_C(3650) * 24 * 3600 * 1000)
+
 struct sp__entry {
         uint64_t e;
         int64_t v0;

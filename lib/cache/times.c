@@ -33,8 +33,10 @@ void sp__times_make(const struct sp__times *times, int64_t ttl, bool stale, int6
                     struct sp__entry *entry, struct sp__item *item)
 {
         int64_t now = sp__now(), wall = sp__wall_ms(), keep = stale && times->sliding == 0 ? times->stale : 0;
-        int64_t fresh = times->sliding > 0 ? least(ttl, times->sliding) : ttl, attend;
+        int64_t fresh, attend;
 
+        ttl = least(ttl, SP__ENTRY_FRESH_MOST);
+        fresh = times->sliding > 0 ? least(ttl, times->sliding) : ttl;
         entry->made = wall;
         entry->load_ms = (uint16_t)least(load_ms, SP__LOAD_MOST);
         entry->fresh_until = wall + fresh;

@@ -54,9 +54,42 @@ static void test_entries_made_together_do_not_expire_together(void **state)
         sp_cache_free(cache);
 }
 
+static void test_a_time_past_ten_years_counts_as_ten_years(void **state)
+{
+        static const int64_t times[] = {INT64_MAX, INT64_MAX / 2, INT64_C(9000000000000000)};
+        const struct cache_way *way = way_of(state);
+        sp_cache *cache = cache_with(way, (const char *[]){"cache.memory=0", NULL});
+        sp_lease *lease;
+        char key[64];
+
+        if (!way->redis) {
+                sp_cache_free(cache);
+                cache = cache_with(way, NULL);
+        }
+        for (size_t i = 0; i < sizeof times / sizeof *times; i++) {
+                fresh_key("t:long", key, sizeof key);
+                assert_int_equal(way->set(cache, NULL, key, strlen(key), "set", 3, SP_CODEC_TEXT, times[i], NULL),
+                                 SP_OK);
+                reads(way, cache, key, "set");
+                assert_int_equal(way->touch(cache, NULL, key, strlen(key), times[i], NULL), SP_OK);
+                reads(way, cache, key, "set");
+                lease = lease_of(way, cache, fresh_key("t:long", key, sizeof key));
+                assert_int_equal(way->fill(lease, NULL, "filled", 6, SP_CODEC_TEXT, times[i], NULL), SP_OK);
+                reads(way, cache, key, "filled");
+                lease = lease_of(way, cache, fresh_key("t:long", key, sizeof key));
+                assert_int_equal(sp_lease_expires(lease, times[i]), SP_OK);
+                assert_int_equal(fill_text(way, lease, "expires"), SP_OK);
+                reads(way, cache, key, "expires");
+        }
+        sp_cache_free(cache);
+}
+
 int main(void)
 {
-        static const struct way_test tests[] = {WAY_TEST(test_entries_made_together_do_not_expire_together)};
+        static const struct way_test tests[] = {
+            WAY_TEST(test_entries_made_together_do_not_expire_together),
+            WAY_TEST(test_a_time_past_ten_years_counts_as_ten_years),
+        };
 
         return RUN_OVER_WAYS("expiry", tests, CACHE_WAYS);
 }

@@ -20,13 +20,19 @@ static struct sp__random seeded(void)
         return random;
 }
 
+/* A time that there is. */
+static int64_t random_time(struct sp__random *random)
+{
+        return (int64_t)(sp__random_next(random) % ((uint64_t)SP__ENTRY_TIME_MOST + 1));
+}
+
 static void random_entry(struct sp__random *random, char *bytes, size_t max, struct sp__entry *entry)
 {
         *entry = (struct sp__entry){.e = sp__random_next(random),
                                     .v0 = (int64_t)sp__random_next(random),
-                                    .made = (int64_t)sp__random_next(random),
-                                    .fresh_until = (int64_t)sp__random_next(random),
-                                    .kept_until = (int64_t)sp__random_next(random),
+                                    .made = random_time(random),
+                                    .fresh_until = random_time(random),
+                                    .kept_until = random_time(random),
                                     .codec = (uint8_t)sp__random_next(random),
                                     .tag_count = (unsigned)(sp__random_next(random) % (SP__ENTRY_TAGS + 1)),
                                     .data = bytes,
@@ -112,6 +118,23 @@ static void test_bytes_of_anybody_are_safe(void **state)
         }
         assert_int_equal(sp__entry_decode("{\"plain\": \"json\"}", 17, &entry), SP__ENTRY_FOREIGN);
         assert_int_equal(sp__entry_decode("", 0, &entry), SP__ENTRY_FOREIGN);
+}
+
+static void test_times_that_there_are_not_are_nobodys(void **state)
+{
+        static const int64_t times[] = {-1, INT64_MIN, INT64_MAX, SP__ENTRY_TIME_MOST + 1};
+
+        for (size_t i = 0; i < 3 * sizeof times / sizeof *times; i++) {
+                struct sp__entry entry = {.made = 1000, .fresh_until = 2000, .kept_until = 3000, .data = "x", .len = 1};
+                struct sp__entry back;
+                struct sp__buf packed = SP__BUF_INIT;
+
+                *(i % 3 == 0 ? &entry.made : i % 3 == 1 ? &entry.fresh_until : &entry.kept_until) = times[i / 3];
+                sp__entry_encode(&entry, 0, &packed);
+                assert_int_equal(sp__entry_decode(packed.data, packed.len, &back), SP__ENTRY_FOREIGN);
+                assert_false(sp__entry_head(packed.data, packed.len, &back));
+                sp__buf_free(&packed);
+        }
 }
 
 static void test_a_newer_format_is_told_apart(void **state)
@@ -241,6 +264,7 @@ int main(void)
             cmocka_unit_test(test_an_entry_comes_back_as_it_was),
             cmocka_unit_test(test_a_truncated_entry_is_foreign_or_shorter),
             cmocka_unit_test(test_bytes_of_anybody_are_safe),
+            cmocka_unit_test(test_times_that_there_are_not_are_nobodys),
             cmocka_unit_test(test_a_newer_format_is_told_apart),
             cmocka_unit_test(test_a_large_value_is_packed_where_that_saves_an_eighth),
             cmocka_unit_test(test_a_value_that_is_not_packed_stays_readable_to_older_libraries),
