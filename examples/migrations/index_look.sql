@@ -5,6 +5,11 @@
 \else
 \set unique ''
 \endif
+SELECT NOT has_database_privilege(current_database(), 'TEMPORARY') AS refused, current_user AS role \gset
+\if :refused
+\warn :role may make no temporary table, which is how an index is looked at: GRANT TEMPORARY ON DATABASE :DBNAME TO :role, then run this again
+DO $$ BEGIN RAISE EXCEPTION 'the privilege TEMPORARY is missing'; END $$;
+\endif
 SELECT split_part(:'on', ' ', 1) AS of_table, substr(:'on', strpos(:'on', ' ')) AS shape \gset
 BEGIN;
 CREATE TEMPORARY TABLE wanted_table (LIKE :of_table);

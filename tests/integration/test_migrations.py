@@ -178,6 +178,17 @@ class Scripts(Case):
             self.good(self.psql(database, plan, f'../slow_log_{script}.sql'))
         self.assertEqual(database.query(had), before)
 
+    def test_a_constraint_s_index_will_do_and_stays(self):
+        plan = services_plain.auth()
+        database = self.database_of(plan)
+        database.query('ALTER TABLE users ADD CONSTRAINT idx_user_email UNIQUE (email)')
+        for kind in ('deploy', 'verify'):
+            self.good(self.psql(database, plan, f'{kind}/indexes.sql', '-v', 'plain=1'))
+        done = self.psql(database, plan, 'revert/indexes.sql')
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn('idx_user_email stays: the constraint idx_user_email of users needs it', done.stderr)
+        self.assertEqual(self.indexes(database), {'idx_user_email'})
+
     def test_scripts_name_each_other_s_indexes(self):
         for plan in services_plain.PLANS:
             every = set()
@@ -321,6 +332,13 @@ class PlainOwner(Disturbed):
         end()
         for name in changes_of(self.plan.folder):
             self.good(self.psql(self.owner, self.plan, f'deploy/{name}.sql'))
+
+    def test_who_may_make_no_temporary_table_is_told_what_is_missing(self):
+        self.database.query(f'REVOKE TEMPORARY ON DATABASE {self.database.schema} FROM PUBLIC, {self.role}')
+        for kind in ('deploy', 'verify'):
+            done = self.psql(self.owner, self.plan, f'{kind}/indexes.sql')
+            self.assertNotEqual(done.returncode, 0)
+            self.assertIn(f'GRANT TEMPORARY ON DATABASE {self.database.schema} TO {self.role}', done.stderr)
 
     def test_what_somebody_builds_by_hand_is_told(self):
         self.hold("UPDATE invoices SET is_cancelled = false WHERE id = 'invoice-0'", self.owner.url)
