@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import unittest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -81,14 +82,26 @@ class Linted(unittest.TestCase):
     def test_the_unit(self):
         if not shutil.which('systemd-analyze'):
             self.skipTest('systemd is not here')
-        folder = os.path.join(os.environ['SP_BUILD_DIR'], 'units')
-        os.makedirs(folder, exist_ok=True)
-        text = text_of(OPS, 'systemd', 'sugarperf@.service').replace('/usr/libexec/sugarperf/%i-service', '/bin/true')
-        path = os.path.join(folder, 'sugarperf@auth.service')
-        with open(path, 'w', encoding='utf-8') as file:
-            file.write(text)
-        done = subprocess.run(['systemd-analyze', 'verify', path], capture_output=True, text=True, check=False)
-        self.assertNotIn('sugarperf@auth', done.stderr)
+        build = os.environ['SP_BUILD_DIR']
+        page = text_of(ROOT, 'examples', 'service', 'README.md')
+        block = next(one for one in re.findall(r'```sh\n(.*?)```', page, re.DOTALL) if 'libexec' in one)
+        with tempfile.TemporaryDirectory() as root:
+            done = subprocess.run(['bash', '-euc', block.replace(' build/', f' {build}/')], env={**os.environ, 'DESTDIR': root}, cwd=ROOT,
+                                  capture_output=True, text=True, check=False)
+            self.assertEqual((done.returncode, done.stderr), (0, ''))
+            unit = os.path.join(root, 'etc', 'systemd', 'system', 'sugarperf@.service')
+            program, settings = (re.search(rf'(?m)^{key}=(.*)$', text_of(unit))[1].replace('%i', 'recommendation')
+                                 for key in ('ExecStart', 'EnvironmentFile'))
+            self.assertTrue(os.path.isdir(root + os.path.dirname(settings)), settings)
+            done = subprocess.run([root + program, '--statements'], env={**os.environ, 'LD_LIBRARY_PATH': os.path.join(build, 'lib')},
+                                  stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=60)
+            self.assertIn('SELECT', done.stdout, done.stderr)
+            # As if it were in its place: what verify looks at is the machine's own.
+            path = os.path.join(root, 'sugarperf@recommendation.service')
+            with open(path, 'w', encoding='utf-8') as file:
+                file.write(text_of(unit).replace('=/usr/libexec/', f'={root}/usr/libexec/'))
+            done = subprocess.run(['systemd-analyze', 'verify', path], capture_output=True, text=True, check=False)
+            self.assertNotIn('sugarperf@recommendation', done.stderr)
 
     def yaml_of(self, *names):
         try:
