@@ -104,6 +104,7 @@ static const char *harm(const struct sp__params_view *view)
             "SUBSCRIBE", "PSUBSCRIBE", "SSUBSCRIBE", "UNSUBSCRIBE", "PUNSUBSCRIBE", "SUNSUBSCRIBE", "MONITOR",  "MULTI",
             "EXEC",      "DISCARD",    "WATCH",      "UNWATCH",     "AUTH",         "HELLO",        "SELECT",   "QUIT",
             "RESET",     "ASKING",     "READONLY",   "READWRITE",   "SYNC",         "PSYNC",        "REPLCONF", NULL};
+        static const char *const of_client[] = {"REPLY", "TRACKING", "CACHING", NULL};
         struct sp__word name = word_at(view, 0), second;
 
         if (is_one_of(&name, blocking))
@@ -112,10 +113,11 @@ static const char *harm(const struct sp__params_view *view)
                 return "with BLOCK would block";
         if (is_one_of(&name, changing))
                 return "would change";
-        if (!sp__word_is(&name, "CLIENT") || view->count < 2)
+        if (view->count < 2)
                 return NULL;
         second = word_at(view, 1);
-        return sp__word_is(&second, "REPLY") || sp__word_is(&second, "TRACKING") || sp__word_is(&second, "CACHING")
+        return (sp__word_is(&name, "CLIENT") && is_one_of(&second, of_client)) ||
+                       (sp__word_is(&name, "SCRIPT") && sp__word_is(&second, "DEBUG"))
                    ? "of that kind would change"
                    : NULL;
 }

@@ -141,8 +141,8 @@ static void test_an_error_is_the_outcome(void **state)
 static void test_what_harms_others_is_refused(void **state)
 {
         static const char *const bad[] = {
-            "blpop a 0",        "SUBSCRIBE a", "MULTI",       "SELECT 1", "XREAD BLOCK 0 STREAMS s $",
-            "CLIENT REPLY OFF", "HELLO 3",     "AUTH hunter2"};
+            "blpop a 0",        "SUBSCRIBE a", "MULTI",        "SELECT 1",         "XREAD BLOCK 0 STREAMS s $",
+            "CLIENT REPLY OFF", "HELLO 3",     "AUTH hunter2", "SCRIPT DEBUG YES", "script debug sync"};
         const struct redis_way *way = way_of(state);
         sp_redis *redis = here();
         sp_params *words = sp_params_new();
