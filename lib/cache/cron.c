@@ -11,7 +11,8 @@
 #include <strings.h>
 #include <time.h>
 
-enum { FIELDS = 5, MINUTE_MS = 60000, DAY_MINUTES = 1440, YEARS = 9, TEXT_MAX = 128 };
+/* After so many years a day of a leap year has been each day of the week. */
+enum { FIELDS = 5, MINUTE_MS = 60000, DAY_MINUTES = 1440, YEARS = 41, TEXT_MAX = 128 };
 
 static const char *const month_names[] = {"jan", "feb", "mar", "apr", "may", "jun", "jul",
                                           "aug", "sep", "oct", "nov", "dec", NULL};
@@ -95,7 +96,7 @@ static sp_status take_field(const struct field *field, const char **at, uint64_t
         const char *begin = *at += strspn(*at, " \t");
 
         *bits = 0;
-        *any = **at == '*' && ((*at)[1] == ' ' || (*at)[1] == '\t' || (*at)[1] == 0);
+        *any = **at == '*';
         for (;;) {
                 if (!item(field, at, bits))
                         return sp__fail(error, SP_INVALID, "\"%.32s\" is no %s: %d–%d, *, a-b, a,b or */n", begin,
@@ -186,7 +187,7 @@ sp_status sp__cron_parse(const char *text, struct sp__cron *out, sp_error **erro
         return take_fields(text, out, error);
 }
 
-/* As cron does: where both fields restrict it, either will do. */
+/* As cron does: where both fields restrict it, either will do; what begins with a star restricts nothing in this sense. */
 static bool day_fits(const struct sp__cron *cron, const struct tm *at)
 {
         bool day = cron->days >> at->tm_mday & 1, weekday = cron->weekdays >> at->tm_wday & 1;

@@ -13,7 +13,7 @@ struct sp__cron {
         uint32_t days;     /* of the month: bits 1–31 */
         uint32_t months;   /* bits 1–12 */
         uint32_t weekdays; /* bits 0–6, Sunday is 0 */
-        bool any_day;      /* the field was a star: the other one decides */
+        bool any_day;      /* the field begins with a star: the day has to fit both */
         bool any_weekday;
 };
 

@@ -60,6 +60,13 @@ static void test_times_in_fields(void **state)
         /* Two restricted days: either will do. */
         expect("0 0 13 * fri", "2026-02-19 13:10:05", "2026-02-20 00:00:00");
         expect("0 0 13 * fri", "2026-03-07 00:00:00", "2026-03-13 00:00:00");
+        /* What begins with a star restricts nothing for that: both have to. */
+        expect("0 0 */2 * mon", "2026-02-19 13:10:05", "2026-02-23 00:00:00");
+        expect("0 0 */2 * mon", "2026-02-23 00:00:00", "2026-03-09 00:00:00");
+        expect("0 0 *,1 * mon", "2026-02-19 13:10:05", "2026-02-23 00:00:00");
+        expect("0 0 29 2 */7", "2032-03-01 00:00:00", "2060-02-29 00:00:00");
+        expect("0 0 1-9 * */2", "2026-02-19 13:10:05", "2026-03-01 00:00:00");
+        expect("0 0 1-9 * */2", "2026-03-01 00:00:00", "2026-03-03 00:00:00");
 }
 
 static void test_a_start_comes_by_itself(void **state)
