@@ -113,8 +113,9 @@ SP_API void sp_lease_release(sp_lease *lease);
 typedef sp_status (*sp_loader)(void *arg, sp_lease *lease, sp_value **out, sp_error **error);
 /**
  * Lookup, and on a lease your loader on your own thread, then fill. A loader must not look up its own key: it would wait for
- * itself, until `cache.lease` is over. SP_NOT_FOUND for an absent value (negative entry). SP_INVALID: its value can never be stored
- * under that key, as one of another codec than a raw template's.
+ * itself, until `cache.lease` is over. Of another key it takes a second of `cache.loads`: where none is left it waits as long.
+ * SP_NOT_FOUND for an absent value (negative entry). SP_INVALID: its value can never be stored under that key, as one of another
+ * codec than a raw template's.
  * The value is the caller's: sp_value_unref().
  */
 SP_API sp_status sp_cache_get_or_load(sp_cache *cache, sp_ctx *ctx, const void *data, size_t len, sp_loader loader,
