@@ -86,7 +86,8 @@ struct sp__flight {
 /** What a seeker wants where there is no value. */
 enum sp__want {
         SP__WANT_IT,   /* the lease, or what another one loads */
-        SP__WANT_SOON, /* the lease; it does not wait for another's load */
+        SP__WANT_SOON, /* the lease, for which its caller has a slot; it does not wait for another's load */
+        SP__WANT_LOOK, /* neither: it is told that it is BUSY where there is no value */
         SP__WANT_LONE  /* what another one loads, or a lease of its own, under which nothing is stored */
 };
 
@@ -152,7 +153,8 @@ void sp__seekers_share(struct sp__list *waiters, sp_value *value, struct sp__bat
 /** A lease of its own for each; a value where there is a stale one. No lock held. */
 void sp__seekers_leave_alone(struct sp__list *waiters, sp_cache *cache, struct sp__batch *done);
 /**
- * Claims waiters of a flight and moves them to a list, which keeps their references: those who want `want`; all; the oldest
+ * Claims waiters of a flight and moves them to a list, which keeps their references: those who want `want` (who only looks
+ * wants it SOON, too); all; the oldest
  * (NULL: none), whose reference is the caller's. The cache's lock is held; they are to be answered soon.
  */
 void sp__seekers_pick(struct sp__flight *flight, enum sp__want want, struct sp__list *picked);

@@ -15,6 +15,7 @@
 struct part {
         struct many *many;
         size_t index;
+        bool found;
         struct sp__item stale;
         sp_lease *lease; /* to be filled, until that began */
         sp_value *value; /* with this: a reference */
@@ -26,6 +27,7 @@ struct many {
         sp_lookups *lookups;
         bool owned; /* a reference to them goes with this */
         bool fills;
+        bool looks; /* all slots are taken: for now only at what is there */
         enum sp__cache_use use;
         struct sp__slot slot;
         atomic_size_t left; /* steps under way, and the one who begins them */
@@ -86,9 +88,25 @@ static void finish(struct many *many)
         sp__cache_rest(cache);
 }
 
+static void line_up(struct many *many);
+
+/* What is missing needs a slot. */
+static bool seeks_on(struct many *many)
+{
+        bool all = true;
+
+        for (size_t i = 0; i < many->part_count && many->looks; i++)
+                all = all && many->parts[i].found;
+        return !all && atomic_load(&many->status) == SP_OK && sp__op_pending(&many->op);
+}
+
 static void step_done(struct many *many)
 {
-        if (atomic_fetch_sub(&many->left, 1) == 1)
+        if (atomic_fetch_sub(&many->left, 1) != 1)
+                return;
+        if (seeks_on(many))
+                line_up(many);
+        else
                 finish(many);
 }
 
@@ -104,8 +122,12 @@ static void found(sp__op *op)
 {
         struct part *part = op->owner;
         struct many *many = part->many;
+        const sp_lookup *lookup = op->what;
 
-        if (op->status == SP_OK) {
+        if (op->status == SP_OK && many->looks && (lookup->state == SP_LOOKUP_BUSY || lookup->lease)) {
+                /* Later; a lease that fell to it is given back. */
+        } else if (op->status == SP_OK) {
+                part->found = true;
                 sp__lookups_settle(many->lookups, part->index, op->what);
                 op->what = NULL;
         } else {
@@ -124,7 +146,7 @@ static void seek(struct many *many, struct part *part)
                 step_done(many);
                 return;
         }
-        seeker->want = many->use == SP__CACHE_READ ? SP__WANT_LONE : SP__WANT_SOON;
+        seeker->want = many->looks ? SP__WANT_LOOK : many->use == SP__CACHE_READ ? SP__WANT_LONE : SP__WANT_SOON;
         seeker->anew = many->use == SP__CACHE_REFRESH;
         sp__seeker_step(seeker, many->lookups->keys.data + item->at, item->len, part->stale.value ? &part->stale : NULL,
                         found, part);
@@ -159,33 +181,49 @@ static void begin(struct sp__task *task)
         for (size_t i = 0; i < many->part_count; i++) {
                 if (many->fills)
                         fill(many, &many->parts[i]);
-                else
+                else if (!many->parts[i].found)
                         seek(many, &many->parts[i]);
         }
         step_done(many);
 }
 
-/* As the engine's next task, or, for a look-up, when there is a slot. */
-static void start(struct many *many)
+/* Where there is no slot it looks first, unless what there is does not do. false: it stands in line. */
+static bool take_slot(struct many *many)
 {
         sp_cache *cache = many->cache;
         bool now = true;
 
-        sp__op_ref(&many->op);
-        sp__cache_work(cache);
-        atomic_init(&many->left, many->part_count + 1);
-        if (many->part_count == 0) {
-                step_done(many);
-                return;
-        }
-        if (!many->fills) {
+        sp__lock(&cache->lock);
+        many->looks = !many->looks && many->use != SP__CACHE_REFRESH && sp__slots_full(&cache->slots);
+        if (!many->looks) {
                 atomic_store(&many->lookups->slotted, true);
-                sp__lock(&cache->lock);
                 now = sp__slots_take(&cache->slots, &many->slot);
-                sp__unlock(&cache->lock);
         }
-        if (now)
-                sp__engine_post(cache->engine, &many->slot.task);
+        sp__unlock(&cache->lock);
+        return now;
+}
+
+/* As the engine's next task, or, for a look-up, when there is a slot. */
+static void line_up(struct many *many)
+{
+        size_t left = 1;
+
+        for (size_t i = 0; i < many->part_count; i++)
+                left += !many->parts[i].found;
+        atomic_store(&many->left, left);
+        if (many->fills || take_slot(many))
+                sp__engine_post(many->cache->engine, &many->slot.task);
+}
+
+static void start(struct many *many)
+{
+        sp__op_ref(&many->op);
+        sp__cache_work(many->cache);
+        atomic_init(&many->left, 1);
+        if (many->part_count == 0)
+                step_done(many);
+        else
+                line_up(many);
 }
 
 static struct many *many_new(sp_lookups *lookups, sp_ctx *ctx, size_t parts)

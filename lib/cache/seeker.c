@@ -261,7 +261,9 @@ void sp__seekers_pick(struct sp__flight *flight, enum sp__want want, struct sp__
 {
         SP__EACH(&flight->waiters, at, after)
         {
-                if (seeker_of(SP__OF(at, sp__op, link))->want == want)
+                enum sp__want its = seeker_of(SP__OF(at, sp__op, link))->want;
+
+                if (its == want || (its == SP__WANT_LOOK && want == SP__WANT_SOON))
                         move(SP__OF(at, sp__op, link), picked);
         }
 }
@@ -398,7 +400,7 @@ static void answer_at_once(struct sp__seeker *seeker, const struct sp__item *sta
                     sp__lookup_new(early ? SP_LOOKUP_HIT : SP_LOOKUP_STALE, sp_value_ref(stale->value), NULL);
         } else if (flight->state == SP__FLIGHT_RESTING) {
                 rouse(seeker, seat);
-        } else if (seeker->want == SP__WANT_SOON && others_load(flight)) {
+        } else if ((seeker->want == SP__WANT_SOON || seeker->want == SP__WANT_LOOK) && others_load(flight)) {
                 seat->lookup = sp__lookup_new(SP_LOOKUP_BUSY, NULL, NULL);
         }
 }

@@ -59,23 +59,27 @@ static void conclude(struct sp__flight *flight, int state, sp_status status, con
         sp__flight_end_step(flight);
 }
 
-/* Those who load for themselves get leases of their own. false: nobody else wants it, and the step ended. */
+/* Those who load for themselves get leases of their own, those who only looked have seen it. false: nobody else wants it, and the
+ * step ended. */
 static bool leave_lone_ones(struct sp__flight *flight)
 {
-        struct sp__list lone;
+        struct sp__list lone, lookers;
         struct sp__batch done;
         bool some, left;
 
         sp__batch_init(&done);
         sp__list_init(&lone);
+        sp__list_init(&lookers);
         sp__lock(&flight->cache->lock);
         sp__seekers_pick(flight, SP__WANT_LONE, &lone);
-        some = !sp__list_empty(&lone);
+        sp__seekers_pick(flight, SP__WANT_LOOK, &lookers);
+        some = !sp__list_empty(&lone) || !sp__list_empty(&lookers);
         left = !some || !sp__list_empty(&flight->waiters);
         if (!left)
                 sp__flight_over(flight);
         sp__unlock(&flight->cache->lock);
         sp__seekers_leave_alone(&lone, flight->cache, &done);
+        sp__seekers_answer(&lookers, SP_LOOKUP_BUSY, NULL, SP_OK, NULL, &done);
         sp__batch_deliver(&done);
         if (!left) {
                 if (flight->acquired)
