@@ -34,6 +34,23 @@ static bool blocked(const sp_session *session)
                                    (session->copy && session->copy_left));
 }
 
+/* COPY has its connection to itself: it waits for what is on its way. */
+static bool early(const sp_session *session, const struct sp__query *query)
+{
+        return !ended(session) && query->deed == SP__DEED_COPY && session->conn->load > 0;
+}
+
+/* The first of what is held back; NULL: none, or it is not its turn yet. The pool's lock. */
+static struct sp__query *due(sp_session *session)
+{
+        struct sp__query *query;
+
+        if (sp__list_empty(&session->held) || blocked(session))
+                return NULL;
+        query = SP__OF(SP__OF(session->held.next, sp__op, link), struct sp__query, op);
+        return early(session, query) ? NULL : query;
+}
+
 static void hold(sp_session *session, struct sp__query *query)
 {
         sp__op_ref(&query->op);
@@ -59,10 +76,9 @@ static void wake(struct sp__task *task)
 
         do {
                 sp__lock(&pool->lock);
-                session->waking = !sp__list_empty(&session->held) && !blocked(session);
-                query = NULL;
-                if (session->waking) {
-                        query = SP__OF(SP__OF(session->held.next, sp__op, link), struct sp__query, op);
+                query = due(session);
+                session->waking = query != NULL;
+                if (query) {
                         sp__session_unhold(query);
                         query->released = true;
                 }
@@ -77,7 +93,7 @@ static void wake(struct sp__task *task)
 
 void sp__session_wake(sp_session *session)
 {
-        if (session->waking || sp__list_empty(&session->held) || blocked(session))
+        if (session->waking || !due(session))
                 return;
         session->waking = true;
         atomic_fetch_add(&session->refs, 1);
@@ -166,7 +182,7 @@ bool sp__session_place(struct sp__query *query, struct sp__conn **conn, sp_statu
                 *refused = SP_UNAVAILABLE;
         } else if (session->copy && !session->copy_left && !ended(session)) {
                 *refused = SP_INVALID;
-        } else if (blocked(session) || queued || (query->deed == SP__DEED_COPY && session->conn->load > 0)) {
+        } else if (blocked(session) || queued || early(session, query)) {
                 if (sp__query_keep_params(query))
                         hold(session, query);
                 else
