@@ -286,8 +286,8 @@ static void answer(struct sp__query *query, struct sp__batch *done)
                 sp__op_fail(&query->op, SP_NOMEM, NULL, done);
 }
 
-/* Whether it did nothing that it may not do twice: where writes are refused none was made. */
-static bool repeatable(const struct sp__query *query)
+/* Where writes are refused none was made. */
+bool sp__query_repeatable(const struct sp__query *query)
 {
         return query->unit.reads || sp__stmt_repeatable(query->stmt);
 }
@@ -308,7 +308,7 @@ static void answer_lost(struct sp__query *query, struct sp__batch *done)
                     status, code,
                     "the connection to PostgreSQL at %s was lost while statement \"%s\" ran: its outcome is unknown",
                     place, name);
-        sp__error_set_retryable(error, query->unit.unsent || repeatable(query));
+        sp__error_set_retryable(error, query->unit.unsent || sp__query_repeatable(query));
         record(query, status);
         sp__op_fail(&query->op, status, error, done);
 }
@@ -332,7 +332,7 @@ static bool again(const struct sp__query *query)
 {
         if (query->in_session)
                 return false;
-        if (!query->unit.unsent && !repeatable(query))
+        if (!query->unit.unsent && !sp__query_repeatable(query))
                 return false;
         return missed(query) ? query->misses < TRIES + sp__pool_max(query->pool) : query->tries < TRIES;
 }

@@ -125,6 +125,7 @@ static void copying_cancel(sp__op *op, sp_status why)
         struct sp__copying *copying = copying_of(op);
         struct sp__conn *conn = copying->copy->conn;
         struct sp__batch done;
+        sp_error *error;
         bool mine;
 
         if (!sp__op_claim(op))
@@ -137,10 +138,11 @@ static void copying_cancel(sp__op *op, sp_status why)
                 copying->copy->failed = copying->copy->told = true;
                 sp__copy_kill(conn);
         }
-        sp__op_end(op, why,
-                   sp__error_new(why, NULL, "COPY \"%s\": %s", copying->copy->stmt->name,
-                                 why == SP_TIMEOUT ? "no progress before the deadline" : sp_status_text(why)),
-                   &done);
+        error = sp__error_new(why, NULL, "COPY \"%s\": %s", copying->copy->stmt->name,
+                              why == SP_TIMEOUT ? "no progress before the deadline" : sp_status_text(why));
+        /* A COPY that was left cannot be gone on with, and its end may have taken effect. */
+        sp__error_set_retryable(error, false);
+        sp__op_end(op, why, error, &done);
         sp__unlock(&conn->port.lock);
         sp__batch_deliver(&done);
         if (mine)

@@ -76,8 +76,13 @@ sp_error *sp__query_late(const struct sp__query *query, bool waiting, bool patie
 {
         struct limit limit = limit_of(query, patience);
 
+        sp_error *error;
+
         if (waiting || !query->stmt)
                 return none_free(query, limit);
-        return sp__error_new(SP_TIMEOUT, NULL, "statement \"%s\" was not answered within %" PRId64 " ms (%s)",
-                             query->stmt->name, limit.ms, limit.name);
+        error = sp__error_new(SP_TIMEOUT, NULL, "statement \"%s\" was not answered within %" PRId64 " ms (%s)",
+                              query->stmt->name, limit.ms, limit.name);
+        /* What was sent may have taken effect all the same, or still do. */
+        sp__error_set_retryable(error, !query->conn || sp__query_repeatable(query));
+        return error;
 }

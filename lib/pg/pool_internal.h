@@ -206,6 +206,8 @@ sp_status sp__query_step(struct sp__query *query, int64_t deadline, sp__op *call
                          void *owner, sp_error **error);
 /** Admits, starts and waits; consumes the reference (NULL: out of memory). `*what` is what it yielded, the caller's. */
 sp_status sp__query_run(struct sp__query *query, void **what, sp_error **error);
+/** Whether it does nothing that it may not do twice, should its outcome be unknown. */
+bool sp__query_repeatable(const struct sp__query *query);
 /** The connection answered these units (or was lost): settles, retries, gives connections on. */
 void sp__query_ended(struct sp__conn *conn, struct sp__list *units);
 /**

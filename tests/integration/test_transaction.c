@@ -349,6 +349,53 @@ static void test_begin_outlives_a_statement_that_ended_on_its_way(void **state)
         sp_pool_free(pool);
 }
 
+/* Whether the pool says that a statement, whose time is over, is worth another try. */
+static bool worth_a_try(const struct way *way, sp_pool *pool, const char *text)
+{
+        sp_ctx *ctx = ctx_of("60ms");
+        sp_error *error = fails(way, pool, ctx, text, SP_TIMEOUT);
+        bool worth = sp_error_retryable(error);
+
+        sp_error_free(error);
+        sp_ctx_unref(ctx);
+        return worth;
+}
+
+static void test_what_may_have_taken_effect_is_not_worth_another_try(void **state)
+{
+        const struct way *way = way_of(state);
+        sp_pool *pool = pool_with((const char *[]){"pool.max=1", NULL});
+        sp_error *error = NULL;
+        sp_session *session;
+        sp_ctx *ctx;
+
+        run(way, pool, "DROP TABLE IF EXISTS tx_late");
+        run(way, pool, "CREATE TABLE tx_late (id int)");
+        assert_false(worth_a_try(way, pool, "INSERT INTO tx_late SELECT 1 FROM pg_sleep(20)"));
+        /* The connection is free again. */
+        run(way, pool, "SELECT 1");
+        assert_true(worth_a_try(way, pool, "SELECT pg_sleep(20)"));
+        session = session_of(way, pool);
+        /* It was never sent. */
+        assert_true(worth_a_try(way, pool, "INSERT INTO tx_late VALUES (2)"));
+        assert_int_equal(sp_session_begin(session, NULL, NULL, NULL), SP_OK);
+        session_run(way, session,
+                    "CREATE FUNCTION pg_temp.nap() RETURNS trigger LANGUAGE plpgsql AS "
+                    "'BEGIN PERFORM pg_sleep(20); RETURN NULL; END'");
+        session_run(way, session,
+                    "CREATE CONSTRAINT TRIGGER nap AFTER INSERT ON tx_late DEFERRABLE INITIALLY DEFERRED FOR EACH ROW "
+                    "EXECUTE FUNCTION pg_temp.nap()");
+        session_run(way, session, "INSERT INTO tx_late VALUES (3)");
+        ctx = ctx_of("60ms");
+        assert_int_equal(sp_session_commit(session, ctx, &error), SP_TIMEOUT);
+        assert_false(sp_error_retryable(error));
+        sp_error_free(error);
+        sp_ctx_unref(ctx);
+        sp_session_release(session);
+        run(way, pool, "DROP TABLE tx_late");
+        sp_pool_free(pool);
+}
+
 static void test_a_late_cancel_never_hits_the_next_statement(void **state)
 {
         const struct way *way = way_of(state);
@@ -472,6 +519,7 @@ int main(void)
             BOTH_WAYS(test_a_pipelined_transaction_is_whole),
             BOTH_WAYS(test_begin_outlives_a_statement_that_was_never_sent),
             cmocka_unit_test(test_begin_outlives_a_statement_that_ended_on_its_way),
+            BOTH_WAYS(test_what_may_have_taken_effect_is_not_worth_another_try),
             BOTH_WAYS(test_a_late_cancel_never_hits_the_next_statement),
             BOTH_WAYS(test_a_cancel_never_hits_a_pipelined_neighbour),
             BOTH_WAYS(test_what_waits_for_a_cancel_has_its_own_deadline),
