@@ -67,6 +67,9 @@ static const struct {
     {"now", SP__FUNCTION_CLOCK},
     {"transaction_timestamp", SP__FUNCTION_CLOCK},
     {"age", SP__FUNCTION_CLOCK}, /* of one argument: from today on */
+    {"txid_current", SP__FUNCTION_CLOCK},
+    {"txid_current_if_assigned", SP__FUNCTION_CLOCK},
+    {"pg_current_xact_id*", SP__FUNCTION_CLOCK},
 };
 
 unsigned sp__function_effects(const char *schema, const char *name)

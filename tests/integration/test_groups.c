@@ -161,13 +161,15 @@ static void is_told_apart(struct burst *burst, const char *text)
 }
 
 /* Of a group it would be the time of the first one that came: who has written a row by his own now() would not find it. */
-static void test_who_asks_for_the_time_is_not_told_an_earlier_one(void **state)
+static void test_who_asks_for_the_time_or_its_transaction_is_told_its_own(void **state)
 {
         struct burst burst;
 
         begin(&burst, (const char *[]){"pool.max=1", NULL});
         is_told_apart(&burst, "SELECT now()::text WHERE $1::int8 > 0");
         is_told_apart(&burst, "SELECT CURRENT_TIMESTAMP::text WHERE $1::int8 > 0");
+        is_told_apart(&burst, "SELECT txid_current()::text WHERE $1::int8 > 0");
+        is_told_apart(&burst, "SELECT pg_catalog.pg_current_xact_id()::text WHERE $1::int8 > 0");
         end(&burst);
 }
 
@@ -570,7 +572,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
             cmocka_unit_test(test_reads_share_a_sync_and_writes_have_their_own),
-            cmocka_unit_test(test_who_asks_for_the_time_is_not_told_an_earlier_one),
+            cmocka_unit_test(test_who_asks_for_the_time_or_its_transaction_is_told_its_own),
             cmocka_unit_test(test_where_a_transaction_has_one_snapshot_none_is_shared),
             cmocka_unit_test(test_a_deadlock_of_a_groups_locks_is_nobodys_error),
             cmocka_unit_test(test_a_wait_for_who_waits_for_the_group_is_nobodys_error),
