@@ -71,6 +71,7 @@ SP_API sp_status sp_stmt_new(const char *name, const void *data, size_t len, uin
 SP_API sp_status sp_stmt_split(const void *data, size_t len, sp_value **out, sp_error **error);
 SP_API sp_stmt *sp_stmt_ref(sp_stmt *stmt);
 SP_API void sp_stmt_unref(sp_stmt *stmt);
+/** "" of NULL. */
 SP_API const char *sp_stmt_name(const sp_stmt *stmt);
 
 /**
@@ -152,13 +153,13 @@ SP_API sp_status sp_pool_advice_async(sp_pool *pool, sp_ctx *ctx, sp_queue *queu
  */
 SP_API sp_status sp_pool_watch_async(sp_pool *pool, sp_ctx *ctx, uint64_t seen, sp_queue *queue, uint64_t tag);
 
-/** Rows and columns count from 0. Text forms are PostgreSQL's. */
+/** Rows and columns count from 0. Text forms are PostgreSQL's. A result that is NULL has none, and says nothing. */
 SP_API size_t sp_result_rows(const sp_result *result);
 SP_API size_t sp_result_columns(const sp_result *result);
 /** NULL when there is no such column. */
 SP_API const char *sp_result_name(const sp_result *result, size_t column);
 SP_API uint32_t sp_result_type(const sp_result *result, size_t column);
-/** The cell's bytes, a zero byte behind them, valid while the result lives; NULL for SQL NULL or when there is no such cell. */
+/** The cell's bytes, a zero byte behind them, valid while the result lives; NULL for SQL NULL or when there is no such cell. `len` may be NULL. */
 SP_API const void *sp_result_get(const sp_result *result, size_t row, size_t column, size_t *len);
 /** Rows affected by a write, as its command tag says; 0 where it says nothing. */
 SP_API int64_t sp_result_affected(const sp_result *result);
@@ -167,7 +168,7 @@ SP_API const char *sp_result_command(const sp_result *result);
 /**
  * The whole result in one block of bytes that lives as long as the result. Little endian: u8 version (1), u8 0,
  * u16 columns, u32 rows, i64 affected, u16 length and bytes of the command tag; per column u32 type OID, u16 length and
- * bytes of the name; then row by row per cell i32 length (-1: NULL) and bytes. NULL when out of memory.
+ * bytes of the name; then row by row per cell i32 length (-1: NULL) and bytes. NULL of NULL, and when out of memory.
  */
 SP_API const void *sp_result_pack(const sp_result *result, size_t *len);
 SP_API void sp_result_free(sp_result *result);

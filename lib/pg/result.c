@@ -132,7 +132,8 @@ const void *sp_result_get(const sp_result *result, size_t row, size_t column, si
         if (row >= sp_result_rows(result) || column >= sp_result_columns(result) ||
             PQgetisnull(result->res, (int)row, (int)column))
                 return NULL;
-        *len = (size_t)PQgetlength(result->res, (int)row, (int)column);
+        if (len)
+                *len = (size_t)PQgetlength(result->res, (int)row, (int)column);
         return PQgetvalue(result->res, (int)row, (int)column);
 }
 
@@ -151,7 +152,7 @@ int64_t sp_result_affected(const sp_result *result)
 
 const char *sp_result_command(const sp_result *result)
 {
-        return PQcmdStatus(result->res);
+        return result ? PQcmdStatus(result->res) : "";
 }
 
 static void pack_text(struct sp__buf *buf, const char *text)
@@ -206,8 +207,11 @@ static void pack_cells(const PGresult *res, struct sp__buf *buf)
 const void *sp_result_pack(const sp_result *shared, size_t *len)
 {
         sp_result *result = (sp_result *)(uintptr_t)shared;
-        struct sp__buf *buf = &result->packed;
+        struct sp__buf *buf;
 
+        if (!result || !len)
+                return NULL;
+        buf = &result->packed;
         if (buf->len == 0) {
                 /* What libpq keeps it in is more than its bytes. A short one has room at once. */
                 if (PQntuples(result->res) >= LONG)

@@ -151,7 +151,7 @@ void sp_stmt_unref(sp_stmt *stmt)
 
 const char *sp_stmt_name(const sp_stmt *stmt)
 {
-        return stmt->name;
+        return stmt ? stmt->name : "";
 }
 
 bool sp__stmt_reads(const sp_stmt *stmt)

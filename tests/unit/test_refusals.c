@@ -321,7 +321,13 @@ static void test_what_ends_or_asks_takes_nothing_for_nothing(void **state)
         sp_completion_free(NULL);
         sp_stmt_unref(NULL);
         sp_session_release(NULL);
+        assert_string_equal(sp_stmt_name(NULL), "");
         sp_result_free(NULL);
+        assert_int_equal(sp_result_rows(NULL) + sp_result_columns(NULL) + sp_result_sets(NULL), 0);
+        assert_int_equal(sp_result_affected(NULL), 0);
+        assert_string_equal(sp_result_command(NULL), "");
+        assert_null(sp_result_get(NULL, 0, 0, NULL));
+        assert_null(sp_result_pack(NULL, NULL));
         sp_pool_close(NULL);
         sp_pool_free(NULL);
         assert_int_equal(sp_pool_active(NULL) + sp_pool_idle(NULL) + sp_pool_waiting(NULL) + sp_pool_max(NULL), 0);
