@@ -116,7 +116,7 @@ SP_API sp_status sp_pool_retry_async(sp_pool *pool, sp_ctx *ctx, const char *cod
  * the last page. `rows_a_page` 0: 1,000; SP_LIMIT past SP_STREAM_PAGE_MAX. What the server says of the statement comes with the
  * first page. The deadline of a call (the context's, else `pool.query_timeout`) and `pool.statement_timeout` hold for each
  * page (one that is fetched ahead has as long as the call before it); the time between pages is the caller's. SP_INVALID for a
- * statement that writes.
+ * statement that writes, or that is no query (SHOW, EXPLAIN).
  *
  * It is read on the primary, unless the context's "reads" are "replica" and one is near enough: there the server may end it in
  * favour of what it replays (SP_SQL, 40001).

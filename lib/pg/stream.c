@@ -112,12 +112,27 @@ static bool reads(const sp_stmt *stmt)
         return (stmt->sql.kind == SP__SQL_READ || stmt->flags & SP_STMT_READ) && !(stmt->flags & SP_STMT_WRITE);
 }
 
+/* What a cursor may be of; a text that was not looked into is the server's to judge. */
+static bool queries(const sp_stmt *stmt)
+{
+        static const char *const words[] = {"SELECT", "VALUES", "TABLE", "WITH", "(", "?"};
+
+        for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+                if (strncasecmp(stmt->sql.text, words[i], strlen(words[i])) == 0)
+                        return true;
+        }
+        return false;
+}
+
 static sp_status check(const sp_stmt *stmt, const sp_params *params, size_t page, sp_error **error)
 {
         size_t zero = sp__params_zero(params);
 
         if (!reads(stmt))
                 return sp__fail(error, SP_INVALID, "statement \"%s\" does not only read: it has no stream", stmt->name);
+        if (!queries(stmt))
+                return sp__fail(error, SP_INVALID, "statement \"%s\" is no query (SELECT, VALUES): it has no stream",
+                                stmt->name);
         if (page > SP_STREAM_PAGE_MAX)
                 return sp__fail(error, SP_LIMIT, "%zu rows a page: at most %d", page, SP_STREAM_PAGE_MAX);
         if (zero)

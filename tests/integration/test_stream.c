@@ -226,6 +226,12 @@ static void test_what_cannot_be_streamed_is_refused(void **state)
         sp_stream *stream = NULL;
         sp_error *error = NULL;
 
+        assert_int_equal(open_stream(way, pool, "SHOW search_path", 0, 10, &stream, &error), SP_INVALID);
+        says(error, "is no query", NULL);
+        error = NULL;
+        assert_int_equal(open_stream(way, pool, "EXPLAIN SELECT 1", 0, 10, &stream, &error), SP_INVALID);
+        says(error, "is no query", NULL);
+        error = NULL;
         assert_int_equal(open_stream(way, pool, "DELETE FROM pg_class", 0, 10, &stream, &error), SP_INVALID);
         says(error, "does not only read", NULL);
         error = NULL;
