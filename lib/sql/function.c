@@ -3,10 +3,12 @@
 #include "sql/tree.h"
 
 #include <string.h>
+#include <strings.h>
 
 enum {
         READS = SP__FUNCTION_SESSION,
         LEAVES = SP__FUNCTION_SESSION | SP__FUNCTION_DIRTIES,
+        STAYS = LEAVES | SP__FUNCTION_STAYS,
         WRITES = SP__FUNCTION_WRITES
 };
 
@@ -14,8 +16,8 @@ static const struct {
         const char *name; /* a `*` at the end stands for the rest */
         unsigned effects;
 } functions[] = {
-    {"set_config", LEAVES},
-    {"setseed", LEAVES},
+    {"set_config", LEAVES | SP__FUNCTION_SETS},
+    {"setseed", STAYS},
     {"pg_advisory_lock", LEAVES},
     {"pg_advisory_lock_shared", LEAVES},
     {"pg_try_advisory_lock", LEAVES},
@@ -23,9 +25,9 @@ static const struct {
     {"pg_advisory_unlock", LEAVES},
     {"pg_advisory_unlock_shared", LEAVES},
     {"pg_advisory_unlock_all", LEAVES},
-    {"dblink_*", LEAVES},
+    {"dblink_*", STAYS},
     {"postgres_fdw_disconnect*", LEAVES},
-    {"pg_replication_origin_session_*", LEAVES},
+    {"pg_replication_origin_session_*", STAYS},
     {"pg_replication_origin_xact_*", LEAVES},
     {"currval", READS},
     {"lastval", READS},
@@ -84,4 +86,17 @@ unsigned sp__function_effects(const char *schema, const char *name)
                         return functions[i].effects | (own ? SP__FUNCTION_OBSCURE : 0u);
         }
         return !own && sp__function_harmless(name) ? 0 : SP__FUNCTION_OBSCURE;
+}
+
+bool sp__setting_renames(const char *name)
+{
+        static const char *const settings[] = {"search_path", "role", "session_authorization"};
+
+        for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
+                size_t len = strlen(settings[i]);
+
+                if (strncasecmp(name, settings[i], len) == 0 && (name[len] == 0 || name[len] == '"'))
+                        return true;
+        }
+        return false;
 }

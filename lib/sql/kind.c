@@ -2,6 +2,7 @@
 #include "sql/kind.h"
 
 #include <string.h>
+#include <strings.h>
 
 enum {
         SESSION = 1,
@@ -13,6 +14,7 @@ enum {
         SETTING = 64,
         COMMITS = 128,
         ALTERS = 256,
+        STAYS = 1024,
         KEEPS = 512 /* changes no name and no type */
 };
 
@@ -43,7 +45,7 @@ static const struct {
     {"DeclareCursorStmt", SESSION},
     {"FetchStmt", SESSION},
     {"ClosePortalStmt", SESSION},
-    {"LoadStmt", SESSION | DIRTIES},
+    {"LoadStmt", SESSION | DIRTIES | STAYS},
     {"AlterSystemStmt", SETTING},
     {"AlterRoleSetStmt", SETTING},
     {"AlterDatabaseSetStmt", SETTING},
@@ -79,6 +81,9 @@ static void classify_setting(const struct sp__tree *tree, struct sp__sql *out)
         out->kind = SP__SQL_SESSION;
         out->dirties = outlives_transaction(tree);
         out->tx = strncmp(tree->name, "TRANSACTION", 11) == 0;
+        out->stays = strcasecmp(tree->name, "seed") == 0;
+        /* Without a name: RESET ALL. */
+        out->renames = !*tree->name || sp__setting_renames(tree->name);
 }
 
 /* What runs: EXPLAIN without ANALYZE only plans. */
@@ -107,6 +112,8 @@ void sp__sql_classify(const struct sp__tree *tree, struct sp__sql *out)
         out->session_function = tree->fn_session;
         out->clock = tree->clock;
         out->commits = (traits & COMMITS) != 0;
+        out->stays = (traits & STAYS) || tree->fn_stays;
+        out->renames = tree->fn_renames;
         out->obscure = out->commits || tree->fn_obscure;
         out->tx = (traits & TX) != 0;
         out->dirties = (traits & DIRTIES) || tree->fn_dirties || tree->temporary || tree->hold ||

@@ -6,7 +6,7 @@
 #include "sql/statement.h"
 #include "sql/tree.h"
 
-/** Sets kind, tx, dirties, session_function, clock, obscure, commits, alters and resolves. */
+/** Sets kind, tx, dirties, session_function, clock, obscure, commits, stays, renames, alters and resolves. */
 void sp__sql_classify(const struct sp__tree *tree, struct sp__sql *out);
 /** Whether literals of the statement hide from its fingerprint: those that are queries. */
 bool sp__sql_is_query(const struct sp__tree *tree);

@@ -153,6 +153,7 @@ sp_status sp__sql_opaque(const char *text, size_t len, struct sp__sql *out, sp_e
                 return sp__fail(error, SP_NOMEM, "out of memory");
         *out = (struct sp__sql){.kind = SP__SQL_SESSION,
                                 .dirties = true,
+                                .renames = true,
                                 .resolves = true,
                                 .fingerprint = sp__hash(text, len, 0),
                                 .text = shown};

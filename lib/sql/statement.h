@@ -27,14 +27,16 @@ struct sp__sql {
         bool tx;               /* begins, ends or sets up a transaction */
         bool dirties;          /* leaves something behind in the session: reset it before anyone else gets it */
         bool session_function; /* calls a function of session state (advisory locks, set_config(), currval(), …) */
-        bool clock;            /* asks when its transaction began (now()), which must not be before it was asked */
-        bool obscure;          /* runs what its text does not show: DO, CALL, a function that is not known */
-        bool commits;          /* … and what that is may commit: DO, CALL */
-        bool alters;           /* may change what names and types mean: CREATE, ALTER, DROP, …, DO */
-        bool resolves;         /* looks names and types up when it is prepared: a query */
-        uint64_t fingerprint;  /* alike for statements that differ in literals, lengths of lists, comments and blanks */
-        uint64_t literals;     /* a hash of those in it; 0: it has none, or was not looked into */
-        char *text;            /* on one line, without comments; literals read `?`, lists of them `...` */
+        bool clock;    /* asks when its transaction began (now()), or which it is: it must not be its neighbours' */
+        bool obscure;  /* runs what its text does not show: DO, CALL, a function that is not known */
+        bool commits;  /* … and what that is may commit: DO, CALL */
+        bool stays;    /* leaves what no reset takes back: setseed(), an origin of replication, LOAD */
+        bool renames;  /* may change what names mean in this session: SET search_path, SET ROLE, RESET ALL, … */
+        bool alters;   /* may change what names and types mean: CREATE, ALTER, DROP, …, DO */
+        bool resolves; /* looks names and types up when it is prepared: a query */
+        uint64_t fingerprint; /* alike for statements that differ in literals, lengths of lists, comments and blanks */
+        uint64_t literals;    /* a hash of those in it; 0: it has none, or was not looked into */
+        char *text;           /* on one line, without comments; literals read `?`, lists of them `...` */
 };
 
 /**

@@ -127,7 +127,15 @@ static void on_string(struct reader *reader, struct slice value, const char *aft
                 tree->analyze = !switched_off(after);
 }
 
-static void on_close(struct reader *reader)
+/* The arguments behind a function's name, at `at`: the setting that the first one names, or may. */
+static bool may_rename(const char *at)
+{
+        static const char constant[] = ",\"args\":[{\"A_Const\":{\"sval\":{\"sval\":\"";
+
+        return strncmp(at, constant, sizeof constant - 1) != 0 || sp__setting_renames(at + sizeof constant - 1);
+}
+
+static void on_close(struct reader *reader, const char *after)
 {
         unsigned effects;
 
@@ -138,6 +146,8 @@ static void on_close(struct reader *reader)
         reader->tree->fn_session |= (effects & SP__FUNCTION_SESSION) != 0;
         reader->tree->fn_dirties |= (effects & SP__FUNCTION_DIRTIES) != 0;
         reader->tree->fn_writes |= (effects & SP__FUNCTION_WRITES) != 0;
+        reader->tree->fn_stays |= (effects & SP__FUNCTION_STAYS) != 0;
+        reader->tree->fn_renames |= (effects & SP__FUNCTION_SETS) && may_rename(after);
         reader->tree->fn_obscure |= (effects & SP__FUNCTION_OBSCURE) != 0;
         reader->tree->clock |= (effects & SP__FUNCTION_CLOCK) != 0;
 }
@@ -170,7 +180,7 @@ void sp__tree_read(const char *json, struct sp__tree *tree)
                 if (*at == '{' || *at == '[')
                         reader.depth++;
                 else if (*at == '}' || *at == ']')
-                        on_close(&reader);
+                        on_close(&reader, at + 1);
                 at++;
         }
 }

@@ -24,8 +24,10 @@ struct sp__tree {
         bool fn_session;           /* calls a function that depends on session state */
         bool fn_dirties;           /* … that leaves some behind */
         bool fn_writes;            /* … that has an effect besides */
+        bool fn_stays;             /* … that leaves what no reset takes back */
+        bool fn_renames;           /* … that sets what names mean: set_config('search_path', …) */
         bool fn_obscure;           /* … of which nothing is known */
-        bool clock;                /* asks when its transaction began */
+        bool clock;                /* asks when its transaction began, or which one it is */
 };
 
 void sp__tree_read(const char *json, struct sp__tree *tree);
@@ -35,11 +37,15 @@ enum {
         SP__FUNCTION_DIRTIES = 2,
         SP__FUNCTION_WRITES = 4,
         SP__FUNCTION_CLOCK = 8,
-        SP__FUNCTION_OBSCURE = 16 /* not known: it may do anything */
+        SP__FUNCTION_OBSCURE = 16, /* not known: it may do anything */
+        SP__FUNCTION_STAYS = 32,   /* no reset takes back what it leaves */
+        SP__FUNCTION_SETS = 64     /* sets what its first argument names */
 };
 /** SP__FUNCTION_… of a function by its name; `schema`: what stands before it, or "". */
 unsigned sp__function_effects(const char *schema, const char *name);
 /** harmless.c: whether one of PostgreSQL or an extension has that name, which leaves nothing behind in a session. */
 bool sp__function_harmless(const char *name);
+/** Whether a setting, whose name ends where `name` or at a quotation mark, says what the names in other statements mean. */
+bool sp__setting_renames(const char *name);
 
 #endif
