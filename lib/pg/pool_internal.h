@@ -159,6 +159,7 @@ struct sp_session {
         void *place;                 /* an address behind the call that took it */
         bool dirty;                  /* something ran that leaves session state */
         bool obscure;                /* … or that may have */
+        bool stays;                  /* … that no reset takes back */
         struct sp__sequels *sequels; /* what follows its transaction, or NULL: none ever did */
 
         /* The pool's lock. */

@@ -96,6 +96,7 @@ struct sp__query *sp__session_statement(sp_session *session, sp_ctx *ctx, const 
         query->in_session = true;
         query->session = session;
         session->dirty |= stmt->sql.dirties;
+        session->stays |= stmt->sql.stays;
         session->obscure |= sp__pool_resets(session->pool, stmt);
         return query;
 }
@@ -154,7 +155,7 @@ static void clean_up(const sp_session *session, struct sp__unit *units[2], bool 
         units[1] = session->dirty ? unit_new(discard) : session->obscure ? unit_new(reset) : NULL;
         if (units[1])
                 units[1]->resets = !session->dirty;
-        *retire = (rolls && !units[0]) || ((session->dirty || session->obscure) && !units[1]);
+        *retire = session->stays || (rolls && !units[0]) || ((session->dirty || session->obscure) && !units[1]);
 }
 
 /* `broken`: there is nothing to clean any more. */
