@@ -124,6 +124,7 @@ struct sp__conn {
         bool together;           /* … and said that each statement of a transaction has a snapshot of its own */
         struct sp__list ended;   /* units that after() hands over */
         struct sp__prepared prepared;
+        bool renamed;    /* what names mean here was set: the end of a transaction may set it back */
         bool altered;    /* the schema, and others were not told: its transaction may still be open */
         int64_t last_ns; /* when the last answer came */
         int64_t opened_ns;

@@ -186,31 +186,29 @@ static bool put_lead(struct sp__conn *conn, struct sp__unit *unit)
         return true;
 }
 
-/* In a transaction that failed nothing could be deallocated, and nothing runs. */
-static bool is_prepared(struct sp__conn *conn, const struct sp__unit *unit)
+/* What is not prepared by a name passes for doubted. */
+static enum sp__prepared_state look(struct sp__conn *conn, const struct sp__unit *unit)
 {
-        enum sp__prepared_state state = sp__prepared_look(&conn->prepared, unit->stmt, unit->sent_ns);
+        if (!unit->stmt || conn->prepared.cap == 0 || (unit->stmt->flags & SP_STMT_UNNAMED))
+                return SP__PREPARED_DOUBTED;
+        return sp__prepared_look(&conn->prepared, unit->stmt, unit->sent_ns);
+}
 
+/* In a transaction that failed nothing could be deallocated, and nothing runs. */
+static bool is_prepared(const struct sp__conn *conn, const struct sp__unit *unit, enum sp__prepared_state state)
+{
         if (state == SP__PREPARED_READY)
                 return !unit->anew;
         return state == SP__PREPARED_OLD && PQtransactionStatus(conn->pg) == PQTRANS_INERROR;
-}
-
-/* What follows here comes after it; others hear of it when it took effect. A temporary table is nothing to them. */
-static void note_change(struct sp__conn *conn, const struct sp__unit *unit)
-{
-        if (!unit->stmt || !unit->stmt->sql.alters)
-                return;
-        sp__prepared_outdate(&conn->prepared);
-        conn->altered |= !unit->stmt->sql.dirties;
 }
 
 /* What is prepared here has a Sync of its own too: what relies on it may be in the next group already. */
 static bool put_unit(struct sp__conn *conn, struct sp__unit *unit, const sp_params *params,
                      const struct sp__params_view *view)
 {
-        bool named = unit->stmt && conn->prepared.cap > 0 && !(unit->stmt->flags & SP_STMT_UNNAMED);
-        bool ready = !named || is_prepared(conn, unit);
+        enum sp__prepared_state state = look(conn, unit);
+        bool named = state != SP__PREPARED_DOUBTED;
+        bool ready = !named || is_prepared(conn, unit, state);
         bool alone = !unit->shares || !ready || conn->plain || !conn->together || unit->lead;
 
         unit->due = 0;
@@ -223,7 +221,7 @@ static bool put_unit(struct sp__conn *conn, struct sp__unit *unit, const sp_para
             !(unit->sets ? put_sets(conn, unit, params, named) : put_command(conn, unit, view, named)))
                 return false;
         push(conn, unit);
-        note_change(conn, unit);
+        sp__conn_note_change(conn, unit);
         return ((!alone && conn->open < GROUP_MAX) || put_close(conn)) && (!unit->resets || put_reset(conn));
 }
 
@@ -344,7 +342,9 @@ static void finish_member(struct sp__conn *conn, struct sp__unit *unit, bool fir
 {
         if (forgets(unit))
                 sp__prepared_clear(&conn->prepared);
-        if (unit->preparing && !unit->prepared)
+        if (unit->preparing && unit->prepared)
+                sp__prepared_trust(&conn->prepared, unit->stmt);
+        else if (unit->preparing)
                 sp__prepared_remove(&conn->prepared, unit->stmt);
         unit->undone = failed && unit->members > 1 && (!unit->error || unit->result || entangled(unit, first));
         if (unit->undone)
@@ -353,21 +353,6 @@ static void finish_member(struct sp__conn *conn, struct sp__unit *unit, bool fir
                 sp__list_push(&conn->ended, &unit->link);
         else
                 finish_own(conn, unit);
-}
-
-static void tell_change(struct sp__conn *conn)
-{
-        if (conn->altered && conn->prepared.changes)
-                atomic_fetch_add_explicit(conn->prepared.changes, 1, memory_order_relaxed);
-}
-
-/* When the transaction that changed the schema ended, one way or the other. While more is in flight nobody knows. */
-static void settle_change(struct sp__conn *conn)
-{
-        if (!conn->altered || in_transaction(conn->pg))
-                return;
-        tell_change(conn);
-        conn->altered = !sp__list_empty(&conn->flights);
 }
 
 /* A Sync came. */
@@ -399,7 +384,7 @@ static void finish(struct sp__conn *conn, int64_t now)
         conn->syncs--;
         conn->last_ns = now;
         atomic_store_explicit(&conn->in_tx, in_transaction(conn->pg), memory_order_release);
-        settle_change(conn);
+        sp__conn_settle_change(conn, in_transaction(conn->pg));
 }
 
 static void keep(PGresult **where, PGresult *res)
@@ -561,8 +546,7 @@ void sp__conn_end(struct sp__conn *conn, sp_error *why, sp_status status)
         conn->open = conn->syncs = 0;
         conn->at = &conn->flights;
         atomic_store(&conn->in_tx, false);
-        tell_change(conn);
-        conn->altered = false;
+        sp__conn_tell_change(conn);
         sp_error_free(conn->why);
         conn->why = why;
         conn->why_status = status;

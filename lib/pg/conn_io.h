@@ -28,6 +28,12 @@ void sp__conn_write(struct sp__conn *conn);
 /** Buffers what it needs to be allowed to write. */
 bool sp__conn_writes(struct sp__conn *conn);
 void sp__conn_read(struct sp__conn *conn, uint32_t events, struct sp__batch *done);
+/** conn_change.c: a unit was put that may change what the ones behind it mean, or end what did. */
+void sp__conn_note_change(struct sp__conn *conn, const struct sp__unit *unit);
+/** A Sync was answered: others are told of what has taken effect. */
+void sp__conn_settle_change(struct sp__conn *conn, bool in_transaction);
+/** The connection is gone: others are told of what may have. */
+void sp__conn_tell_change(struct sp__conn *conn);
 /** demote.c: whether its server, as it reports of itself, is not what the target wants. */
 bool sp__conn_unfit(const struct sp__conn *conn);
 /** Whether the server said goodbye; takes apart what it sent while nothing was in flight. */

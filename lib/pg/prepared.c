@@ -11,6 +11,7 @@ struct sp__prepared_item {
         unsigned plan;
         unsigned epoch;
         int64_t until_ns; /* when it is too old */
+        bool doubted;
         char id[SP__STMT_ID];
 };
 
@@ -78,6 +79,8 @@ enum sp__prepared_state sp__prepared_look(struct sp__prepared *set, const sp_stm
         if (!item || item->plan < atomic_load_explicit(&stmt->plan, memory_order_relaxed))
                 return SP__PREPARED_NOT;
         touch(set, item);
+        if (item->doubted)
+                return SP__PREPARED_DOUBTED;
         notice(set);
         /* BEGIN, SHOW and the like mean the same whatever happens. */
         return stmt->sql.resolves && (item->epoch != set->epoch || item->until_ns <= now) ? SP__PREPARED_OLD
@@ -97,6 +100,24 @@ void sp__prepared_outdate_one(struct sp__prepared *set, const sp_stmt *stmt)
                 item->until_ns = 0;
 }
 
+static void set_doubt(struct sp__prepared *set, const sp_stmt *stmt, bool doubted)
+{
+        struct sp__prepared_item *item = set->cap ? *find(set, stmt->hash, stmt->id) : NULL;
+
+        if (item)
+                item->doubted = doubted;
+}
+
+void sp__prepared_doubt(struct sp__prepared *set, const sp_stmt *stmt)
+{
+        set_doubt(set, stmt, true);
+}
+
+void sp__prepared_trust(struct sp__prepared *set, const sp_stmt *stmt)
+{
+        set_doubt(set, stmt, false);
+}
+
 /* Up to a quarter less for each, so that not all are prepared anew at once. */
 static int64_t end_of(const struct sp__prepared *set, uint64_t hash, int64_t now)
 {
@@ -110,6 +131,7 @@ static void renew(const struct sp__prepared *set, struct sp__prepared_item *item
         item->plan = atomic_load_explicit(&stmt->plan, memory_order_relaxed);
         item->epoch = set->epoch;
         item->until_ns = end_of(set, stmt->hash, now);
+        item->doubted = false;
 }
 
 /* A place for a new item: the first that was never used, else that of the oldest. */

@@ -21,7 +21,8 @@ struct sp__prepared {
 
 enum sp__prepared_state {
         SP__PREPARED_NOT,
-        SP__PREPARED_OLD, /* what it was prepared against may have changed */
+        SP__PREPARED_DOUBTED, /* nobody knows whether it is there: see sp__prepared_doubt() */
+        SP__PREPARED_OLD,     /* what it was prepared against may have changed */
         SP__PREPARED_READY
 };
 
@@ -35,6 +36,10 @@ enum sp__prepared_state sp__prepared_look(struct sp__prepared *set, const sp_stm
 void sp__prepared_outdate(struct sp__prepared *set);
 /** This one is. */
 void sp__prepared_outdate_one(struct sp__prepared *set, const sp_stmt *stmt);
+/** Its PREPARE was not answered, and perhaps failed with its transaction, behind which it is asked for. */
+void sp__prepared_doubt(struct sp__prepared *set, const sp_stmt *stmt);
+/** Its PREPARE was answered: it is there. */
+void sp__prepared_trust(struct sp__prepared *set, const sp_stmt *stmt);
 /** Adds it. `evicted` gets the id of what has to go first, "" for none: who made room, or itself in its former form. */
 void sp__prepared_add(struct sp__prepared *set, const sp_stmt *stmt, int64_t now, char evicted[SP__STMT_ID]);
 /** Whether it was there. */

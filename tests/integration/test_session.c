@@ -357,6 +357,55 @@ static void test_statements_keep_their_order_whatever_heals(void **state)
         sp_pool_free(pool);
 }
 
+/* Its PREPARE failed with the transaction that what precedes it took back. */
+static void test_what_is_behind_a_rollback_does_not_rely_on_what_was_before(void **state)
+{
+        static const char *const texts[] = {"SELECT 1/0", "SELECT 4", "ROLLBACK", "SELECT 4", "SELECT 1"};
+        static const sp_status expected[] = {SP_SQL, SP_SQL, SP_OK, SP_OK, SP_OK};
+        sp_pool *pool = pool_with((const char *[]){"pool.max=2", NULL});
+        sp_session *session = session_of(&ways[0], pool);
+        sp_queue *queue = queue_of();
+        sp_completion *done;
+
+        for (int round = 0; round < 2; round++) {
+                assert_int_equal(sp_session_begin(session, NULL, NULL, NULL), SP_OK);
+                for (uint64_t i = 0; i < 5; i++) {
+                        sp_stmt *stmt = stmt_of(texts[i]);
+
+                        assert_int_equal(sp_session_query_async(session, NULL, stmt, NULL, queue, i), SP_OK);
+                        sp_stmt_unref(stmt);
+                }
+                for (int i = 0; i < 5; i++) {
+                        assert_int_equal(sp_queue_wait(queue, &done, 1, -1), 1);
+                        assert_int_equal(sp_completion_status(done), expected[sp_completion_tag(done)]);
+                        sp_completion_free(done);
+                }
+        }
+        assert_int_equal(session_number(&ways[0], session, "SELECT 4"), 4);
+        sp_session_release(session);
+        sp_queue_free(queue);
+        sp_pool_free(pool);
+}
+
+/* DISCARD ALL leaves the seed as it is. */
+static void test_what_no_reset_takes_back_goes_with_its_connection(void **state)
+{
+        static const char *const texts[] = {"SELECT setseed(0.5)", "SET seed = 0.5"};
+        const struct way *way = way_of(state);
+        sp_pool *pool = pool_with((const char *[]){"pool.max=1", NULL});
+        int64_t pid;
+
+        for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+                sp_session *session = session_of(way, pool);
+
+                pid = session_number(way, session, "SELECT pg_backend_pid()");
+                session_run(way, session, texts[i]);
+                sp_session_release(session);
+                assert_int_not_equal(number(way, pool, "SELECT pg_backend_pid()", 0), pid);
+        }
+        sp_pool_free(pool);
+}
+
 static void test_a_session_that_nobody_took_goes_back(void **state)
 {
         sp_pool *pool = pool_with((const char *[]){"pool.max=1", NULL});
@@ -403,6 +452,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
             BOTH_WAYS(test_what_is_open_is_rolled_back),
             BOTH_WAYS(test_session_state_does_not_reach_the_next_holder),
+            BOTH_WAYS(test_what_no_reset_takes_back_goes_with_its_connection),
             BOTH_WAYS(test_what_a_function_leaves_does_not_reach_the_next_holder),
             BOTH_WAYS(test_what_a_function_leaves_does_not_reach_its_neighbours),
             cmocka_unit_test(test_what_a_function_leaves_does_not_reach_who_is_behind_it),
@@ -416,6 +466,7 @@ int main(void)
             BOTH_WAYS(test_who_forgets_all_statements_can_still_run_them),
             BOTH_WAYS(test_what_could_not_be_forgotten_harms_no_later_transaction),
             cmocka_unit_test(test_statements_keep_their_order_whatever_heals),
+            cmocka_unit_test(test_what_is_behind_a_rollback_does_not_rely_on_what_was_before),
             cmocka_unit_test(test_a_session_that_nobody_took_goes_back),
         };
 

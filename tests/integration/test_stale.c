@@ -108,6 +108,51 @@ static void test_what_was_altered_and_rolled_back_is_not_altered(void **state)
         sp_pool_free(pool);
 }
 
+static void set_path(const struct way *way, sp_session *session, const char *sets)
+{
+        session_run(way, session, sets);
+        put_in(way, session, insert, "040");
+}
+
+/* The same text is of a table of numbers meanwhile. */
+static void test_names_mean_what_the_search_path_says(void **state)
+{
+        static const char *const sets[] = {"SET LOCAL search_path = stale_else", "SET SCHEMA 'stale_else'",
+                                           "SELECT set_config('search_path', 'stale_else', true)"};
+        const struct way *way = way_of(state);
+        sp_pool *pool = pool_with(one_connection);
+        sp_session *session;
+        int64_t puts = 0;
+
+        table_of(way, pool, "text", "1");
+        run(way, pool, "DROP SCHEMA IF EXISTS stale_else CASCADE");
+        run(way, pool, "CREATE SCHEMA stale_else");
+        run(way, pool, "CREATE TABLE stale_else.stale (v int)");
+        session = session_of(way, pool);
+        for (size_t i = 0; i < sizeof sets / sizeof *sets; i++) {
+                assert_int_equal(sp_session_begin(session, NULL, NULL, NULL), SP_OK);
+                put_in(way, session, insert, "007");
+                assert_int_equal(sp_session_savepoint(session, NULL, "before", NULL), SP_OK);
+                set_path(way, session, sets[i]);
+                assert_int_equal(sp_session_rollback_to(session, NULL, "before", NULL), SP_OK);
+                put_in(way, session, insert, "007");
+                set_path(way, session, sets[i]);
+                /* The second one would last. */
+                assert_int_equal((i == 1 ? sp_session_rollback : sp_session_commit)(session, NULL, NULL), SP_OK);
+                put_in(way, session, insert, "007");
+                puts += i == 1 ? 1 : 3;
+                assert_int_equal(session_number(way, session, zeros), puts);
+        }
+        set_path(way, session, "SET search_path = stale_else");
+        session_run(way, session, "RESET search_path");
+        put_in(way, session, insert, "007");
+        sp_session_release(session);
+        assert_int_equal(number(way, pool, zeros, 0), puts + 1);
+        run(way, pool, "DROP SCHEMA stale_else CASCADE");
+        run(way, pool, "DROP TABLE stale");
+        sp_pool_free(pool);
+}
+
 static const struct change {
         const char *type, *before, *value;
         const char *does[4];
@@ -237,6 +282,7 @@ int main(void)
             BOTH_WAYS(test_what_this_pool_alters_counts_at_once),
             BOTH_WAYS(test_what_a_session_alters_counts_there_at_once_and_elsewhere_when_it_commits),
             BOTH_WAYS(test_what_was_altered_and_rolled_back_is_not_altered),
+            BOTH_WAYS(test_names_mean_what_the_search_path_says),
             BOTH_WAYS(test_an_error_that_anothers_change_explains_heals),
             BOTH_WAYS(test_a_function_that_was_made_again_is_found),
             BOTH_WAYS(test_after_an_error_in_a_transaction_the_next_one_is_right),
