@@ -156,7 +156,10 @@ static bool heal(struct sp__query *query, struct sp__conn *conn)
                 return sp__pool_demoted(conn, query->in_session) &&
                        !(may_have_committed(query) && from_within(query->unit.error)) &&
                        query->tries < TRIES + sp__pool_max(query->pool);
-        return correct(query, conn) && query->tries < TRIES && !sp__conn_in_transaction(conn);
+        if (!correct(query, conn))
+                return false;
+        query->outdated = sp__conn_in_transaction(conn);
+        return query->tries < TRIES && !query->outdated;
 }
 
 /* What came, and what libpq keeps it in, which is known without a look at each cell. */
@@ -423,6 +426,8 @@ static void release(struct sp__conn *conn, struct sp__query *query)
         sp__cancel_ended(conn, query);
         if (query->in_session)
                 sp__session_ended(query);
+        if (query->outdated && query->session)
+                query->session->outdated = true;
         query->conn = NULL;
 }
 

@@ -148,6 +148,7 @@ struct sp__query {
         bool doomed;   /* counted in conn->doomed */
         bool unneeded; /* nothing has to be sent for it */
         bool in_block; /* it is sent inside its session's transaction */
+        bool outdated; /* what was prepared for it is, and its transaction forbade to run it again */
 };
 
 struct sp_session {
@@ -169,6 +170,7 @@ struct sp_session {
         struct sp__lead *lead; /* goes with the next statement */
         bool opening;          /* it went, and was not answered */
         bool in_block;         /* what is sent next is inside a transaction */
+        bool outdated;         /* what was prepared before a change made a statement of a transaction fail */
         struct sp__list held;  /* queries that must not be sent yet, oldest first */
         sp_copy *copy;         /* under way, or NULL */
         bool copy_left;        /* … and its holder let it go */

@@ -11,14 +11,26 @@ struct task {
         sp_work work;
         void *arg;
         void *place;
+        bool outdated; /* the last attempt failed by what the pool had prepared before a change */
 };
 
-static sp_status attempt(const struct task *task, sp_error **error)
+static bool is_outdated(sp_session *session)
+{
+        bool outdated;
+
+        sp__lock(&session->pool->lock);
+        outdated = session->outdated;
+        sp__unlock(&session->pool->lock);
+        return outdated;
+}
+
+static sp_status attempt(struct task *task, sp_error **error)
 {
         void *taken;
         sp_session *session;
         sp_status status = sp__query_run(sp__session_wish(task->pool, task->ctx, task->place), &taken, error);
 
+        task->outdated = false;
         if (status != SP_OK)
                 return status;
         session = taken;
@@ -30,18 +42,27 @@ static sp_status attempt(const struct task *task, sp_error **error)
                 *error = NULL;
                 status = sp_session_commit(session, task->ctx, error);
         }
+        task->outdated = status != SP_OK && is_outdated(session);
         sp_session_release(session);
         return status;
 }
 
-static sp_status run(const struct task *task, sp_error **error)
+/* Before it is made again, -1: it is not. */
+static int64_t pause_of(const struct task *task, const sp_error *error, int64_t attempt)
+{
+        if (task->outdated)
+                return attempt < task->pool->limits.tx_attempts ? 0 : -1;
+        return sp_pool_retry_pause(task->pool, error, attempt);
+}
+
+static sp_status run(struct task *task, sp_error **error)
 {
         sp_pool *pool = task->pool;
         sp_ctx *ctx = task->ctx;
 
         for (int64_t i = 1;; i++) {
                 sp_status status = attempt(task, error);
-                int64_t pause = status == SP_OK ? -1 : sp_pool_retry_pause(pool, *error, i);
+                int64_t pause = status == SP_OK ? -1 : pause_of(task, *error, i);
                 int64_t left = ctx ? sp_ctx_remaining(ctx) : -1;
 
                 if (pause < 0 || (left >= 0 && left <= pause))
@@ -57,7 +78,7 @@ static sp_status run(const struct task *task, sp_error **error)
 
 sp_status sp_pool_transact(sp_pool *pool, sp_ctx *ctx, const char *options, sp_work work, void *arg, sp_error **error)
 {
-        struct task task = {pool, ctx, options, work, arg, __builtin_return_address(0)};
+        struct task task = {pool, ctx, options, work, arg, __builtin_return_address(0), false};
         sp_error *why = NULL;
         sp_status status;
 

@@ -99,6 +99,36 @@ static void test_a_deadlock_is_tried_again(void **state)
         sp_pool_free(pool);
 }
 
+struct reading {
+        sp_stmt *stmt;
+        int calls;
+};
+
+static sp_status read_all(void *arg, sp_session *session, sp_error **error)
+{
+        struct reading *reading = arg;
+        sp_result *result = NULL;
+        sp_status status = sp_session_query(session, NULL, reading->stmt, NULL, &result, error);
+
+        reading->calls++;
+        sp_result_free(result);
+        return status;
+}
+
+static void test_what_the_pool_had_prepared_before_a_change_is_tried_again(void **state)
+{
+        sp_pool *pool = pool_with_row((const char *[]){"pool.max=1", NULL}), *other = pool_with(NULL);
+        struct reading reading = {.stmt = stmt_of("SELECT * FROM transact")};
+
+        assert_int_equal(sp_pool_transact(pool, NULL, NULL, read_all, &reading, NULL), SP_OK);
+        run(&ways[0], other, "ALTER TABLE transact ADD COLUMN more int");
+        assert_int_equal(sp_pool_transact(pool, NULL, NULL, read_all, &reading, NULL), SP_OK);
+        assert_int_equal(reading.calls, 3);
+        sp_stmt_unref(reading.stmt);
+        sp_pool_free(other);
+        done(pool);
+}
+
 static sp_status divide(void *arg, sp_session *session, sp_error **error)
 {
         ++*(int *)arg;
@@ -276,6 +306,7 @@ int main(void)
             cmocka_unit_test(test_a_serialization_failure_is_tried_again),
             cmocka_unit_test(test_it_is_not_tried_without_end),
             cmocka_unit_test(test_a_deadlock_is_tried_again),
+            cmocka_unit_test(test_what_the_pool_had_prepared_before_a_change_is_tried_again),
             cmocka_unit_test(test_other_failures_are_not),
             cmocka_unit_test(test_the_pause_ends_with_the_context),
             cmocka_unit_test(test_pauses_are_bounded_and_end),
