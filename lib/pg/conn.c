@@ -306,8 +306,12 @@ void sp__conn_remember(struct sp__conn *conn, const sp_stmt *stmt)
         int64_t now = sp__now();
 
         sp__lock(&conn->port.lock);
-        if (sp__prepared_look(&conn->prepared, stmt, now) == SP__PREPARED_NOT)
+        if (sp__prepared_look(&conn->prepared, stmt, now) == SP__PREPARED_NOT) {
                 sp__prepared_add(&conn->prepared, stmt, now, evicted);
+                /* It may be what was to go, and is out of date. */
+                if (atomic_load_explicit(&conn->muddled, memory_order_relaxed))
+                        sp__prepared_outdate_one(&conn->prepared, stmt);
+        }
         sp__unlock(&conn->port.lock);
 }
 

@@ -153,6 +153,52 @@ static void test_names_mean_what_the_search_path_says(void **state)
         sp_pool_free(pool);
 }
 
+static void submit(sp_session *session, const char *text, const char *value, sp_queue *queue)
+{
+        sp_params *params = value ? text_of(value) : NULL;
+        sp_stmt *stmt = stmt_of(text);
+
+        assert_int_equal(sp_session_query_async(session, NULL, stmt, params, queue, 1), SP_OK);
+        sp_stmt_unref(stmt);
+        sp_params_free(params);
+}
+
+/* In a transaction that failed it stays prepared for the other table. */
+static void test_what_could_not_be_forgotten_is_not_relied_on(void **state)
+{
+        const struct way *way = &ways[0];
+        sp_pool *pool = pool_with(one_connection);
+        sp_queue *queue = queue_of();
+        sp_completion *done;
+        sp_session *session;
+
+        table_of(way, pool, "text", "1");
+        run(way, pool, "DROP SCHEMA IF EXISTS stale_else CASCADE");
+        run(way, pool, "CREATE SCHEMA stale_else");
+        run(way, pool, "CREATE TABLE stale_else.stale (v int)");
+        session = session_of(way, pool);
+        assert_int_equal(sp_session_begin(session, NULL, NULL, NULL), SP_OK);
+        set_path(way, session, "SET LOCAL search_path = stale_else");
+        assert_int_equal(sp_session_commit(session, NULL, NULL), SP_OK);
+        assert_int_equal(sp_session_begin(session, NULL, NULL, NULL), SP_OK);
+        session_run(way, session, "SELECT 1");
+        submit(session, "SELECT 1/0", NULL, queue);
+        submit(session, insert, "006", queue);
+        for (int i = 0; i < 2; i++) {
+                assert_int_equal(sp_queue_wait(queue, &done, 1, -1), 1);
+                assert_int_equal(sp_completion_status(done), SP_SQL);
+                sp_completion_free(done);
+        }
+        assert_int_equal(sp_session_rollback(session, NULL, NULL), SP_OK);
+        put_in(way, session, insert, "007");
+        sp_session_release(session);
+        assert_int_equal(number(way, pool, zeros, 0), 1);
+        run(way, pool, "DROP SCHEMA stale_else CASCADE");
+        run(way, pool, "DROP TABLE stale");
+        sp_queue_free(queue);
+        sp_pool_free(pool);
+}
+
 static const struct change {
         const char *type, *before, *value;
         const char *does[4];
@@ -283,6 +329,7 @@ int main(void)
             BOTH_WAYS(test_what_a_session_alters_counts_there_at_once_and_elsewhere_when_it_commits),
             BOTH_WAYS(test_what_was_altered_and_rolled_back_is_not_altered),
             BOTH_WAYS(test_names_mean_what_the_search_path_says),
+            cmocka_unit_test(test_what_could_not_be_forgotten_is_not_relied_on),
             BOTH_WAYS(test_an_error_that_anothers_change_explains_heals),
             BOTH_WAYS(test_a_function_that_was_made_again_is_found),
             BOTH_WAYS(test_after_an_error_in_a_transaction_the_next_one_is_right),
