@@ -118,7 +118,8 @@ struct sp__query {
         sp_params *kept;         /* a copy of our own */
         bool in_session;
         void *place;         /* an address behind the call that wished for a session */
-        sp_session *session; /* that it will be sent in: a reference, NULL once it ended there */
+        sp_session *session; /* that it will be sent in: a reference, NULL once it ended there and was settled */
+        atomic_uchar parted; /* which of the two took place */
         sp_stream *stream;   /* whose page it is, or that the session is for: a reference */
         enum sp__deed deed;
         struct sp__lead *lead; /* BEGIN: how it goes with the next statement; owned */

@@ -31,6 +31,24 @@ static sp_error *end_error(const struct sp__query *query, sp_status why)
         }
 }
 
+/* Its run is over, it was settled: with the second of these the session is let go of, which both of them need. */
+enum { PART_RUN = 1, PART_SETTLED = 2 };
+
+static void part(struct sp__query *query, unsigned char what)
+{
+        sp_session *session = query->session;
+        unsigned char before;
+
+        /* What waits for a connection has none. */
+        if (!session)
+                return;
+        before = atomic_fetch_or(&query->parted, what);
+        if ((before | what) != (PART_RUN | PART_SETTLED) || before == (PART_RUN | PART_SETTLED))
+                return;
+        query->session = NULL;
+        sp__session_unref(session);
+}
+
 static void query_cancel(sp__op *op, sp_status why)
 {
         struct sp__query *query = query_of(op);
@@ -122,6 +140,7 @@ static void query_settled(sp__op *op)
                 sp__unlock(&pool->lock);
                 sp__op_unref(outer);
         }
+        part(query, PART_SETTLED);
         sp__pool_leave(pool);
 }
 
@@ -299,16 +318,10 @@ static bool place(struct sp__query *query, struct sp__conn **conn, sp_status *re
         return false;
 }
 
-/* It runs there no longer, or never will. Called by whoever starts or ends it. */
+/* It runs there no longer, or never will. Called by whoever starts or ends it, perhaps before another thread has settled it. */
 void sp__query_leave_session(struct sp__query *query)
 {
-        sp_session *session = query->session;
-
-        /* What waits for a connection may have ended on another thread meanwhile; it has none. */
-        if (!session)
-                return;
-        query->session = NULL;
-        sp__session_unref(session);
+        part(query, PART_RUN);
 }
 
 void sp__query_start(struct sp__query *query)

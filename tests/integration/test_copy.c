@@ -493,39 +493,6 @@ static void test_a_copy_that_nobody_took_is_given_up(void **state)
         done_with(pool);
 }
 
-/* What was held back behind a BEGIN is sent by the engine, which must not ask for its turn for ever. */
-static void test_a_copy_held_back_with_a_statement_waits_for_it(void **state)
-{
-        sp_pool *pool = pool_with_table((const char *[]){"pool.max=1", NULL});
-        sp_session *session = session_of(&ways[0], pool);
-        sp_stmt *sleep = stmt_of("SELECT pg_sleep(0.02)"), *stmt = stmt_of("COPY copied FROM STDIN");
-        sp_queue *queue = queue_of();
-        sp_completion *done[4];
-        sp_copy *copy;
-
-        assert_int_equal(sp_session_query_async(session, NULL, sleep, NULL, queue, 1), SP_OK);
-        assert_int_equal(sp_session_begin_async(session, NULL, NULL, queue, 2), SP_OK);
-        assert_int_equal(sp_session_query_async(session, NULL, sleep, NULL, queue, 3), SP_OK);
-        assert_int_equal(sp_session_copy_async(session, NULL, stmt, queue, 4), SP_OK);
-        for (size_t n = 0; n < 4;) {
-                size_t more = sp_queue_wait(queue, done + n, 4 - n, 20000);
-
-                assert_true(more > 0);
-                n += more;
-        }
-        copy = sp_completion_take_copy(done[3]);
-        assert_non_null(copy);
-        for (size_t i = 0; i < 4; i++)
-                sp_completion_free(done[i]);
-        copy_text(&ways[0], copy, "1\tone\n");
-        assert_int_equal(ended(&ways[0], copy), 1);
-        sp_session_release(session);
-        sp_queue_free(queue);
-        sp_stmt_unref(stmt);
-        sp_stmt_unref(sleep);
-        done_with(pool);
-}
-
 /* Where large bytes are wanted as they are: half of what their text takes. */
 static void test_bytes_are_copied_in_binary_form(void **state)
 {
@@ -621,7 +588,6 @@ int main(void)
             BOTH_WAYS(test_a_late_call_ends_the_connection),
             BOTH_WAYS(test_a_lost_connection_is_told),
             cmocka_unit_test(test_a_copy_that_nobody_took_is_given_up),
-            cmocka_unit_test(test_a_copy_held_back_with_a_statement_waits_for_it),
         };
 
         return cmocka_run_group_tests_name("copy", tests, NULL, NULL);

@@ -173,6 +173,26 @@ static void test_the_pause_ends_with_the_context(void **state)
         done(pool);
 }
 
+static sp_status outlast(void *arg, sp_session *session, sp_error **error)
+{
+        sp_status status = do_text(session, "UPDATE transact SET n = 7", error);
+
+        return status == SP_OK ? do_text(session, "SELECT pg_sleep(0.05)", error) : status;
+}
+
+static void test_work_that_outlasts_its_context_is_undone(void **state)
+{
+        sp_pool *pool = pool_with_row(NULL);
+        sp_ctx *ctx = ctx_of("25ms");
+        sp_error *error = NULL;
+
+        assert_int_equal(sp_pool_transact(pool, ctx, NULL, outlast, NULL, &error), SP_TIMEOUT);
+        sp_error_free(error);
+        sp_ctx_unref(ctx);
+        assert_int_not_equal(number(&ways[0], pool, "SELECT n FROM transact", 0), 7);
+        done(pool);
+}
+
 static void test_pauses_are_bounded_and_end(void **state)
 {
         sp_pool *pool = pool_with((const char *[]){"pool.tx_attempts=20", "pool.tx_backoff=10ms", NULL});
@@ -309,6 +329,7 @@ int main(void)
             cmocka_unit_test(test_what_the_pool_had_prepared_before_a_change_is_tried_again),
             cmocka_unit_test(test_other_failures_are_not),
             cmocka_unit_test(test_the_pause_ends_with_the_context),
+            cmocka_unit_test(test_work_that_outlasts_its_context_is_undone),
             cmocka_unit_test(test_pauses_are_bounded_and_end),
             cmocka_unit_test(test_rivals_all_succeed),
             cmocka_unit_test(test_a_loop_of_ones_own_is_told_when),
