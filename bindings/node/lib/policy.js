@@ -91,7 +91,10 @@ class Policy {
                 native.call_leave(made, native.SP_OUTCOME_SUCCESS, false);
                 return value;
             } catch (error) {
-                if (!leave(made, error, () => !signal?.aborted && Boolean(retry(error))))
+                const cut = attempt.signal.aborted && error === attempt.signal.reason;
+                const again = () => Boolean(retry(error)) || (cut && retry === retryable);
+
+                if (!leave(made, error, () => !signal?.aborted && again()))
                     throw error;
                 failed = error;
             }
@@ -107,8 +110,9 @@ class Policy {
     }
 }
 
+/* What a statement of which the time was over may have done is its own to tell. */
 function retryable(error) {
-    return error instanceof SugarperfError ? error.retryable || error.code === 'SP_TIMEOUT' : !aborted(error);
+    return error instanceof SugarperfError ? error.retryable : !aborted(error);
 }
 
 /* The attempt is over, also where asking whether there may be another one throws. true: there is another one. */

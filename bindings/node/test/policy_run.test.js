@@ -6,7 +6,7 @@ const test = require('node:test');
 const assert = require('node:assert/strict');
 const { open, spy, until } = require('./support.js');
 const calls = spy();
-const { SqlError, UnavailableError } = require('..');
+const { SqlError, TimeoutError, UnavailableError } = require('..');
 const { Limit } = require('../lib/limit.js');
 
 const never = () => new Promise(() => {});
@@ -122,8 +122,11 @@ test('what may be retried is retried, and nothing else', async (t) => {
     const twice = new SqlError('duplicate key', 'SP_SQL', '23505');
     const gone = new UnavailableError('gone', 'SP_UNAVAILABLE', '', true);
     const aborted = new DOMException('stop', 'AbortError');
+    const read = new TimeoutError('late', 'SP_TIMEOUT', '', true);
+    const write = new TimeoutError('late', 'SP_TIMEOUT');
 
     for (const [error, retry, attempts] of [
+        [read, undefined, 2], [write, undefined, 1],
         [new Error('down'), undefined, 2], [null, undefined, 2], [gone, undefined, 2], [twice, undefined, 1],
         [aborted, undefined, 1], [new Error('down'), () => false, 1], [twice, () => true, 2], [gone, () => 0, 1],
     ]) {

@@ -13,6 +13,7 @@ class Error(Exception):
     """What the library answers: a one-line message, `code` ("SP_…") and whether a retry is safe and may help."""
 
     code = "SP_INTERNAL"
+    _cut_off = False  # the work's time was over, whatever it was: it did not say so itself
 
     def __init__(self, message: str, server_code: str = "", retryable: bool = False) -> None:
         super().__init__(message)

@@ -268,7 +268,8 @@ class Attempt:
 
 def _retryable(error: Exception) -> bool:
     if isinstance(error, errors.Error):
-        return error.retryable or error.code == "SP_TIMEOUT"
+        # What a statement of which the time was over may have done is its own to tell.
+        return error.retryable or error._cut_off
     return not _cancelled(error)
 
 

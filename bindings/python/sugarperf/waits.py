@@ -62,4 +62,6 @@ async def within(remaining_ms: int, work: Callable[[], Any]) -> Any:
     except TimeoutError as error:
         if error is own:
             raise
-        raise errors.make(native.SP_TIMEOUT, "the deadline passed") from error
+        late = errors.make(native.SP_TIMEOUT, "the deadline passed")
+        late._cut_off = True
+        raise late from error

@@ -144,7 +144,8 @@ class Both(unittest.IsolatedAsyncioTestCase):
             for error, options, attempts in (
                 (ConnectionError("down"), {}, 2),
                 (errors.UnavailableError("gone", retryable=True), {}, 2),
-                (errors.TimeoutError("late"), {}, 2),
+                (errors.TimeoutError("a read was late", retryable=True), {}, 2),
+                (errors.TimeoutError("a write was late"), {}, 1),
                 (_duplicate(), {}, 1),
                 (concurrent.futures.CancelledError(), {}, 1),
                 (ConnectionError("down"), {"retry": lambda error: False}, 1),
