@@ -13,7 +13,9 @@
  * run in the order in which they were given, also when nobody waits for their answers in between.
  *
  * A statement that ends at its deadline or is cancelled is also ended at the server, where nothing else of the session is on
- * its way; what is given to the session meanwhile is sent when the request can hit nothing else any more.
+ * its way; what is given to the session meanwhile is sent when the request can hit nothing else any more. One that begins,
+ * ends or divides a transaction and ends so before it was sent ends the session where more was given behind it by then, and a
+ * BEGIN that nobody waited for in any case: what was given behind it is not run (SP_UNAVAILABLE).
  *
  * Threads: an sp_session belongs to one thread at a time.
  */

@@ -137,6 +137,8 @@ struct sp__query {
         int64_t lost_ns;        /* when it was lost the last time */
         bool apart;             /* it runs again: with a Sync of its own, so that no neighbour undoes it twice */
         bool admitted;          /* counted as pending; its submitter's */
+        unsigned number;        /* of its session's statements */
+        bool posts;             /* it is begun by the engine: nobody waits for it before he gives the next */
         uint64_t permit;        /* of a breaker, 0: none */
         struct sp__host *asked; /* whose breaker that is */
 
@@ -149,6 +151,8 @@ struct sp__query {
         bool doomed;   /* counted in conn->doomed */
         bool unneeded; /* nothing has to be sent for it */
         bool in_block; /* it is sent inside its session's transaction */
+        bool judged;   /* it ended early, and it is known whether … */
+        bool followed; /* … its session was given more by then */
         bool outdated; /* what was prepared for it is, and its transaction forbade to run it again */
 };
 
@@ -163,6 +167,8 @@ struct sp_session {
         bool obscure;                /* … or that may have */
         bool stays;                  /* … that no reset takes back */
         struct sp__sequels *sequels; /* what follows its transaction, or NULL: none ever did */
+        atomic_uint given;           /* statements, so far */
+        atomic_uint posted;          /* what the engine is to begin: all that is given meanwhile goes that way, too */
 
         /* The pool's lock. */
         bool leaked;           /* somebody was told */
@@ -205,7 +211,7 @@ sp_status sp__query_admit(struct sp__query *query, bool inside, sp_error **error
 void sp__query_start(struct sp__query *query);
 /** Admits and starts it on the engine's thread, to be answered to a queue; consumes the reference. NULL: out of memory. */
 sp_status sp__query_submit(struct sp__query *query, sp_queue *queue, uint64_t tag);
-/** As sp__pool_step(), of any query; consumes the reference (NULL: out of memory). */
+/** As sp__pool_step(), of any query, which the engine begins where it `posts`; consumes the reference (NULL: out of memory). */
 sp_status sp__query_step(struct sp__query *query, int64_t deadline, sp__op *caller, void (*then)(sp__op *op),
                          void *owner, sp_error **error);
 /** Admits, starts and waits; consumes the reference (NULL: out of memory). `*what` is what it yielded, the caller's. */
@@ -269,6 +275,13 @@ void sp__session_ended(struct sp__query *query);
 void sp__session_unhold(struct sp__query *query);
 /** What held statements back may be over: they are sent, by the engine. */
 void sp__session_wake(sp_session *session);
+/**
+ * It ends early, and bounds a transaction: what was given behind it counts on that (behind a BEGIN perhaps what is given later,
+ * too). Where it is held it keeps its place.
+ */
+bool sp__session_bounded(struct sp__query *query);
+/** It ended before it was sent: nothing runs behind a bound then. true: it is held until it is its turn. */
+bool sp__session_missed(struct sp__query *query);
 /** It takes no more statements. */
 void sp__session_spoil(sp_session *session, const char *why);
 void sp__lead_free(struct sp__lead *lead);

@@ -63,7 +63,7 @@ static void query_cancel(sp__op *op, sp_status why)
         sp__batch_init(&done);
         sp__lock(&pool->lock);
         waiting = query->waiting;
-        held = query->held;
+        held = !(query->in_session && sp__session_bounded(query)) && query->held;
         sp__op_end(op, why, why == SP_TIMEOUT ? sp__query_late(query, waiting, false) : end_error(query, why), &done);
         if (waiting)
                 sp__pool_dequeue(pool, query);
@@ -167,8 +167,15 @@ static const struct sp__op_kind kind = {.cancel = query_cancel, .settled = query
 static void query_begin(struct sp__task *task)
 {
         struct sp__query *query = SP__OF(task, struct sp__query, task);
+        sp_session *session = query->session;
 
+        if (session)
+                atomic_fetch_add(&session->refs, 1);
         sp__query_start(query);
+        if (session) {
+                atomic_fetch_sub(&session->posted, 1);
+                sp__session_unref(session);
+        }
         sp__op_unref(&query->op);
 }
 
@@ -341,6 +348,8 @@ void sp__query_start(struct sp__query *query)
                 placed = place(query, &conn, &refused);
                 held = query->held;
                 unneeded = query->unneeded;
+        } else if (query->in_session) {
+                held = sp__session_missed(query);
         }
         sp__unlock(&pool->lock);
         if (refused != SP_OK && query->in_session)
@@ -369,6 +378,26 @@ static sp_status refuse(struct sp__query *query, sp_error **error)
         return sp__fail(error, SP_FORKED, "%s", sp_status_text(SP_FORKED));
 }
 
+/* From the engine, so that the caller pays for no system call and the engine's turn coalesces. */
+static void post(struct sp__query *query)
+{
+        if (query->session)
+                atomic_fetch_add(&query->session->posted, 1);
+        sp__op_ref(&query->op);
+        sp__engine_post(query->pool->engine, &query->task);
+}
+
+/* At once, on the caller's thread, but behind what its session was given before and the engine has not begun yet. */
+static void begin(struct sp__query *query)
+{
+        if (!query->posts && !(query->in_session && atomic_load(&query->session->posted)))
+                sp__query_start(query);
+        else if (sp__query_keep_params(query))
+                post(query);
+        else
+                sp__query_fail(query, SP_NOMEM, sp__error_new(SP_NOMEM, NULL, "out of memory"));
+}
+
 sp_status sp__query_submit(struct sp__query *query, sp_queue *queue, uint64_t tag)
 {
         sp_status status = refuse(query, NULL);
@@ -383,11 +412,10 @@ sp_status sp__query_submit(struct sp__query *query, sp_queue *queue, uint64_t ta
                 sp__op_abandon(&query->op);
                 return sp__op_refuse(queue, tag, status, error);
         }
-        sp__op_ref(&query->op);
+        query->posts = true;
         sp__limit_set(&query->limit, query->pool->engine, &query->op);
         enlist(query);
-        /* Sent from there, so that the caller pays for no system call and the engine's turn coalesces. */
-        sp__engine_post(query->pool->engine, &query->task);
+        post(query);
         sp__op_unref(&query->op);
         return SP_OK;
 }
@@ -407,7 +435,7 @@ sp_status sp__query_run(struct sp__query *query, void **what, sp_error **error)
         }
         sp__op_to_caller(&query->op);
         enlist(query);
-        sp__query_start(query);
+        begin(query);
         sp__op_wait(&query->op);
         /* To be written when the query is let go of; it may have been left on another core. */
         sp__fetch(query->watched);
@@ -436,7 +464,7 @@ sp_status sp__query_step(struct sp__query *query, int64_t deadline, sp__op *call
                 query->op.deadline = deadline;
         sp__limit_set(&query->limit, query->pool->engine, &query->op);
         enlist(query);
-        sp__query_start(query);
+        begin(query);
         sp__op_unref(&query->op);
         return SP_OK;
 }

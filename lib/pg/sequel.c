@@ -60,7 +60,8 @@ static bool may_be_open(sp_session *session)
         bool open;
 
         sp__lock(&pool->lock);
-        open = session->lead || session->opening || (!session->broken && session->conn->load > 0) ||
+        open = session->lead || session->opening || atomic_load(&session->posted) || !sp__list_empty(&session->held) ||
+               (!session->broken && session->conn->load > 0) ||
                (!session->broken && sp__conn_in_transaction(session->conn));
         sp__unlock(&pool->lock);
         return open;
@@ -344,6 +345,7 @@ static sp_status start(struct ending *ending, struct sp__query *query, sp_error 
         sp_status status;
 
         sp__op_ref(&ending->op);
+        query->posts = !ending->op.waits;
         status = sp__query_step(query, SP__FOREVER, ending->op.caller, answered, ending, error);
         if (status == SP_OK)
                 return SP_OK;

@@ -95,6 +95,7 @@ struct sp__query *sp__session_statement(sp_session *session, sp_ctx *ctx, const 
         atomic_fetch_add(&session->refs, 1);
         query->in_session = true;
         query->session = session;
+        query->number = atomic_fetch_add(&session->given, 1) + 1;
         session->dirty |= stmt->sql.dirties;
         session->stays |= stmt->sql.stays;
         session->obscure |= sp__pool_resets(session->pool, stmt);

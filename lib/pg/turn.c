@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 static const char no_begin[] = "its transaction did not begin";
+static const char no_bound[] = "a BEGIN, COMMIT, ROLLBACK or savepoint on it ended before it was sent";
 
 void sp__lead_free(struct sp__lead *lead)
 {
@@ -107,6 +108,38 @@ void sp__session_spoil(sp_session *session, const char *why)
                 session->spoiled = why;
 }
 
+bool sp__session_bounded(struct sp__query *query)
+{
+        /* Who waits for it knows before he gives more. */
+        if (!query->posts || !(query->stmt->sql.tx || (query->deed != SP__DEED_QUERY && query->deed != SP__DEED_COPY)))
+                return false;
+        if (!query->judged)
+                query->followed = atomic_load(&query->session->given) != query->number;
+        query->judged = true;
+        return query->followed || query->deed == SP__DEED_BEGIN;
+}
+
+/* Something that was given before is to be sent first. */
+static bool queued(const sp_session *session, const struct sp__query *query)
+{
+        return !query->released && (session->waking || !sp__list_empty(&session->held));
+}
+
+bool sp__session_missed(struct sp__query *query)
+{
+        sp_session *session = query->session;
+
+        if (!sp__session_bounded(query))
+                return false;
+        if (queued(session, query)) {
+                hold(session, query);
+                return true;
+        }
+        sp__session_spoil(session, no_bound);
+        sp__session_wake(session);
+        return false;
+}
+
 /* BEGIN waits for the first statement where nothing is on its way; else it is sent, and what follows waits for its answer. */
 static sp_status begin(sp_session *session, struct sp__query *query)
 {
@@ -175,14 +208,14 @@ static void note_block(sp_session *session, struct sp__query *query)
 bool sp__session_place(struct sp__query *query, struct sp__conn **conn, sp_status *refused)
 {
         sp_session *session = query->session;
-        bool queued = !query->released && (session->waking || !sp__list_empty(&session->held));
+        bool behind = queued(session, query);
 
         /* Who is refused is told in its turn, too. */
-        if (ended(session) && !queued) {
+        if (ended(session) && !behind) {
                 *refused = SP_UNAVAILABLE;
         } else if (session->copy && !session->copy_left && !ended(session)) {
                 *refused = SP_INVALID;
-        } else if (blocked(session) || queued || early(session, query)) {
+        } else if (blocked(session) || behind || early(session, query)) {
                 if (sp__query_keep_params(query))
                         hold(session, query);
                 else
@@ -250,4 +283,6 @@ void sp__session_ended(struct sp__query *query)
                         sp__session_spoil(session, no_begin);
                 }
         }
+        if (unit->unsent && sp__session_bounded(query))
+                sp__session_spoil(session, no_bound);
 }

@@ -396,6 +396,41 @@ static void test_what_may_have_taken_effect_is_not_worth_another_try(void **stat
         sp_pool_free(pool);
 }
 
+/* Nor was a byte of the savepoint written: a rollback to it would go too far, or fail. */
+static void test_nothing_comes_behind_a_savepoint_that_ended_on_its_way(void **state)
+{
+        sp_pool *pool = pool_with(NULL);
+        sp_session *session = session_of(&ways[0], pool);
+        struct sp__port *port = &session->conn->port;
+        sp_queue *queue = queue_of(), *next = queue_of();
+        sp_stmt *one = stmt_of("SELECT 1");
+        sp_ctx *ctx = sp_ctx_new(NULL);
+        sp_error *error = NULL;
+        pthread_t thread;
+
+        good(&ways[0], session, BEGIN, NULL);
+        session_run(&ways[0], session, "SELECT 1");
+        sp__lock(&port->lock);
+        assert_int_equal(sp_session_savepoint_async(session, ctx, "x", queue, 42), SP_OK);
+        while (!has_load(session, false))
+                sched_yield();
+        assert_int_equal(sp_session_query_async(session, NULL, one, NULL, next, 42), SP_OK);
+        assert_int_equal(pthread_create(&thread, NULL, cancel_it, ctx), 0);
+        while (!has_load(session, true))
+                sched_yield();
+        sp__unlock(&port->lock);
+        pthread_join(thread, NULL);
+        assert_int_equal(queue_outcome(queue, NULL), SP_CANCELLED);
+        assert_int_equal(queue_outcome(next, &error), SP_UNAVAILABLE);
+        says(error, "ended before it was sent", NULL);
+        sp_ctx_unref(ctx);
+        sp_queue_free(queue);
+        sp_queue_free(next);
+        sp_stmt_unref(one);
+        sp_session_release(session);
+        sp_pool_free(pool);
+}
+
 static void test_a_late_cancel_never_hits_the_next_statement(void **state)
 {
         const struct way *way = way_of(state);
@@ -520,6 +555,7 @@ int main(void)
             BOTH_WAYS(test_begin_outlives_a_statement_that_was_never_sent),
             cmocka_unit_test(test_begin_outlives_a_statement_that_ended_on_its_way),
             BOTH_WAYS(test_what_may_have_taken_effect_is_not_worth_another_try),
+            cmocka_unit_test(test_nothing_comes_behind_a_savepoint_that_ended_on_its_way),
             BOTH_WAYS(test_a_late_cancel_never_hits_the_next_statement),
             BOTH_WAYS(test_a_cancel_never_hits_a_pipelined_neighbour),
             BOTH_WAYS(test_what_waits_for_a_cancel_has_its_own_deadline),
