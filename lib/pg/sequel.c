@@ -12,6 +12,8 @@ struct sp__sequels {
         sp__mutex lock;
         struct sp__list list; /* in the order of calls */
         uint64_t number;      /* of the latest */
+        uint64_t claimed;     /* up to there they are for the ends on their way to do or drop */
+        unsigned ends;        /* … as many */
 };
 
 /* Where a rollback to a savepoint ends. */
@@ -177,6 +179,16 @@ static void nobody(void *owner)
 {
 }
 
+static uint64_t claimed(struct sp__sequels *sequels)
+{
+        uint64_t upto;
+
+        sp__lock(&sequels->lock);
+        upto = sequels->claimed;
+        sp__unlock(&sequels->lock);
+        return upto;
+}
+
 /* Before the next transaction, or at the end: of a transaction whose end was not seen. */
 static void settle(sp_session *session, bool rolled_back)
 {
@@ -184,7 +196,7 @@ static void settle(sp_session *session, bool rolled_back)
 
         if (!session->sequels)
                 return;
-        detach(session->sequels, 0, UINT64_MAX, &list);
+        detach(session->sequels, claimed(session->sequels), UINT64_MAX, &list);
         if (rolled_back)
                 discard_all(&list);
         else if (tidy(&list) > 0)
@@ -226,6 +238,19 @@ static void destroy(sp__op *op)
 
 static const struct sp__op_kind ending_kind = {.cancel = cancel, .destroy = destroy};
 
+/* What follows its transaction is its own from the call on, whatever begins behind it. */
+static void claim(struct ending *ending, int change)
+{
+        struct sp__sequels *sequels = ending->session->sequels;
+
+        if (ending->call.kind != SP__SEQUEL_COMMIT && ending->call.kind != SP__SEQUEL_ROLLBACK)
+                return;
+        sp__lock(&sequels->lock);
+        sequels->ends += (unsigned)change;
+        sequels->claimed = sequels->ends == 0 ? 0 : change > 0 ? ending->upto : sequels->claimed;
+        sp__unlock(&sequels->lock);
+}
+
 /* Gives the machine's reference back. */
 static void finish(struct ending *ending)
 {
@@ -240,6 +265,7 @@ static void finish(struct ending *ending)
                 sp__op_fail(&ending->op, ending->status, ending->error, &done);
                 ending->error = NULL;
         }
+        claim(ending, -1);
         sp__session_unref(session);
         sp__batch_deliver(&done);
         sp__op_unref(&ending->op);
@@ -346,9 +372,11 @@ static sp_status start(struct ending *ending, struct sp__query *query, sp_error 
 
         sp__op_ref(&ending->op);
         query->posts = !ending->op.waits;
+        claim(ending, 1);
         status = sp__query_step(query, SP__FOREVER, ending->op.caller, answered, ending, error);
         if (status == SP_OK)
                 return SP_OK;
+        claim(ending, -1);
         sp__session_unref(ending->session);
         sp__pool_leave(pool);
         sp__op_unref(&ending->op);

@@ -165,6 +165,33 @@ static void test_savepoints_that_the_library_did_not_see_drop_nothing(void **sta
         close_desk(&desk, session);
 }
 
+/* Nobody waits in between. */
+static void test_a_transaction_that_begins_behind_an_end_leaves_to_it_what_follows(void **state)
+{
+        sp_stmt *nap = stmt_of("SELECT pg_sleep(0.05)");
+        sp_queue *queue;
+        struct desk desk;
+        sp_session *session = open_desk(&desk, state, "1");
+
+        assert_int_equal(sp_queue_new(0, &queue), SP_OK);
+        follow(&desk, session, "1");
+        assert_int_equal(sp_session_query_async(session, NULL, nap, NULL, queue, 1), SP_OK);
+        assert_int_equal(sp_session_rollback_async(session, NULL, queue, 2), SP_OK);
+        assert_int_equal(sp_session_begin_async(session, NULL, NULL, queue, 3), SP_OK);
+        assert_int_equal(sp_session_commit_async(session, NULL, queue, 4), SP_OK);
+        for (int i = 0; i < 4; i++) {
+                sp_completion *done;
+
+                assert_int_equal(sp_queue_wait(queue, &done, 1, -1), 1);
+                assert_int_equal(sp_completion_status(done), SP_OK);
+                sp_completion_free(done);
+        }
+        assert_true(desk_has(&desk, "1"));
+        sp_queue_free(queue);
+        sp_stmt_unref(nap);
+        close_desk(&desk, session);
+}
+
 /* A COMMIT that the caller wrote himself is seen late, but it is not lost. */
 static void test_a_commit_by_hand_is_made_up_for(void **state)
 {
@@ -336,6 +363,7 @@ int main(void)
             ALL_WAYS(test_a_rollback_drops_it),
             ALL_WAYS(test_a_savepoint_drops_what_came_behind_it),
             ALL_WAYS(test_savepoints_that_the_library_did_not_see_drop_nothing),
+            DESK_WAY(test_a_transaction_that_begins_behind_an_end_leaves_to_it_what_follows, 0),
             ALL_WAYS(test_a_commit_by_hand_is_made_up_for),
             ALL_WAYS(test_without_a_transaction_it_is_refused),
             ALL_WAYS(test_a_commit_that_fails_drops_it),
