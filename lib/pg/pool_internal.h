@@ -117,9 +117,11 @@ struct sp__query {
         const sp_params *params; /* the blocked caller's, until it is kept; the pool's lock then */
         sp_params *kept;         /* a copy of our own */
         bool in_session;
+        bool posts;          /* it is begun by the engine: nobody waits for it before he gives the next */
+        atomic_uchar parted; /* whether its run is over, and whether it was settled */
+        unsigned number;     /* of its session's statements */
         void *place;         /* an address behind the call that wished for a session */
         sp_session *session; /* that it will be sent in: a reference, NULL once it ended there and was settled */
-        atomic_uchar parted; /* which of the two took place */
         sp_stream *stream;   /* whose page it is, or that the session is for: a reference */
         enum sp__deed deed;
         struct sp__lead *lead; /* BEGIN: how it goes with the next statement; owned */
@@ -137,8 +139,8 @@ struct sp__query {
         int64_t lost_ns;        /* when it was lost the last time */
         bool apart;             /* it runs again: with a Sync of its own, so that no neighbour undoes it twice */
         bool admitted;          /* counted as pending; its submitter's */
-        unsigned number;        /* of its session's statements */
-        bool posts;             /* it is begun by the engine: nobody waits for it before he gives the next */
+        bool judged;            /* it ended early, and it is known whether … (the pool's lock, as for the next) */
+        bool followed;          /* … its session was given more by then */
         uint64_t permit;        /* of a breaker, 0: none */
         struct sp__host *asked; /* whose breaker that is */
 
@@ -151,8 +153,6 @@ struct sp__query {
         bool doomed;   /* counted in conn->doomed */
         bool unneeded; /* nothing has to be sent for it */
         bool in_block; /* it is sent inside its session's transaction */
-        bool judged;   /* it ended early, and it is known whether … */
-        bool followed; /* … its session was given more by then */
         bool outdated; /* what was prepared for it is, and its transaction forbade to run it again */
 };
 
