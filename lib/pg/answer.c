@@ -145,7 +145,7 @@ static bool heal(struct sp__query *query, struct sp__conn *conn)
         const char *code = sp__fault_code(query->unit.error);
 
         /* It writes, where the server was told to refuse that. It is not asked to do so again. */
-        if (query->unit.reads && strcmp(code, "25006") == 0) {
+        if (sp__unit_reads(&query->unit) && strcmp(code, "25006") == 0) {
                 sp__stmt_writes(query->stmt);
                 return true;
         }
@@ -292,7 +292,7 @@ static void answer(struct sp__query *query, struct sp__batch *done)
 /* Where writes are refused none was made. */
 bool sp__query_repeatable(const struct sp__query *query)
 {
-        return query->unit.reads || sp__stmt_repeatable(query->stmt);
+        return sp__unit_reads(&query->unit) || sp__stmt_repeatable(query->stmt);
 }
 
 static void answer_lost(struct sp__query *query, struct sp__batch *done)

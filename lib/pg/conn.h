@@ -51,7 +51,7 @@ struct sp__unit {
         struct sp__lead *lead; /* what goes before it, or NULL; whose the unit is owns it */
         struct sp__sets *sets; /* it is a batch, or NULL; whose the unit is owns it */
         sp_copy *copy;         /* it begins this one, with a reference; `result` says that it did */
-        bool reads;            /* the server shall refuse writes */
+        atomic_bool reads;     /* the server shall refuse writes; any thread may read it */
         bool neutral;          /* … or may do as it does just now */
         bool shares;           /* may share a Sync with its neighbours */
         bool resets;      /* what it may leave in the session is reset behind it; of the connection's own: it is that */
@@ -72,6 +72,16 @@ struct sp__unit {
         int64_t opened_ns; /* when its connection was opened */
         int64_t done_ns;
 };
+
+static inline bool sp__unit_reads(const struct sp__unit *unit)
+{
+        return atomic_load_explicit(&unit->reads, memory_order_relaxed);
+}
+
+static inline void sp__unit_set_reads(struct sp__unit *unit, bool reads)
+{
+        atomic_store_explicit(&unit->reads, reads, memory_order_relaxed);
+}
 
 /** What the pool does with what a connection has to say. Called with no lock held, by whoever drives. */
 struct sp__conn_owner {

@@ -80,7 +80,7 @@ static bool put_own(struct sp__conn *conn, const char *text, bool mode)
         if (!unit)
                 return false;
         unit->due = 1;
-        unit->reads = mode;
+        sp__unit_set_reads(unit, mode);
         push(conn, unit);
         return PQsendQueryParams(conn->pg, text, 0, NULL, NULL, NULL, NULL, 0) == 1 && put_close(conn);
 }
@@ -213,9 +213,10 @@ static bool put_unit(struct sp__conn *conn, struct sp__unit *unit, const sp_para
 
         unit->due = 0;
         /* Nobody refuses its writes. */
-        unit->reads &= !conn->plain;
+        if (conn->plain)
+                sp__unit_set_reads(unit, false);
         unit->plan = unit->stmt ? atomic_load_explicit(&unit->stmt->plan, memory_order_relaxed) : 0;
-        if ((!unit->neutral && !put_mode(conn, unit->reads)) || (alone && !put_close(conn)))
+        if ((!unit->neutral && !put_mode(conn, sp__unit_reads(unit))) || (alone && !put_close(conn)))
                 return false;
         if ((!ready && !put_evict(conn, unit)) || !put_lead(conn, unit) || (!ready && !put_prepare(conn, unit)) ||
             !(unit->sets ? put_sets(conn, unit, params, named) : put_command(conn, unit, view, named)))
@@ -325,13 +326,13 @@ static bool entangled(const struct sp__unit *unit, bool first)
 static void finish_own(struct sp__conn *conn, struct sp__unit *unit)
 {
         /* Who forbids SET (a proxy) shares nothing. */
-        conn->plain |= unit->reads && unit->error;
+        conn->plain |= sp__unit_reads(unit) && unit->error;
         if (PQntuples(unit->result) == 1)
                 conn->together = strstr(PQgetvalue(unit->result, 0, 0), "committed") != NULL;
         /* What was left is the next one's. */
         conn->lost |= unit->resets && unit->error;
         /* In a transaction that failed nothing can be forgotten. */
-        if (!unit->reads && strcmp(sp__fault_code(unit->error), "25P02") == 0)
+        if (!sp__unit_reads(unit) && strcmp(sp__fault_code(unit->error), "25P02") == 0)
                 atomic_store_explicit(&conn->muddled, true, memory_order_relaxed);
         clear(unit);
         free(unit);

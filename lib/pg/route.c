@@ -208,7 +208,7 @@ struct sp__conn *sp__route(sp_pool *pool, struct sp__query *query)
         conn = is_fast(query) ? route_fast(pool, reads) : NULL;
         if (!conn)
                 conn = route_alone(pool, reads);
-        query->unit.reads = reads;
+        sp__unit_set_reads(&query->unit, reads);
         query->unit.resets = sp__pool_resets(pool, query->stmt);
         query->unit.shares =
             conn && !conn->alone && reads && !query->apart && !query->unit.sets && sp__stmt_joins(query->stmt);
