@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "http.h"
 
-#include <arpa/inet.h>
+#include "listener.h"
+
 #include <errno.h>
 #include <limits.h>
 #include <microhttpd.h>
@@ -12,9 +13,8 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <time.h>
-#include <unistd.h>
 
-enum { CONTENT_MAX = 64 * 1024, ID_MAX = 128, SEND_MS = 500, GRACE_MS = 100 };
+enum { CONTENT_MAX = 64 * 1024, ID_MAX = 128, SEND_MS = 500, GRACE_MS = 100, CONNECTIONS_MAX = 4000 };
 
 /* Who finds what of a call: its handler still runs, it was suspended, it was answered. */
 enum { RUNNING, SUSPENDED, ANSWERED };
@@ -22,14 +22,15 @@ enum { RUNNING, SUSPENDED, ANSWERED };
 struct http {
         struct MHD_Daemon *daemon;
         struct http_options options;
-        int listening; /* the socket, once it drains */
+        struct listener *listener; /* NULL once it drains */
+        int port;
         pthread_mutex_t lock;
         pthread_cond_t idle;
         /* These under lock. */
-        bool draining;  /* what is not being served yet is refused */
-        int unanswered; /* calls whose connection may be suspended, which microhttpd cannot stop with */
-        int calls;      /* that are being served or sent */
-        int connections;
+        bool draining;   /* what is not being served yet is refused */
+        int unanswered;  /* calls whose connection may be suspended, which microhttpd cannot stop with */
+        int calls;       /* that are being served or sent */
+        int connections; /* that microhttpd was given and has not closed */
 };
 
 struct http_call {
@@ -104,13 +105,30 @@ static void connection_changed(void *arg, struct MHD_Connection *connection, voi
 {
         struct http *http = arg;
 
-        if (what == MHD_CONNECTION_NOTIFY_CLOSED) {
+        if (what == MHD_CONNECTION_NOTIFY_CLOSED)
                 count_down(http, &http->connections);
-                return;
-        }
+}
+
+static bool has_room(void *arg)
+{
+        struct http *http = arg;
+        bool room;
+
+        pthread_mutex_lock(&http->lock);
+        room = http->connections < CONNECTIONS_MAX;
+        pthread_mutex_unlock(&http->lock);
+        return room;
+}
+
+static void connection_take(void *arg, int fd, const struct sockaddr *address, socklen_t len)
+{
+        struct http *http = arg;
+
         pthread_mutex_lock(&http->lock);
         http->connections++;
         pthread_mutex_unlock(&http->lock);
+        if (MHD_add_connection(http->daemon, fd, address, len) != MHD_YES)
+                count_down(http, &http->connections); /* it closed it */
 }
 
 static bool content_append(struct http_call *call, const char *data, size_t len)
@@ -333,24 +351,26 @@ static size_t unescape(void *arg, struct MHD_Connection *connection, char *text)
 
 static unsigned flags_of(const struct http_options *options)
 {
+        unsigned common = MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ITC;
+
         if (options->threads)
-                return MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME;
-        return MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | MHD_USE_ITC;
+                return common | MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME;
+        return common | MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL;
 }
 
 static struct MHD_Daemon *daemon_start(struct http *http)
 {
-        struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)http->options.port)};
-        /* A pool of one is microhttpd's single thread. */
-        unsigned pool = http->options.threads > 1 ? http->options.threads : 0;
+        unsigned threads = http->options.threads ? http->options.threads : 1;
 
-        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        return MHD_start_daemon(flags_of(&http->options), (uint16_t)http->options.port, NULL, NULL, access_handler,
-                                http, MHD_OPTION_SOCK_ADDR, (struct sockaddr *)&address, MHD_OPTION_NOTIFY_COMPLETED,
-                                completed, NULL, MHD_OPTION_NOTIFY_CONNECTION, connection_changed, http,
-                                MHD_OPTION_UNESCAPE_CALLBACK, unescape, NULL, MHD_OPTION_THREAD_POOL_SIZE, pool,
-                                MHD_OPTION_LISTEN_BACKLOG_SIZE, 1024u, MHD_OPTION_CONNECTION_LIMIT, 4000u,
-                                MHD_OPTION_CONNECTION_TIMEOUT, 30u, MHD_OPTION_END);
+        /*
+         * A pool of one is microhttpd's single thread. Each thread has an equal part of the limit: it is never the one that
+         * refuses, has_room() is.
+         */
+        return MHD_start_daemon(flags_of(&http->options), 0, NULL, NULL, access_handler, http,
+                                MHD_OPTION_NOTIFY_COMPLETED, completed, NULL, MHD_OPTION_NOTIFY_CONNECTION,
+                                connection_changed, http, MHD_OPTION_UNESCAPE_CALLBACK, unescape, NULL,
+                                MHD_OPTION_THREAD_POOL_SIZE, threads > 1 ? threads : 0, MHD_OPTION_CONNECTION_LIMIT,
+                                threads * 2 * CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT, 30u, MHD_OPTION_END);
 }
 
 /* Each connection is a descriptor, and the usual soft limit is 1,024. */
@@ -362,6 +382,34 @@ static void raise_file_limit(void)
                 limit.rlim_cur = limit.rlim_max < 8192 ? limit.rlim_max : 8192;
                 setrlimit(RLIMIT_NOFILE, &limit);
         }
+}
+
+static bool serve(struct http *http)
+{
+        struct listener_options options = {
+            .port = http->options.port, .room = has_room, .take = connection_take, .arg = http};
+        int error;
+
+        errno = 0;
+        http->daemon = daemon_start(http);
+        if (!http->daemon)
+                return false;
+        http->listener = listener_start(&options);
+        if (http->listener) {
+                http->port = listener_port(http->listener);
+                return true;
+        }
+        error = errno;
+        MHD_stop_daemon(http->daemon);
+        errno = error;
+        return false;
+}
+
+static void http_free(struct http *http)
+{
+        pthread_mutex_destroy(&http->lock);
+        pthread_cond_destroy(&http->idle);
+        free(http);
 }
 
 struct http *http_start(const struct http_options *options)
@@ -378,26 +426,24 @@ struct http *http_start(const struct http_options *options)
         pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
         pthread_cond_init(&http->idle, &monotonic);
         pthread_condattr_destroy(&monotonic);
-        errno = 0;
-        http->daemon = daemon_start(http);
-        if (!http->daemon) {
-                free(http);
-                return NULL;
-        }
-        return http;
+        if (serve(http))
+                return http;
+        http_free(http);
+        return NULL;
 }
 
 int http_port(const struct http *http)
 {
-        return MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_BIND_PORT)->port;
+        return http->port;
 }
 
 bool http_drain(struct http *http, int ms)
 {
-        http->listening = MHD_quiesce_daemon(http->daemon);
         pthread_mutex_lock(&http->lock);
         http->draining = true;
         pthread_mutex_unlock(&http->lock);
+        listener_stop(http->listener); /* who it takes now gets its refusal */
+        http->listener = NULL;
         if (!wait_for_none(http, &http->calls, ms))
                 return false;
         /* Who is kept alive may have sent a request that is not here yet: it gets its refusal instead of a reset. */
@@ -412,8 +458,5 @@ void http_stop(struct http *http)
         wait_for_none(http, &http->unanswered, -1);
         wait_for_none(http, &http->calls, SEND_MS); /* who does not read it has no claim to more */
         MHD_stop_daemon(http->daemon);
-        close(http->listening);
-        pthread_mutex_destroy(&http->lock);
-        pthread_cond_destroy(&http->idle);
-        free(http);
+        http_free(http);
 }

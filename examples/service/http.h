@@ -42,8 +42,8 @@ struct http_body {
 struct http *http_start(const struct http_options *options);
 int http_port(const struct http *http);
 /*
- * Takes no new connection and refuses what comes on the old ones (503); every answer is its connection's last one. False: some
- * calls were not answered and sent within the time, who serves them is to end them.
+ * Takes no new connection (who connects is refused at once) and refuses what comes on the old ones (503); every answer is its
+ * connection's last one. False: some calls were not answered and sent within the time, who serves them is to end them.
  */
 bool http_drain(struct http *http, int ms);
 /* After http_drain(), unless NULL: waits until every call was answered, ends. */
