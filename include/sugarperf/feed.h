@@ -48,7 +48,8 @@ SP_API sp_status sp_feed_new(const sp_config *config, sp_pool *pool, sp_rules *r
 SP_API void sp_feed_free(sp_feed *feed);
 /**
  * JSON: {"state":"leading","slot":…,"publication":…,"lagBytes":…,"lagMs":…,"changes":…,"transactions":…,"invalidations":…,
- * "resets":…,"reshaped":…,"widened":…,"faults":…,"fault":…}. States: "standby", "checking", "connecting", "leading", "stopped". "lagMs" is how long it
+ * "resets":…,"unseen":…,"reshaped":…,"widened":…,"faults":…,"fault":…}. States: "standby", "checking", "connecting", "leading", "stopped".
+ * "unseen" is how many transactions were under way at the last reset: when they all are over it is made once more. "lagMs" is how long it
  * has not caught up with the server's log, 0 when it has, and "lagBytes" by how much; who does not read asks the server about the slot, once
  * in `feed.lease`: then it is how long the slot has not moved. "fault" is the last one, or what it waits for; null while all is well.
  */

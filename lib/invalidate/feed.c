@@ -282,9 +282,10 @@ static void write_report(const struct sp_feed *feed, struct sp__buf *text)
         sp__buf_format(text,
                        ",\"lagBytes\":%" PRIu64 ",\"lagMs\":%" PRId64 ",\"changes\":%" PRId64
                        ",\"transactions\":%" PRId64 ",\"invalidations\":%" PRId64 ",\"resets\":%" PRId64
-                       ",\"reshaped\":%" PRId64 ",\"widened\":%" PRId64 ",\"faults\":%" PRId64 ",\"fault\":",
+                       ",\"unseen\":%" PRId64 ",\"reshaped\":%" PRId64 ",\"widened\":%" PRId64 ",\"faults\":%" PRId64
+                       ",\"fault\":",
                        sp__feed_lag_bytes(feed), sp__feed_lag_ms(feed), feed->changes, feed->transactions,
-                       feed->batches, feed->resets, feed->reshaped, feed->widened, feed->faults);
+                       feed->batches, feed->resets, feed->unseen_count, feed->reshaped, feed->widened, feed->faults);
         if (*feed->fault)
                 sp__buf_json(text, feed->fault, strlen(feed->fault));
         else

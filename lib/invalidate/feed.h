@@ -128,6 +128,7 @@ struct sp_feed {
         char fault[SP__FEED_FAULT_MAX]; /* the last one; "": none since it leads */
         uint64_t wal_end, done;         /* of the server's log, and how far it is invalidated */
         int64_t behind_since;           /* 0: it is not */
+        int64_t unseen_count;           /* of `unseen` */
         int64_t changes, transactions, batches, resets, reshaped, widened, faults, terms;
 };
 
@@ -177,6 +178,7 @@ sp_status sp__feed_reset_again(struct sp_feed *feed, sp_error **error);
 int64_t sp__feed_reset_due(const struct sp_feed *feed);
 /** Who led before us reset it, and did not live to do so again. */
 sp_status sp__feed_await_seen(struct sp_feed *feed, const char *list, sp_error **error);
+void sp__feed_forget_unseen(struct sp_feed *feed);
 
 /** As far as the server's log was invalidated in this Redis; before the server is told so, which then has nothing to say that Redis
  * does not know. `anew`: whatever was known before. */

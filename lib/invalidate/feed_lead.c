@@ -358,8 +358,7 @@ static void undo(struct sp_feed *feed)
         feed->backlog = NULL;
         sp__replication_close(feed->replication);
         feed->replication = NULL;
-        free(feed->unseen);
-        feed->unseen = NULL;
+        sp__feed_forget_unseen(feed);
         sp__feed_forget(feed);
 }
 

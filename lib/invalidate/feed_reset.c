@@ -15,10 +15,31 @@
 #define LOOK_FIRST (2 * SP__MS)
 #define LOOK_MOST  SP__SECOND
 
+/* How many there are is told. */
+static void count_unseen(struct sp_feed *feed)
+{
+        const char *list = feed->unseen ? feed->unseen : "";
+        int64_t count = *list != 0;
+
+        for (; *list; list++)
+                count += *list == ',';
+        sp__lock(&feed->lock);
+        feed->unseen_count = count;
+        sp__unlock(&feed->lock);
+}
+
+void sp__feed_forget_unseen(struct sp_feed *feed)
+{
+        free(feed->unseen);
+        feed->unseen = NULL;
+        count_unseen(feed);
+}
+
 sp_status sp__feed_await_seen(struct sp_feed *feed, const char *list, sp_error **error)
 {
         free(feed->unseen);
         feed->unseen = strdup(list);
+        count_unseen(feed);
         feed->unseen_pause = LOOK_FIRST;
         feed->unseen_at = sp__now() + LOOK_FIRST;
         return feed->unseen ? SP_OK : sp__fail(error, SP_NOMEM, "out of memory");
@@ -97,6 +118,7 @@ sp_status sp__feed_reset_again(struct sp_feed *feed, sp_error **error)
                 if (status == SP_OK) {
                         *feed->unseen = 0;
                         status = sp__feed_keep_unseen(feed, error);
+                        count_unseen(feed);
                 }
         }
         free(snapshot);

@@ -148,8 +148,10 @@ static void lose_what_was_unseen(bool dies)
         change_unseen(admin, writer, &scene);
         await_answer(admin, "SELECT count(*) FROM pg_replication_slots WHERE active", "0");
         world_run(&scene.world, "SELECT pg_replication_slot_advance('sugarperf_%n', pg_current_wal_flush_lsn())");
-        service_lead(&scene.reader);
+        service_follow(&scene.reader);
+        service_awaits(&scene.reader, "\"leading\"");
         assert_true(service_reports(&scene.reader, "\"resets\":1"));
+        assert_false(service_reports(&scene.reader, "\"unseen\":0"));
         service_put(&scene.other, "1", "old");
         if (dies) {
                 service_leave(&scene.reader);
@@ -158,6 +160,7 @@ static void lose_what_was_unseen(bool dies)
                 assert_true(service_reports(&scene.reader, "\"resets\":0"));
         } else {
                 let_it_be_seen(admin, &scene);
+                service_awaits(&scene.reader, "\"unseen\":0");
         }
         service_loses(&scene.other, "1");
         PQfinish(writer);

@@ -204,6 +204,8 @@ void service_lead(struct service *service)
 {
         service_follow(service);
         service_awaits(service, "\"leading\"");
+        /* Else a transaction of whomever on this server lets the namespace be reset once more, at any time. */
+        service_awaits(service, "\"unseen\":0");
 }
 
 void service_leave(struct service *service)

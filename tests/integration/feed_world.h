@@ -41,7 +41,7 @@ void world_run(const struct world *world, const char *format);
 /** Without rules: "TABLE(id) -> NAME:item:{id}:full". Its templates: NAME:item:{id}:full, pattern NAME:item:*; NAME:list:{id}. */
 void service_begin(struct service *service, struct world *world, const char *rules);
 void service_end(struct service *service);
-/** Starts to read; the same, and waits until it leads; no longer reads. */
+/** Starts to read; the same, and waits until it leads and no reset is due; no longer reads. */
 void service_follow(struct service *service);
 void service_lead(struct service *service);
 void service_leave(struct service *service);
