@@ -198,7 +198,7 @@ SP_API sp_status sp_cache_query_async(sp_cache *cache, sp_pool *pool, sp_ctx *ct
  * Stores a value that nobody loads: what is under the key now, in every process, is invalidated, and what is being loaded for it
  * is not stored. For values whose home is the cache, or that were just written to it; of two that are set at once one
  * remains. It stands under the key's own tags alone. `ttl_ms` 0: the template's, for SP_CODEC_ABSENT its `negative`. In Redis, or not at
- * all: SP_UNAVAILABLE.
+ * all: SP_UNAVAILABLE. Where it failed, or the context's time was over first, nothing that is under the key now is served any more.
  */
 SP_API sp_status sp_cache_set(sp_cache *cache, sp_ctx *ctx, const void *key, size_t key_len, const void *data,
                               size_t len, uint32_t codec, int64_t ttl_ms, sp_error **error);

@@ -44,7 +44,8 @@ SP_API sp_status sp_targets_all(sp_targets *targets);
 
 /**
  * Returns SP_OK when it holds in this process. SP_INVALID: a pattern that no template declared. When Redis cannot be
- * reached, or refuses, it says so (SP_UNAVAILABLE, SP_REDIS), bypasses the targets in this process, and retries behind the scenes
+ * reached, refuses, or does not answer in the context's time, it says so (SP_UNAVAILABLE, SP_REDIS, SP_TIMEOUT; SP_CANCELLED where
+ * that came first), bypasses the targets in this process, and retries behind the scenes
  * until it is made up for, or no entry from before can be left: after the longest time to live that this process knows of (of
  * templates, of what it stored or read). Metric: sugarperf_cache_invalidations_owed.
  */

@@ -226,12 +226,16 @@ bool sp__log_pay(struct sp__log *log, struct sp__payer *payer)
 
 void sp__log_owe(struct sp__log *log, const uint64_t *tags, size_t count)
 {
+        if (!log->link)
+                return;
         sp__mirror_owe(&log->mirror, tags, count);
         schedule(log);
 }
 
 void sp__log_owe_all(struct sp__log *log)
 {
+        if (!log->link)
+                return;
         sp__mirror_owe_all(&log->mirror);
         schedule(log);
 }

@@ -33,7 +33,7 @@ void sp__debts_init(struct sp__log *log);
 /** No trips any more; who waits is told. */
 void sp__debts_stop(struct sp__log *log);
 
-/** Redis did not acknowledge a bump of the tags; one that was to begin a new epoch. */
+/** Redis did not acknowledge a bump of the tags, or has not yet; one that was to begin a new epoch. Without Redis nothing is owed. */
 void sp__log_owe(struct sp__log *log, const uint64_t *tags, size_t count);
 void sp__log_owe_all(struct sp__log *log);
 /** Entries may be kept for so long (ms), as far as this process knows: what is owed for longer ends none of them any more. */

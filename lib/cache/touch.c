@@ -30,9 +30,16 @@ static struct touch *touch_of(sp__op *op)
         return SP__OF(op, struct touch, op);
 }
 
+/* Whether a value that was to be set is there nobody knows: as where Redis refused it. */
 static void cancel(sp__op *op, sp_status why)
 {
-        sp__op_give_up(op, why, "changing a cached value");
+        struct touch *touch = touch_of(op);
+
+        if (!sp__op_claim(op))
+                return;
+        if (touch->value && !touch->unstored)
+                sp__log_owe(&touch->cache->log, touch->item.tags, 1);
+        sp__op_end_early(op, why, "changing a cached value");
 }
 
 static void destroy(sp__op *op)

@@ -321,9 +321,19 @@ void sp__op_conclude(sp__op *op, sp_status status, sp_error *error)
         sp__batch_deliver(&done);
 }
 
+void sp__op_end_early(sp__op *op, sp_status why, const char *what)
+{
+        struct sp__batch done;
+
+        sp__batch_init(&done);
+        sp__op_end(op, why, sp__error_new(why, NULL, "%s: %s", what, sp_status_text(why)), &done);
+        sp__batch_deliver(&done);
+}
+
 void sp__op_give_up(sp__op *op, sp_status why, const char *what)
 {
-        sp__op_conclude(op, why, sp__error_new(why, NULL, "%s: %s", what, sp_status_text(why)));
+        if (sp__op_claim(op))
+                sp__op_end_early(op, why, what);
 }
 
 sp_status sp__op_take(sp__op *op, void **what, sp_error **error)

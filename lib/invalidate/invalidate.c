@@ -42,9 +42,34 @@ static struct invalidation *of_op(sp__op *op)
         return SP__OF(op, struct invalidation, call.op);
 }
 
+/* The tags of aims from there on, as many as a trip has. */
+static size_t copy_tags(const struct sp__aims *aims, size_t at, uint64_t tags[TRIP_AIMS])
+{
+        size_t left = aims->all ? 0 : aims->count - at, count = left < TRIP_AIMS ? left : TRIP_AIMS;
+
+        for (size_t i = 0; i < count; i++)
+                tags[i] = aims->items[at + i].tag;
+        return count;
+}
+
+/* Its trips go on, but its caller was not told that they came through: so it is as if they had not. */
+static void owe_all(struct invalidation *invalidation)
+{
+        struct sp__log *log = &invalidation->call.cache->log;
+        uint64_t tags[TRIP_AIMS];
+
+        if (invalidation->aims.all)
+                sp__log_owe_all(log);
+        for (size_t at = 0, count; (count = copy_tags(&invalidation->aims, at, tags)); at += count)
+                sp__log_owe(log, tags, count);
+}
+
 static void cancel(sp__op *op, sp_status why)
 {
-        sp__op_give_up(op, why, "an invalidation");
+        if (!sp__op_claim(op))
+                return;
+        owe_all(of_op(op));
+        sp__op_end_early(op, why, "an invalidation");
 }
 
 static void destroy(sp__op *op)
@@ -98,16 +123,11 @@ static void finish(struct invalidation *invalidation)
 static bool take_trip(struct lane *lane)
 {
         struct invalidation *invalidation = lane->invalidation;
-        const struct sp__aims *aims = &invalidation->aims;
-        size_t left;
 
         lane->at = atomic_fetch_add(&invalidation->next, TRIP_AIMS);
         if (lane->at >= invalidation->total)
                 return false;
-        left = aims->all ? 0 : aims->count - lane->at;
-        lane->count = left < TRIP_AIMS ? left : TRIP_AIMS;
-        for (size_t i = 0; i < lane->count; i++)
-                lane->tags[i] = aims->items[lane->at + i].tag;
+        lane->count = copy_tags(&invalidation->aims, lane->at, lane->tags);
         return true;
 }
 

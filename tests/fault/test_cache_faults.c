@@ -286,6 +286,37 @@ static void test_an_invalidation_ends_with_its_caller_s_time(void **state)
         sp_cache_free(cache);
 }
 
+/* Its caller does not know whether it holds, so what it was about is not served from memory. */
+static void test_what_is_cut_off_by_its_caller_s_time_is_bypassed_at_once(void **state)
+{
+        const struct cache_way *way = way_of(state);
+        sp_cache *cache = cache_with(way, (const char *[]){"redis.timeout=60s", "cache.bound=60s", NULL});
+        sp_ctx *ctx = ctx_set("timeout", "50ms");
+        sp_targets *targets = sp_targets_new();
+        char dropped[64], set[64];
+        sp_value *value;
+
+        fresh_key("f:cut:dropped", dropped, sizeof dropped);
+        fresh_key("f:cut:set", set, sizeof set);
+        keep(way, cache, dropped, "old");
+        keep(way, cache, set, "old");
+        sp_targets_key(targets, dropped, strlen(dropped));
+        control("freeze", "redis");
+        assert_int_equal(way->invalidate(cache, ctx, targets, NULL), SP_TIMEOUT);
+        assert_false(sp_cache_peek(cache, dropped, strlen(dropped), &value));
+        assert_int_equal(way->set(cache, ctx, set, strlen(set), "new", 3, SP_CODEC_TEXT, 0, NULL), SP_TIMEOUT);
+        assert_false(sp_cache_peek(cache, set, strlen(set), &value));
+        control("thaw", "redis");
+        assert_int_equal(set_text(way, cache, set, "newer"), SP_OK);
+        while (sp__mirror_owing(&cache->log.mirror) > 0)
+                wait_ms(1);
+        reads(way, cache, set, "newer");
+        assert_false(is_text(way, cache, dropped, "old"));
+        sp_targets_free(targets);
+        sp_ctx_unref(ctx);
+        sp_cache_free(cache);
+}
+
 static void test_a_server_back_from_an_old_snapshot_has_nothing_that_was_invalidated(void **state)
 {
         const struct cache_way *way = way_of(state);
@@ -404,6 +435,7 @@ int main(void)
             WAY_TEST(test_a_lease_is_given_back_where_redis_refused_or_lost_it),
             WAY_TEST(test_a_server_that_hangs_is_given_up_in_time),
             WAY_TEST(test_an_invalidation_ends_with_its_caller_s_time),
+            WAY_TEST(test_what_is_cut_off_by_its_caller_s_time_is_bypassed_at_once),
             WAY_TEST(test_a_server_back_from_an_old_snapshot_has_nothing_that_was_invalidated),
             WAY_TEST(test_values_are_served_from_memory_only_within_the_bound),
             WAY_TEST(test_a_wrong_password_is_told_apart_and_never_shown),
