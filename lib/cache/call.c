@@ -17,7 +17,7 @@ static void begin(struct sp__call *call, void (*start)(struct sp__call *call))
         start(call);
 }
 
-sp_status sp__call_run(struct sp__call *call, void (*start)(struct sp__call *call), sp_error **error)
+sp_status sp__call_run_for(struct sp__call *call, void (*start)(struct sp__call *call), void **what, sp_error **error)
 {
         sp_cache *cache = call->cache;
         sp_status status = sp__op_for_caller(&call->op, error);
@@ -27,9 +27,14 @@ sp_status sp__call_run(struct sp__call *call, void (*start)(struct sp__call *cal
         sp__cache_work(cache);
         begin(call, start);
         sp__op_wait(&call->op);
-        status = sp__op_take(&call->op, NULL, error);
+        status = sp__op_take(&call->op, what, error);
         sp__cache_rest(cache);
         return status;
+}
+
+sp_status sp__call_run(struct sp__call *call, void (*start)(struct sp__call *call), sp_error **error)
+{
+        return sp__call_run_for(call, start, NULL, error);
 }
 
 /* From when its time is limited on it is answered, whatever comes. */
@@ -47,8 +52,8 @@ sp_status sp__call_submit(struct sp__call *call, void (*start)(struct sp__call *
         if (sp__op_enlist(&call->op) == SP_OK) {
                 start(call);
         } else {
-                call->op.kind->cancel(&call->op, SP_CANCELLED);
-                sp__call_finish(call, SP_CANCELLED, NULL);
+                sp__call_finish(call, SP_CANCELLED,
+                                sp__error_new(SP_CANCELLED, NULL, "%s", sp_status_text(SP_CANCELLED)));
         }
         sp__op_unref(&call->op);
         return SP_OK;

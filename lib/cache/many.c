@@ -3,11 +3,11 @@
  * Look-ups and fills of many keys in one call. Each key has its flight, as ever; all of them begin in one turn of the
  * engine, which sends in one write what they ask.
  */
+#include "cache/call.h"
 #include "cache/lease.h"
 #include "cache/lookups.h"
 
 #include "core/error.h"
-#include "loop/port.h"
 
 #include <stdlib.h>
 
@@ -22,8 +22,7 @@ struct part {
 };
 
 struct many {
-        sp__op op;
-        sp_cache *cache;
+        struct sp__call call;
         sp_lookups *lookups;
         bool owned; /* a reference to them goes with this */
         bool fills;
@@ -39,7 +38,7 @@ struct many {
 
 static struct many *many_of(sp__op *op)
 {
-        return SP__OF(op, struct many, op);
+        return SP__OF(op, struct many, call.op);
 }
 
 static void cancel(sp__op *op, sp_status why)
@@ -62,12 +61,12 @@ static void destroy(sp__op *op)
         free(many);
 }
 
-static const struct sp__op_kind many_kind = {.cancel = cancel, .destroy = destroy};
+static const struct sp__op_kind many_kind = {.cancel = cancel, .settled = sp__call_settled, .destroy = destroy};
 
 /* Takes the machine's reference and its work for the cache. */
 static void finish(struct many *many)
 {
-        sp_cache *cache = many->cache;
+        sp_cache *cache = many->call.cache;
         sp_status status = atomic_load(&many->status);
         struct sp__batch done;
 
@@ -75,16 +74,16 @@ static void finish(struct many *many)
         if (many->fills || !sp__lookups_owe(many->lookups) || status != SP_OK)
                 sp__lookups_give_slot(many->lookups);
         if (status != SP_OK) {
-                sp__op_fail(&many->op, status, many->why, &done);
+                sp__op_fail(&many->call.op, status, many->why, &done);
                 many->why = NULL;
         } else if (many->fills) {
-                sp__op_yield(&many->op, SP__YIELD_NONE, NULL, NULL, &done);
+                sp__op_yield(&many->call.op, SP__YIELD_NONE, NULL, NULL, &done);
         } else {
                 many->owned = false;
-                sp__op_yield(&many->op, SP__YIELD_LOOKUPS, many->lookups, sp__lookups_drop, &done);
+                sp__op_yield(&many->call.op, SP__YIELD_LOOKUPS, many->lookups, sp__lookups_drop, &done);
         }
         sp__batch_deliver(&done);
-        sp__op_unref(&many->op);
+        sp__op_unref(&many->call.op);
         sp__cache_rest(cache);
 }
 
@@ -97,7 +96,7 @@ static bool seeks_on(struct many *many)
 
         for (size_t i = 0; i < many->part_count && many->looks; i++)
                 all = all && many->parts[i].found;
-        return !all && atomic_load(&many->status) == SP_OK && sp__op_pending(&many->op);
+        return !all && atomic_load(&many->status) == SP_OK && sp__op_pending(&many->call.op);
 }
 
 static void step_done(struct many *many)
@@ -139,7 +138,8 @@ static void found(sp__op *op)
 static void seek(struct many *many, struct part *part)
 {
         const struct sp__lookups_item *item = &many->lookups->items[part->index];
-        struct sp__seeker *seeker = sp__seeker_new(many->cache, many->op.ctx, many->op.deadline, many->op.caller);
+        struct sp__seeker *seeker =
+            sp__seeker_new(many->call.cache, many->call.op.ctx, many->call.op.deadline, many->call.op.caller);
 
         if (!seeker) {
                 note(many, SP_NOMEM, NULL);
@@ -167,22 +167,25 @@ static void fill(struct many *many, struct part *part)
         sp_lease *lease = part->lease;
 
         part->lease = NULL;
-        if (sp__lease_fill_step(lease, part->value, many->op.ctx, many->op.caller, filled, part))
+        if (sp__lease_fill_step(lease, part->value, many->call.op.ctx, many->call.op.caller, filled, part))
                 return;
         note(many, SP_NOMEM, NULL);
         step_done(many);
 }
 
-/* On the engine's thread. */
+/* On the engine's thread. Who has given up while it stood in line seeks nothing. */
 static void begin(struct sp__task *task)
 {
         struct many *many = SP__OF(SP__OF(task, struct sp__slot, task), struct many, slot);
+        bool wanted = sp__op_pending(&many->call.op);
 
         for (size_t i = 0; i < many->part_count; i++) {
                 if (many->fills)
                         fill(many, &many->parts[i]);
-                else if (!many->parts[i].found)
+                else if (!many->parts[i].found && wanted)
                         seek(many, &many->parts[i]);
+                else if (!many->parts[i].found)
+                        step_done(many);
         }
         step_done(many);
 }
@@ -190,7 +193,7 @@ static void begin(struct sp__task *task)
 /* Where there is no slot it looks first, unless what there is does not do. false: it stands in line. */
 static bool take_slot(struct many *many)
 {
-        sp_cache *cache = many->cache;
+        sp_cache *cache = many->call.cache;
         bool now = true;
 
         sp__lock(&cache->lock);
@@ -212,13 +215,13 @@ static void line_up(struct many *many)
                 left += !many->parts[i].found;
         atomic_store(&many->left, left);
         if (many->fills || take_slot(many))
-                sp__engine_post(many->cache->engine, &many->slot.task);
+                sp__engine_post(many->call.cache->engine, &many->slot.task);
 }
 
-static void start(struct many *many)
+static void start(struct sp__call *call)
 {
-        sp__op_ref(&many->op);
-        sp__cache_work(many->cache);
+        struct many *many = many_of(&call->op);
+
         atomic_init(&many->left, 1);
         if (many->part_count == 0)
                 step_done(many);
@@ -232,8 +235,7 @@ static struct many *many_new(sp_lookups *lookups, sp_ctx *ctx, size_t parts)
 
         if (!many)
                 return NULL;
-        sp__op_init(&many->op, &many_kind, ctx, SP__FOREVER);
-        many->cache = lookups->cache;
+        sp__call_init(&many->call, &many_kind, lookups->cache, ctx);
         many->lookups = lookups;
         many->slot.task.run = begin;
         sp__list_init(&many->slot.link);
@@ -253,7 +255,7 @@ static sp_status look_here(struct many *many)
                 sp_value *value = NULL;
 
                 if (many->use == SP__CACHE_BYPASS) {
-                        sp_lookup *lookup = sp__lookup_alone(many->cache);
+                        sp_lookup *lookup = sp__lookup_alone(many->call.cache);
 
                         if (!lookup)
                                 return SP_NOMEM;
@@ -261,7 +263,7 @@ static sp_status look_here(struct many *many)
                         continue;
                 }
                 if (many->use != SP__CACHE_REFRESH &&
-                    sp__cache_find(many->cache, key, item->len, &value, &part->stale) == SP__FOUND_FRESH) {
+                    sp__cache_find(many->call.cache, key, item->len, &value, &part->stale) == SP__FOUND_FRESH) {
                         item->state = SP_LOOKUP_HIT;
                         item->value = value;
                         continue;
@@ -294,7 +296,7 @@ static sp_status prepare(sp_cache *cache, sp_ctx *ctx, const sp_params *keys, st
                 *out = many;
                 return SP_OK;
         }
-        sp__op_unref(&many->op);
+        sp__op_unref(&many->call.op);
         return sp__fail(error, status, "%s", sp_status_text(status));
 }
 
@@ -331,7 +333,7 @@ static sp_status prepare_fill(sp_lookups *lookups, sp_ctx *ctx, struct many **ou
         many->fills = true;
         for (size_t i = sp_lookups_next(lookups, 0); i < lookups->count; i = sp_lookups_next(lookups, i + 1)) {
                 if (!take(many, i)) {
-                        sp__op_unref(&many->op);
+                        sp__op_unref(&many->call.op);
                         return sp__fail(error, SP_NOMEM, "out of memory");
                 }
         }
@@ -340,34 +342,8 @@ static sp_status prepare_fill(sp_lookups *lookups, sp_ctx *ctx, struct many **ou
         if (status == SP_OK)
                 *out = many;
         else
-                sp__op_unref(&many->op);
+                sp__op_unref(&many->call.op);
         return status;
-}
-
-static sp_status run(struct many *many, void **what, sp_error **error)
-{
-        sp_cache *cache = many->cache;
-        sp_status status = sp__op_for_caller(&many->op, error);
-
-        if (status != SP_OK)
-                return status;
-        sp__cache_work(cache);
-        start(many);
-        sp__op_wait(&many->op);
-        status = sp__op_take(&many->op, what, error);
-        sp__cache_rest(cache);
-        return status;
-}
-
-static sp_status submit(struct many *many, sp_queue *queue, uint64_t tag)
-{
-        sp_status status = sp__op_for_queue(&many->op, queue, tag);
-
-        if (status != SP_OK)
-                return status;
-        start(many);
-        sp__op_unref(&many->op);
-        return SP_OK;
 }
 
 sp_status sp_cache_lookup_many(sp_cache *cache, sp_ctx *ctx, const sp_params *keys, sp_lookups **out, sp_error **error)
@@ -379,7 +355,7 @@ sp_status sp_cache_lookup_many(sp_cache *cache, sp_ctx *ctx, const sp_params *ke
         SP__NEED(out, error);
         status = prepare(cache, ctx, keys, &many, error);
         if (status == SP_OK)
-                status = run(many, &lookups, error);
+                status = sp__call_run_for(&many->call, start, &lookups, error);
         if (status == SP_OK)
                 *out = lookups;
         return status;
@@ -391,7 +367,8 @@ sp_status sp_cache_lookup_many_async(sp_cache *cache, sp_ctx *ctx, const sp_para
         sp_error *error = NULL;
         sp_status status = prepare(cache, ctx, keys, &many, &error);
 
-        return status == SP_OK ? submit(many, queue, tag) : sp__op_refuse(queue, tag, status, error);
+        return status == SP_OK ? sp__call_submit(&many->call, start, queue, tag)
+                               : sp__op_refuse(queue, tag, status, error);
 }
 
 sp_status sp_lookups_fill(sp_lookups *lookups, sp_ctx *ctx, sp_error **error)
@@ -401,7 +378,7 @@ sp_status sp_lookups_fill(sp_lookups *lookups, sp_ctx *ctx, sp_error **error)
 
         SP__NEED(lookups, error);
         status = prepare_fill(lookups, ctx, &many, error);
-        return status == SP_OK ? run(many, NULL, error) : status;
+        return status == SP_OK ? sp__call_run(&many->call, start, error) : status;
 }
 
 sp_status sp_lookups_fill_async(sp_lookups *lookups, sp_ctx *ctx, sp_queue *queue, uint64_t tag)
@@ -413,5 +390,6 @@ sp_status sp_lookups_fill_async(sp_lookups *lookups, sp_ctx *ctx, sp_queue *queu
         SP__NEED(queue, NULL);
         SP__NEED_FOR(queue, tag, lookups);
         status = prepare_fill(lookups, ctx, &many, &error);
-        return status == SP_OK ? submit(many, queue, tag) : sp__op_refuse(queue, tag, status, error);
+        return status == SP_OK ? sp__call_submit(&many->call, start, queue, tag)
+                               : sp__op_refuse(queue, tag, status, error);
 }

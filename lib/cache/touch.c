@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Calls that change an entry without a load: it is set, or gets more time. */
+#include "cache/call.h"
 #include "cache/flight.h"
 
 #include "core/error.h"
-#include "loop/port.h"
 #include "redis/wire.h"
 
 #include <stdlib.h>
@@ -11,8 +11,7 @@
 
 /* One such call. A value that is set first ends what there was, by an entry in the log, whose number it has then. */
 struct touch {
-        sp__op op;
-        sp_cache *cache;
+        struct sp__call call;
         sp_value *value; /* NULL: more time alone */
         bool with_text;
         bool unstored;  /* this caller may not */
@@ -27,7 +26,7 @@ struct touch {
 
 static struct touch *touch_of(sp__op *op)
 {
-        return SP__OF(op, struct touch, op);
+        return SP__OF(op, struct touch, call.op);
 }
 
 /* Whether a value that was to be set is there nobody knows: as where Redis refused it. */
@@ -38,7 +37,7 @@ static void cancel(sp__op *op, sp_status why)
         if (!sp__op_claim(op))
                 return;
         if (touch->value && !touch->unstored)
-                sp__log_owe(&touch->cache->log, touch->item.tags, 1);
+                sp__log_owe(&touch->call.cache->log, touch->item.tags, 1);
         sp__op_end_early(op, why, "changing a cached value");
 }
 
@@ -50,16 +49,12 @@ static void destroy(sp__op *op)
         free(touch);
 }
 
-static const struct sp__op_kind touch_kind = {.cancel = cancel, .destroy = destroy};
+static const struct sp__op_kind touch_kind = {.cancel = cancel, .settled = sp__call_settled, .destroy = destroy};
 
-/* Takes the error, the machine's reference and its work for the cache. */
+/* Takes the error, and the steps' reference. */
 static void finish(struct touch *touch, sp_status status, sp_error *error)
 {
-        sp_cache *cache = touch->cache;
-
-        sp__op_conclude(&touch->op, status, error);
-        sp__op_unref(&touch->op);
-        sp__cache_rest(cache);
+        sp__call_finish(&touch->call, status, error);
 }
 
 static void finish_absent(struct touch *touch)
@@ -71,13 +66,13 @@ static void finish_absent(struct touch *touch)
 static void finish_unset(struct touch *touch, sp_status status, sp_error *error)
 {
         if (touch->value)
-                sp__log_owe(&touch->cache->log, touch->item.tags, 1);
+                sp__log_owe(&touch->call.cache->log, touch->item.tags, 1);
         finish(touch, status, error);
 }
 
 static void keep(struct touch *touch)
 {
-        sp_cache *cache = touch->cache;
+        sp_cache *cache = touch->call.cache;
 
         sp__flight_kill(cache, touch->key, touch->len);
         if (cache->store && !touch->raw)
@@ -95,7 +90,7 @@ static bool went(struct touch *touch, struct sp__command *command, void (*again)
                 touch->with_text = true;
                 again(touch);
         } else if (refused) {
-                sp_error *error = sp__redis_error(refused, touch->cache->log.address.where);
+                sp_error *error = sp__redis_error(refused, touch->call.cache->log.address.where);
 
                 finish_unset(touch, error ? sp_error_status(error) : SP_NOMEM, error);
         } else {
@@ -118,14 +113,14 @@ static void add_name(struct touch *touch, struct sp__command *command, bool leas
         char name[SP_KEY_MAX + SP__NAME_EXTRA];
 
         sp__command_arg(command, name,
-                        lease ? sp__cache_lease_name(touch->cache, touch->key, touch->len, name)
-                              : sp__cache_entry_name(touch->cache, touch->key, touch->len, name));
+                        lease ? sp__cache_lease_name(touch->call.cache, touch->key, touch->len, name)
+                              : sp__cache_entry_name(touch->call.cache, touch->key, touch->len, name));
 }
 
 /* The log's answer: what there was is ended everywhere, and what is set is as of this number. false: it was told. */
 static bool note_bump(struct touch *touch, const redisReply *reply)
 {
-        struct sp__log *log = &touch->cache->log;
+        struct sp__log *log = &touch->call.cache->log;
 
         if (!sp__log_read(reply, &touch->entry.e, &touch->entry.v0)) {
                 finish_unset(
@@ -167,8 +162,8 @@ static void stored(sp__op *op)
                 return;
         keep(touch);
         /* Another one set it since; that one remains, here too, where its bump may not be known yet. */
-        if (touch->cache->store && sp__reply_int(command->replies[0], &how) && how == 2)
-                sp__store_drop(touch->cache->store, touch->key, touch->len);
+        if (touch->call.cache->store && sp__reply_int(command->replies[0], &how) && how == 2)
+                sp__store_drop(touch->call.cache->store, touch->key, touch->len);
         finish(touch, SP_OK, NULL);
 }
 
@@ -179,11 +174,11 @@ static void store(struct touch *touch)
 
         if (!command)
                 return;
-        sp__entry_encode(&touch->entry, (size_t)touch->cache->pack_from, &packed);
+        sp__entry_encode(&touch->entry, (size_t)touch->call.cache->pack_from, &packed);
         add_set(touch, command, packed.data, packed.len);
         command->request.failed = command->request.failed || packed.failed;
         sp__buf_free(&packed);
-        sp__link_run(touch->cache->log.link, command, touch->op.caller, stored, touch);
+        sp__link_run(touch->call.cache->log.link, command, touch->call.op.caller, stored, touch);
 }
 
 static void bump(struct touch *touch);
@@ -205,8 +200,8 @@ static void bump(struct touch *touch)
 
         if (!command)
                 return;
-        sp__log_add_bump(&touch->cache->log, command, touch->with_text, touch->item.tags, 1, false);
-        sp__link_run(touch->cache->log.link, command, touch->op.caller, bumped, touch);
+        sp__log_add_bump(&touch->call.cache->log, command, touch->with_text, touch->item.tags, 1, false);
+        sp__link_run(touch->call.cache->log.link, command, touch->call.op.caller, bumped, touch);
 }
 
 static void store_raw(struct touch *touch);
@@ -230,8 +225,8 @@ static void store_raw(struct touch *touch)
         if (!command)
                 return;
         add_set(touch, command, touch->entry.data, touch->entry.len);
-        sp__log_add_bump(&touch->cache->log, command, touch->with_text, touch->item.tags, 1, false);
-        sp__link_run(touch->cache->log.link, command, touch->op.caller, stored_raw, touch);
+        sp__log_add_bump(&touch->call.cache->log, command, touch->with_text, touch->item.tags, 1, false);
+        sp__link_run(touch->call.cache->log.link, command, touch->call.op.caller, stored_raw, touch);
 }
 
 static void begin_set(struct touch *touch)
@@ -255,12 +250,12 @@ static void paid(struct sp__payer *payer, sp_status status, const sp_error *erro
 /* An invalidation of the key that is still owed would end what is set: it is made up for first. */
 static void set(struct touch *touch)
 {
-        struct sp__mirror *mirror = &touch->cache->log.mirror;
+        struct sp__mirror *mirror = &touch->call.cache->log.mirror;
         struct sp__mark mark;
 
-        if (touch->cache->log.link) {
+        if (touch->call.cache->log.link) {
                 touch->payer = (struct sp__payer){.tag = touch->item.tags[0], .go = paid};
-                if (!sp__log_pay(&touch->cache->log, &touch->payer))
+                if (!sp__log_pay(&touch->call.cache->log, &touch->payer))
                         begin_set(touch);
                 return;
         }
@@ -330,8 +325,8 @@ static void verify(struct touch *touch)
 
         if (!command)
                 return;
-        sp__log_add_tags(&touch->cache->log, command, touch->item.tags, touch->item.tag_count);
-        sp__link_run(touch->cache->log.link, command, touch->op.caller, verified, touch);
+        sp__log_add_tags(&touch->call.cache->log, command, touch->item.tags, touch->item.tag_count);
+        sp__link_run(touch->call.cache->log.link, command, touch->call.op.caller, verified, touch);
 }
 
 /* It has more time; but was it ended before, by one of its tags? Then it still is. */
@@ -343,7 +338,7 @@ static void judge(struct touch *touch, const struct sp__entry *entry)
         item->v0 = entry->v0;
         for (unsigned i = 0; i < entry->tag_count; i++)
                 item->tags[item->tag_count++] = entry->tags[i];
-        switch (sp__mirror_judge(&touch->cache->log.mirror, item->e, item->v0, item->tags, item->tag_count)) {
+        switch (sp__mirror_judge(&touch->call.cache->log.mirror, item->e, item->v0, item->tags, item->tag_count)) {
         case SP__FRESH:
                 finish(touch, SP_OK, NULL);
                 return;
@@ -367,8 +362,8 @@ static void extended(sp__op *op)
         if (!went(touch, command, extend))
                 return;
         head = command->replies[0];
-        if (touch->cache->store)
-                sp__store_drop(touch->cache->store, touch->key, touch->len);
+        if (touch->call.cache->store)
+                sp__store_drop(touch->call.cache->store, touch->key, touch->len);
         if (touch->raw && sp__reply_int(head, &found) && found == 1)
                 finish(touch, SP_OK, NULL);
         else if (!touch->raw && head->type == REDIS_REPLY_STRING && sp__entry_head(head->str, head->len, &entry))
@@ -379,7 +374,7 @@ static void extended(sp__op *op)
 
 static void extend(struct touch *touch)
 {
-        sp_cache *cache = touch->cache;
+        sp_cache *cache = touch->call.cache;
         struct sp__command *command;
 
         if (!cache->log.link) {
@@ -399,13 +394,13 @@ static void extend(struct touch *touch)
         else
                 add_extend(command, cache, touch->with_text, touch->key, touch->len, touch->entry.fresh_until,
                            touch->entry.kept_until, leave_at(touch));
-        sp__link_run(cache->log.link, command, touch->op.caller, extended, touch);
+        sp__link_run(cache->log.link, command, touch->call.op.caller, extended, touch);
 }
 
-static void start(struct touch *touch)
+static void start(struct sp__call *call)
 {
-        sp__op_ref(&touch->op);
-        sp__cache_work(touch->cache);
+        struct touch *touch = touch_of(&call->op);
+
         if (touch->unstored)
                 finish(touch, SP_OK, NULL);
         else if (touch->value)
@@ -417,7 +412,7 @@ static void start(struct touch *touch)
 /* Times and tags of the entry as it will be. */
 static void describe(struct touch *touch, int64_t ttl_ms)
 {
-        sp_cache *cache = touch->cache;
+        sp_cache *cache = touch->call.cache;
         const sp_template *tmpl;
         struct sp__times times;
         uint64_t tags[SP__FLIGHT_TAGS];
@@ -449,8 +444,7 @@ static sp_status prepare(sp_cache *cache, sp_ctx *ctx, const void *key, size_t l
                 sp_value_unref(value);
                 return status == SP_OK ? sp__fail(error, SP_NOMEM, "out of memory") : status;
         }
-        sp__op_init(&touch->op, &touch_kind, ctx, SP__FOREVER);
-        touch->cache = cache;
+        sp__call_init(&touch->call, &touch_kind, cache, ctx);
         touch->value = value;
         touch->unstored = sp__cache_use(cache, ctx, !value) >= SP__CACHE_BYPASS ||
                           sp__cache_use(cache, ctx, !value) == SP__CACHE_READ;
@@ -458,32 +452,6 @@ static sp_status prepare(sp_cache *cache, sp_ctx *ctx, const void *key, size_t l
         memcpy(touch->key, key, len);
         describe(touch, ttl_ms);
         *out = touch;
-        return SP_OK;
-}
-
-static sp_status run(struct touch *touch, sp_error **error)
-{
-        sp_cache *cache = touch->cache;
-        sp_status status = sp__op_for_caller(&touch->op, error);
-
-        if (status != SP_OK)
-                return status;
-        sp__cache_work(cache);
-        start(touch);
-        sp__op_wait(&touch->op);
-        status = sp__op_take(&touch->op, NULL, error);
-        sp__cache_rest(cache);
-        return status;
-}
-
-static sp_status submit(struct touch *touch, sp_queue *queue, uint64_t tag)
-{
-        sp_status status = sp__op_for_queue(&touch->op, queue, tag);
-
-        if (status != SP_OK)
-                return status;
-        start(touch);
-        sp__op_unref(&touch->op);
         return SP_OK;
 }
 
@@ -512,7 +480,7 @@ sp_status sp_cache_set(sp_cache *cache, sp_ctx *ctx, const void *key, size_t key
         struct touch *touch = NULL;
         sp_status status = prepare_set(cache, ctx, key, key_len, data, len, codec, ttl_ms, &touch, error);
 
-        return status == SP_OK ? run(touch, error) : status;
+        return status == SP_OK ? sp__call_run(&touch->call, start, error) : status;
 }
 
 sp_status sp_cache_set_async(sp_cache *cache, sp_ctx *ctx, const void *key, size_t key_len, const void *data,
@@ -522,7 +490,8 @@ sp_status sp_cache_set_async(sp_cache *cache, sp_ctx *ctx, const void *key, size
         sp_error *error = NULL;
         sp_status status = prepare_set(cache, ctx, key, key_len, data, len, codec, ttl_ms, &touch, &error);
 
-        return status == SP_OK ? submit(touch, queue, tag) : sp__op_refuse(queue, tag, status, error);
+        return status == SP_OK ? sp__call_submit(&touch->call, start, queue, tag)
+                               : sp__op_refuse(queue, tag, status, error);
 }
 
 sp_status sp_cache_touch(sp_cache *cache, sp_ctx *ctx, const void *key, size_t len, int64_t ttl_ms, sp_error **error)
@@ -530,7 +499,7 @@ sp_status sp_cache_touch(sp_cache *cache, sp_ctx *ctx, const void *key, size_t l
         struct touch *touch = NULL;
         sp_status status = prepare(cache, ctx, key, len, NULL, ttl_ms, &touch, error);
 
-        return status == SP_OK ? run(touch, error) : status;
+        return status == SP_OK ? sp__call_run(&touch->call, start, error) : status;
 }
 
 sp_status sp_cache_touch_async(sp_cache *cache, sp_ctx *ctx, const void *key, size_t len, int64_t ttl_ms,
@@ -540,5 +509,6 @@ sp_status sp_cache_touch_async(sp_cache *cache, sp_ctx *ctx, const void *key, si
         sp_error *error = NULL;
         sp_status status = prepare(cache, ctx, key, len, NULL, ttl_ms, &touch, &error);
 
-        return status == SP_OK ? submit(touch, queue, tag) : sp__op_refuse(queue, tag, status, error);
+        return status == SP_OK ? sp__call_submit(&touch->call, start, queue, tag)
+                               : sp__op_refuse(queue, tag, status, error);
 }

@@ -128,12 +128,45 @@ static void test_who_stood_in_line_loads_what_is_missing(void **state)
         sp_cache_free(cache);
 }
 
+static void test_who_stands_in_line_for_many_keys_ends_with_his_time(void **state)
+{
+        const struct cache_way *way = way_of(state);
+        sp_cache *cache = cache_with(way, (const char *[]){"cache.loads=1", "cache.lease=1m", NULL});
+        sp_ctx *ctx = ctx_set("timeout", "20ms");
+        sp_lookups *lookups = NULL;
+        sp_completion *done = NULL;
+        sp_queue *queue = NULL;
+        char slow[64];
+        struct keys keys;
+        sp_lease *lease;
+
+        assert_int_equal(sp_queue_new(0, &queue), SP_OK);
+        keys_make(&keys);
+        lease = lease_of(way, cache, fresh_key("loads:slow", slow, sizeof slow));
+        assert_int_equal(way->lookup_many(cache, ctx, keys.params, &lookups, NULL), SP_TIMEOUT);
+        assert_int_equal(sp_cache_lookup_many_async(cache, ctx, keys.params, queue, 1), SP_OK);
+        assert_int_equal(sp_queue_wait(queue, &done, 1, 5000), 1);
+        assert_int_equal(sp_completion_status(done), SP_TIMEOUT);
+        /* Neither keeps a slot, nor has what it would have loaded. */
+        sp_lease_release(lease);
+        lookups = look(way, cache, &keys);
+        for (size_t i = 0; i < KEYS; i++)
+                assert_int_equal(sp_lookups_state(lookups, i), SP_LOOKUP_LEASE);
+        sp_lookups_free(lookups);
+        sp_completion_free(done);
+        sp_queue_free(queue);
+        sp_params_free(keys.params);
+        sp_ctx_unref(ctx);
+        sp_cache_free(cache);
+}
+
 int main(void)
 {
         static const struct way_test tests[] = {
             WAY_TEST(test_who_inherits_keys_of_a_failed_load_needs_a_slot),
             WAY_TEST(test_what_redis_has_waits_for_no_slot),
             WAY_TEST(test_who_stood_in_line_loads_what_is_missing),
+            WAY_TEST(test_who_stands_in_line_for_many_keys_ends_with_his_time),
         };
 
         return RUN_OVER_WAYS("loads", tests, CACHE_WAYS);
