@@ -25,6 +25,7 @@ struct sp__flight *sp__flight_find(sp_cache *cache, const void *key, size_t len)
         return NULL;
 }
 
+/* For its next lease: what gives the former one back may come late, and is not about this one. */
 static void new_token(struct sp__flight *flight)
 {
         struct sp__random *random = &flight->cache->random;
@@ -163,6 +164,7 @@ bool sp__flight_pass(struct sp__flight *flight)
                 sp__flight_over(flight);
                 return false;
         }
+        new_token(flight);
         sp__flight_pause(flight, 0);
         return true;
 }
@@ -175,6 +177,7 @@ bool sp__flight_fail(struct sp__flight *flight, struct sp__list *waiters)
             sp__now() >= flight->found.kept_until)
                 return sp__flight_pass(flight);
         flight->lease = NULL;
+        new_token(flight);
         flight->state = SP__FLIGHT_RESTING;
         give_slot(flight);
         sp__seekers_take(flight, waiters);
@@ -245,7 +248,6 @@ void sp__flight_kill(sp_cache *cache, const void *key, size_t len)
         flight = sp__flight_find(cache, key, len);
         if (flight && flight->state == SP__FLIGHT_LEASED) {
                 sp__flight_ref(flight);
-                new_token(flight);
                 sp__flight_pass(flight);
                 sp__flight_unref(flight);
         }

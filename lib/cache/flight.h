@@ -55,7 +55,7 @@ struct sp__flight {
         /* Of the step under way. */
         bool with_text;  /* scripts by their text */
         bool asked;      /* Redis for the lease */
-        bool acquired;   /* and it gave it to us */
+        bool acquired;   /* and it gave it to us; or may have, where the answer is out, or lost */
         bool local;      /* the lease is this process's alone: no Redis, or one that is away */
         unsigned pauses; /* in a row */
         struct sp__mark mark;

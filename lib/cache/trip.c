@@ -110,6 +110,9 @@ static void without_redis(struct sp__flight *flight, sp_status status, const sp_
         sp_cache *cache = flight->cache;
         bool misled = (status == SP_AUTH || status == SP_CONFIG) && !sp__link_stood(cache->log.link);
 
+        if (flight->acquired)
+                sp__flight_release(flight, flight->token);
+        flight->acquired = false;
         if (cache->outage == SP__OUTAGE_FAIL || misled || status == SP_CLOSED || status == SP_NOMEM) {
                 conclude(flight, 0, status, error);
                 return;
@@ -117,7 +120,6 @@ static void without_redis(struct sp__flight *flight, sp_status status, const sp_
         if (sp__flight_recall(flight))
                 return;
         flight->local = true;
-        flight->acquired = false;
         sp__flight_acquire(flight);
 }
 
@@ -552,6 +554,7 @@ static void ask_for_lease(struct sp__flight *flight)
         sp__command_text(command, flight->token);
         sp__command_int(command, cache->lease_ms);
         sp__command_text(command, flight->former);
+        flight->acquired = true;
         run(flight, command, acquired);
 }
 

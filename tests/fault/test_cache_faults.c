@@ -243,6 +243,66 @@ static void test_a_lease_is_given_back_where_redis_refused_or_lost_it(void **sta
         gives_back(way, "CLIENT KILL TYPE normal", "PING", false);
 }
 
+/* It was taken in a server that hung, and whose answer came too late. */
+static void test_a_lease_is_given_back_where_the_answer_to_its_taking_was_lost(void **state)
+{
+        const struct cache_way *way = way_of(state);
+        sp_cache *cache = cache_with(way, (const char *[]){"cache.lease=1m", "redis.timeout=100ms", NULL});
+        sp_cache *other = cache_with(way, (const char *[]){"cache.lease=1m", NULL});
+        sp_ctx *anew = ctx_set("cache", "refresh"), *patience = ctx_set("timeout", "5s");
+        sp_lookup *lookup = NULL, *theirs = NULL;
+        char key[64];
+
+        fresh_key("f:taken", key, sizeof key);
+        put_text(way, cache, key, "one");
+        put_text(way, other, fresh_key("f:warm", (char[64]){0}, 64), "one");
+        assert_int_equal(drop_key(way, cache, key, NULL), SP_OK);
+        control("freeze", "redis");
+        assert_int_equal(way->lookup(cache, anew, key, strlen(key), &lookup, NULL), SP_OK);
+        assert_int_equal(sp_lookup_state(lookup), SP_LOOKUP_LEASE);
+        control("thaw", "redis");
+        assert_int_equal(way->lookup(other, patience, key, strlen(key), &theirs, NULL), SP_OK);
+        assert_int_equal(sp_lookup_state(theirs), SP_LOOKUP_LEASE);
+        sp_lookup_free(theirs);
+        sp_lookup_free(lookup);
+        sp_ctx_unref(patience);
+        sp_ctx_unref(anew);
+        sp_cache_free(other);
+        sp_cache_free(cache);
+}
+
+/* What gives a lease back late does not take the next one of the same process. */
+static void test_a_lease_that_is_given_back_late_is_not_the_next_one(void **state)
+{
+        const struct cache_way *way = way_of(state);
+        sp_cache *cache = cache_with(way, (const char *[]){"cache.lease=1m", "cache.retry=1h", "cache.jitter=0", NULL});
+        sp_ctx *anew = ctx_set("cache", "refresh");
+        char name[64], text[80], key[80];
+        sp_lookup *lookup = NULL;
+        sp_lease *lease;
+
+        fresh_key("f:next", name, sizeof name);
+        snprintf(text, sizeof text, "%s:{id}", name);
+        snprintf(key, sizeof key, "%s:1", name);
+        declare(cache, text, "ttl=20ms stale=1h", NULL);
+        put_text(way, cache, key, "one");
+        wait_ms(30);
+        assert_int_equal(way->lookup(cache, NULL, key, strlen(key), &lookup, NULL), SP_OK);
+        assert_int_equal(sp_lookup_state(lookup), SP_LOOKUP_STALE);
+        foreign_does("CONFIG SET min-replicas-to-write 1");
+        sp_lookup_free(lookup);
+        wait_ms(20);
+        foreign_does("CONFIG SET min-replicas-to-write 0");
+        assert_int_equal(way->lookup(cache, anew, key, strlen(key), &lookup, NULL), SP_OK);
+        lease = sp_lookup_take_lease(lookup);
+        sp_lookup_free(lookup);
+        assert_non_null(lease);
+        wait_ms(200);
+        assert_int_equal(fill_text(way, lease, "two"), SP_OK);
+        sp_ctx_unref(anew);
+        sp_cache_free(cache);
+}
+
 static void test_a_server_that_hangs_is_given_up_in_time(void **state)
 {
         const struct cache_way *way = way_of(state);
@@ -433,6 +493,8 @@ int main(void)
             WAY_TEST(test_what_is_owed_lapses_with_the_last_entry_that_it_is_about),
             WAY_TEST(test_a_set_outlives_what_was_owed_before_it),
             WAY_TEST(test_a_lease_is_given_back_where_redis_refused_or_lost_it),
+            WAY_TEST(test_a_lease_is_given_back_where_the_answer_to_its_taking_was_lost),
+            WAY_TEST(test_a_lease_that_is_given_back_late_is_not_the_next_one),
             WAY_TEST(test_a_server_that_hangs_is_given_up_in_time),
             WAY_TEST(test_an_invalidation_ends_with_its_caller_s_time),
             WAY_TEST(test_what_is_cut_off_by_its_caller_s_time_is_bypassed_at_once),
