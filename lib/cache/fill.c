@@ -16,6 +16,7 @@ struct fill {
         sp_cache *cache;
         struct sp__flight *flight; /* a reference */
         bool with_text;
+        bool mine; /* it took the lease off its flight */
         bool kept; /* it has time to live */
         bool held; /* Redis has it not, and this process keeps it for as long as the bound allows */
         int64_t granted_at;
@@ -147,7 +148,9 @@ static bool hand_out(struct fill *fill, bool holds, bool keep, struct sp__list *
         holds = holds && judge(fill) != SP__GONE;
         if (holds && keep && fill->cache->store && !flight->raw)
                 sp__store_put(fill->cache->store, flight->key, flight->len, &fill->item);
-        if (flight->state == SP__FLIGHT_FILLING && holds) {
+        if (!fill->mine) {
+                /* Another one has the lease, or had it: it is theirs. */
+        } else if (flight->state == SP__FLIGHT_FILLING && holds) {
                 sp__seekers_take(flight, waiters);
                 if (fill->held)
                         sp__flight_hold(flight, &fill->item, fill->granted_at);
@@ -362,18 +365,18 @@ static bool claim(struct fill *fill, sp_lease *lease)
 static void start(struct fill *fill, sp_lease *lease)
 {
         struct sp__flight *flight = fill->flight;
-        bool mine = claim(fill, lease);
 
+        fill->mine = claim(fill, lease);
         sp__flight_unref(lease->flight);
         free(lease);
-        if (mine) {
+        if (fill->mine) {
                 /* Its own step now: nobody else writes the mark. */
                 if (sp__bugged(SP__BUG_LATE_PLACE))
                         sp__mirror_mark(&fill->cache->log.mirror, &flight->mark);
                 fill->item.e = fill->entry.e = flight->mark.e;
                 fill->item.v0 = fill->entry.v0 = flight->mark.v0;
         }
-        if (!mine) {
+        if (!fill->mine) {
                 finish_lost(fill);
         } else if (flight->lone || !fill->kept || fill->unstored) {
                 finish_unkept(fill);

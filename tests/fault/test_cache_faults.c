@@ -303,6 +303,44 @@ static void test_a_lease_that_is_given_back_late_is_not_the_next_one(void **stat
         sp_cache_free(cache);
 }
 
+/* Its lease went to another one, who is filling it: who waits for that one is not sent to load. */
+static void test_a_fill_that_comes_too_late_leaves_the_next_one_its_waiters(void **state)
+{
+        const struct cache_way *way = way_of(state);
+        sp_cache *cache = cache_with(way, (const char *[]){"redis.timeout=100ms", NULL});
+        sp_completion *done[3] = {NULL};
+        sp_queue *queue = NULL;
+        sp_lookup *lookup;
+        sp_lease *late, *next;
+        char key[64];
+
+        assert_int_equal(sp_queue_new(0, &queue), SP_OK);
+        late = lease_of(way, cache, fresh_key("f:late", key, sizeof key));
+        assert_int_equal(sp_cache_lookup_async(cache, NULL, key, strlen(key), queue, 0), SP_OK);
+        assert_int_equal(drop_key(way, cache, key, NULL), SP_OK);
+        assert_int_equal(sp_queue_wait(queue, done, 1, -1), 1);
+        lookup = sp_completion_take_lookup(done[0]);
+        next = sp_lookup_take_lease(lookup);
+        sp_lookup_free(lookup);
+        assert_int_equal(sp_cache_lookup_async(cache, NULL, key, strlen(key), queue, 1), SP_OK);
+        control("freeze", "redis");
+        assert_int_equal(sp_lease_fill_async(next, NULL, "next", 4, SP_CODEC_TEXT, 0, queue, 2), SP_OK);
+        assert_int_equal(fill_text(way, late, "late"), SP_LEASE_LOST);
+        for (int i = 1; i < 3; i++) {
+                assert_int_equal(sp_queue_wait(queue, &done[i], 1, -1), 1);
+                if (sp_completion_tag(done[i]) != 1)
+                        continue;
+                lookup = sp_completion_take_lookup(done[i]);
+                assert_int_equal(sp_lookup_state(lookup), SP_LOOKUP_HIT);
+                sp_lookup_free(lookup);
+        }
+        control("thaw", "redis");
+        for (int i = 0; i < 3; i++)
+                sp_completion_free(done[i]);
+        sp_queue_free(queue);
+        sp_cache_free(cache);
+}
+
 static void test_a_server_that_hangs_is_given_up_in_time(void **state)
 {
         const struct cache_way *way = way_of(state);
@@ -495,6 +533,7 @@ int main(void)
             WAY_TEST(test_a_lease_is_given_back_where_redis_refused_or_lost_it),
             WAY_TEST(test_a_lease_is_given_back_where_the_answer_to_its_taking_was_lost),
             WAY_TEST(test_a_lease_that_is_given_back_late_is_not_the_next_one),
+            WAY_TEST(test_a_fill_that_comes_too_late_leaves_the_next_one_its_waiters),
             WAY_TEST(test_a_server_that_hangs_is_given_up_in_time),
             WAY_TEST(test_an_invalidation_ends_with_its_caller_s_time),
             WAY_TEST(test_what_is_cut_off_by_its_caller_s_time_is_bypassed_at_once),
