@@ -151,8 +151,10 @@ static bool hand_out(struct fill *fill, bool holds, bool keep, struct sp__list *
         if (!fill->mine) {
                 /* Another one has the lease, or had it: it is theirs. */
         } else if (flight->state == SP__FLIGHT_FILLING && holds) {
-                sp__seekers_take(flight, waiters);
-                if (fill->held)
+                sp__seekers_take_for(flight, fill->granted_at, waiters);
+                if (!sp__list_empty(&flight->waiters))
+                        sp__flight_pass(flight);
+                else if (fill->held)
                         sp__flight_hold(flight, &fill->item, fill->granted_at);
                 else
                         sp__flight_over(flight);

@@ -330,8 +330,10 @@ static void deal(struct sp__flight *flight, struct grant *grant)
         sp__seekers_pick(flight, SP__WANT_SOON, &grant->busy);
         if (stale)
                 grant->state = sp__flight_state_of_found(flight);
-        if ((stale && sp__flight_gives_at_once(flight)) || !grant->lookup)
+        if (!grant->lookup)
                 sp__seekers_take(flight, &grant->takers);
+        else if (stale && sp__flight_gives_at_once(flight))
+                sp__seekers_take_for(flight, 0, &grant->takers);
         else if (stale)
                 sp__seekers_note_stale(flight);
         if (!grant->op)

@@ -159,6 +159,8 @@ void sp__seekers_leave_alone(struct sp__list *waiters, sp_cache *cache, struct s
  */
 void sp__seekers_pick(struct sp__flight *flight, enum sp__want want, struct sp__list *picked);
 void sp__seekers_take(struct sp__flight *flight, struct sp__list *taken);
+/** Those whom a load that began then will do, or (0) what is there already: who wants it anew came before. */
+void sp__seekers_take_for(struct sp__flight *flight, int64_t begun, struct sp__list *taken);
 sp__op *sp__seekers_first(struct sp__flight *flight);
 /** Whether the oldest, who would load, has a slot for many keys. The cache's lock is held. */
 bool sp__seekers_have_slot(const struct sp__flight *flight);

@@ -274,6 +274,17 @@ void sp__seekers_take(struct sp__flight *flight, struct sp__list *taken)
         move(SP__OF(at, sp__op, link), taken);
 }
 
+void sp__seekers_take_for(struct sp__flight *flight, int64_t begun, struct sp__list *taken)
+{
+        SP__EACH(&flight->waiters, at, after)
+        {
+                const struct sp__seeker *seeker = seeker_of(SP__OF(at, sp__op, link));
+
+                if (!seeker->anew || seeker->since <= begun)
+                        move(SP__OF(at, sp__op, link), taken);
+        }
+}
+
 bool sp__seekers_have_slot(const struct sp__flight *flight)
 {
         return !sp__list_empty(&flight->waiters) &&

@@ -145,7 +145,7 @@ static bool give_stale(struct sp__flight *flight)
 {
         if (!flight->found_stale || sp__flight_usable(flight) != SP__FRESH)
                 return false;
-        if (sp__flight_gives_at_once(flight)) {
+        if (sp__flight_gives_at_once(flight) && !atomic_load(&flight->anew)) {
                 conclude(flight, sp__flight_state_of_found(flight), SP_OK, NULL);
                 return true;
         }
@@ -218,6 +218,7 @@ static void give(struct sp__flight *flight)
         struct sp__list waiters;
         struct sp__batch done;
         enum sp__fresh fresh;
+        bool left = false;
 
         if (atomic_load(&flight->anew) || (flight->found.fresh_until <= sp__now() && !renew(flight))) {
                 flight->found_stale = !atomic_load(&flight->anew);
@@ -232,8 +233,10 @@ static void give(struct sp__flight *flight)
         if (fresh == SP__FRESH) {
                 if (cache->store && !flight->raw)
                         sp__store_put(cache->store, flight->key, flight->len, &flight->found);
-                sp__seekers_take(flight, &waiters);
-                sp__flight_over(flight);
+                sp__seekers_take_for(flight, 0, &waiters);
+                left = !sp__list_empty(&flight->waiters);
+                if (!left)
+                        sp__flight_over(flight);
         }
         sp__unlock(&cache->lock);
         if (fresh == SP__GONE) {
@@ -244,14 +247,17 @@ static void give(struct sp__flight *flight)
                 verify(flight);
                 return;
         }
-        if (flight->acquired)
+        if (flight->acquired && !left)
                 sp__flight_release(flight, flight->token);
         if (flight->pauses > 0)
                 sp__seekers_share(&waiters, flight->found.value, &done);
         else
                 sp__seekers_answer(&waiters, SP_LOOKUP_HIT, flight->found.value, SP_OK, NULL, &done);
         sp__batch_deliver(&done);
-        sp__flight_end_step(flight);
+        if (left)
+                go_without_value(flight);
+        else
+                sp__flight_end_step(flight);
 }
 
 static void decide_by(struct sp__flight *flight, const redisReply *tags)
@@ -517,7 +523,8 @@ void sp__flight_acquire(struct sp__flight *flight)
 
         if (!leave_lone_ones(flight))
                 return;
-        patient = !flight->found_stale || !sp__flight_gives_at_once(flight) || sp__flight_usable(flight) != SP__FRESH;
+        patient = !flight->found_stale || !sp__flight_gives_at_once(flight) || atomic_load(&flight->anew) ||
+                  sp__flight_usable(flight) != SP__FRESH;
         sp__batch_init(&done);
         sp__list_init(&busy);
         sp__lock(&cache->lock);

@@ -328,6 +328,42 @@ static void test_a_refresh_loads_what_is_there(void **state)
         sp_cache_free(cache);
 }
 
+/* What was read before it was asked for may be older than what made its caller ask. */
+static void test_a_refresh_is_no_load_that_began_before_it(void **state)
+{
+        const struct cache_way *way = way_of(state);
+        sp_cache *cache = cache_with(way, NULL);
+        sp_ctx *ctx = ctx_set("cache", "refresh");
+        sp_completion *done[3] = {NULL};
+        sp_queue *queue = NULL;
+        sp_lookup *lookup;
+        sp_lease *lease;
+        char key[64];
+
+        assert_int_equal(sp_queue_new(0, &queue), SP_OK);
+        lease = lease_of(way, cache, fresh_key("t:anew", key, sizeof key));
+        assert_int_equal(sp_cache_lookup_async(cache, NULL, key, strlen(key), queue, 0), SP_OK);
+        for (uint64_t i = 1; i < 3; i++)
+                assert_int_equal(sp_cache_lookup_async(cache, ctx, key, strlen(key), queue, i), SP_OK);
+        assert_int_equal(fill_text(way, lease, "old"), SP_OK);
+        for (int i = 0; i < 3; i++) {
+                assert_int_equal(sp_queue_wait(queue, &done[i], 1, -1), 1);
+                assert_int_equal(sp_completion_tag(done[i]), i);
+                lookup = sp_completion_take_lookup(done[i]);
+                assert_int_equal(sp_lookup_state(lookup), i == 1 ? SP_LOOKUP_LEASE : SP_LOOKUP_HIT);
+                /* The one that loads anew does so for both. */
+                lease = sp_lookup_take_lease(lookup);
+                if (lease)
+                        assert_int_equal(fill_text(way, lease, "new"), SP_OK);
+                sp_lookup_free(lookup);
+                sp_completion_free(done[i]);
+        }
+        reads(way, cache, key, "new");
+        sp_queue_free(queue);
+        sp_ctx_unref(ctx);
+        sp_cache_free(cache);
+}
+
 static void test_a_bypass_neither_looks_nor_stores(void **state)
 {
         const struct cache_way *way = way_of(state);
@@ -466,6 +502,7 @@ int main(void)
             WAY_TEST(test_stale_is_never_served_where_it_must_not),
             WAY_TEST(test_a_context_that_only_reads_stores_nothing),
             WAY_TEST(test_a_refresh_loads_what_is_there),
+            WAY_TEST(test_a_refresh_is_no_load_that_began_before_it),
             WAY_TEST(test_a_bypass_neither_looks_nor_stores),
             WAY_TEST(test_what_a_transaction_read_is_not_stored),
             WAY_TEST(test_a_query_is_refreshed_whatever_time_its_callers_have),
