@@ -254,6 +254,17 @@ void sp__flight_kill(sp_cache *cache, const void *key, size_t len)
         sp__unlock(&cache->lock);
 }
 
+void sp__flight_end_rest(sp_cache *cache, const void *key, size_t len)
+{
+        struct sp__flight *flight;
+
+        sp__lock(&cache->lock);
+        flight = sp__flight_find(cache, key, len);
+        if (flight && flight->state == SP__FLIGHT_RESTING && !flight->held_until)
+                sp__flight_drop(flight);
+        sp__unlock(&cache->lock);
+}
+
 enum sp__fresh sp__flight_usable(struct sp__flight *flight)
 {
         struct sp__mirror *mirror = &flight->cache->log.mirror;

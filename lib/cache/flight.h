@@ -211,6 +211,8 @@ void sp__flight_hold(struct sp__flight *flight, const struct sp__item *item, int
 bool sp__flight_recall(struct sp__flight *flight);
 /** That key was invalidated here: who loads it now shall not store it, and who waits gets a load that begins now. */
 void sp__flight_kill(sp_cache *cache, const void *key, size_t len);
+/** What its load left stale is fresh again: if it rests with that, it does no longer. */
+void sp__flight_end_rest(sp_cache *cache, const void *key, size_t len);
 /** Gives the lease in Redis back, without waiting. */
 void sp__flight_release(struct sp__flight *flight, const char *token);
 

@@ -62,6 +62,12 @@ static void finish_absent(struct touch *touch)
         finish(touch, SP_NOT_FOUND, sp__error_new(SP_NOT_FOUND, NULL, "there is nothing under that key"));
 }
 
+static void finish_extended(struct touch *touch)
+{
+        sp__flight_end_rest(touch->call.cache, touch->key, touch->len);
+        finish(touch, SP_OK, NULL);
+}
+
 /* It could not be stored: nothing under the key is as good as what it should be. */
 static void finish_unset(struct touch *touch, sp_status status, sp_error *error)
 {
@@ -314,7 +320,7 @@ static void verified(sp__op *op)
         if (!went(touch, command, verify))
                 return;
         if (sp__log_holds(command->replies[0], touch->item.e, touch->item.v0, touch->item.tag_count, &n))
-                finish(touch, SP_OK, NULL);
+                finish_extended(touch);
         else
                 finish_absent(touch);
 }
@@ -340,7 +346,7 @@ static void judge(struct touch *touch, const struct sp__entry *entry)
                 item->tags[item->tag_count++] = entry->tags[i];
         switch (sp__mirror_judge(&touch->call.cache->log.mirror, item->e, item->v0, item->tags, item->tag_count)) {
         case SP__FRESH:
-                finish(touch, SP_OK, NULL);
+                finish_extended(touch);
                 return;
         case SP__GONE:
                 finish_absent(touch);
@@ -365,7 +371,7 @@ static void extended(sp__op *op)
         if (touch->call.cache->store)
                 sp__store_drop(touch->call.cache->store, touch->key, touch->len);
         if (touch->raw && sp__reply_int(head, &found) && found == 1)
-                finish(touch, SP_OK, NULL);
+                finish_extended(touch);
         else if (!touch->raw && head->type == REDIS_REPLY_STRING && sp__entry_head(head->str, head->len, &entry))
                 judge(touch, &entry);
         else
@@ -381,7 +387,7 @@ static void extend(struct touch *touch)
                 if (cache->store && sp__store_extend(cache->store, touch->key, touch->len, touch->item.declared,
                                                      touch->slides ? touch->slides / 4 * 3 * SP__MS : SP__FOREVER,
                                                      touch->item.fresh_until, touch->item.kept_until))
-                        finish(touch, SP_OK, NULL);
+                        finish_extended(touch);
                 else
                         finish_absent(touch);
                 return;

@@ -65,6 +65,22 @@ static void test_what_is_stale_is_made_fresh(void **state)
         sp_cache_free(cache);
 }
 
+/* Nor does it matter that its load just failed, for which it would stand in for a while. */
+static void test_what_is_stale_for_a_load_that_failed_is_made_fresh(void **state)
+{
+        const struct cache_way *way = way_of(state);
+        sp_cache *cache = cache_with(way, (const char *[]){"cache.jitter=0", "cache.retry=1h", NULL});
+        const char *key = "touch:failed:1";
+
+        declare(cache, "touch:failed:{id}", "ttl=40ms stale=1h", NULL);
+        set(way, cache, key, 0);
+        wait_ms(2 * SOON_MS);
+        assert_int_equal(state_of(way, cache, key), SP_LOOKUP_STALE);
+        assert_int_equal(touch(way, cache, key), SP_OK);
+        assert_int_equal(state_of(way, cache, key), SP_LOOKUP_HIT);
+        sp_cache_free(cache);
+}
+
 static void test_what_nobody_used_for_its_time_is_over(void **state)
 {
         const struct cache_way *way = way_of(state);
@@ -217,6 +233,7 @@ int main(void)
         static const struct way_test tests[] = {
             WAY_TEST(test_what_expired_is_not_revived),
             WAY_TEST(test_what_is_stale_is_made_fresh),
+            WAY_TEST(test_what_is_stale_for_a_load_that_failed_is_made_fresh),
             WAY_TEST(test_what_nobody_used_for_its_time_is_over),
             WAY_TEST(test_that_there_is_nothing_gets_no_more_time),
             WAY_TEST(test_what_ends_by_itself_ends_then),
