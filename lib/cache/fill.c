@@ -59,12 +59,13 @@ static int64_t jittered(sp_cache *cache, int64_t ms)
 static int64_t life(struct fill *fill, const sp_lease *lease, int64_t ttl_ms)
 {
         const struct sp__times *times = &fill->flight->times;
+        bool absent = fill->entry.codec == SP_CODEC_ABSENT;
         int64_t left;
 
         if (ttl_ms <= 0)
                 ttl_ms = lease->ttl_ms;
-        if (ttl_ms < 0 && lease->expires_ms == 0)
-                ttl_ms = fill->entry.codec == SP_CODEC_ABSENT ? times->negative : times->ttl;
+        if (ttl_ms < 0 && (absent || lease->expires_ms == 0))
+                ttl_ms = absent ? times->negative : times->ttl;
         if (ttl_ms != 0 && lease->expires_ms == 0)
                 return jittered(fill->cache, ttl_ms);
         left = lease->expires_ms ? lease->expires_ms - sp__wall_ms() : 0;

@@ -137,6 +137,28 @@ static void test_the_loader_says_how_long(void **state)
         sp_cache_free(cache);
 }
 
+static sp_status find_nothing(void *arg, sp_lease *lease, sp_value **out, sp_error **error)
+{
+        assert_int_equal(sp_lease_expires(lease, unix_ms() + 3600000), SP_OK);
+        return SP_NOT_FOUND;
+}
+
+/* Whatever end a value would have had. */
+static void test_that_there_is_nothing_is_remembered_for_its_own_time(void **state)
+{
+        const struct cache_way *way = way_of(state);
+        sp_cache *cache = cache_with(way, (const char *[]){"cache.negative=20ms", "cache.jitter=0", NULL});
+        sp_value *value = NULL;
+        char key[64];
+
+        fresh_key("t:nothing", key, sizeof key);
+        assert_int_equal(sp_cache_get_or_load(cache, NULL, key, strlen(key), find_nothing, NULL, &value, NULL),
+                         SP_NOT_FOUND);
+        wait_ms(30);
+        assert_int_equal(state_of(way, cache, key), SP_LOOKUP_LEASE);
+        sp_cache_free(cache);
+}
+
 /* A caller of his own. */
 struct caller {
         const struct cache_way *way;
@@ -495,6 +517,7 @@ int main(void)
             WAY_TEST(test_sliding_ends_with_the_time_to_live),
             WAY_TEST(test_a_value_that_expires_itself_is_never_served_past_that),
             WAY_TEST(test_the_loader_says_how_long),
+            WAY_TEST(test_that_there_is_nothing_is_remembered_for_its_own_time),
             WAY_TEST(test_what_is_stale_stands_in_when_a_load_takes_too_long),
             WAY_TEST(test_nobody_waits_longer_than_the_hard_limit),
             WAY_TEST(test_a_load_that_failed_is_not_tried_again_at_once),
