@@ -160,9 +160,9 @@ sp_status sp_lookups_put(sp_lookups *lookups, size_t index, const void *data, si
                 return sp__fail(error, SP_NOMEM, "out of memory");
         sp_value_unref(lookups->items[index].put);
         lookups->items[index].put = value;
+        /* What was said of one that was put before does not hold. */
+        lease->ttl_ms = ttl_ms > 0 ? ttl_ms : -1;
         if (status == SP_LIMIT)
                 sp__lease_set_unfit(lease);
-        else if (ttl_ms > 0)
-                sp_lease_ttl(lease, ttl_ms);
         return SP_OK;
 }

@@ -412,6 +412,30 @@ static void test_one_of_many_that_is_too_large_is_given_and_not_stored(void **st
         sp_cache_free(cache);
 }
 
+/* Its size and its time, too. */
+static void test_what_is_put_last_is_what_counts(void **state)
+{
+        const struct cache_way *way = way_of(state);
+        sp_cache *cache = cache_with(way, (const char *[]){"cache.value_max=1KB", NULL});
+        char large[2000] = {0};
+        sp_lookups *lookups;
+        struct keys keys;
+
+        keys_make(&keys);
+        lookups = look(way, cache, &keys);
+        assert_int_equal(sp_lookups_put(lookups, 0, large, sizeof large, SP_CODEC_BYTES, 0, NULL), SP_OK);
+        assert_int_equal(sp_lookups_put(lookups, 1, "short", 5, SP_CODEC_TEXT, 1, NULL), SP_OK);
+        for (size_t i = 0; i < 2; i++)
+                assert_int_equal(sp_lookups_put(lookups, i, "last", 4, SP_CODEC_TEXT, 0, NULL), SP_OK);
+        assert_int_equal(way->fill_many(lookups, NULL, NULL), SP_OK);
+        sp_lookups_free(lookups);
+        wait_ms(5);
+        for (size_t i = 0; i < 2; i++)
+                reads(way, cache, keys.text[i], "last");
+        sp_params_free(keys.params);
+        sp_cache_free(cache);
+}
+
 static void test_many_that_were_invalidated_during_their_load_are_not_stored(void **state)
 {
         const struct cache_way *way = way_of(state);
@@ -569,6 +593,7 @@ int main(void)
             WAY_TEST(test_get_many_calls_its_loader_once),
             WAY_TEST(test_a_load_of_many_that_fails_leaves_what_there_is),
             WAY_TEST(test_one_of_many_that_is_too_large_is_given_and_not_stored),
+            WAY_TEST(test_what_is_put_last_is_what_counts),
             WAY_TEST(test_many_that_were_invalidated_during_their_load_are_not_stored),
             WAY_TEST(test_leases_of_many_outlive_the_cache),
             WAY_TEST(test_what_is_filled_after_the_cache_is_refused_and_given),
