@@ -1,38 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* How many load at once in one process (cache.loads), where keys are many. */
-#include "cache_way.h"
+#include "many_keys.h"
 
-#include <stdio.h>
 #include <string.h>
-
-enum { KEYS = 5 };
-
-/* Keys with a beginning of their own, and as parameters. */
-struct keys {
-        char text[KEYS][80];
-        sp_params *params;
-};
-
-static void keys_make(struct keys *keys)
-{
-        char prefix[64];
-
-        fresh_key("loads", prefix, sizeof prefix);
-        keys->params = sp_params_new();
-        for (int i = 0; i < KEYS; i++) {
-                int len = snprintf(keys->text[i], sizeof keys->text[i], "%s:%d", prefix, i);
-
-                assert_int_equal(sp_params_add_text(keys->params, keys->text[i], (size_t)len), SP_OK);
-        }
-}
-
-static sp_lookups *look(const struct cache_way *way, sp_cache *cache, const struct keys *keys)
-{
-        sp_lookups *lookups = NULL;
-
-        assert_int_equal(way->lookup_many(cache, NULL, keys->params, &lookups, NULL), SP_OK);
-        return lookups;
-}
 
 /* Those who waited for what a call loads have no part in its slot. */
 static void test_who_inherits_keys_of_a_failed_load_needs_a_slot(void **state)
