@@ -29,9 +29,9 @@ static void schedule(struct sp__log *log)
         sp__lock(&log->lock);
         pause = RETRY_FIRST << (debts->retries < 8 ? debts->retries : 8);
         if (!debts->timed && !atomic_load(&log->ending)) {
-                debts->timed = true;
                 debts->retries++;
-                sp__timer_set(log->engine, &debts->timer, sp__now() + (pause < RETRY_MOST ? pause : RETRY_MOST));
+                debts->timed =
+                    sp__timer_set(log->engine, &debts->timer, sp__now() + (pause < RETRY_MOST ? pause : RETRY_MOST));
         }
         sp__unlock(&log->lock);
 }

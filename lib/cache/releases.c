@@ -33,10 +33,8 @@ static bool keep(struct release *release)
                 sp__list_push(&releases->list, &release->link);
                 releases->count++;
         }
-        if (kept && !releases->timed) {
-                releases->timed = true;
-                sp__timer_set(log->engine, &releases->timer, sp__now() + PAUSE);
-        }
+        if (kept && !releases->timed)
+                releases->timed = sp__timer_set(log->engine, &releases->timer, sp__now() + PAUSE);
         sp__unlock(&log->lock);
         return kept;
 }
