@@ -29,16 +29,24 @@ static struct touch *touch_of(sp__op *op)
         return SP__OF(op, struct touch, call.op);
 }
 
-/* Whether a value that was to be set is there nobody knows: as where Redis refused it. */
-static void cancel(sp__op *op, sp_status why)
+/*
+ * Takes the error. A value that was to be set is not there, or nobody knows whether it is: nothing under the key is as good as what it
+ * should be. It is owed before its caller is told, and never again: he may have set the key since.
+ */
+static void fail(struct touch *touch, sp_status status, sp_error *error)
 {
-        struct touch *touch = touch_of(op);
-
-        if (!sp__op_claim(op))
+        if (!sp__op_claim(&touch->call.op)) {
+                sp_error_free(error);
                 return;
+        }
         if (touch->value && !touch->unstored)
                 sp__log_owe(&touch->call.cache->log, touch->item.tags, 1);
-        sp__op_end_early(op, why, "changing a cached value");
+        sp__op_end_alone(&touch->call.op, status, error);
+}
+
+static void cancel(sp__op *op, sp_status why)
+{
+        fail(touch_of(op), why, sp__error_new(why, NULL, "changing a cached value: %s", sp_status_text(why)));
 }
 
 static void destroy(sp__op *op)
@@ -68,12 +76,10 @@ static void finish_extended(struct touch *touch)
         finish(touch, SP_OK, NULL);
 }
 
-/* It could not be stored: nothing under the key is as good as what it should be. */
 static void finish_unset(struct touch *touch, sp_status status, sp_error *error)
 {
-        if (touch->value)
-                sp__log_owe(&touch->call.cache->log, touch->item.tags, 1);
-        finish(touch, status, error);
+        fail(touch, status, error);
+        finish(touch, status, NULL);
 }
 
 static void keep(struct touch *touch)

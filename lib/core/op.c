@@ -309,31 +309,29 @@ void sp__batch_deliver(struct sp__batch *batch)
         run_end(&run);
 }
 
-void sp__op_conclude(sp__op *op, sp_status status, sp_error *error)
+void sp__op_end_alone(sp__op *op, sp_status status, sp_error *error)
 {
         struct sp__batch done;
 
         sp__batch_init(&done);
         if (status == SP_OK)
-                sp__op_yield(op, SP__YIELD_NONE, NULL, NULL, &done);
+                sp__op_end_with(op, SP__YIELD_NONE, NULL, NULL, &done);
         else
-                sp__op_fail(op, status, error, &done);
+                sp__op_end(op, status, error, &done);
         sp__batch_deliver(&done);
 }
 
-void sp__op_end_early(sp__op *op, sp_status why, const char *what)
+void sp__op_conclude(sp__op *op, sp_status status, sp_error *error)
 {
-        struct sp__batch done;
-
-        sp__batch_init(&done);
-        sp__op_end(op, why, sp__error_new(why, NULL, "%s: %s", what, sp_status_text(why)), &done);
-        sp__batch_deliver(&done);
+        if (sp__op_claim(op))
+                sp__op_end_alone(op, status, error);
+        else
+                sp_error_free(error);
 }
 
 void sp__op_give_up(sp__op *op, sp_status why, const char *what)
 {
-        if (sp__op_claim(op))
-                sp__op_end_early(op, why, what);
+        sp__op_conclude(op, why, sp__error_new(why, NULL, "%s: %s", what, sp_status_text(why)));
 }
 
 sp_status sp__op_take(sp__op *op, void **what, sp_error **error)

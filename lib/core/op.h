@@ -156,9 +156,10 @@ void sp__batch_deliver(struct sp__batch *batch);
  * NULL). No locks held.
  */
 void sp__op_conclude(sp__op *op, sp_status status, sp_error *error);
-/** The same for a kind's cancel(), which says what was waited for; and where it has claimed it, to do something first. */
+/** The same of what was claimed. */
+void sp__op_end_alone(sp__op *op, sp_status status, sp_error *error);
+/** For a kind's cancel(), which says what was waited for. */
 void sp__op_give_up(sp__op *op, sp_status why, const char *what);
-void sp__op_end_early(sp__op *op, sp_status why, const char *what);
 
 /** For who waited: what it yielded (`what` may be NULL where it yields nothing) or its error, and drops the caller's reference. */
 sp_status sp__op_take(sp__op *op, void **what, sp_error **error);

@@ -33,6 +33,8 @@ struct invalidation {
         atomic_uint left;   /* lanes that are not through */
         atomic_int status;  /* the first failure */
         _Atomic(sp_error *) why;
+        sp__mutex lock; /* of what is owed */
+        bool owed;      /* all of it is */
         unsigned lane_count;
         struct lane lanes[];
 };
@@ -52,24 +54,27 @@ static size_t copy_tags(const struct sp__aims *aims, size_t at, uint64_t tags[TR
         return count;
 }
 
-/* Its trips go on, but its caller was not told that they came through: so it is as if they had not. */
 static void owe_all(struct invalidation *invalidation)
 {
         struct sp__log *log = &invalidation->call.cache->log;
         uint64_t tags[TRIP_AIMS];
 
+        sp__lock(&invalidation->lock);
+        invalidation->owed = true;
         if (invalidation->aims.all)
                 sp__log_owe_all(log);
         for (size_t at = 0, count; (count = copy_tags(&invalidation->aims, at, tags)); at += count)
                 sp__log_owe(log, tags, count);
+        sp__unlock(&invalidation->lock);
 }
 
+/* Its trips go on, but its caller was not told that they came through: so it is as if they had not. */
 static void cancel(sp__op *op, sp_status why)
 {
         if (!sp__op_claim(op))
                 return;
         owe_all(of_op(op));
-        sp__op_end_early(op, why, "an invalidation");
+        sp__op_end_alone(op, why, sp__error_new(why, NULL, "an invalidation: %s", sp_status_text(why)));
 }
 
 static void destroy(sp__op *op)
@@ -79,6 +84,7 @@ static void destroy(sp__op *op)
         sp__aims_free(&invalidation->aims);
         if (op->caller && op->caller != op)
                 sp__op_unref(op->caller);
+        sp__mutex_destroy(&invalidation->lock);
         free(invalidation);
 }
 
@@ -131,14 +137,18 @@ static bool take_trip(struct lane *lane)
         return true;
 }
 
+/* Never again where its caller was told already, who may have set a key since. */
 static void owe(struct lane *lane)
 {
-        struct sp__log *log = &lane->invalidation->call.cache->log;
+        struct invalidation *invalidation = lane->invalidation;
+        struct sp__log *log = &invalidation->call.cache->log;
 
-        if (lane->invalidation->aims.all)
+        sp__lock(&invalidation->lock);
+        if (!invalidation->owed && invalidation->aims.all)
                 sp__log_owe_all(log);
-        else
+        else if (!invalidation->owed)
                 sp__log_owe(log, lane->tags, lane->count);
+        sp__unlock(&invalidation->lock);
 }
 
 static void send(struct lane *lane);
@@ -303,6 +313,7 @@ static struct invalidation *invalidation_new(sp_cache *cache, sp_ctx *ctx, struc
         }
         memset(invalidation, 0, sizeof *invalidation);
         sp__call_init(&invalidation->call, &invalidation_kind, cache, ctx);
+        sp__mutex_init(&invalidation->lock);
         invalidation->aims = *aims;
         invalidation->total = total;
         invalidation->lane_count = lanes;
