@@ -49,9 +49,22 @@ class Runbooks(unittest.TestCase):
     def test_alerts_and_the_list_name_the_pages(self):
         pages = {name for name in os.listdir(RUNBOOKS) if name != 'README.md'}
         self.assertEqual(pages, set(re.findall(r'\]\(([a-z-]+\.md)\)', text_of(RUNBOOKS, 'README.md'))))
-        named = set(re.findall(r'runbook: docs/runbooks/(\S+)', text_of(OPS, 'prometheus', 'rules.yml')))
-        self.assertLessEqual(named, pages)
-        self.assertGreater(len(named), 5)
+        rules = text_of(OPS, 'prometheus', 'rules.yml')
+        named = re.findall(r'alert: (\w+)\n(?:(?! +- ).*\n)*? +runbook: docs/runbooks/(\S+)', rules)
+        self.assertEqual([alert for alert, _ in named], re.findall(r'alert: (\w+)', rules), 'each has one')
+        self.assertLessEqual({page for _, page in named}, pages)
+        for page in pages:
+            said = re.findall(r'(?m)^Alerts: (.*)\.$', text_of(RUNBOOKS, page))
+            self.assertEqual(re.findall(r'`(\w+)`', ''.join(said)), [alert for alert, where in named if where == page], page)
+
+    def test_the_dashboard_shows_what_alerts_watch(self):
+        name = re.compile(r'\b(?:up\b|(?:sugarperf|db_client|service)_[a-z_]+)')
+        expressions = re.findall(r'expr: (.*\n(?: {10,}\S.*\n)*)', text_of(OPS, 'prometheus', 'rules.yml'))
+        panels = json.loads(text_of(OPS, 'grafana', 'services.json'))['panels']
+        shown = set(name.findall(' '.join(target['expr'] for panel in panels for target in panel['targets'])))
+        watched = {one for text in expressions for one in name.findall(re.sub(r'\bjob\w*:\w+:\w+', '', text))}
+        self.assertIn('service_fallbacks_total', watched)
+        self.assertEqual(watched - shown, set())
 
 
 class Doctor(unittest.TestCase):
