@@ -13,9 +13,10 @@
  * run in the order in which they were given, also when nobody waits for their answers in between.
  *
  * A statement that ends at its deadline or is cancelled is also ended at the server, where nothing else of the session is on
- * its way; what is given to the session meanwhile is sent when the request can hit nothing else any more. One that begins,
- * ends or divides a transaction and ends so before it was sent ends the session where more was given behind it by then, and a
- * BEGIN that nobody waited for in any case: what was given behind it is not run (SP_UNAVAILABLE).
+ * its way; what is given to the session meanwhile is sent when the request can hit nothing else any more. One that ends so before it
+ * was sent counts in its transaction as one that failed there: what follows fails (25P02) up to a ROLLBACK, or one to a savepoint
+ * before it, and a COMMIT rolls back. Only where it is a COMMIT, or begins or ends a transaction as a text, and more was given behind
+ * it by then, or a BEGIN that nobody waited for, the session ends: what was given behind it is not run (SP_UNAVAILABLE).
  *
  * Threads: an sp_session belongs to one thread at a time.
  */
@@ -59,8 +60,8 @@ SP_API sp_status sp_session_begin(sp_session *session, sp_ctx *ctx, const char *
 SP_API sp_status sp_session_begin_async(sp_session *session, sp_ctx *ctx, const char *options, sp_queue *queue,
                                         uint64_t tag);
 /**
- * Ends the transaction. SP_OK: it took effect. SP_SQL with code 25P02: a statement in it had failed, so the server rolled
- * it back. SP_LOST: the connection broke meanwhile, and nobody knows. SP_INVALID where none is open.
+ * Ends the transaction. SP_OK: it took effect, with all that was given in it. SP_SQL with code 25P02: a statement in it had failed,
+ * or ended before it was sent, so the server rolled it back. SP_LOST: the connection broke meanwhile, and nobody knows. SP_INVALID where none is open.
  */
 SP_API sp_status sp_session_commit(sp_session *session, sp_ctx *ctx, sp_error **error);
 SP_API sp_status sp_session_commit_async(sp_session *session, sp_ctx *ctx, sp_queue *queue, uint64_t tag);

@@ -354,16 +354,15 @@ static void count_try(struct sp__query *query)
  * Makes ready for another try; not when it was ended meanwhile, memory is short, or it would come behind what its session was
  * given after it.
  */
-static bool prepare_retry(struct sp__query *query, const struct sp__conn *conn)
+static bool prepare_retry(struct sp__query *query)
 {
         bool ready;
 
         sp__lock(&query->pool->lock);
-        ready = sp__op_pending(&query->op) && !(query->in_session && conn->load > 1) && sp__query_keep_params(query);
-        if (ready) {
+        ready = sp__op_pending(&query->op) && sp__query_keep_params(query) &&
+                (!query->in_session || sp__session_repeats(query->session, query));
+        if (ready)
                 query->conn = NULL;
-                query->released = query->in_session;
-        }
         sp__unlock(&query->pool->lock);
         return ready;
 }
@@ -400,14 +399,17 @@ static bool ended_one(struct sp__conn *conn, struct sp__query *query, struct sp_
         struct sp__unit *unit = &query->unit;
         bool answered = unit->done_ns != 0 && !unit->undone;
 
+        /* It ended long ago. */
+        if (unit->instead)
+                return false;
         if (unit->done_ns)
                 learn(query);
         learn_renewal(query);
         if (unit->undone) {
                 query->apart = unit->unsent = true;
-                if (prepare_retry(query, conn))
+                if (prepare_retry(query))
                         return true;
-        } else if ((answered ? unit->error && heal(query, conn) : again(query)) && prepare_retry(query, conn)) {
+        } else if ((answered ? unit->error && heal(query, conn) : again(query)) && prepare_retry(query)) {
                 count_try(query);
                 query->apart = true;
                 atomic_fetch_add(&query->pool->counts.retries, 1);
@@ -487,7 +489,10 @@ static void account(struct sp__conn *conn, struct sp__list *units, struct sp__li
 static void retry(struct sp__query *query)
 {
         unit_clear(&query->unit);
-        sp__query_start(query);
+        if (query->in_session)
+                sp__session_repeat(query);
+        else
+                sp__query_start(query);
         sp__op_unref(&query->op);
 }
 

@@ -164,7 +164,7 @@ void sp__conn_send(struct sp__conn *conn, struct sp__unit *unit, const sp_params
 {
         struct sp__port *port = &conn->port;
         struct sp__batch done;
-        bool idle;
+        bool idle, settled;
 
         sp__batch_init(&done);
         unit->sent_ns = sp__now();
@@ -173,7 +173,9 @@ void sp__conn_send(struct sp__conn *conn, struct sp__unit *unit, const sp_params
         sp__lock(&port->lock);
         unit->opened_ns = conn->opened_ns;
         /* Cancelled on its way here: then the server was not told, as there was nothing to cancel. */
-        if (!conn->ready || conn->lost || port->fd < 0 || (unit->op && !sp__op_pending(unit->op))) {
+        settled = unit->op && !sp__op_pending(unit->op);
+        unit->instead = settled && unit->owed;
+        if (!conn->ready || conn->lost || port->fd < 0 || (settled && !unit->instead)) {
                 unit->unsent = true;
                 sp__list_push(&conn->ended, &unit->link);
                 conn_after(port);
@@ -182,7 +184,7 @@ void sp__conn_send(struct sp__conn *conn, struct sp__unit *unit, const sp_params
         conn->lost = !stands(conn, unit->sent_ns);
         idle = sp__list_empty(&conn->flights);
         sp__port_enter(port, caller, idle);
-        if (unit->copy)
+        if (unit->copy && !unit->instead)
                 sp__copy_put(conn, unit);
         else
                 sp__conn_put(conn, unit, params);

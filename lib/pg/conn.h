@@ -64,6 +64,9 @@ struct sp__unit {
         bool anew;        /* prepared anew whatever is there: what is may be the cause of an error */
         unsigned plan;    /* the statement's number when it was put */
         bool unsent;      /* the connection was found broken, or it was cancelled, before a byte was written */
+        bool inside;      /* a transaction is open, or may be: its PREPARE may fail with it */
+        bool owed;        /* … which must not take effect without it */
+        bool instead;     /* … so that, as it ended before it was sent, what fails the transaction is, in its place */
         PGresult *result;
         PGresult *error;
         int64_t sent_ns;

@@ -223,16 +223,32 @@ static bool put_unit(struct sp__conn *conn, struct sp__unit *unit, const sp_para
                 return false;
         push(conn, unit);
         sp__conn_note_change(conn, unit);
+        if (unit->preparing && unit->inside)
+                sp__prepared_doubt(&conn->prepared, unit->stmt);
         return ((!alone && conn->open < GROUP_MAX) || put_close(conn)) && (!unit->resets || put_reset(conn));
+}
+
+/* An error in whatever transaction is open, and nothing where none is. It shows in the server's log. */
+static bool put_instead(struct sp__conn *conn, struct sp__unit *unit)
+{
+        static const char text[] = "ROLLBACK TO SAVEPOINT \"a statement of this transaction ended before it was sent\"";
+
+        unit->due = 0;
+        if (!put_close(conn) || !put_mode(conn, false) || !put_lead(conn, unit) ||
+            PQsendQueryParams(conn->pg, text, 0, NULL, NULL, NULL, NULL, 0) != 1)
+                return false;
+        unit->due++;
+        push(conn, unit);
+        return put_close(conn);
 }
 
 void sp__conn_put(struct sp__conn *conn, struct sp__unit *unit, const sp_params *params)
 {
         struct sp__params_view view;
 
-        if (conn->lost || !sp__params_view(params, &view))
+        if (conn->lost || (!unit->instead && !sp__params_view(params, &view)))
                 unit->unsent = conn->lost = true;
-        else if (!put_unit(conn, unit, params, &view))
+        else if (!(unit->instead ? put_instead(conn, unit) : put_unit(conn, unit, params, &view)))
                 conn->lost = true;
         if (!sp__list_linked(&unit->link))
                 push(conn, unit);

@@ -171,18 +171,22 @@ struct sp_session {
         atomic_uint posted;          /* what the engine is to begin: all that is given meanwhile goes that way, too */
 
         /* The pool's lock. */
-        bool leaked;           /* somebody was told */
-        bool broken;           /* its connection is gone */
-        const char *spoiled;   /* why it takes no more statements, or NULL */
-        struct sp__lead *lead; /* goes with the next statement */
-        bool opening;          /* it went, and was not answered */
-        bool in_block;         /* what is sent next is inside a transaction */
-        bool outdated;         /* what was prepared before a change made a statement of a transaction fail */
-        struct sp__list held;  /* queries that must not be sent yet, oldest first */
-        sp_copy *copy;         /* under way, or NULL */
-        bool copy_left;        /* … and its holder let it go */
-        bool waking;           /* `wake` was posted, with a reference */
-        sp_ctx *work;          /* whose unit of work has a transaction open here: a reference, or NULL */
+        bool leaked;                   /* somebody was told */
+        bool broken;                   /* its connection is gone */
+        const char *spoiled;           /* why it takes no more statements, or NULL */
+        struct sp__lead *lead;         /* goes with the next statement */
+        bool opening;                  /* it went, and was not answered */
+        bool in_block;                 /* what is sent next is inside a transaction */
+        bool outdated;                 /* what was prepared before a change made a statement of a transaction fail */
+        struct sp__list held;          /* queries that must not be sent yet, oldest first */
+        bool releasing;                /* one of them is about to be sent */
+        const struct sp__query *again; /* it failed and is to be sent anew, before all that was given after it */
+        sp_copy *copy;                 /* under way, or NULL */
+        const struct sp__query *copying; /* … and is being begun by this one */
+        bool copy_left;                /* … and its holder let it go */
+        bool waking;                   /* `wake` was posted, with a reference */
+        sp_ctx *work;                  /* whose unit of work has a transaction open here: a reference, or NULL */
+        struct sp__writers *writers;   /* whose units of work have written, where replicas may lack it, or NULL */
         struct sp__task wake;
 };
 
@@ -218,6 +222,8 @@ sp_status sp__query_step(struct sp__query *query, int64_t deadline, sp__op *call
 sp_status sp__query_run(struct sp__query *query, void **what, sp_error **error);
 /** Whether it does nothing that it may not do twice, should its outcome be unknown. */
 bool sp__query_repeatable(const struct sp__query *query);
+/** Whether a retryable error of this code is one of what the pool had prepared before a change, or of a COMMIT behind it. */
+bool sp__query_outdated(const char *code);
 /** The connection answered these units (or was lost): settles, retries, gives connections on. */
 void sp__query_ended(struct sp__conn *conn, struct sp__list *units);
 /**
@@ -275,13 +281,17 @@ void sp__session_ended(struct sp__query *query);
 void sp__session_unhold(struct sp__query *query);
 /** What held statements back may be over: they are sent, by the engine. */
 void sp__session_wake(sp_session *session);
+/** It ends early: whether it keeps its place where it is held, for what comes behind it is not to go on as if it had run. */
+bool sp__session_keeps(struct sp__query *query);
 /**
- * It ends early, and bounds a transaction: what was given behind it counts on that (behind a BEGIN perhaps what is given later,
- * too). Where it is held it keeps its place.
+ * It ended before it was sent: nothing runs behind a bound then, and a transaction must not take effect without its statement.
+ * It is held until it is its turn, or (true) what fails the transaction goes to the connection in its place, or neither.
  */
-bool sp__session_bounded(struct sp__query *query);
-/** It ended before it was sent: nothing runs behind a bound then. true: it is held until it is its turn. */
-bool sp__session_missed(struct sp__query *query);
+bool sp__session_missed(struct sp__query *query, struct sp__conn **conn);
+/** Its statement is to be sent anew, before all that was given after it; false: that is on its way. */
+bool sp__session_repeats(sp_session *session, struct sp__query *query);
+/** It is. No lock held. */
+void sp__session_repeat(struct sp__query *query);
 /** It takes no more statements. */
 void sp__session_spoil(sp_session *session, const char *why);
 void sp__lead_free(struct sp__lead *lead);
@@ -315,8 +325,16 @@ sp_session *sp__session_borrow(sp_pool *pool, sp_ctx *ctx, void *place);
 void sp__session_unref(sp_session *session);
 /** Its transaction ended, or never began: the unit of work that it was counted for has one less. */
 void sp__session_work_over(sp_session *session);
+/** transact.c: what was prepared before a change made its transaction fail. No lock held. */
+bool sp__session_outdated(sp_session *session);
 /** A unit of the session's clean-up ended. No lock held. */
 void sp__session_cleaned(struct sp__conn *conn, struct sp__unit *unit);
+
+/* writers.c: which units of work must not read what is older than a session's COMMIT, whoever commits. No lock held */
+
+/** A statement of the session's, which may write or commit, was settled. */
+void sp__session_note_write(struct sp__query *query);
+void sp__writers_free(struct sp__writers *writers);
 
 /* house.c: how many there are, and how long they live. The pool's lock is held unless it says otherwise */
 

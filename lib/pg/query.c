@@ -55,7 +55,7 @@ static void query_cancel(sp__op *op, sp_status why)
         sp_pool *pool = query->pool;
         struct sp__batch done;
         struct sp__conn *conn = NULL;
-        bool waiting, held;
+        bool waiting, held, keeps;
 
         /* First of all: for an operation that another one ends the pool may be gone. */
         if (!sp__op_claim(op))
@@ -63,7 +63,8 @@ static void query_cancel(sp__op *op, sp_status why)
         sp__batch_init(&done);
         sp__lock(&pool->lock);
         waiting = query->waiting;
-        held = !(query->in_session && sp__session_bounded(query)) && query->held;
+        keeps = query->in_session && sp__session_keeps(query);
+        held = query->held && !keeps;
         sp__op_end(op, why, why == SP_TIMEOUT ? sp__query_late(query, waiting, false) : end_error(query, why), &done);
         if (waiting)
                 sp__pool_dequeue(pool, query);
@@ -338,18 +339,21 @@ void sp__query_start(struct sp__query *query)
         sp_status refused = SP_OK;
         sp__op *caller = NULL;
         bool placed = false, held = false, unneeded = false;
+        bool late = query->op.deadline != SP__FOREVER && sp__now_for(query->op.deadline) >= query->op.deadline;
 
+        /* Past its deadline it is not sent. Else whoever minds the time ends it. */
+        if (late && query->in_session)
+                query_cancel(&query->op, SP_TIMEOUT);
         sp__lock(&pool->lock);
-        /* Past its deadline it is not sent: whoever minds the time ends it. */
-        if (sp__op_pending(&query->op) &&
-            (query->op.deadline == SP__FOREVER || sp__now_for(query->op.deadline) < query->op.deadline)) {
+        if (sp__op_pending(&query->op) && !late) {
                 caller = caller_of(query);
                 sp__op_leave(caller);
                 placed = place(query, &conn, &refused);
                 held = query->held;
                 unneeded = query->unneeded;
         } else if (query->in_session) {
-                held = sp__session_missed(query);
+                placed = sp__session_missed(query, &conn);
+                held = query->held;
         }
         sp__unlock(&pool->lock);
         if (refused != SP_OK && query->in_session)

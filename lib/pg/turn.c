@@ -11,7 +11,7 @@
 #include <stdlib.h>
 
 static const char no_begin[] = "its transaction did not begin";
-static const char no_bound[] = "a BEGIN, COMMIT, ROLLBACK or savepoint on it ended before it was sent";
+static const char no_bound[] = "a BEGIN, a COMMIT or another end of a transaction on it ended before it was sent";
 
 void sp__lead_free(struct sp__lead *lead)
 {
@@ -29,10 +29,12 @@ static bool ended(const sp_session *session)
         return session->broken || session->spoiled;
 }
 
-static bool blocked(const sp_session *session)
+/* `query`: that is to be sent, or NULL. */
+static bool blocked(const sp_session *session, const struct sp__query *query)
 {
-        return !ended(session) && (session->opening || session->conn->cancelling || session->conn->cancelled ||
-                                   (session->copy && session->copy_left));
+        return !ended(session) &&
+               (session->opening || session->conn->cancelling || session->conn->cancelled ||
+                (session->again && session->again != query) || (session->copy && session->copy_left));
 }
 
 /* COPY has its connection to itself: it waits for what is on its way. */
@@ -46,7 +48,7 @@ static struct sp__query *due(sp_session *session)
 {
         struct sp__query *query;
 
-        if (sp__list_empty(&session->held) || blocked(session))
+        if (sp__list_empty(&session->held) || blocked(session, NULL))
                 return NULL;
         query = SP__OF(SP__OF(session->held.next, sp__op, link), struct sp__query, op);
         return early(session, query) ? NULL : query;
@@ -78,7 +80,7 @@ static void wake(struct sp__task *task)
         do {
                 sp__lock(&pool->lock);
                 query = due(session);
-                session->waking = query != NULL;
+                session->waking = session->releasing = query != NULL;
                 if (query) {
                         sp__session_unhold(query);
                         query->released = true;
@@ -102,16 +104,51 @@ void sp__session_wake(sp_session *session)
         sp__engine_post(session->pool->engine, &session->wake);
 }
 
+bool sp__session_repeats(sp_session *session, struct sp__query *query)
+{
+        /* Else what was given after it is on its way, or about to be. */
+        if (session->conn->load > 1 || session->releasing || session->again)
+                return false;
+        session->again = query;
+        query->released = true;
+        return true;
+}
+
+void sp__session_repeat(struct sp__query *query)
+{
+        sp_session *session = query->session;
+        sp_pool *pool = session->pool;
+
+        atomic_fetch_add(&session->refs, 1);
+        sp__query_start(query);
+        sp__lock(&pool->lock);
+        session->again = NULL;
+        sp__session_wake(session);
+        sp__unlock(&pool->lock);
+        sp__session_unref(session);
+}
+
 void sp__session_spoil(sp_session *session, const char *why)
 {
         if (!session->spoiled)
                 session->spoiled = why;
 }
 
-bool sp__session_bounded(struct sp__query *query)
+/* Whether a transaction must not take effect without it, ROLLBACK included. A stream's is its own, and is rolled back. */
+static bool counts(const struct sp__query *query)
+{
+        return !query->stream && !query->stmt->sql.tx && query->deed != SP__DEED_BEGIN &&
+               query->deed != SP__DEED_COMMIT;
+}
+
+/*
+ * It ends early, and begins a transaction or may end it: what was given behind it (behind a BEGIN perhaps what is given later, too)
+ * counts on that.
+ */
+static bool bounds(struct sp__query *query)
 {
         /* Who waits for it knows before he gives more. */
-        if (!query->posts || !(query->stmt->sql.tx || (query->deed != SP__DEED_QUERY && query->deed != SP__DEED_COPY)))
+        if (!query->posts || query->stream || counts(query))
                 return false;
         if (!query->judged)
                 query->followed = atomic_load(&query->session->given) != query->number;
@@ -119,25 +156,24 @@ bool sp__session_bounded(struct sp__query *query)
         return query->followed || query->deed == SP__DEED_BEGIN;
 }
 
+bool sp__session_keeps(struct sp__query *query)
+{
+        /* Nobody has the COPY that it may have begun: what follows waits for its end. */
+        if (query->session->copying == query)
+                query->session->copy_left = true;
+        return bounds(query) || counts(query);
+}
+
+/* Or may be: what is on its way may begin one. */
+static bool in_transaction(const sp_session *session)
+{
+        return session->lead || session->in_block || session->conn->load > 0 || sp__conn_in_transaction(session->conn);
+}
+
 /* Something that was given before is to be sent first. */
 static bool queued(const sp_session *session, const struct sp__query *query)
 {
         return !query->released && (session->waking || !sp__list_empty(&session->held));
-}
-
-bool sp__session_missed(struct sp__query *query)
-{
-        sp_session *session = query->session;
-
-        if (!sp__session_bounded(query))
-                return false;
-        if (queued(session, query)) {
-                hold(session, query);
-                return true;
-        }
-        sp__session_spoil(session, no_bound);
-        sp__session_wake(session);
-        return false;
 }
 
 /* BEGIN waits for the first statement where nothing is on its way; else it is sent, and what follows waits for its answer. */
@@ -149,6 +185,7 @@ static sp_status begin(sp_session *session, struct sp__query *query)
                 session->work = sp_ctx_ref(query->op.ctx);
                 sp__ctx_transaction(session->work, 1);
         }
+        session->outdated = false;
         query->unneeded = session->conn->load == 0;
         if (query->unneeded) {
                 session->lead = query->lead;
@@ -205,6 +242,36 @@ static void note_block(sp_session *session, struct sp__query *query)
                 session->in_block = false;
 }
 
+/* It goes to the connection, with what was begun. */
+static void put(sp_session *session, struct sp__query *query)
+{
+        query->unit.inside = in_transaction(session);
+        query->unit.owed = query->unit.inside && counts(query);
+        lead_off(session, query);
+        note_block(session, query);
+        session->conn->load++;
+        sp__op_ref(&query->op);
+        query->conn = session->conn;
+}
+
+bool sp__session_missed(struct sp__query *query, struct sp__conn **conn)
+{
+        sp_session *session = query->session;
+        bool bound = bounds(query);
+
+        if ((bound || counts(query)) && (queued(session, query) || (!bound && blocked(session, query)))) {
+                hold(session, query);
+        } else if (bound) {
+                sp__session_spoil(session, no_bound);
+                sp__session_wake(session);
+        } else if (counts(query) && !ended(session) && !session->copy && in_transaction(session)) {
+                put(session, query);
+                session->in_block = query->in_block;
+                *conn = session->conn;
+        }
+        return *conn != NULL;
+}
+
 bool sp__session_place(struct sp__query *query, struct sp__conn **conn, sp_status *refused)
 {
         sp_session *session = query->session;
@@ -215,7 +282,7 @@ bool sp__session_place(struct sp__query *query, struct sp__conn **conn, sp_statu
                 *refused = SP_UNAVAILABLE;
         } else if (session->copy && !session->copy_left && !ended(session)) {
                 *refused = SP_INVALID;
-        } else if (blocked(session) || behind || early(session, query)) {
+        } else if (blocked(session, query) || behind || early(session, query)) {
                 if (sp__query_keep_params(query))
                         hold(session, query);
                 else
@@ -229,13 +296,10 @@ bool sp__session_place(struct sp__query *query, struct sp__conn **conn, sp_statu
                 return false;
         if (query->deed == SP__DEED_COPY) {
                 session->copy = query->unit.copy;
+                session->copying = query;
                 session->copy_left = false;
         }
-        lead_off(session, query);
-        note_block(session, query);
-        (*conn)->load++;
-        sp__op_ref(&query->op);
-        query->conn = *conn;
+        put(session, query);
         return true;
 }
 
@@ -270,6 +334,8 @@ void sp__session_ended(struct sp__query *query)
 
         if (session->copy && session->copy == unit->copy && !unit->result)
                 session->copy = NULL;
+        if (session->copying == query)
+                session->copying = NULL;
         if (query->deed == SP__DEED_BEGIN) {
                 session->opening = false;
                 if (!answered || unit->error)
@@ -283,6 +349,6 @@ void sp__session_ended(struct sp__query *query)
                         sp__session_spoil(session, no_begin);
                 }
         }
-        if (unit->unsent && sp__session_bounded(query))
+        if (unit->unsent && bounds(query))
                 sp__session_spoil(session, no_bound);
 }

@@ -6,6 +6,7 @@
 #include "pg/pool_internal.h"
 
 #include <sched.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -302,6 +303,8 @@ static void cancel_a_bound(struct world *world, int which, bool begun)
         sp_session *gate = session_of(&ways[0], world->pool);
         sp_stmt *first = stmt_of("INSERT INTO session_turns SELECT 1 FROM pg_advisory_xact_lock(4713)");
         sp_ctx *ctx = sp_ctx_new(NULL);
+        /* Behind a ROLLBACK or a savepoint it is enough that the transaction has failed. */
+        bool fails = which >= 2 && which <= 4;
         size_t bound;
 
         world->session = session_of(&ways[0], world->pool);
@@ -321,8 +324,8 @@ static void cancel_a_bound(struct world *world, int which, bool begun)
         sp_session_release(gate);
         collect(world);
         assert_int_equal(world->told[bound], SP_CANCELLED);
-        assert_int_equal(world->told[bound + 1], SP_UNAVAILABLE);
-        assert_int_equal(world->told[bound + 2], SP_UNAVAILABLE);
+        assert_int_equal(world->told[bound + 1], fails ? SP_SQL : SP_UNAVAILABLE);
+        assert_int_equal(world->told[bound + 2], fails ? SP_SQL : SP_UNAVAILABLE);
         sp_session_release(world->session);
         /* But for the transaction that was whole. */
         assert_int_equal(rows(world), which == 0);
@@ -345,6 +348,153 @@ static void test_nothing_comes_behind_a_bound_of_a_transaction_that_was_never_se
         world_end(&world);
 }
 
+/* What is given in a transaction, the third of which is cancelled before it is sent. */
+static void give_with_a_gap(struct world *world, const sp_stmt *first, sp_ctx *ctx)
+{
+        assert_int_equal(sp_session_begin_async(world->session, NULL, NULL, world->queue, tag(world)), SP_OK);
+        give(world, first);
+        assert_int_equal(sp_session_query_async(world->session, ctx, world->insert, NULL, world->queue, tag(world)),
+                         SP_OK);
+        assert_int_equal(sp_session_commit_async(world->session, NULL, world->queue, tag(world)), SP_OK);
+}
+
+static void test_no_transaction_takes_effect_without_a_statement_that_was_never_sent(void **state)
+{
+        sp_stmt *first = stmt_of("INSERT INTO session_turns SELECT 1 FROM pg_advisory_xact_lock(4713)");
+        struct world world;
+
+        world_begin(&world);
+        for (int begun = 0; begun <= 1; begun++) {
+                sp_session *gate = session_of(&ways[0], world.pool);
+                sp_ctx *ctx = sp_ctx_new(NULL);
+
+                if (begun)
+                        session_run(&ways[0], gate, "SELECT pg_advisory_lock(4713)");
+                else
+                        engine_is_late(&world);
+                give_with_a_gap(&world, first, ctx);
+                if (begun)
+                        wait_until_held(&world, 2);
+                sp_ctx_cancel(ctx);
+                sp_session_release(gate);
+                collect(&world);
+                assert_int_equal(world.told[1], SP_OK);
+                assert_int_equal(world.told[2], SP_CANCELLED);
+                assert_int_equal(world.told[3], SP_SQL);
+                assert_int_equal(rows(&world), 0);
+                sp_ctx_unref(ctx);
+        }
+        world_end(&world);
+        sp_stmt_unref(first);
+}
+
+static void test_who_waits_for_a_statement_that_is_late_has_no_transaction_without_it(void **state)
+{
+        struct world world;
+        sp_ctx *late = ctx_of("0ms");
+        sp_result *result = NULL;
+        sp_error *error = NULL;
+
+        world_begin(&world);
+        for (int empty = 0; empty <= 1; empty++) {
+                assert_int_equal(sp_session_begin(world.session, NULL, NULL, NULL), SP_OK);
+                if (!empty)
+                        session_run(&ways[0], world.session, "INSERT INTO session_turns VALUES (1) RETURNING 1");
+                assert_int_equal(sp_session_query(world.session, late, world.insert, NULL, &result, NULL), SP_TIMEOUT);
+                assert_int_equal(sp_session_commit(world.session, NULL, &error), SP_SQL);
+                says(error, "ended before it was sent", NULL);
+                error = NULL;
+                assert_int_equal(rows(&world), 0);
+        }
+        world_end(&world);
+        sp_ctx_unref(late);
+}
+
+static void test_a_savepoint_takes_back_that_a_statement_was_never_sent(void **state)
+{
+        struct world world;
+        sp_ctx *ctx = sp_ctx_new(NULL);
+
+        world_begin(&world);
+        engine_is_late(&world);
+        assert_int_equal(sp_session_begin_async(world.session, NULL, NULL, world.queue, tag(&world)), SP_OK);
+        assert_int_equal(sp_session_savepoint_async(world.session, NULL, "x", world.queue, tag(&world)), SP_OK);
+        assert_int_equal(sp_session_query_async(world.session, ctx, world.divide, NULL, world.queue, tag(&world)),
+                         SP_OK);
+        assert_int_equal(sp_session_rollback_to_async(world.session, NULL, "x", world.queue, tag(&world)), SP_OK);
+        give(&world, world.insert);
+        assert_int_equal(sp_session_commit_async(world.session, NULL, world.queue, tag(&world)), SP_OK);
+        sp_ctx_cancel(ctx);
+        collect(&world);
+        assert_int_equal(world.told[2], SP_CANCELLED);
+        assert_int_equal(world.told[5], SP_OK);
+        assert_int_equal(rows(&world), 1);
+        world_end(&world);
+        sp_ctx_unref(ctx);
+}
+
+static void test_outside_of_a_transaction_a_statement_that_was_never_sent_touches_no_other(void **state)
+{
+        struct world world;
+        sp_ctx *ctx = sp_ctx_new(NULL);
+
+        world_begin(&world);
+        engine_is_late(&world);
+        give(&world, world.insert);
+        assert_int_equal(sp_session_query_async(world.session, ctx, world.insert, NULL, world.queue, tag(&world)),
+                         SP_OK);
+        give(&world, world.insert);
+        sp_ctx_cancel(ctx);
+        collect(&world);
+        assert_int_equal(world.told[0], SP_OK);
+        assert_int_equal(world.told[1], SP_CANCELLED);
+        assert_int_equal(world.told[2], SP_OK);
+        assert_int_equal(rows(&world), 2);
+        world_end(&world);
+        sp_ctx_unref(ctx);
+}
+
+/* The server has forgotten a statement that is run again when another one is given: that comes after it, or keeps it from that. */
+static void test_what_is_sent_anew_comes_before_what_was_given_after_it(void **state)
+{
+        sp_stmt *forget = stmt_of("DO $$ BEGIN EXECUTE 'DEALLOCATE ALL'; END $$");
+        sp_stmt *first =
+            stmt_of("INSERT INTO session_turns VALUES (100) RETURNING (SELECT count(*) FROM session_turns)");
+        struct world world;
+        sp_completion *done;
+        int again = 0;
+
+        world_begin(&world);
+        for (unsigned i = 0; i < 1000; i++) {
+                sp_result *result = NULL;
+
+                session_run(&ways[0], world.session, "TRUNCATE session_turns");
+                give(&world, first);
+                collect(&world);
+                assert_int_equal(sp_session_query(world.session, NULL, forget, NULL, &result, NULL), SP_OK);
+                sp_result_free(result);
+                give(&world, first);
+                for (unsigned turn = 0; turn < i % 50; turn++)
+                        sched_yield();
+                assert_int_equal(sp_session_query(world.session, NULL, world.insert, NULL, &result, NULL), SP_OK);
+                sp_result_free(result);
+                assert_int_equal(sp_queue_wait(world.queue, &done, 1, -1), 1);
+                world.given = 0;
+                if (sp_completion_status(done) == SP_OK) {
+                        int64_t seen;
+
+                        again++;
+                        assert_int_equal(sp_result_int(sp_completion_result(done), 0, 0, &seen, NULL), SP_OK);
+                        assert_int_equal(seen, 1);
+                }
+                sp_completion_free(done);
+        }
+        printf("# %d times anew\n", again);
+        world_end(&world);
+        sp_stmt_unref(forget);
+        sp_stmt_unref(first);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -355,6 +505,11 @@ int main(void)
             cmocka_unit_test(test_a_transaction_of_asynchronous_statements_is_whole),
             cmocka_unit_test(test_a_copy_comes_behind_what_was_given_before),
             cmocka_unit_test(test_nothing_comes_behind_a_bound_of_a_transaction_that_was_never_sent),
+            cmocka_unit_test(test_no_transaction_takes_effect_without_a_statement_that_was_never_sent),
+            cmocka_unit_test(test_who_waits_for_a_statement_that_is_late_has_no_transaction_without_it),
+            cmocka_unit_test(test_a_savepoint_takes_back_that_a_statement_was_never_sent),
+            cmocka_unit_test(test_outside_of_a_transaction_a_statement_that_was_never_sent_touches_no_other),
+            cmocka_unit_test(test_what_is_sent_anew_comes_before_what_was_given_after_it),
         };
 
         return cmocka_run_group_tests_name("order", tests, NULL, NULL);

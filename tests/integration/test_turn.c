@@ -115,12 +115,45 @@ static void test_a_copy_held_back_with_a_statement_waits_for_it(void **state)
         sp_pool_free(pool);
 }
 
+/* Who gave up a COPY before it began has nothing that he could end. */
+static void test_behind_a_copy_that_was_given_up_the_session_goes_on(void **state)
+{
+        const struct way *way = way_of(state);
+        sp_pool *pool = pool_with((const char *[]){"pool.max=4", NULL});
+        sp_stmt *stmt = stmt_of("COPY turn_locked FROM STDIN");
+        sp_session *session, *locker;
+        sp_queue *queue = queue_of();
+        sp_ctx *ctx = sp_ctx_new(NULL);
+
+        run(way, pool, "DROP TABLE IF EXISTS turn_locked");
+        run(way, pool, "CREATE TABLE turn_locked (id int)");
+        session = session_of(way, pool);
+        locker = session_of(way, pool);
+        session_run(way, locker, "BEGIN");
+        session_run(way, locker, "LOCK turn_locked");
+        assert_int_equal(sp_session_copy_async(session, ctx, stmt, queue, 42), SP_OK);
+        while (number(way, pool,
+                      "SELECT count(*) FROM pg_locks WHERE relation = 'turn_locked'::regclass AND NOT granted", 0) == 0)
+                sched_yield();
+        sp_ctx_cancel(ctx);
+        assert_int_equal(queue_outcome(queue, NULL), SP_CANCELLED);
+        assert_int_equal(session_number(way, session, "SELECT 5"), 5);
+        sp_session_release(locker);
+        sp_session_release(session);
+        run(way, pool, "DROP TABLE turn_locked");
+        sp_ctx_unref(ctx);
+        sp_queue_free(queue);
+        sp_stmt_unref(stmt);
+        sp_pool_free(pool);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
             BOTH_WAYS(test_an_end_whose_time_is_over_is_told_and_leaves_the_transaction),
             cmocka_unit_test(test_a_commit_cancelled_while_it_is_answered_has_one_answer),
             cmocka_unit_test(test_a_copy_held_back_with_a_statement_waits_for_it),
+            BOTH_WAYS(test_behind_a_copy_that_was_given_up_the_session_goes_on),
         };
 
         return cmocka_run_group_tests_name("turn", tests, NULL, NULL);
