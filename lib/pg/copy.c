@@ -87,9 +87,12 @@ void sp__copy_fail(struct sp__copying *copying, struct sp__batch *done)
         sp_copy *copy = copying->copy;
         sp_status status = SP_LOST;
         sp_error *error =
-            copy->error ? sp__fault_of_result(copy->error, copy->stmt, &status)
-                        : sp__error_new(SP_LOST, NULL, "the connection to PostgreSQL at %s was lost during COPY \"%s\"",
-                                        sp__target_place(&copy->pool->target), copy->stmt->name);
+            copy->error && !sp__fault_fatal(copy->error)
+                ? sp__fault_of_result(copy->error, copy->stmt, &status)
+                : sp__error_new(
+                      SP_LOST, sp__fault_code(copy->error),
+                      "the connection to PostgreSQL at %s was lost during COPY \"%s\": its outcome is unknown",
+                      sp__target_place(&copy->pool->target), copy->stmt->name);
 
         sp__op_fail(&copying->op, status, error, done);
 }

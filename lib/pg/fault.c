@@ -35,16 +35,22 @@ static enum quotes quotes_of(const char *code)
             {"0A", QUOTES_TEXT},
             {"3D", QUOTES_TEXT},
             {"3F", QUOTES_TEXT},
+            {"3B", QUOTES_TEXT},
+            {"2B", QUOTES_TEXT},
+            {"54", QUOTES_TEXT},
+            {"58", QUOTES_TEXT},
             /* Names of constraints, columns, roles, cursors; limits; what the server does. */
             {"08", QUOTES_SCHEMA},
+            {"21", QUOTES_SCHEMA},
             {"23", QUOTES_SCHEMA},
             {"25", QUOTES_SCHEMA},
             {"26", QUOTES_SCHEMA},
             {"28", QUOTES_SCHEMA},
+            {"2D", QUOTES_SCHEMA},
             {"34", QUOTES_SCHEMA},
             {"40", QUOTES_SCHEMA},
+            {"44", QUOTES_SCHEMA},
             {"53", QUOTES_SCHEMA},
-            {"54", QUOTES_SCHEMA},
             {"55", QUOTES_SCHEMA},
             {"57", QUOTES_SCHEMA},
         };
@@ -57,12 +63,55 @@ static enum quotes quotes_of(const char *code)
         return QUOTES_ANYTHING;
 }
 
-/* RAISE and ASSERT say what their author wrote, with values anywhere, under any code. */
+/* RAISE and ASSERT say what their author wrote, with values anywhere, under any code; so do functions in other languages. */
 static bool raised(const PGresult *res)
 {
+        static const char *const files[] = {"plpy_", "plperl.c", "pltcl.c"};
         const char *function = PQresultErrorField(res, PG_DIAG_SOURCE_FUNCTION);
+        const char *file = PQresultErrorField(res, PG_DIAG_SOURCE_FILE);
 
+        for (size_t i = 0; file && i < sizeof files / sizeof *files; i++) {
+                if (strncmp(file, files[i], strlen(files[i])) == 0)
+                        return true;
+        }
         return function && (strcmp(function, "exec_stmt_raise") == 0 || strcmp(function, "exec_stmt_assert") == 0);
+}
+
+/* The end of the number, date or run of hexadecimal digits that stands here; `at` itself: none does. */
+static char *number_end(const char *line, char *at)
+{
+        char *end = at;
+        char before = at > line ? at[-1] : ' ';
+
+        /* Part of a name; a parameter's own number; a type's own length, varchar(3). */
+        if (!isdigit((unsigned char)*at) || isalnum((unsigned char)before) || strchr("_$(", before))
+                return at;
+        while (isalnum((unsigned char)*end) || (*end && strchr(".:-+_", *end)))
+                end++;
+        while (end > at && strchr(".:-+_", end[-1]))
+                end--;
+        return end;
+}
+
+/* Numbers may be values, unless the statement's text without its literals has them (`text`: may be NULL). */
+static void mask_numbers(char *line, const char *text)
+{
+        for (char *at = line; *at; at++) {
+                char *end = number_end(line, at), after = *end;
+                bool known;
+
+                if (end == at)
+                        continue;
+                *end = 0;
+                known = text && strstr(text, at);
+                *end = after;
+                if (known) {
+                        at = end - 1;
+                        continue;
+                }
+                *at = '?';
+                memmove(at + 1, end, strlen(end) + 1);
+        }
 }
 
 /* From the first quotation mark, or a colon that a value follows: the beginning tells what is wrong, the rest what with. */
@@ -75,11 +124,13 @@ static void mask(char *line)
                 at = colon + 2;
         if (at && *at)
                 strcpy(at, "?");
+        mask_numbers(line, NULL);
 }
 
-/* From the first quoted word that the statement's text without its literals does not have. */
+/* From the first quoted word that the statement's text without its literals does not have, and such numbers. */
 static void mask_unknown(char *line, const char *text)
 {
+        mask_numbers(line, text);
         for (char *at = strchr(line, '"'), *end; at; at = strchr(end + 1, '"')) {
                 bool known = false;
 
@@ -119,6 +170,13 @@ bool sp__fault_by_time_limit(const PGresult *res)
         return primary && strcmp(sp__fault_code(res), "57014") == 0 && strstr(primary, "statement timeout");
 }
 
+bool sp__fault_fatal(const PGresult *res)
+{
+        const char *severity = PQresultErrorField(res, PG_DIAG_SEVERITY_NONLOCALIZED);
+
+        return severity && (strcmp(severity, "FATAL") == 0 || strcmp(severity, "PANIC") == 0);
+}
+
 /* Which setting ended it. The caller's own cancellation is never told by the server. */
 static const char *limit_of(const PGresult *res)
 {
@@ -155,7 +213,8 @@ sp_error *sp__fault_of_result(const PGresult *res, const sp_stmt *stmt, sp_statu
 
         snprintf(line, sizeof line, "%s", primary ? primary : "no message");
         if (quotes == QUOTES_ANYTHING)
-                snprintf(line, sizeof line, "raised by a function; its text may hold values and is not shown");
+                snprintf(line, sizeof line, "%sits text may hold values and is not shown",
+                         raised(res) ? "raised by a function; " : "");
         else if (quotes == QUOTES_VALUES)
                 mask(line);
         else if (quotes == QUOTES_TEXT)

@@ -24,5 +24,7 @@ void sp__fault_of_connect(const PGconn *pg, struct sp__connect_fault *out);
 const char *sp__fault_code(const PGresult *res);
 /** Whether statement_timeout ended it, as far as the server says so in English; `res` may be NULL. */
 bool sp__fault_by_time_limit(const PGresult *res);
+/** Whether the server ended the connection with it. */
+bool sp__fault_fatal(const PGresult *res);
 
 #endif

@@ -98,6 +98,60 @@ static void test_no_error_shows_a_literal_or_a_parameter(void **state)
         sp_pool_free(pool);
 }
 
+/* 90210 is a value, wherever a message has it. */
+static void test_no_error_shows_a_number_that_is_a_value(void **state)
+{
+        static const struct {
+                const char *text, *says;
+        } cases[] = {
+            {"SELECT set_bit(B'1', %s::int, 1)", "bit index ? out of valid range"},
+            {"SELECT lo_unlink(%s::oid)", "large object ? does not exist"},
+            {"SELECT get_byte('\\x01'::bytea, %s::int)", "index ? out of valid range"},
+            {"SELECT chr((%s::text || '21')::int)", "too large for encoding"},
+        };
+        sp_pool *pool = pool_with(NULL);
+
+        for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+                char literal[160], param[160];
+
+                fill_in(cases[i].text, "'90210'", literal, sizeof literal);
+                fill_in(cases[i].text, "$1::text", param, sizeof param);
+                says(error_of(pool, literal, NULL), cases[i].says, "90210");
+                says(error_of(pool, param, "90210"), cases[i].says, "90210");
+        }
+        sp_pool_free(pool);
+}
+
+/* Only what a function raised is said to be. */
+static void test_what_the_server_says_by_itself_is_not_called_a_functions(void **state)
+{
+        static const struct {
+                const char *text, *says;
+        } cases[] = {
+            {"SELECT (SELECT generate_series(1, 2))", "more than one row returned by a subquery"},
+            {"DO $$ BEGIN PERFORM 1; COMMIT; END $$ /* in a transaction */", "invalid transaction termination"},
+            {"ROLLBACK TO SAVEPOINT nowhere", "savepoint \"nowhere\" does not exist"},
+            {"SELECT pg_read_file('nowhere')", "could not open file"},
+        };
+        sp_pool *pool = pool_with(NULL);
+        sp_session *session;
+
+        assert_int_equal(sp_pool_acquire(pool, NULL, &session, NULL), SP_OK);
+        for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+                sp_stmt *stmt = stmt_of(cases[i].text);
+                sp_result *result = NULL;
+                sp_error *error = NULL;
+
+                assert_int_equal(sp_session_begin(session, NULL, NULL, NULL), SP_OK);
+                assert_int_equal(sp_session_query(session, NULL, stmt, NULL, &result, &error), SP_SQL);
+                says(error, cases[i].says, "raised");
+                assert_int_equal(sp_session_rollback(session, NULL, NULL), SP_OK);
+                sp_stmt_unref(stmt);
+        }
+        sp_session_release(session);
+        sp_pool_free(pool);
+}
+
 static void test_names_of_the_statement_are_told(void **state)
 {
         static const struct {
@@ -145,6 +199,8 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
             cmocka_unit_test(test_no_error_shows_a_literal_or_a_parameter),
+            cmocka_unit_test(test_no_error_shows_a_number_that_is_a_value),
+            cmocka_unit_test(test_what_the_server_says_by_itself_is_not_called_a_functions),
             cmocka_unit_test(test_names_of_the_statement_are_told),
             cmocka_unit_test(test_what_the_server_said_is_there_for_who_asks),
         };
