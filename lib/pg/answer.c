@@ -87,6 +87,32 @@ static bool outdated(struct sp__query *query, struct sp__conn *conn)
         return !stmt->sql.commits && (suspect->early || !sp__stmt_obscure(stmt));
 }
 
+bool sp__query_outdated(const char *code)
+{
+        static const char *const others[] = {"26000", "0A000", "42P05", "25P02"};
+
+        for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+                if (strcmp(code, others[i]) == 0)
+                        return true;
+        }
+        for (size_t i = 0; i < sizeof suspects / sizeof *suspects; i++) {
+                if (strcmp(code, suspects[i].code) == 0)
+                        return true;
+        }
+        return false;
+}
+
+/* Its transaction has failed, and may succeed when it is made again. */
+static void note_outdated(struct sp__query *query)
+{
+        query->outdated = true;
+        if (!query->session)
+                return;
+        sp__lock(&query->pool->lock);
+        query->session->outdated = true;
+        sp__unlock(&query->pool->lock);
+}
+
 /* What came of having prepared it anew: others need to, or it was no use. */
 static void learn_renewal(const struct sp__query *query)
 {
@@ -158,7 +184,9 @@ static bool heal(struct sp__query *query, struct sp__conn *conn)
                        query->tries < TRIES + sp__pool_max(query->pool);
         if (!correct(query, conn))
                 return false;
-        query->outdated = sp__conn_in_transaction(conn);
+        /* Behind more that is on its way the connection cannot tell. */
+        if (sp__conn_in_transaction(conn) || query->in_block)
+                note_outdated(query);
         return query->tries < TRIES && !query->outdated;
 }
 
@@ -222,6 +250,7 @@ static void record(struct sp__query *query, sp_status status)
 static void answer_deed(struct sp__query *query, struct sp__batch *done)
 {
         const char *name = query->stmt->name;
+        sp_error *error;
 
         if (query->deed != SP__DEED_COMMIT || strcmp(PQcmdStatus(query->unit.result), "COMMIT") == 0) {
                 record(query, SP_OK);
@@ -229,10 +258,11 @@ static void answer_deed(struct sp__query *query, struct sp__batch *done)
                 return;
         }
         record(query, SP_SQL);
-        sp__op_fail(&query->op, SP_SQL,
-                    sp__error_new(SP_SQL, "25P02",
-                                  "\"%s\": a statement of the transaction had failed: it was rolled back", name),
-                    done);
+        error = sp__error_new(
+            SP_SQL, "25P02",
+            "\"%s\": a statement of the transaction had failed, or ended before it was sent: it was rolled back", name);
+        sp__error_set_retryable(error, sp__session_outdated(query->session));
+        sp__op_fail(&query->op, SP_SQL, error, done);
 }
 
 static void answer_copy(struct sp__query *query, struct sp__batch *done)
@@ -261,6 +291,8 @@ static void answer(struct sp__query *query, struct sp__batch *done)
         if (unit->error) {
                 error = sp__fault_of_result(unit->error, query->stmt, &status);
                 error = unit->sets ? sp__sets_fault(unit, error) : error;
+                if (query->outdated)
+                        sp__error_set_retryable(error, true);
                 if (may_have_committed(query))
                         sp__error_set_retryable(error, false);
                 record(query, status);
@@ -428,8 +460,6 @@ static void release(struct sp__conn *conn, struct sp__query *query)
         sp__cancel_ended(conn, query);
         if (query->in_session)
                 sp__session_ended(query);
-        if (query->outdated && query->session)
-                query->session->outdated = true;
         query->conn = NULL;
 }
 

@@ -22,7 +22,12 @@ static int64_t pause_after(sp_pool *pool, const char *code, int64_t attempt)
         int64_t longest;
         double unit;
 
-        if (!worth_another(code) || attempt < 1 || attempt >= pool->limits.tx_attempts)
+        if (attempt < 1 || attempt >= pool->limits.tx_attempts)
+                return -1;
+        /* There are no rivals. */
+        if (sp__query_outdated(code))
+                return 0;
+        if (!worth_another(code))
                 return -1;
         longest = pool->limits.tx_backoff_ms << (attempt - 1 < DOUBLINGS ? attempt - 1 : DOUBLINGS);
         sp__lock(&pool->lock);

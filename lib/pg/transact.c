@@ -14,7 +14,7 @@ struct task {
         bool outdated; /* the last attempt failed by what the pool had prepared before a change */
 };
 
-static bool is_outdated(sp_session *session)
+bool sp__session_outdated(sp_session *session)
 {
         bool outdated;
 
@@ -42,7 +42,7 @@ static sp_status attempt(struct task *task, sp_error **error)
                 *error = NULL;
                 status = sp_session_commit(session, task->ctx, error);
         }
-        task->outdated = status != SP_OK && is_outdated(session);
+        task->outdated = status != SP_OK && sp__session_outdated(session);
         sp_session_release(session);
         return status;
 }

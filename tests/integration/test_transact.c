@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* sp_pool_transact(): all or nothing, and again where the server asks for it, but not without end. */
-#include "ways.h"
+#include "way.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -125,6 +125,51 @@ static void test_what_the_pool_had_prepared_before_a_change_is_tried_again(void 
         assert_int_equal(sp_pool_transact(pool, NULL, NULL, read_all, &reading, NULL), SP_OK);
         assert_int_equal(reading.calls, 3);
         sp_stmt_unref(reading.stmt);
+        sp_pool_free(other);
+        done(pool);
+}
+
+/* For loops of the caller's own, the bindings' among them; also where the error that he sees is the COMMIT's. */
+static void test_the_error_of_what_was_prepared_before_a_change_says_so(void **state)
+{
+        sp_pool *pool = pool_with_row((const char *[]){"pool.max=1", NULL}), *other = pool_with(NULL);
+        sp_stmt *stmt = stmt_of("SELECT * FROM transact");
+        sp_queue *queue = queue_of();
+        sp_completion *answer;
+        sp_result *result = NULL;
+        sp_session *session;
+        sp_error *error = NULL;
+        size_t len;
+
+        assert_int_equal(sp_pool_query(pool, NULL, stmt, NULL, &result, NULL), SP_OK);
+        sp_result_free(result);
+        run(&ways[0], other, "ALTER TABLE transact ADD COLUMN more int");
+        assert_int_equal(sp_pool_acquire(pool, NULL, &session, NULL), SP_OK);
+        assert_int_equal(sp_session_begin(session, NULL, NULL, NULL), SP_OK);
+        assert_int_equal(sp_session_query(session, NULL, stmt, NULL, &result, &error), SP_SQL);
+        assert_true(sp_error_retryable(error));
+        assert_int_equal(sp_pool_retry_pause(pool, error, 1), 0);
+        assert_int_equal(sp_pool_retry_async(pool, NULL, sp_error_code(error), 1, queue, 42), SP_OK);
+        sp_error_free(error);
+        answer = queue_completion(queue);
+        assert_memory_equal(sp_value_data(sp_completion_value(answer), &len), "true", 4);
+        sp_completion_free(answer);
+        assert_int_equal(sp_session_commit(session, NULL, &error), SP_SQL);
+        assert_int_equal(sp_pool_retry_pause(pool, error, 1), 0);
+        sp_error_free(error);
+        /* The next transaction that fails does so by itself. */
+        assert_int_equal(sp_session_begin(session, NULL, NULL, NULL), SP_OK);
+        assert_int_equal(sp_session_query(session, NULL, stmt, NULL, &result, NULL), SP_OK);
+        sp_result_free(result);
+        sp_stmt_unref(stmt);
+        stmt = stmt_of("SELECT 1/0");
+        assert_int_equal(sp_session_query(session, NULL, stmt, NULL, &result, NULL), SP_SQL);
+        assert_int_equal(sp_session_commit(session, NULL, &error), SP_SQL);
+        assert_int_equal(sp_pool_retry_pause(pool, error, 1), -1);
+        sp_error_free(error);
+        sp_session_release(session);
+        sp_stmt_unref(stmt);
+        sp_queue_free(queue);
         sp_pool_free(other);
         done(pool);
 }
@@ -327,6 +372,7 @@ int main(void)
             cmocka_unit_test(test_it_is_not_tried_without_end),
             cmocka_unit_test(test_a_deadlock_is_tried_again),
             cmocka_unit_test(test_what_the_pool_had_prepared_before_a_change_is_tried_again),
+            cmocka_unit_test(test_the_error_of_what_was_prepared_before_a_change_says_so),
             cmocka_unit_test(test_other_failures_are_not),
             cmocka_unit_test(test_the_pause_ends_with_the_context),
             cmocka_unit_test(test_work_that_outlasts_its_context_is_undone),
