@@ -373,6 +373,11 @@ static sp_ctx *root_of(const sp_ctx *ctx)
         return (sp_ctx *)(uintptr_t)ctx;
 }
 
+sp_ctx *sp__ctx_root(const sp_ctx *ctx)
+{
+        return root_of(ctx);
+}
+
 /* What an inner unit writes the outer ones have written. */
 void sp__ctx_note_write(const sp_ctx *ctx)
 {

@@ -36,6 +36,8 @@ struct sp__scope *sp__ctx_scope(const sp_ctx *ctx, struct sp__scope *(*make)(voi
 void sp__ctx_note_write(const sp_ctx *ctx);
 /** When that was, for the last time; 0: never. */
 int64_t sp__ctx_wrote(const sp_ctx *ctx);
+/** The context with which its unit of work begins. */
+sp_ctx *sp__ctx_root(const sp_ctx *ctx);
 /** A transaction began in its unit of work (1), or ended (-1). */
 void sp__ctx_transaction(const sp_ctx *ctx, int change);
 /** Whether one is open: what is read there may be older than what was invalidated meanwhile. NULL: none. */

@@ -130,8 +130,11 @@ static void query_settled(sp__op *op)
         sp__op *outer = op->caller == op ? NULL : op->caller;
 
         sp__query_tell(query);
-        if (op->ctx && query->stmt && !sp__stmt_reads(query->stmt))
-                sp__ctx_note_write(op->ctx);
+        if (query->stmt && !sp__stmt_reads(query->stmt)) {
+                if (op->ctx)
+                        sp__ctx_note_write(op->ctx);
+                sp__session_note_write(query);
+        }
         if (query->deed == SP__DEED_COMMIT || query->deed == SP__DEED_ROLLBACK)
                 sp__session_work_over(query->session);
         sp__limit_stop(&query->limit, pool->engine);

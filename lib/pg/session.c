@@ -232,6 +232,7 @@ static bool rolls_back(const sp_session *session)
 
 void sp__session_unref(sp_session *session)
 {
+        struct sp__writers *writers;
         struct sp__lead *lead;
         sp_pool *pool;
         sp_ctx *ctx;
@@ -244,10 +245,12 @@ void sp__session_unref(sp_session *session)
         if (session->sequels)
                 sp__sequels_end(session, rolls_back(session));
         lead = session->lead;
+        writers = session->writers;
         ctx = session->ctx;
         pool = session->pool;
         give_back(session);
         sp__lead_free(lead);
+        sp__writers_free(writers);
         sp_ctx_unref(ctx);
         sp__pool_unref(pool);
 }

@@ -251,6 +251,40 @@ static void test_it_does_so_while_replay_is_paused(void **state)
         sp_pool_free(pool);
 }
 
+/* His transaction is another one's to commit, by a call or as a text, when a replica has all that he wrote but for that. */
+static void test_a_unit_of_work_reads_what_was_committed_for_it(void **state)
+{
+        const struct way *way = way_of(state);
+        sp_pool *pool = pool_of("0", NULL);
+        sp_stmt *insert = stmt_of("INSERT INTO copies VALUES (1)");
+
+        for (int text = 0; text <= 1; text++) {
+                sp_ctx *ctx = sp_ctx_new(NULL);
+                sp_session *session;
+                sp_result *result;
+                int64_t before;
+
+                await_replica(way, pool, NULL);
+                before = ask(way, pool, NULL, "SELECT count(*) FROM copies", SP_STMT_WRITE);
+                assert_int_equal(way->acquire(pool, NULL, &session, NULL), SP_OK);
+                session_run(way, session, "BEGIN");
+                assert_int_equal(way->session(session, ctx, insert, NULL, &result, NULL), SP_OK);
+                sp_result_free(result);
+                await_replica(way, pool, ctx);
+                pause_replay(true);
+                if (text)
+                        session_run(way, session, "COMMIT");
+                else
+                        assert_int_equal(sp_session_commit(session, NULL, NULL), SP_OK);
+                assert_int_equal(rows(way, pool, ctx), before + 1);
+                pause_replay(false);
+                sp_session_release(session);
+                sp_ctx_unref(ctx);
+        }
+        sp_stmt_unref(insert);
+        sp_pool_free(pool);
+}
+
 static void test_a_replica_that_dies_costs_no_read_its_answer(void **state)
 {
         struct load load = {.pool = pool_of("500ms", NULL), .text = "SELECT count(*) FROM copies"};
@@ -381,6 +415,7 @@ int main(void)
             BOTH_WAYS(test_a_read_that_takes_too_long_is_not_given_to_the_primary_as_well),
             BOTH_WAYS(test_a_replica_that_falls_behind_is_not_read_from),
             BOTH_WAYS(test_a_unit_of_work_reads_what_it_wrote),
+            BOTH_WAYS(test_a_unit_of_work_reads_what_was_committed_for_it),
             BOTH_WAYS(test_it_does_so_while_replay_is_paused),
             BOTH_WAYS(test_a_unit_of_work_reads_what_it_copied),
             cmocka_unit_test(test_a_replica_that_dies_costs_no_read_its_answer),
