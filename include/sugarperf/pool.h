@@ -94,7 +94,8 @@ SP_API void sp_pool_free(sp_pool *pool);
 /**
  * Runs one statement and waits for its whole result. The deadline (the context's, else `pool.query_timeout`) covers waiting,
  * executing and fetching. Errors: SP_INVALID (a text parameter with a zero byte), SP_TIMEOUT, SP_CANCELLED, SP_CLOSED,
- * SP_UNAVAILABLE, SP_AUTH, SP_SQL, SP_LOST, SP_SESSION.
+ * SP_UNAVAILABLE, SP_AUTH, SP_SQL, SP_LOST, SP_SESSION, SP_FULL (`pool.waiting` callers wait for a connection already; of the
+ * asynchronous form a completion).
  * The result is owned by the caller. `params` may be NULL.
  */
 SP_API sp_status sp_pool_query(sp_pool *pool, sp_ctx *ctx, const sp_stmt *stmt, const sp_params *params,

@@ -5,8 +5,9 @@
  *
  * Every *_async() call names a queue and a tag. If it returns SP_OK, one completion bearing that tag arrives exactly
  * once: on success, failure, timeout, cancellation or close. If it does not, none arrives: so it refuses where the status
- * says all (SP_FULL, SP_CLOSED, SP_CANCELLED, SP_FORKED, SP_NOMEM). What is wrong with its arguments arrives as a
- * completion, whose error names it, as the blocking form's does.
+ * says all, and is known at once (SP_FULL of the queue, SP_CLOSED, SP_CANCELLED, SP_FORKED, SP_NOMEM). What is wrong with its
+ * arguments arrives as a completion, whose error names it, as the blocking form's does; and what only shows when it is its
+ * turn, whatever the status: SP_FULL, too, where the pool, a policy or a schedule takes no more.
  *
  * The library never calls your code from its threads. It makes the fd readable; you drain the queue where you like:
  *

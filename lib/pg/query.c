@@ -8,6 +8,7 @@
 #include "pg/pool_internal.h"
 #include "pg/result.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,6 +27,10 @@ static sp_error *end_error(const struct sp__query *query, sp_status why)
                 return sp__error_new(why, NULL, "\"%s\" was cancelled by its caller", name);
         case SP_CLOSED:
                 return sp__error_new(why, NULL, "pool \"%s\" is closed", query->pool->name);
+        case SP_FULL:
+                return sp__error_new(why, NULL,
+                                     "\"%s\": %" PRId64 " callers wait for a connection already (pool.waiting)", name,
+                                     query->pool->limits.waiting);
         default:
                 return sp__error_new(why, NULL, "\"%s\": %s", name, sp_status_text(why));
         }

@@ -447,9 +447,32 @@ static void test_a_session_without_a_statement_goes_on(void **state)
         sp_pool_free(pool);
 }
 
+static void test_who_comes_when_enough_wait_is_told_so(void **state)
+{
+        const struct way *way = way_of(state);
+        sp_pool *pool = pool_with((const char *[]){"pool.max=1", "pool.waiting=1", "pool.acquire_timeout=20s", NULL});
+        sp_session *session = session_of(way, pool);
+        sp_queue *queue = queue_of();
+        sp_completion *done;
+
+        assert_int_equal(sp_pool_acquire_async(pool, NULL, queue, 42), SP_OK);
+        while (sp_pool_waiting(pool) == 0)
+                sched_yield();
+        says(fails(way, pool, NULL, "SELECT 1", SP_FULL), "1 callers wait for a connection already (pool.waiting)",
+             NULL);
+        sp_session_release(session);
+        done = queue_completion(queue);
+        assert_int_equal(sp_completion_status(done), SP_OK);
+        sp_completion_free(done);
+        assert_int_equal(number(way, pool, "SELECT 5", 0), 5);
+        sp_queue_free(queue);
+        sp_pool_free(pool);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
+            BOTH_WAYS(test_who_comes_when_enough_wait_is_told_so),
             BOTH_WAYS(test_what_is_open_is_rolled_back),
             BOTH_WAYS(test_session_state_does_not_reach_the_next_holder),
             BOTH_WAYS(test_what_no_reset_takes_back_goes_with_its_connection),
