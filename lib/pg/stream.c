@@ -471,7 +471,8 @@ static void start(struct paging *paging)
                 stream->there = false;
                 stream->error = NULL;
                 stream->result = NULL;
-        } else if (stream->ended) {
+        } else if (stream->ended && !stream->asked) {
+                /* Else its last page is known to be that, and about to be there. */
                 tell(stream, &paging->op, SP_OK, NULL, NULL, &done);
                 more = false;
         } else {

@@ -275,6 +275,27 @@ static void test_an_error_ends_it(void **state)
         sp_pool_free(pool);
 }
 
+/* The last page, which is fetched ahead, is asked for at the moment at which it comes. */
+static void test_the_last_page_comes_whenever_it_is_asked_for(void **state)
+{
+        const struct way *way = way_of(state);
+        sp_pool *pool = pool_with((const char *[]){"pool.max=2", NULL});
+
+        for (unsigned i = 0; i < 1500; i++) {
+                sp_stream *stream = stream_of(way, pool, "SELECT g FROM generate_series(1, 3) g", 0, 2);
+                sp_result *page = NULL;
+
+                assert_int_equal(next(way, stream, NULL, &page, NULL), SP_OK);
+                assert_int_equal(sp_result_rows(page), 2);
+                sp_result_free(page);
+                for (volatile unsigned turn = 0; turn < i % 300 * 100; turn++)
+                        ;
+                assert_int_equal(count_up_from(way, stream, 2, 2), 3);
+                sp_stream_free(stream);
+        }
+        sp_pool_free(pool);
+}
+
 static void test_a_page_has_a_deadline(void **state)
 {
         const struct way *way = way_of(state);
@@ -352,6 +373,7 @@ int main(void)
             BOTH_WAYS(test_pages_are_of_one_moment),
             BOTH_WAYS(test_what_cannot_be_streamed_is_refused),
             BOTH_WAYS(test_an_error_ends_it),
+            BOTH_WAYS(test_the_last_page_comes_whenever_it_is_asked_for),
             BOTH_WAYS(test_a_page_has_a_deadline),
             BOTH_WAYS(test_a_lost_connection_ends_it),
             cmocka_unit_test(test_a_stream_that_nobody_took_goes_back),
