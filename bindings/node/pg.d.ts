@@ -13,6 +13,18 @@ export interface CustomTypes {
 /** As node-postgres's types call it. */
 export type CustomTypesConfig = CustomTypes;
 
+/** In PEM form. */
+export type Pem = string | Uint8Array | Array<string | Uint8Array>;
+
+export interface SslConfig {
+    /** true, unless false. */
+    rejectUnauthorized?: boolean;
+    ca?: Pem;
+    cert?: Pem;
+    key?: Pem;
+    passphrase?: string;
+}
+
 export interface ClientConfig {
     user?: string;
     database?: string;
@@ -24,7 +36,7 @@ export interface ClientConfig {
     application_name?: string;
     fallback_application_name?: string;
     options?: string;
-    ssl?: boolean | 'no-verify' | { rejectUnauthorized?: boolean };
+    ssl?: boolean | 'no-verify' | SslConfig;
     /** Files: the authority's certificate, the client's own, and its key. */
     sslrootcert?: string;
     sslcert?: string;

@@ -37,6 +37,9 @@
 %{
 #include "anchor.h"
 #include "watch.h"
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 %}
 
 void sp_anchor(napi_env env);
@@ -71,6 +74,30 @@ napi_value sp_watch_near(napi_env env, sp_watch *watch, sp_cache *cache);
 static void sp_ctx_end(sp_ctx *ended)
 {
         sp_ctx_unref(ended);
+}
+
+/*
+ * A file with these bytes that is in no folder and ends with the process, for what libpq takes by name alone; its owner's alone, as
+ * libpq wants a key to be. Its descriptor; -1 where there is none.
+ */
+static int sp_file_of(const void *data, size_t len)
+{
+        int fd = memfd_create("sugarperf", MFD_CLOEXEC);
+        size_t done = 0;
+
+        if (fd < 0)
+                return -1;
+        while (done < len) {
+                ssize_t some = write(fd, (const char *)data + done, len - done);
+
+                if (some < 0)
+                        break;
+                done += (size_t)some;
+        }
+        if (done == len && fchmod(fd, S_IRUSR) == 0)
+                return fd;
+        close(fd);
+        return -1;
 }
 
 /* The version that this wrapper was built for. */

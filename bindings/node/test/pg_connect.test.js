@@ -3,7 +3,12 @@
 /* How a connection comes about: TLS, passwords that a function gives, and what is asked before it stands. */
 const test = require('node:test');
 const assert = require('node:assert/strict');
-const { readFileSync } = require('node:fs');
+const { execFileSync } = require('node:child_process');
+const { mkdtempSync, readFileSync, readdirSync, rmSync } = require('node:fs');
+const net = require('node:net');
+const { tmpdir } = require('node:os');
+const path = require('node:path');
+const tls = require('node:tls');
 const { both, client, drivers, failure, name, ours, peer, pool } = require('./pg_support.js');
 const { url } = require('./support.js');
 
@@ -121,14 +126,65 @@ test('options of node-postgres that nothing here can do are refused by name', as
     assert.equal(await answer(ours, parts({ Promise, replication: false, stream: undefined }), 'SELECT 1'), 1);
 });
 
-test('certificates and keys as text are refused by name, never left out', async () => {
-    for (const option of ['cert', 'key', 'pfx', 'passphrase']) {
-        const on = new ours.Client(parts({ ssl: { rejectUnauthorized: false, [option]: 'PEM' } }));
+/* An authority, and by it a certificate of "localhost" and one of a client, whose key has a passphrase as well. */
+function certificates(t) {
+    const folder = mkdtempSync(path.join(tmpdir(), 'sugarperf-tls-'));
+    const openssl = (...args) => execFileSync('openssl', args, { cwd: folder, stdio: 'pipe' });
+    const made = ['req', '-new', '-nodes', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1'];
 
-        assert.match((await failure(on.connect())).message, new RegExp(`ssl\\.${option}`));
+    t.after(() => rmSync(folder, { recursive: true }));
+    openssl(...made, '-x509', '-days', '2', '-subj', '/CN=an authority', '-keyout', 'ca.key', '-out', 'ca.crt');
+    for (const [name, who] of [['server', 'localhost'], ['client', 'test']]) {
+        openssl(...made, '-subj', `/CN=${who}`, '-keyout', `${name}.key`, '-out', `${name}.csr`);
+        openssl('x509', '-req', '-days', '2', '-in', `${name}.csr`, '-CA', 'ca.crt', '-CAkey', 'ca.key', '-CAcreateserial', '-out', `${name}.crt`);
     }
-    for (const option of ['ca', 'checkServerIdentity'])
-        assert.match((await failure(new ours.Client(parts({ ssl: { [option]: () => {} } })).connect())).message, new RegExp(option));
+    openssl('ec', '-in', 'client.key', '-aes256', '-passout', 'pass:of the key', '-out', 'locked.key');
+    return Object.fromEntries(['ca.crt', 'server.crt', 'server.key', 'client.crt', 'client.key', 'locked.key']
+        .map((name) => [name, readFileSync(path.join(folder, name), 'utf8')]));
+}
+
+/* The server, over TLS and for clients with a certificate alone; resolves to its port. */
+async function guarded(t, { 'ca.crt': ca, 'server.crt': cert, 'server.key': key }) {
+    const { host, port } = parts();
+    const door = net.createServer((plain) => {
+        plain.once('data', () => {
+            plain.write('S');
+            const inside = new tls.TLSSocket(plain, { isServer: true, ca, cert, key, requestCert: true, rejectUnauthorized: true });
+            const behind = net.connect(port, host);
+
+            inside.on('error', () => behind.destroy());
+            behind.on('error', () => inside.destroy());
+            inside.pipe(behind).pipe(inside);
+        });
+        plain.on('error', () => {});
+    });
+
+    await new Promise((resolve) => door.listen(0, '127.0.0.1', resolve));
+    t.after(() => door.close());
+    return door.address().port;
+}
+
+const opened = () => readdirSync('/proc/self/fd').length;
+
+test('certificates and keys may be text, as node-postgres takes them', async (t) => {
+    const made = certificates(t);
+    const { 'ca.crt': ca, 'client.crt': cert, 'client.key': key, 'locked.key': locked } = made;
+    const at = { host: 'localhost', port: await guarded(t, made) };
+    const asked = (pg, ssl) => answer(pg, parts({ ...at, ssl }), 'SELECT 1 AS n');
+    const before = opened();
+
+    for (const pg of [peer, ours]) {
+        for (const ssl of [{ ca, cert, key }, { ca: [Buffer.from(ca)], cert: Buffer.from(cert), key: [key] },
+            { rejectUnauthorized: false, cert, key }, { ca, cert, key: locked, passphrase: 'of the key' }])
+            assert.equal(await asked(pg, ssl), 1);
+        for (const ssl of [{ ca }, { cert, key }, { ca: made['server.crt'], cert, key }])
+            await assert.rejects(asked(pg, ssl));
+    }
+    for (const option of ['pfx', 'secureContext', 'checkServerIdentity'])
+        await assert.rejects(asked(ours, { ca, [option]: () => {} }), new RegExp(`ssl\\.${option} is not taken`));
+    await assert.rejects(asked(ours, { ca: 5 }), /ssl\.ca must be/);
+    while (opened() > before)
+        await new Promise((resolve) => setImmediate(resolve));
 });
 
 both('a config whose password is hidden, or whose fields are getters, and the options of a pool are taken whole', async (t, pg) => {

@@ -2,6 +2,7 @@
 'use strict';
 /* The library's client behind a Pool or a Client of node-postgres's: made for it, or one that the program has already. */
 const { Client: Base, watchOf } = require('../client.js');
+const { Files } = require('./files.js');
 const { Names } = require('./names.js');
 const { Secret } = require('./secret.js');
 const { settingsOf, sizeOf } = require('./settings.js');
@@ -17,17 +18,38 @@ function roomToListen(pool, max) {
     };
 }
 
-/* { client, watch, pool (its face), handle, secret (where a function gives the password), own, names, listens() before the first LISTEN } */
-function baseOf(config, max) {
+/*
+ * { client, watch, pool (its face), handle, secret (where a function gives the password), names, listens() before the first LISTEN,
+ * end() }
+ */
+function madeOf(config, max, files) {
     const { sugarperf, pool: name } = typeof config === 'object' && config !== null ? config : {};
-    const { options, at, settings } = settingsOf(config ?? {}, max);
+    const { options, at, settings } = settingsOf(config ?? {}, max, (what, text) => (sugarperf ? undefined : files.add(what, text)));
     const client = sugarperf ?? new Base(settings);
     const pool = client.pool(sugarperf ? name : undefined);
     const handle = client.handleOf(sugarperf ? name : undefined);
     const secret = !sugarperf && typeof at.password === 'function' ? new Secret(pool, handle, at, options.connectionTimeoutMillis) : null;
 
-    return { client, watch: watchOf(client), pool, handle, secret, own: !sugarperf, at, options, names: new Names(),
-        listens: sugarperf ? () => {} : roomToListen(pool, max) };
+    files.end(client);
+    return { client, watch: watchOf(client), pool, handle, secret, at, options, names: new Names(),
+        listens: sugarperf ? () => {} : roomToListen(pool, max),
+        end: async () => {
+            if (sugarperf)
+                return;
+            await client.close();
+            files.close();
+        } };
+}
+
+function baseOf(config, max) {
+    const files = new Files();
+
+    try {
+        return madeOf(config, max, files);
+    } catch (error) {
+        files.close();
+        throw error;
+    }
 }
 
 /* `work(signal)`, which may need a connection. */

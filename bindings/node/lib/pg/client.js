@@ -8,7 +8,7 @@ const { pgError } = require('./errors.js');
 const { IDLE, Line } = require('./line.js');
 const { Listener } = require('./listener.js');
 const { Names } = require('./names.js');
-const { Query, configOf } = require('./query.js');
+const { Query } = require('./query.js');
 const { placeOf } = require('./settings.js');
 const { TypeOverrides } = require('./types.js');
 const { escapeIdentifier, escapeLiteral } = require('./values.js');
@@ -190,7 +190,7 @@ class Client extends EventEmitter {
             throw new TypeError('Client was passed a null or undefined query');
         if (typeof config.submit === 'function' && !(config instanceof Query))
             return this.#submit(config);
-        const query = config instanceof Query ? config : new Query(configOf(config, values, callback));
+        const query = config instanceof Query ? config : new Query(config, values, callback);
 
         if (config === query && typeof values === 'function')
             query.callback = values;
@@ -293,8 +293,8 @@ class Client extends EventEmitter {
             await line.add(true, async () => {});
             line.release();
         }
-        if (this.#base.own && !this.#lent)
-            await this.#base.client.close();
+        if (!this.#lent)
+            await this.#base.end();
     }
 }
 

@@ -9,7 +9,7 @@ const native = require('../native.js');
 const { baseOf, connected, sit } = require('./base.js');
 const { Client, told } = require('./client.js');
 const { pgError } = require('./errors.js');
-const { Query, configOf } = require('./query.js');
+const { Query } = require('./query.js');
 const { copyOf, maxOf } = require('./settings.js');
 const { runOf } = require('./text.js');
 const { TypeOverrides } = require('./types.js');
@@ -162,7 +162,7 @@ class Pool extends EventEmitter {
             const error = new Error('Passing a function as the first parameter to pool.query is not supported');
             return told(Promise.reject(error), config);
         }
-        const query = new Query(configOf(config, values, callback));
+        const query = new Query(config, values, callback);
         const answer = config === null || config === undefined ? Promise.reject(new TypeError(NOTHING)) : this.#query(query);
 
         return told(answer, query.callback);
@@ -227,8 +227,7 @@ class Pool extends EventEmitter {
             await new Promise((resolve) => {
                 this.#idle = resolve;
             });
-        if (this.#base?.own)
-            await this.#base.client.close();
+        await this.#base?.end();
         this.#remove(Infinity);
         this.ended = true;
     }

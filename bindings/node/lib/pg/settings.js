@@ -135,22 +135,31 @@ function sslInEnvironment() {
     }
 }
 
-/* What libpq takes as files only, and what it has not. Nothing of it is left out without a word. */
+/* What libpq has not. Nothing of it is left out without a word. */
 function refuseText(ssl, unchecked) {
-    const files = { ca: 'sslrootcert', cert: 'sslcert', key: 'sslkey' };
-
-    for (const [name, file] of Object.entries(files)) {
-        if (ssl?.[name] && !(unchecked && name === 'ca'))
-            throw new Error(`ssl.${name} is not taken: name a file instead, by ${file} in the connection string or the config`);
-    }
-    for (const name of ['pfx', 'passphrase', 'secureContext', ...(unchecked ? [] : ['checkServerIdentity'])]) {
+    for (const name of ['pfx', 'secureContext', ...(unchecked ? [] : ['checkServerIdentity'])]) {
         if (ssl?.[name])
-            throw new Error(`ssl.${name} is not taken: name files instead, by sslrootcert, sslcert and sslkey`);
+            throw new Error(`ssl.${name} is not taken: give ssl.ca, ssl.cert and ssl.key, or name files, by sslrootcert, sslcert and sslkey`);
     }
 }
 
+const TEXTS = { ca: 'sslrootcert', cert: 'sslcert', key: 'sslkey' };
+
+/* What an `ssl` has as text, as files of `fileOf(name, text)`. */
+function textsOf(ssl, unchecked, fileOf) {
+    const made = {};
+
+    for (const [name, file] of Object.entries(TEXTS)) {
+        if (ssl?.[name] && !(unchecked && name === 'ca'))
+            made[file] = fileOf(`ssl.${name}`, ssl[name]);
+    }
+    if (ssl?.passphrase)
+        made.sslpassword = String(ssl.passphrase);
+    return made;
+}
+
 /* As strict as node-postgres: without a word to the contrary the server's name and certificate are checked. */
-function sslOf({ ssl: given, sslmode, sslrootcert, sslcert, sslkey, sslnegotiation, uselibpqcompat }) {
+function sslOf({ ssl: given, sslmode, sslrootcert, sslcert, sslkey, sslnegotiation, uselibpqcompat }, fileOf) {
     const direct = sslnegotiation === 'direct' ? { sslnegotiation } : {};
     const own = present({ sslcert, sslkey, ...direct });
     const files = present({ sslrootcert, ...own });
@@ -162,8 +171,10 @@ function sslOf({ ssl: given, sslmode, sslrootcert, sslcert, sslkey, sslnegotiati
     if (sslmode === 'disable' || ssl === 'false' || ssl === '0' || (!ssl && !sslmode && !Object.keys(files).length))
         return { sslmode: 'disable' };
     refuseText(ssl, unchecked);
+    const texts = textsOf(ssl, unchecked, fileOf);
     /* With an authority's certificate, which PGSSLROOTCERT or a file in ~/.postgresql may name, libpq would check the server's by it. */
-    return unchecked ? { sslmode: 'require', sslrootcert: NO_FILE, ...own } : { sslmode: 'verify-full', sslrootcert: ROOTS, ...files };
+    return unchecked ? { sslmode: 'require', sslrootcert: NO_FILE, ...own, ...texts }
+        : { sslmode: 'verify-full', sslrootcert: ROOTS, ...files, ...texts };
 }
 
 function serverOptions(options) {
@@ -195,9 +206,9 @@ function unswayed(host) {
 }
 
 /* Every part by name: what is a folder of sockets need not look like a host. */
-function urlOf(options, { host, port, user, database }) {
+function urlOf(options, { host, port, user, database }, fileOf) {
     const parts = { host, port, user, dbname: database, application_name: said(options, 'application_name', 'PGAPPNAME'),
-        ...keepAliveOf(options), ...sslOf(options), ...serverOptions(options) };
+        ...keepAliveOf(options), ...sslOf(options, fileOf), ...serverOptions(options) };
     const query = Object.entries({ ...present(parts), ...unswayed(host) }).map(([name, value]) => `${name}=${encodeURIComponent(value)}`);
 
     return `postgresql:///?${query.join('&')}`;
@@ -217,8 +228,8 @@ function sizeOf(max) {
     return max === 1 ? 2 : max + 1;
 }
 
-/* { settings } for the library, and what a caller may want to see of them. */
-function settingsOf(config, max) {
+/* { settings } for the library, and what a caller may want to see of them. `fileOf(name, text)`: the name of a file of that text. */
+function settingsOf(config, max, fileOf) {
     const options = optionsOf(config);
     refuse(options);
     const at = connectionOf(options);
@@ -226,7 +237,7 @@ function settingsOf(config, max) {
     const lifetime = numberOf(options, 'maxLifetimeSeconds');
     const uses = numberOf(options, 'maxUses');
     const settings = {
-        'pool.url': urlOf(options, at), 'pool.max': sizeOf(max), 'pool.min': Math.min(numberOf(options, 'min') ?? 0, max),
+        'pool.url': urlOf(options, at, fileOf), 'pool.max': sizeOf(max), 'pool.min': Math.min(numberOf(options, 'min') ?? 0, max),
         'pool.acquire_timeout': limit('connectionTimeoutMillis', options), 'pool.connect_timeout': connect,
         'pool.statement_timeout': millis('statement_timeout', options, defaults) ?? '0',
         'pool.query_timeout': limit('query_timeout', options, defaults),
