@@ -4,7 +4,7 @@
 const test = require('node:test');
 const assert = require('node:assert/strict');
 const { once } = require('node:events');
-const { both, client, failure, name, ours, peer, table } = require('./pg_support.js');
+const { both, client, failure, name, ours, peer, pool, table } = require('./pg_support.js');
 
 both('a query is a text, a config or a Query; it answers a promise, a callback, or events', async (t, pg) => {
     const on = await client(t, pg);
@@ -29,6 +29,25 @@ both('a query is a text, a config or a Query; it answers a promise, a callback, 
     on.query(wrong);
     const [error] = await once(wrong, 'error');
     assert.equal(error.code, '42703');
+});
+
+both('a config may say what it is by getters, its own or its class\'s', async (t, pg) => {
+    class Literal {
+        constructor(strings, ...values) {
+            this.strings = strings;
+            this.values = values;
+        }
+
+        get text() {
+            return this.strings.reduce((text, part, i) => `${text}$${i}${part}`);
+        }
+    }
+    const on = await client(t, pg);
+    const config = ((strings, ...values) => new Literal(strings, ...values))`SELECT ${1}::int AS n`;
+
+    for (const one of [await on.query(config), await pool(t, pg).query(config), await on.query(Object.create({ text: 'SELECT 1 AS n' })),
+        await on.query('SELECT $1::int[] AS n', [[1, , 2]])])
+        assert.deepEqual([one.rows[0].n].flat()[0], 1);
 });
 
 both('a text may hold no statement, or several, which are one transaction', async (t, pg) => {

@@ -6,9 +6,20 @@ const { decode } = require('./result.js');
 const { millis } = require('./settings.js');
 const { prepareValues } = require('./values.js');
 
+const NAMES = ['text', 'values', 'rows', 'types', 'name', 'binary', 'callback', 'queryMode', 'query_timeout', 'rowMode'];
+
+/* What a config says, also where its class does: packages that make queries of template literals have getters. */
+function said(config) {
+    const made = {};
+
+    for (const name of NAMES)
+        made[name] = config?.[name];
+    return made;
+}
+
 /* (text or config, values, callback) in all their forms, as one config of the caller's own. */
 function configOf(config, values, callback) {
-    const made = typeof config === 'string' ? { text: config } : Object.assign(Object.create(null), config);
+    const made = typeof config === 'string' ? { text: config } : said(config);
 
     if (typeof values === 'function')
         made.callback = values;
@@ -84,4 +95,4 @@ class Query extends EventEmitter {
     }
 }
 
-module.exports = { Query, configOf };
+module.exports = { Query };

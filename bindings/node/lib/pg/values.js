@@ -41,7 +41,7 @@ function elementText(value) {
 }
 
 function arrayText(values) {
-    return `{${values.map(elementText).join(',')}}`;
+    return `{${Array.from(values, elementText).join(',')}}`;
 }
 
 function objectOf(value, seen) {
