@@ -4,6 +4,7 @@
  * A block of bytes that grows, and parameters in packed form on it (params.h): u8 1, u8 0, u16 count, then u8 format, i32 length,
  * bytes. Buffer's own methods check their arguments each time; what is short is written without them.
  */
+const { isAnyArrayBuffer, isPromise } = require('node:util').types;
 const { makeError } = require('./errors.js');
 
 const MAX = 65535;
@@ -31,7 +32,16 @@ function arrayElement(value) {
 }
 
 function arrayText(values) {
-    return `{${values.map(arrayElement).join(',')}}`;
+    return `{${Array.from(values, arrayElement).join(',')}}`;
+}
+
+/* What JSON would leave as {} without a word. */
+function jsonText(value) {
+    if (value instanceof Map || value instanceof Set)
+        throw new TypeError(`a ${value.constructor.name} cannot be a parameter: make an array or an object of it`);
+    if (isPromise(value))
+        throw new TypeError('a Promise cannot be a parameter: await it');
+    return JSON.stringify(value);
 }
 
 /* A value as PostgreSQL writes it. */
@@ -48,9 +58,11 @@ function textOf(value) {
     case 'object':
         if (value instanceof Date)
             return dateText(value);
+        if (isAnyArrayBuffer(value))
+            return textOf(Buffer.from(value));
         if (ArrayBuffer.isView(value))
             return '\\x' + Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('hex');
-        return Array.isArray(value) ? arrayText(value) : JSON.stringify(value);
+        return Array.isArray(value) ? arrayText(value) : jsonText(value);
     default:
         throw new TypeError(`a ${typeof value} cannot be a parameter`);
     }
@@ -136,7 +148,11 @@ class Sheet {
             this.u32(at + 1, -1);
             return at + 5;
         }
-        const binary = typeof value === 'object' && ArrayBuffer.isView(value);
+        const object = typeof value === 'object';
+
+        if (object && isAnyArrayBuffer(value))
+            return this.value(at, new Uint8Array(value));
+        const binary = object && ArrayBuffer.isView(value);
         this.room(at + 5);
         const end = binary ? this.bytes(at + 5, value) : this.text(at + 5, typeof value === 'string' ? value : textOf(value));
 
