@@ -508,7 +508,10 @@ export class Client {
     /** How all of it is, each part asked within a second. Of one pool: client.pool(name).health(). */
     health(options?: CallOptions): Promise<Health>;
     poolStats(name?: string): PoolStats;
-    /** Resolves when all is freed; with `timeout` (milliseconds) what still runs after it is cancelled. */
+    /**
+     * No new work: what still waits for a connection ends with ClosedError, what was sent runs to its end, or is cancelled after
+     * `timeout` (milliseconds). Resolves when all is freed.
+     */
     close(options?: { timeout?: number }): Promise<void>;
 }
 

@@ -100,7 +100,7 @@ class Client {
 
     async batch(sql, sets, options) {
         const [pool, rest] = this.#chosen(options);
-        return pool.batch(sql, sets, rest);
+        return await pool.batch(sql, sets, rest);
     }
 
     stream(sql, values, options) {
@@ -110,7 +110,7 @@ class Client {
 
     async acquire(options) {
         const [pool, rest] = this.#chosen(options);
-        return pool.acquire(rest);
+        return await pool.acquire(rest);
     }
 
     async transaction(work, options) {
@@ -141,7 +141,7 @@ class Client {
         const limits = given.options(options, LIMITS);
 
         this.check();
-        return this.#watch.submit('client_health_async', (ctx) => [this.#handle, ctx], limits);
+        return await this.#watch.submit('client_health_async', (ctx) => [this.#handle, ctx], limits);
     }
 
     poolStats(name) {

@@ -58,9 +58,21 @@ for (let status = -1; native.status_name(status) !== 'SP_UNKNOWN'; status--) {
     byStatus.set(status, code);
 }
 
+/* C's calls, where what the library says names one, and what they are here. */
+const CALLS = {
+    'sp_pool_acquire()': 'acquire()', 'sp_pool_batch()': 'batch()', 'sp_pool_query()': 'query()', 'sp_session_copy()': 'copyFrom() or copyTo()',
+    'sp_cache_declare()': 'cache.template()', 'sp_cache_delete()': 'cache.delete()', 'sp_invalidate_row()': 'rules.invalidate()',
+    'sp_row_was()': 'was', 'sp_template_pattern()': 'the option patterns',
+};
+
+/* What the server says is its own: a function there may have any name. */
+function worded(code, message) {
+    return code === 'SP_SQL' || !message.includes('sp_') ? message : message.replace(/sp_[a-z_]+\(\)/g, (name) => CALLS[name] ?? name);
+}
+
 function makeError(code, message, serverCode, retryable, options) {
     const Class = byCode[code] || SugarperfError;
-    return new Class(message, code, serverCode, retryable, options);
+    return new Class(worded(code, message), code, serverCode, retryable, options);
 }
 
 function errorOfStatus(status, message, serverCode, retryable) {
@@ -75,6 +87,13 @@ function adopt(thrown) {
     if (Error.captureStackTrace)
         Error.captureStackTrace(error, call);
     return error;
+}
+
+/* Where it is told rather than where its answer was read: so its stack leads to who asked. */
+function asked(error) {
+    if (error instanceof SugarperfError && Error.captureStackTrace)
+        Error.captureStackTrace(error, asked);
+    throw error;
 }
 
 /* Calls a function of the addon; its errors come out as the classes above. */
@@ -93,4 +112,4 @@ function because(error, cause) {
     return error;
 }
 
-module.exports = { classes, because, makeError, errorOfStatus, adopt, call, tell };
+module.exports = { classes, because, makeError, errorOfStatus, adopt, asked, call, tell };

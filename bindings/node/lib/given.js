@@ -20,6 +20,11 @@ function whole(what, given) {
     return given;
 }
 
+/* As the library reads a time: what is left of a deadline has fractions, and is rounded up. */
+function duration(given) {
+    return String(typeof given === 'number' ? Math.ceil(given) : given);
+}
+
 const NONE = Object.freeze({});
 
 /* Options by these names; none where nothing was given. What is misspelt must not quietly be the default. */
@@ -40,4 +45,4 @@ function signal(given) {
         throw new TypeError('signal must be an AbortSignal');
 }
 
-module.exports = { function: aFunction, milliseconds, options, signal, whole };
+module.exports = { duration, function: aFunction, milliseconds, options, signal, whole };

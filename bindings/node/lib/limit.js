@@ -2,6 +2,7 @@
 'use strict';
 /* What work runs under: a signal that is aborted at its deadline, or by the caller's own signal. */
 const { makeError } = require('./errors.js');
+const { onAbort } = require('./signal.js');
 
 /* setTimeout() takes no more. */
 const LONGEST = 0x7fffffff;
@@ -16,9 +17,8 @@ class Limit {
     constructor(remaining, outer) {
         this.#outer = outer;
         this.#stop = () => this.#end(makeError('SP_CANCELLED', 'the caller cancelled', '', false, { cause: outer.reason }));
-        if (outer?.aborted)
-            this.#stop();
-        outer?.addEventListener('abort', this.#stop, { once: true });
+        if (outer)
+            onAbort(outer, this.#stop);
         if (remaining >= 0 && remaining <= LONGEST)
             this.#timer = setTimeout(() => this.#end(makeError('SP_TIMEOUT', 'the deadline passed')), remaining);
     }

@@ -2,6 +2,7 @@
 'use strict';
 /* What comes from time to time in a test, as an async iterator: its owner puts it there and ends it, or a signal does. */
 const given = require('./given.js');
+const { onAbort } = require('./signal.js');
 
 class Mailbox {
     #items = [];
@@ -10,9 +11,8 @@ class Mailbox {
     constructor(signal) {
         given.signal(signal);
         this.over = false;
-        if (signal?.aborted)
-            this.end();
-        signal?.addEventListener('abort', () => this.end(), { once: true });
+        if (signal)
+            onAbort(signal, () => this.end());
     }
 
     put(value) {

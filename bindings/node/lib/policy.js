@@ -6,6 +6,7 @@ const { SugarperfError } = require('./errors.js').classes;
 const { because, call } = require('./errors.js');
 const given = require('./given.js');
 const { Limit } = require('./limit.js');
+const { onAbort } = require('./signal.js');
 const { aborted, answer, answers, openError, outcomeOf } = require('./breaker.js');
 
 const RUN = ['fallback', 'signal', 'retry'];
@@ -57,9 +58,8 @@ class Policy {
         const made = call('call_new', this.#handle, ctx);
         const cancel = () => native.ctx_cancel(ctx);
 
-        if (signal?.aborted)
-            cancel();
-        signal?.addEventListener('abort', cancel, { once: true });
+        if (signal)
+            onAbort(signal, cancel);
         try {
             return await this.#attempts(made, work, signal, retry);
         } catch (error) {

@@ -5,7 +5,7 @@ const native = require('./native.js');
 const copy = require('./copy.js');
 const given = require('./given.js');
 const params = require('./params.js');
-const { call } = require('./errors.js');
+const { asked, call } = require('./errors.js');
 const { Held } = require('./held.js');
 const { newsOf } = require('./news.js');
 const { Seat } = require('./seat.js');
@@ -46,7 +46,7 @@ class Pool {
     query(sql, values, options) {
         try {
             this.#client.check();
-            return this.#watch.query(this.#handle, statementOf(sql), valuesOf(sql, values), given.options(options, QUERY));
+            return this.#watch.query(this.#handle, statementOf(sql), valuesOf(sql, values), given.options(options, QUERY)).catch(asked);
         } catch (error) {
             return Promise.reject(error);
         }
@@ -55,7 +55,7 @@ class Pool {
     /* The statement once for each set of parameters, in one round trip, all of them or none; the rows of each set. */
     async batch(sql, sets, options) {
         given.options(options, QUERY);
-        return this.#run('pool_batch_async', () => [statementOf(sql), params.loadSets(sets)], { ...options, sets: true });
+        return await this.#run('pool_batch_async', () => [statementOf(sql), params.loadSets(sets)], { ...options, sets: true });
     }
 
     /* The rows, however many there are, as an async iterator; `pageSize` of them are in memory at a time. */
@@ -79,7 +79,7 @@ class Pool {
     }
 
     async #take(unit, options) {
-        return this.#run('pool_acquire_async', () => [], options, unit);
+        return await this.#run('pool_acquire_async', () => [], options, unit);
     }
 
     /* A connection of one's own. */
@@ -185,12 +185,12 @@ class Pool {
 
     /* The database's health after a SELECT 1 within its own deadline: { status, database, poolMetrics }. */
     async health(options) {
-        return this.#run('pool_health_async', () => [], given.options(options, LIMITS));
+        return await this.#run('pool_health_async', () => [], given.options(options, LIMITS));
     }
 
     /* How many connections it should have, from what was seen in the last minutes. */
     async advice(options) {
-        return this.#run('pool_advice_async', () => [], given.options(options, LIMITS));
+        return await this.#run('pool_advice_async', () => [], given.options(options, LIMITS));
     }
 
     /* Connections by state, and callers that wait: { active, idle, waiting, max }. */

@@ -41,12 +41,12 @@ class Seat {
 
     async query(sql, values, options) {
         given.options(options, QUERY);
-        return this.run('session_query_async', () => [statementOf(sql), params.load(valuesOf(sql, values))], options);
+        return await this.run('session_query_async', () => [statementOf(sql), params.load(valuesOf(sql, values))], options);
     }
 
     async batch(sql, sets, options) {
         given.options(options, QUERY);
-        return this.run('session_batch_async', () => [statementOf(sql), params.loadSets(sets)],
+        return await this.run('session_batch_async', () => [statementOf(sql), params.loadSets(sets)],
             { ...options, sets: true });
     }
 

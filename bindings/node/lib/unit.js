@@ -7,6 +7,7 @@
 const native = require('./native.js');
 const { call } = require('./errors.js');
 const given = require('./given.js');
+const { onAbort } = require('./signal.js');
 
 class Unit {
     #cancel = null;
@@ -21,8 +22,8 @@ class Unit {
         this.signal = signal;
         this.choosy = said.cache !== undefined || above.choosy === true;
         for (const [name, value] of Object.entries(said)) {
-            if (value !== undefined)
-                call('ctx_set', this.#own, name, String(value));
+            if (value !== undefined && value !== null)
+                call('ctx_set', this.#own, name, name === 'timeout' ? given.duration(value) : String(value));
         }
         if (!signal)
             return;
@@ -30,10 +31,7 @@ class Unit {
             this.cancel();
             cancelled?.();
         };
-        if (signal.aborted)
-            this.#cancel();
-        else
-            signal.addEventListener('abort', this.#cancel, { once: true });
+        onAbort(signal, this.#cancel);
     }
 
     /* What comes after its end belongs to what is above. */

@@ -8,10 +8,12 @@ const native = require('./native.js');
 const codec = require('./codec.js');
 const params = require('./params.js');
 const rows = require('./rows.js');
-const { adopt, call, errorOfStatus, makeError, tell } = require('./errors.js');
+const { adopt, asked, call, errorOfStatus, makeError, tell } = require('./errors.js');
+const given = require('./given.js');
 const { Held } = require('./held.js');
 const { Outbox } = require('./outbox.js');
 const scope = require('./scope.js');
+const { onAbort } = require('./signal.js');
 
 const BATCH = 64;
 const CELLS = 6;
@@ -77,11 +79,11 @@ class Watch {
 
     /* A context for the calls that share a deadline; undefined: they need none of their own. */
     context(timeout) {
-        if (timeout === undefined)
+        if (timeout === undefined || timeout === null)
             return undefined;
         const ctx = native.ctx_new(this.above.ctx);
 
-        call('ctx_set', ctx, 'timeout', String(timeout));
+        call('ctx_set', ctx, 'timeout', given.duration(timeout));
         return ctx;
     }
 
@@ -112,7 +114,7 @@ class Watch {
             this.pending.set(tag, operation);
             if (!operation.idle && ++this.holding === 1)
                 native.watch_hold(this.native, true);
-        });
+        }).catch(asked);
     }
 
     /* submit() of a pool's statement: what is most often called goes with the others of its turn. */
@@ -174,9 +176,8 @@ class Watch {
         const ctx = native.ctx_new(this.listening);
         const cancel = () => native.ctx_cancel(ctx);
 
-        if (signal?.aborted)
-            cancel();
-        signal?.addEventListener('abort', cancel, { once: true });
+        if (signal)
+            onAbort(signal, cancel);
         try {
             return await this.submit(name, () => args(ctx), { idle: true });
         } finally {
@@ -187,6 +188,7 @@ class Watch {
 
     /* A context of the operation's own, until it is settled: its deadline, and its cancellation by an AbortSignal. */
     limit(operation, { signal, timeout, ctx }, parent) {
+        given.signal(signal);
         const own = ctx ?? native.ctx_new(parent);
         const cancel = () => native.ctx_cancel(own);
 
@@ -196,12 +198,10 @@ class Watch {
             if (own !== ctx)
                 native.ctx_end(own);
         };
-        if (timeout !== undefined)
-            call('ctx_set', own, 'timeout', String(timeout));
-        if (signal?.aborted)
-            cancel();
-        else
-            signal?.addEventListener('abort', cancel, { once: true });
+        if (timeout !== undefined && timeout !== null)
+            call('ctx_set', own, 'timeout', given.duration(timeout));
+        if (signal)
+            onAbort(signal, cancel);
     }
 
     /* A cancelled operation tells why. */

@@ -82,6 +82,30 @@ test('a statement that needs a session says so', async (t) => {
     await assert.rejects(client.query('BEGIN'), { name: 'SessionError' });
 });
 
+test('an error leads to who asked', async (t) => {
+    const client = open(t);
+    const calls = {
+        query: () => client.query('SELECT nothing'), pool: () => client.pool().query('SELECT nothing'), batch: () => client.batch('SELECT nothing', [[]]),
+        transaction: () => client.transaction((tx) => tx.query('SELECT nothing')),
+        late: () => client.query('SELECT pg_sleep(60)', [], { timeout: 1 }),
+    };
+
+    for (const [name, call] of Object.entries(calls)) {
+        const whoAsks = async () => {
+            await call();
+        };
+        await assert.rejects(whoAsks(), (error) => /whoAsks/.test(error.stack) && error.stack.startsWith(error.name), name);
+    }
+});
+
+test('what is to be called instead is named as it is here', async (t) => {
+    const client = open(t);
+
+    await assert.rejects(client.query('SET search_path TO public'), /from acquire\(\)/);
+    await assert.rejects(client.query('COPY nothing TO STDOUT'), /copyFrom\(\) or copyTo\(\)/);
+    await assert.rejects(client.query('SELECT sp_pool_acquire()'), /sp_pool_acquire\(\)/);
+});
+
 test('arguments of the wrong kind are TypeErrors', async (t) => {
     const client = open(t);
     await assert.rejects(client.query(42), TypeError);

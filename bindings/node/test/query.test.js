@@ -2,6 +2,7 @@
 'use strict';
 const test = require('node:test');
 const assert = require('node:assert/strict');
+const { setMaxListeners } = require('node:events');
 const { Client, Statement } = require('..');
 const { open, settings, until } = require('./support.js');
 
@@ -38,6 +39,18 @@ test('parameters arrive as they were', async (t) => {
             $7::timestamptz AS g, $8::int4[] AS h, $9::text[] AS i, $10::jsonb AS j, $11::int8 AS k`, values);
 
     assert.deepEqual(Object.values(row), [...values.slice(0, 10), '7']);
+});
+
+test('what JSON would make {} of is not written so', async (t) => {
+    const client = open(t);
+    const query = (type, value) => client.query(`SELECT $1::${type} AS v`, [value]);
+
+    assert.deepEqual((await query('bytea', new Uint8Array([1, 2]).buffer))[0].v, Buffer.from([1, 2]));
+    assert.deepEqual((await query('bytea[]', [new Uint8Array([1, 2]).buffer]))[0].v, [Buffer.from([1, 2])]);
+    assert.deepEqual((await query('int[]', [1, , 3]))[0].v, [1, null, 3]);
+    await assert.rejects(query('int[]', new Set([1])), /a Set cannot be a parameter: make an array/);
+    await assert.rejects(query('jsonb', new Map([[1, 2]])), /a Map cannot be a parameter/);
+    await assert.rejects(query('jsonb', Promise.resolve(1)), /await it/);
 });
 
 test('a result larger than the block that is reused arrives whole', async (t) => {
@@ -108,6 +121,31 @@ test('an AbortSignal cancels, and the error tells why', async (t) => {
         error.cause.message === 'enough');
     await assert.rejects(client.query('SELECT 1', [], { signal: controller.signal }), { code: 'SP_CANCELLED' });
     assert.equal((await client.query('SELECT 1 AS one'))[0].one, 1);
+});
+
+test('calls that share a signal are no leak, and a limit that was set is left', async (t) => {
+    const client = open(t);
+    const controller = new AbortController(), limited = new AbortController();
+    const warned = [];
+    const hear = (warning) => warned.push(warning.message);
+
+    process.on('warning', hear);
+    t.after(() => process.off('warning', hear));
+    setMaxListeners(3, limited.signal);
+    await Promise.all(Array.from({ length: 20 }, () => client.query('SELECT 1', [], { signal: controller.signal })));
+    await new Promise(setImmediate);
+    assert.deepEqual(warned, []);
+    await Promise.all(Array.from({ length: 20 }, () => client.query('SELECT 1', [], { signal: limited.signal })));
+    await new Promise(setImmediate);
+    assert.match(warned.join(), /4 abort listeners/);
+});
+
+test('what is left of a deadline has fractions; null is no deadline', async (t) => {
+    const client = open(t);
+
+    assert.equal((await client.query('SELECT 1 AS n', [], { timeout: 5000.25 }))[0].n, 1);
+    assert.equal((await client.query('SELECT 1 AS n', [], { timeout: null }))[0].n, 1);
+    assert.equal(await client.scope({ timeout: 5000.25 }, () => 1), 1);
 });
 
 test('a timeout ends the call, not the client', async (t) => {

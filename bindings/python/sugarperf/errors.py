@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import builtins
+import re
 from typing import TYPE_CHECKING, Any
 
 from . import native
@@ -108,9 +109,31 @@ def _declare() -> dict[str, Any]:
     return {made.__name__: made for made in _BY_CODE.values()}
 
 
+# C's calls, where what the library says names one, and what they are here.
+_CALLS = {
+    "sp_pool_acquire()": "acquire()",
+    "sp_pool_batch()": "batch()",
+    "sp_pool_query()": "query()",
+    "sp_session_copy()": "copy_from() or copy_to()",
+    "sp_cache_declare()": "cache.template()",
+    "sp_cache_delete()": "cache.delete()",
+    "sp_invalidate_row()": "rules.invalidate()",
+    "sp_row_was()": "was",
+    "sp_template_pattern()": "the option patterns",
+}
+
+
+def _worded(kind: type[Error], message: str) -> str:
+    """What the server says is its own: a function there may have any name."""
+    if kind is SqlError or "sp_" not in message:
+        return message
+    return re.sub(r"sp_[a-z_]+\(\)", lambda name: _CALLS.get(name[0], name[0]), message)
+
+
 def make(status: int, message: str, server_code: str = "", retryable: bool = False) -> Error:
     """The exception of a status (the native module calls it)."""
-    return _BY_STATUS.get(status, Error)(message, server_code, retryable)
+    kind = _BY_STATUS.get(status, Error)
+    return kind(_worded(kind, message), server_code, retryable)
 
 
 globals().update(_declare())

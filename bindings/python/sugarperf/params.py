@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import ipaddress
 import json
 import uuid
 from collections.abc import Sequence
@@ -13,6 +14,12 @@ from typing import Any
 from . import errors, native
 
 _MAX = 65535
+_ADDRESSES = (
+    ipaddress.IPv4Address,
+    ipaddress.IPv6Address,
+    ipaddress.IPv4Network,
+    ipaddress.IPv6Network,
+)  # interfaces are addresses as well
 
 
 def _array(values: Sequence[Any]) -> str:
@@ -33,7 +40,7 @@ def text_of(value: Any) -> str:
         return value
     if isinstance(value, bool):
         return "t" if value else "f"
-    if isinstance(value, (int, float, decimal.Decimal, uuid.UUID)):
+    if isinstance(value, (int, float, decimal.Decimal, uuid.UUID, *_ADDRESSES)):
         return str(value)
     if isinstance(value, (datetime.datetime, datetime.date, datetime.time)):
         return value.isoformat()

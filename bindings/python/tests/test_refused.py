@@ -50,16 +50,21 @@ def _calls(client: Any) -> dict[str, Callable[[dict[str, Any]], Any]]:
     }
 
 
+# Calls are named as they are here.
+CALLS = {"{acquire}": "acquire()", "{copy}": "copy_from() or copy_to()"}
+
+
 class Vectors(unittest.IsolatedAsyncioTestCase):
     async def test_the_refusal_says_what_is_wrong(self) -> None:
         async with sugarperf.AsyncClient(settings()) as quick:
             with sugarperf.Client(settings()) as client:
                 for vector in _vectors():
+                    says = re.sub(r"\{(acquire|copy)\}", lambda call: CALLS[call[0]], vector["says"])
                     for face in (quick, client):
-                        with self.subTest(vector["says"], face=type(face).__name__):
+                        with self.subTest(says, face=type(face).__name__):
                             with self.assertRaises(errors.Error) as caught:
                                 await waits.settled(_calls(face)[vector["call"]](vector))
-                            self.assertEqual((caught.exception.code, str(caught.exception)), (vector["code"], vector["says"]))
+                            self.assertEqual((caught.exception.code, str(caught.exception)), (vector["code"], says))
 
 
 class Types(unittest.IsolatedAsyncioTestCase):
@@ -99,6 +104,15 @@ class Types(unittest.IsolatedAsyncioTestCase):
                             with self.assertRaises(TypeError) as caught:
                                 await waits.settled(call(face))
                             self.assertEqual(str(caught.exception), says)
+
+    def test_what_is_to_be_called_instead_is_named_as_it_is_here(self) -> None:
+        with sugarperf.Client(settings()) as client:
+            with self.assertRaisesRegex(errors.SessionError, r"from acquire\(\)"):
+                client.query("SET search_path TO public")
+            with self.assertRaisesRegex(errors.UnsupportedError, r"copy_from\(\) or copy_to\(\)"):
+                client.query("COPY nothing TO STDOUT")
+            with self.assertRaisesRegex(errors.SqlError, r"sp_pool_acquire\(\)"):
+                client.query("SELECT sp_pool_acquire()")
 
     def test_what_other_languages_cannot_read_is_not_cached(self) -> None:
         with sugarperf.Client(settings()) as client:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import ipaddress
 import json
 import math
 import os
@@ -98,6 +99,17 @@ class Values(unittest.TestCase):
             told = (row["one"], row["same"])
             exact = decimal.Decimal(value.days * 86400 + value.seconds) + decimal.Decimal(value.microseconds) / 10**6
             self.assertEqual(told, (exact, True), value)
+
+    def test_an_address_goes_as_it_is_written(self) -> None:
+        for kind, value in [
+            ("inet", ipaddress.ip_address("10.0.0.1")),
+            ("inet", ipaddress.ip_address("::1")),
+            ("inet", ipaddress.ip_interface("10.0.0.1/8")),
+            ("cidr", ipaddress.ip_network("10.0.0.0/8")),
+            ("cidr", ipaddress.ip_network("fe80::/10")),
+        ]:
+            self.assertEqual(self.client.query(f"SELECT $1::{kind} AS v", [value])[0]["v"], str(value))
+            self.assertTrue(self.client.query(f"SELECT $1 = ANY ($2::{kind}[]) AS v", [value, [value]])[0]["v"])
 
     def test_bytes_are_the_same_however_the_server_writes_them(self) -> None:
         every = bytes(range(256))
