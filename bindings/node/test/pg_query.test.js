@@ -335,13 +335,18 @@ both('in a transaction LISTEN and UNLISTEN hold once it is committed', async (t,
         for (const text of texts)
             await on.query(text);
     };
-    /* What is heard of both channels now. */
-    const hears = async () => {
+    /* What is heard of these channels and the fence, that is the last. */
+    const told = async (...channels) => {
         heard.length = 0;
-        for (const channel of [one, two, fence])
+        for (const channel of [...channels, fence])
             await other.query(`NOTIFY ${channel}`);
         while (!heard.includes(fence))
             await once(on, 'notification');
+    };
+    /* What is heard of both channels now; what was sent before has come by then. */
+    const hears = async () => {
+        await told();
+        await told(one, two);
         return heard.filter((channel) => channel !== fence).map((channel) => (channel === one ? 'one' : 'two'));
     };
 
