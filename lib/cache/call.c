@@ -8,6 +8,19 @@ void sp__call_init(struct sp__call *call, const struct sp__op_kind *kind, sp_cac
 {
         sp__op_init(&call->op, kind, ctx, SP__FOREVER);
         call->cache = cache;
+        sp__cache_work(cache);
+}
+
+static void rest(struct sp__call *call)
+{
+        call->rests = true;
+        sp__cache_rest(call->cache);
+}
+
+void sp__call_end(struct sp__call *call)
+{
+        if (!call->rests)
+                rest(call);
 }
 
 static void begin(struct sp__call *call, void (*start)(struct sp__call *call))
@@ -79,4 +92,5 @@ void sp__call_settled(sp__op *op)
         struct sp__call *call = sp__call_of(op);
 
         sp__limit_stop(&call->limit, call->cache->engine);
+        rest(call);
 }

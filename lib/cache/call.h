@@ -18,6 +18,7 @@ struct sp__call {
         sp__op op;
         sp_cache *cache;
         struct sp__limit limit;
+        bool rests; /* it was settled: whoever did that had the cache until then, steps under way or not */
 };
 
 static inline struct sp__call *sp__call_of(sp__op *op)
@@ -39,5 +40,7 @@ void sp__call_step(struct sp__call *call, void (*start)(struct sp__call *call));
 void sp__call_finish(struct sp__call *call, sp_status status, sp_error *error);
 /** For the kind's settled(). */
 void sp__call_settled(sp__op *op);
+/** For its destroy(). */
+void sp__call_end(struct sp__call *call);
 
 #endif

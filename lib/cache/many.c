@@ -55,6 +55,7 @@ static void destroy(sp__op *op)
                 sp_value_unref(many->parts[i].value);
                 sp_lease_release(many->parts[i].lease);
         }
+        sp__call_end(&many->call);
         if (many->owned)
                 sp_lookups_free(many->lookups);
         sp_error_free(many->why);

@@ -98,11 +98,21 @@ static void record_time(struct sp__seeker *seeker, int64_t took)
                 sp__histogram_record(seeker->cache->waits, took);
 }
 
+/* Of its timer's references: that may fire when the seeker was answered and the cache is being freed. */
+static void let_go(struct sp__seeker *seeker)
+{
+        sp_cache *cache = seeker->cache;
+
+        sp__op_unref(&seeker->op);
+        sp__cache_unref(cache);
+}
+
 static void settled(sp__op *op)
 {
         struct sp__seeker *seeker = seeker_of(op);
         sp_cache *cache = seeker->cache;
         const sp_lookup *lookup = op->what;
+        bool stopped;
 
         if (op->status != SP_OK)
                 sp__count(&cache->errors);
@@ -111,11 +121,12 @@ static void settled(sp__op *op)
         if (seeker->since)
                 record_time(seeker, sp__now() - seeker->since);
         sp__cache_see(cache);
-        if (seeker->timed && sp__timer_stop(cache->engine, &seeker->timer))
-                sp__op_unref(op);
+        stopped = seeker->timed && sp__timer_stop(cache->engine, &seeker->timer);
         /* From here on it is only an answer, which may lie in a queue for long. */
         seeker->rests = true;
         sp__cache_rest(cache);
+        if (stopped)
+                let_go(seeker);
 }
 
 static void destroy(sp__op *op)
@@ -164,9 +175,10 @@ static void watch_time(struct sp__seeker *seeker)
         if (!seeker->timed)
                 return;
         sp__op_ref(&seeker->op);
+        atomic_fetch_add(&seeker->cache->refs, 1);
         if (!sp__timer_set(seeker->cache->engine, &seeker->timer, at)) {
                 seeker->timed = false;
-                sp__op_unref(&seeker->op);
+                let_go(seeker);
         }
 }
 
@@ -205,7 +217,7 @@ static void on_time(struct sp__timer *timer)
                 cancel(&seeker->op, SP_TIMEOUT);
         if (listed)
                 sp__op_unref(&seeker->op);
-        sp__op_unref(&seeker->op);
+        let_go(seeker);
 }
 
 void sp__seekers_answer(struct sp__list *waiters, int state, sp_value *value, sp_status status, const sp_error *error,

@@ -53,6 +53,7 @@ static void destroy(sp__op *op)
 {
         struct touch *touch = touch_of(op);
 
+        sp__call_end(&touch->call);
         sp_value_unref(touch->value);
         free(touch);
 }

@@ -81,6 +81,7 @@ static void destroy(sp__op *op)
 {
         struct invalidation *invalidation = of_op(op);
 
+        sp__call_end(&invalidation->call);
         sp__aims_free(&invalidation->aims);
         if (op->caller && op->caller != op)
                 sp__op_unref(op->caller);

@@ -87,6 +87,7 @@ static void destroy(sp__op *op)
 {
         struct scanning *scanning = of_op(op);
 
+        sp__call_end(&scanning->call);
         sp_scan_unref(scanning->scan);
         free(scanning);
 }
