@@ -18,7 +18,7 @@
 #include <string.h>
 
 enum {
-        PLAYS = SANITIZED ? 250 : 1000,
+        PLAYS = SANITIZED ? 150 : 1000,
         ACTORS = 8,
         DEEDS = 40,
         CALLS = 65536,
