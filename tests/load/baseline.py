@@ -42,7 +42,11 @@ def machine():
         memory = int(file.readline().split()[1]) // 1024 // 1024
     with open('/etc/os-release', encoding='utf-8') as file:
         system = dict(line.rstrip().split('=', 1) for line in file if '=' in line)['PRETTY_NAME'].strip('"')
-    server = output('psql', '-XAtd', os.environ['DATABASE_URL'], '-c', 'SHOW server_version')
+    server, folder = (output('psql', '-XAtd', os.environ['DATABASE_URL'], '-c', f'SHOW {name}')
+                      for name in ('server_version', 'data_directory'))
+    # A private server's is where TMPDIR says; what is read from a slow disk again shows in the tail.
+    kind = output('stat', '-fc', '%T', folder)
+    server += f', its data on {kind}' if kind else ''
     redis = output('redis-server', '--version').split('v=')[-1].split()[0] if output('redis-server', '--version') else '?'
     return {'cpu': cpu, 'cores': os.cpu_count(), 'memory_gib': memory, 'system': system, 'kernel': platform.release().split('-')[0],
             'postgresql': server, 'redis': redis, 'libpq': output('pkg-config', '--modversion', 'libpq'),
