@@ -270,6 +270,8 @@ static void test_a_unit_of_work_reads_what_was_committed_for_it(void **state)
                 session_run(way, session, "BEGIN");
                 assert_int_equal(way->session(session, ctx, insert, NULL, &result, NULL), SP_OK);
                 sp_result_free(result);
+                /* An insert alone need not leave the primary before anything is committed. */
+                ask(way, pool, NULL, "SELECT txid_current()", SP_STMT_WRITE);
                 await_replica(way, pool, ctx);
                 pause_replay(true);
                 if (text)
