@@ -83,6 +83,15 @@ static void finish_unset(struct touch *touch, sp_status status, sp_error *error)
         finish(touch, status, NULL);
 }
 
+/* Its caller was told, and may have set the key since: nothing more is done, so that what he sets then remains. */
+static bool given_up(struct touch *touch)
+{
+        if (sp__op_pending(&touch->call.op))
+                return false;
+        finish(touch, SP_CANCELLED, NULL);
+        return true;
+}
+
 static void keep(struct touch *touch)
 {
         sp_cache *cache = touch->call.cache;
@@ -201,7 +210,7 @@ static void bumped(sp__op *op)
         struct touch *touch = op->owner;
         struct sp__command *command = sp__command_of(op);
 
-        if (!went(touch, command, bump) || !note_bump(touch, command->replies[0]))
+        if (!went(touch, command, bump) || !note_bump(touch, command->replies[0]) || given_up(touch))
                 return;
         touch->with_text = false;
         store(touch);
@@ -244,6 +253,8 @@ static void store_raw(struct touch *touch)
 
 static void begin_set(struct touch *touch)
 {
+        if (given_up(touch))
+                return;
         if (touch->raw)
                 store_raw(touch);
         else
