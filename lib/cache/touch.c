@@ -83,15 +83,6 @@ static void finish_unset(struct touch *touch, sp_status status, sp_error *error)
         finish(touch, status, NULL);
 }
 
-/* Its caller was told, and may have set the key since: nothing more is done, so that what he sets then remains. */
-static bool given_up(struct touch *touch)
-{
-        if (sp__op_pending(&touch->call.op))
-                return false;
-        finish(touch, SP_CANCELLED, NULL);
-        return true;
-}
-
 static void keep(struct touch *touch)
 {
         sp_cache *cache = touch->call.cache;
@@ -99,6 +90,15 @@ static void keep(struct touch *touch)
         sp__flight_kill(cache, touch->key, touch->len);
         if (cache->store && !touch->raw)
                 sp__store_put(cache->store, touch->key, touch->len, &touch->item);
+}
+
+/* Its caller was told, and may have set the key since: nothing more is done, so that what he sets then remains. */
+static bool given_up(struct touch *touch)
+{
+        if (sp__op_pending(&touch->call.op))
+                return false;
+        finish(touch, SP_CANCELLED, NULL);
+        return true;
 }
 
 /* Whether the trip was made; else it is told. `again` makes it with the script's text. */
@@ -110,7 +110,8 @@ static bool went(struct touch *touch, struct sp__command *command, void (*again)
                 finish_unset(touch, command->op.status, sp__error_copy(command->op.error));
         } else if (sp__command_noscript(command) && !touch->with_text) {
                 touch->with_text = true;
-                again(touch);
+                if (!given_up(touch))
+                        again(touch);
         } else if (refused) {
                 sp_error *error = sp__redis_error(refused, touch->call.cache->log.address.where);
 

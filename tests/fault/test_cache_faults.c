@@ -415,6 +415,32 @@ static void test_what_is_cut_off_by_its_caller_s_time_is_bypassed_at_once(void *
         sp_cache_free(cache);
 }
 
+/* As of a value of other programs', which nothing tells from a later one. */
+static void test_a_set_that_was_given_up_is_not_made_again_with_its_script(void **state)
+{
+        const struct cache_way *way = way_of(state);
+        sp_cache *cache = cache_with(way, (const char *[]){"redis.timeout=60s", "cache.bound=60s", NULL});
+        sp_ctx *ctx = ctx_set("timeout", "50ms");
+        char name[64], text[80], key[80];
+        redisReply *reply;
+
+        fresh_key("f:again", name, sizeof name);
+        snprintf(text, sizeof text, "%s:{id}", name);
+        snprintf(key, sizeof key, "%s:7", name);
+        declare(cache, text, "raw=text", NULL);
+        assert_int_equal(set_text(way, cache, key, "old"), SP_OK);
+        foreign_does("SCRIPT FLUSH");
+        control("freeze", "redis");
+        assert_int_equal(way->set(cache, ctx, key, strlen(key), "new", 3, SP_CODEC_TEXT, 0, NULL), SP_TIMEOUT);
+        control("thaw", "redis");
+        /* It waits for what is under way. */
+        sp_cache_free(cache);
+        reply = foreign("GET %s", key);
+        assert_string_equal(reply->str, "old");
+        freeReplyObject(reply);
+        sp_ctx_unref(ctx);
+}
+
 static void test_a_server_back_from_an_old_snapshot_has_nothing_that_was_invalidated(void **state)
 {
         const struct cache_way *way = way_of(state);
@@ -537,6 +563,7 @@ int main(void)
             WAY_TEST(test_a_server_that_hangs_is_given_up_in_time),
             WAY_TEST(test_an_invalidation_ends_with_its_caller_s_time),
             WAY_TEST(test_what_is_cut_off_by_its_caller_s_time_is_bypassed_at_once),
+            WAY_TEST(test_a_set_that_was_given_up_is_not_made_again_with_its_script),
             WAY_TEST(test_a_server_back_from_an_old_snapshot_has_nothing_that_was_invalidated),
             WAY_TEST(test_values_are_served_from_memory_only_within_the_bound),
             WAY_TEST(test_a_wrong_password_is_told_apart_and_never_shown),
