@@ -188,28 +188,37 @@ SP_API sp_status sp_copy_end_async(sp_copy *copy, sp_ctx *ctx, sp_queue *queue, 
 SP_API void sp_copy_free(sp_copy *copy);
 
 /**
- * Hears what is sent to a channel by NOTIFY.
+ * Hears what is sent by NOTIFY to a channel, or to several, in the order in which the server tells it.
  *
  *     sp_pool_listen(pool, "orders", &listener, &error);
+ *     sp_listener_add(listener, "refunds", &error);
  *     while (sp_listener_next(listener, NULL, &value, &error) == SP_OK) {
  *             … {"channel":"orders","payload":"42","pid":4711}
  *             sp_value_unref(value);
  *     }
  *
- * All listeners of a pool share one session, one of those that the pool may have, which is made when the first one needs it. The first value of a listener is the
- * notice {"channel":…,"notice":"listening","lost":false}: it hears from here on. When the connection is lost, another one is
- * made by itself, with growing pauses; then the notice comes again, with "lost":true: messages may have been missed in between.
- * So it does in place of those that were dropped because SP_LISTENER_MAX of them waited to be taken.
+ * All listeners of a pool share one session, one of those that the pool may have, which is made when the first one needs it and
+ * goes back with the last one. The first value of a channel is the notice {"channel":…,"notice":"listening","lost":false}: it
+ * is heard from here on. When the connection is lost, another one is made by itself, with growing pauses; then the notice comes
+ * again, for each channel, with "lost":true: messages may have been missed in between. So it does in place of those that were
+ * dropped because SP_LISTENER_MAX of them waited to be taken.
  *
  * Threads: an sp_listener belongs to one thread at a time.
  */
 typedef struct sp_listener sp_listener;
 
 #define SP_CHANNEL_MAX  63   /**< bytes of a channel's name */
-#define SP_LISTENER_MAX 4096 /**< values that wait to be taken */
+#define SP_LISTENER_MAX 4096 /**< values that wait to be taken; one more for each channel but the first */
 
 /** Does not wait. `channel` is any text, as a quoted identifier. SP_LIMIT; SP_INVALID where pool.max is 1; SP_CLOSED. */
 SP_API sp_status sp_pool_listen(sp_pool *pool, const char *channel, sp_listener **out, sp_error **error);
+/** One channel more, without waiting; nothing where it is heard already. SP_LIMIT; SP_CLOSED. */
+SP_API sp_status sp_listener_add(sp_listener *listener, const char *channel, sp_error **error);
+/**
+ * Hears this channel no more, without waiting; nothing where it is not heard. What came from it and was not taken goes. Added again
+ * it begins with its notice, and has missed what was sent meanwhile.
+ */
+SP_API void sp_listener_remove(sp_listener *listener, const char *channel);
 /**
  * Waits for the next message or notice (SP_CODEC_JSON), which is the caller's: sp_value_unref(). Without a deadline in the
  * context it waits until there is one or the pool is closed (SP_CLOSED). SP_SQL, SP_AUTH: what keeps it from listening; it is

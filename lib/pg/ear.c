@@ -14,6 +14,11 @@ static sp_listener *listener_at(struct sp__list *link)
         return SP__OF(link, sp_listener, link);
 }
 
+static struct sp__channel *channel_at(struct sp__list *link)
+{
+        return SP__OF(link, struct sp__channel, link);
+}
+
 /* JSON; NULL: out of memory. */
 static sp_value *message(const PGnotify *note)
 {
@@ -43,8 +48,11 @@ static sp_session *drop(struct sp__ear *ear)
 
         ear->session = NULL;
         ear->failed = false;
-        SP__EACH(&ear->listeners, at, after)
-        listener_at(at)->asked = false;
+        SP__EACH(&ear->listeners, each, next)
+        {
+                SP__EACH(&listener_at(each)->channels, at, after)
+                channel_at(at)->asked = false;
+        }
         return session;
 }
 
@@ -72,11 +80,21 @@ static void stumble(sp_pool *pool, sp_status status, const sp_error *why, struct
         sp__listener_end(listener_at(link), status, why, done);
 }
 
+/* It is heard from here on; by nobody where it was left meanwhile. The lock is held. */
+static void opened(struct sp__channel *channel, struct sp__batch *done)
+{
+        bool lost = channel->heard;
+
+        channel->heard = true;
+        if (channel->listener)
+                sp__listener_tell(channel, sp__channel_notice(channel, lost), done);
+}
+
 /* What a step was for. */
 static void subscribed(sp__op *op)
 {
-        sp_listener *listener = op->owner;
-        sp_pool *pool = listener->pool;
+        struct sp__channel *channel = op->owner;
+        sp_pool *pool = channel->pool;
         struct sp__batch done;
 
         sp__batch_init(&done);
@@ -85,13 +103,12 @@ static void subscribed(sp__op *op)
                 pool->ear.failed = true;
                 stumble(pool, op->status, op->error, &done);
         } else {
-                /* Perhaps for nobody, as it is gone. */
                 pool->ear.faults = 0;
-                sp__listener_notice(listener, &done);
+                opened(channel, &done);
         }
         sp__unlock(&pool->lock);
         sp__batch_deliver(&done);
-        sp__listener_unref(listener);
+        sp__channel_unref(channel);
         sp__pool_leave(pool);
 }
 
@@ -154,41 +171,41 @@ static bool step(sp_pool *pool, sp_session *session, const sp_stmt *stmt, void (
         return good;
 }
 
-static bool heard_by_another(const struct sp__ear *ear, const char *channel)
+static bool heard_by_somebody(const struct sp__ear *ear, const char *name)
 {
         SP__EACH(&ear->listeners, at, after)
         {
-                if (strcmp(listener_at(at)->channel, channel) == 0)
+                if (sp__listener_channel(listener_at(at), name))
                         return true;
         }
         return false;
 }
 
 /* One whose LISTEN is to be sent, with a reference; NULL: none. The lock is held. */
-static sp_listener *next_unasked(struct sp__ear *ear)
+static struct sp__channel *next_unasked(struct sp__ear *ear)
 {
-        SP__EACH(&ear->listeners, at, after)
+        SP__EACH(&ear->listeners, each, next)
         {
-                sp_listener *listener = listener_at(at);
-
-                if (listener->asked)
-                        continue;
-                listener->asked = true;
-                atomic_fetch_add(&listener->refs, 1);
-                return listener;
+                SP__EACH(&listener_at(each)->channels, at, after)
+                {
+                        if (channel_at(at)->asked)
+                                continue;
+                        channel_at(at)->asked = true;
+                        return sp__channel_ref(channel_at(at));
+                }
         }
         return NULL;
 }
 
-/* One whose channel nobody listens to any more; those that another one listens to are let go. The lock is held. */
-static sp_listener *next_gone(struct sp__ear *ear)
+/* One that nobody hears any more; those that somebody still, or again, hears are let go. The lock is held. */
+static struct sp__channel *next_gone(struct sp__ear *ear)
 {
         struct sp__list *link;
 
         while ((link = sp__list_pop(&ear->gone))) {
-                if (ear->session && !heard_by_another(ear, listener_at(link)->channel))
-                        return listener_at(link);
-                sp__listener_unref(listener_at(link));
+                if (ear->session && !heard_by_somebody(ear, channel_at(link)->name))
+                        return channel_at(link);
+                sp__channel_unref(channel_at(link));
         }
         return NULL;
 }
@@ -196,7 +213,7 @@ static sp_listener *next_gone(struct sp__ear *ear)
 /* LISTEN and UNLISTEN, in the order of the ear's knowledge, as the engine's thread alone sends them. */
 static void attend(sp_pool *pool, sp_session *session)
 {
-        sp_listener *gone, *new;
+        struct sp__channel *gone, *new;
 
         do {
                 sp__lock(&pool->lock);
@@ -205,10 +222,10 @@ static void attend(sp_pool *pool, sp_session *session)
                 sp__unlock(&pool->lock);
                 if (gone) {
                         step(pool, session, gone->unlisten, unsubscribed, pool);
-                        sp__listener_unref(gone);
+                        sp__channel_unref(gone);
                 }
                 if (new && !step(pool, session, new->listen, subscribed, new))
-                        sp__listener_unref(new);
+                        sp__channel_unref(new);
         } while (gone || new);
 }
 
@@ -266,25 +283,53 @@ void sp__ear_init(struct sp__ear *ear)
         ear->timer.fire = tend;
 }
 
+void sp__ear_wake(sp_pool *pool)
+{
+        tend_at(pool, sp__now());
+}
+
 void sp__ear_add(sp_pool *pool, sp_listener *listener)
 {
         sp__list_push(&pool->ear.listeners, &listener->link);
-        tend_at(pool, sp__now());
+        sp__ear_wake(pool);
+}
+
+void sp__ear_leave(struct sp__channel *channel)
+{
+        sp_pool *pool = channel->pool;
+
+        sp__list_remove(&channel->link);
+        channel->listener->hears--;
+        channel->listener = NULL;
+        if (pool->closed) {
+                sp__channel_unref(channel);
+                return;
+        }
+        sp__list_push(&pool->ear.gone, &channel->link);
+        sp__ear_wake(pool);
 }
 
 void sp__ear_remove(sp_pool *pool, sp_listener *listener)
 {
         sp__list_remove(&listener->link);
-        if (pool->closed)
-                return;
-        atomic_fetch_add(&listener->refs, 1);
-        sp__list_push(&pool->ear.gone, &listener->link);
-        tend_at(pool, sp__now());
+        SP__EACH(&listener->channels, at, after)
+        sp__ear_leave(channel_at(at));
+        sp__ear_wake(pool);
 }
 
-void sp__ear_lost(sp_pool *pool)
+/* To each listener that hears the channel: not before the notice of that. The lock is held. */
+static void tell_all(struct sp__ear *ear, const PGnotify *note, struct sp__batch *done)
 {
-        tend_at(pool, sp__now());
+        sp_value *value = message(note);
+
+        SP__EACH(&ear->listeners, at, after)
+        {
+                struct sp__channel *channel = sp__listener_channel(listener_at(at), note->relname);
+
+                if (channel && channel->heard)
+                        sp__listener_tell(channel, sp_value_ref(value), done);
+        }
+        sp_value_unref(value);
 }
 
 void sp__ear_heard(struct sp__conn *conn, PGnotify *notes)
@@ -296,14 +341,8 @@ void sp__ear_heard(struct sp__conn *conn, PGnotify *notes)
         sp__lock(&pool->lock);
         while (notes) {
                 PGnotify *note = notes;
-                sp_value *value = message(note);
 
-                SP__EACH(&pool->ear.listeners, at, after)
-                {
-                        if (strcmp(listener_at(at)->channel, note->relname) == 0)
-                                sp__listener_tell(listener_at(at), sp_value_ref(value), &done);
-                }
-                sp_value_unref(value);
+                tell_all(&pool->ear, note, &done);
                 notes = note->next;
                 PQfreemem(note);
         }
@@ -323,7 +362,7 @@ void sp__ear_close(sp_pool *pool)
         SP__EACH(&pool->ear.listeners, at, after)
         sp__listener_end(listener_at(at), SP_CLOSED, NULL, &done);
         while ((link = sp__list_pop(&pool->ear.gone)))
-                sp__listener_unref(listener_at(link));
+                sp__channel_unref(channel_at(link));
         sp__unlock(&pool->lock);
         sp__batch_deliver(&done);
         release(session);

@@ -5,11 +5,13 @@
 #include "loop/port.h"
 #include "pg/pool_internal.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct item {
         struct sp__list link;
+        struct sp__channel *channel; /* which the listener hears still */
         sp_value *value;
 };
 
@@ -20,41 +22,48 @@ struct hearing {
         struct sp__limit limit; /* of an asynchronous one */
 };
 
-static void items_free(struct sp__list *items)
+static struct sp__channel *channel_at(struct sp__list *link)
 {
-        struct sp__list *link;
+        return SP__OF(link, struct sp__channel, link);
+}
 
-        while ((link = sp__list_pop(items))) {
-                struct item *item = SP__OF(link, struct item, link);
+/* Of one channel; NULL: of all. */
+static void items_drop(sp_listener *listener, const struct sp__channel *channel)
+{
+        SP__EACH(&listener->items, at, after)
+        {
+                struct item *item = SP__OF(at, struct item, link);
 
+                if (channel && item->channel != channel)
+                        continue;
+                sp__list_remove(at);
                 sp_value_unref(item->value);
                 free(item);
+                listener->count--;
         }
 }
 
 void sp__listener_unref(sp_listener *listener)
 {
+        struct sp__list *link;
+
         if (atomic_fetch_sub(&listener->refs, 1) != 1)
                 return;
-        items_free(&listener->items);
-        sp_stmt_unref(listener->listen);
-        sp_stmt_unref(listener->unlisten);
-        free(listener->channel);
+        items_drop(listener, NULL);
+        while ((link = sp__list_pop(&listener->channels)))
+                sp__channel_unref(channel_at(link));
         sp__pool_unref(listener->pool);
         free(listener);
 }
 
-static sp_value *notice(const sp_listener *listener, bool lost)
+struct sp__channel *sp__listener_channel(const sp_listener *listener, const char *name)
 {
-        struct sp__buf buf = SP__BUF_INIT;
-        sp_value *value;
-
-        sp__buf_text(&buf, "{\"channel\":");
-        sp__buf_json(&buf, listener->channel, strlen(listener->channel));
-        sp__buf_format(&buf, ",\"notice\":\"listening\",\"lost\":%s}", lost ? "true" : "false");
-        value = buf.failed ? NULL : sp_value_new(buf.data, buf.len, SP_CODEC_JSON);
-        sp__buf_free(&buf);
-        return value;
+        SP__EACH(&listener->channels, at, after)
+        {
+                if (strcmp(channel_at(at)->name, name) == 0)
+                        return channel_at(at);
+        }
+        return NULL;
 }
 
 static void unref_value(void *value)
@@ -89,27 +98,45 @@ static bool hand_over(sp_listener *listener, sp_value *value, struct sp__batch *
         return false;
 }
 
-void sp__listener_tell(sp_listener *listener, sp_value *value, struct sp__batch *done)
+/* The value's reference is consumed; NULL: out of memory. */
+static void put(struct sp__channel *channel, sp_value *value)
 {
-        struct item *item;
+        struct item *item = value ? malloc(sizeof *item) : NULL;
 
-        if (!value || hand_over(listener, value, done))
-                return;
-        if (listener->count >= SP_LISTENER_MAX) {
-                /* Who is so late has to look at everything anew anyhow. */
-                sp_value_unref(value);
-                value = notice(listener, true);
-                items_free(&listener->items);
-                listener->count = 0;
-        }
-        item = value ? malloc(sizeof *item) : NULL;
         if (!item) {
                 sp_value_unref(value);
                 return;
         }
+        item->channel = channel;
         item->value = value;
-        sp__list_push(&listener->items, &item->link);
-        listener->count++;
+        sp__list_push(&channel->listener->items, &item->link);
+        channel->listener->count++;
+}
+
+/* Who is so late has to look at everything anew anyhow. */
+static void put_lost(sp_listener *listener)
+{
+        items_drop(listener, NULL);
+        SP__EACH(&listener->channels, at, after)
+        {
+                if (channel_at(at)->heard)
+                        put(channel_at(at), sp__channel_notice(channel_at(at), true));
+        }
+}
+
+void sp__listener_tell(struct sp__channel *channel, sp_value *value, struct sp__batch *done)
+{
+        sp_listener *listener = channel->listener;
+
+        if (!value || hand_over(listener, value, done))
+                return;
+        /* With room for the notices of all channels. */
+        if (listener->count + 1 < SP_LISTENER_MAX + listener->hears) {
+                put(channel, value);
+                return;
+        }
+        sp_value_unref(value);
+        put_lost(listener);
 }
 
 void sp__listener_end(sp_listener *listener, sp_status status, const sp_error *error, struct sp__batch *done)
@@ -126,23 +153,24 @@ void sp__listener_end(sp_listener *listener, sp_status status, const sp_error *e
         }
 }
 
-void sp__listener_notice(sp_listener *listener, struct sp__batch *done)
-{
-        sp__listener_tell(listener, notice(listener, listener->before), done);
-        listener->before = true;
-}
-
 static struct hearing *hearing_of(sp__op *op)
 {
         return SP__OF(op, struct hearing, op);
 }
 
+/* The pool's lock is held. */
 static sp_error *why_none(const sp_listener *listener, sp_status why)
 {
+        const char *name = listener->hears == 1 ? channel_at(listener->channels.next)->name : NULL;
+        char which[SP_CHANNEL_MAX + 32];
+
+        if (name)
+                snprintf(which, sizeof which, "channel \"%s\"", name);
+        else
+                snprintf(which, sizeof which, "%zu channels", listener->hears);
         if (why == SP_TIMEOUT)
-                return sp__error_new(why, NULL, "nothing was heard on channel \"%s\" before the caller's deadline",
-                                     listener->channel);
-        return sp__error_new(why, NULL, "channel \"%s\": %s", listener->channel, sp_status_text(why));
+                return sp__error_new(why, NULL, "nothing was heard on %s before the caller's deadline", which);
+        return sp__error_new(why, NULL, "%s: %s", which, sp_status_text(why));
 }
 
 static void hearing_cancel(sp__op *op, sp_status why)
@@ -277,23 +305,7 @@ sp_status sp_listener_next_async(sp_listener *listener, sp_ctx *ctx, sp_queue *q
         return SP_OK;
 }
 
-static sp_stmt *command(const char *name, const char *verb, const char *channel)
-{
-        struct sp__buf sql = SP__BUF_INIT;
-        sp_stmt *stmt = NULL;
-
-        sp__buf_format(&sql, "%s ", verb);
-        sp__buf_identifier(&sql, channel);
-        sp__buf_char(&sql, 0);
-        if (!sql.failed)
-                stmt = sp__stmt_own(name, sql.data);
-        if (stmt)
-                stmt->sql.dirties = true;
-        sp__buf_free(&sql);
-        return stmt;
-}
-
-static sp_listener *listener_new(sp_pool *pool, const char *channel)
+static sp_listener *listener_new(sp_pool *pool)
 {
         sp_listener *listener = calloc(1, sizeof *listener);
 
@@ -302,31 +314,39 @@ static sp_listener *listener_new(sp_pool *pool, const char *channel)
         atomic_init(&listener->refs, 1);
         listener->pool = sp__pool_ref(pool);
         sp__list_init(&listener->link);
+        sp__list_init(&listener->channels);
         sp__list_init(&listener->items);
         sp__list_init(&listener->waiting);
-        listener->channel = strdup(channel);
-        listener->listen = command("listen", "LISTEN", channel);
-        listener->unlisten = command("unlisten", "UNLISTEN", channel);
-        if (listener->channel && listener->listen && listener->unlisten)
-                return listener;
-        sp__listener_unref(listener);
-        return NULL;
+        return listener;
+}
+
+/* Consumes the reference. */
+static void attach(sp_listener *listener, struct sp__channel *channel)
+{
+        channel->listener = listener;
+        sp__list_push(&listener->channels, &channel->link);
+        listener->hears++;
+}
+
+static sp_status closed(const sp_pool *pool, sp_error **error)
+{
+        return sp__fail(error, SP_CLOSED, "pool \"%s\" is closed", pool->name);
 }
 
 /* The ear has a session for all of them, and one connection is kept from sessions. */
 static sp_status join(sp_listener *listener, sp_error **error)
 {
         sp_pool *pool = listener->pool;
-        bool closed, small;
+        bool over, small;
 
         sp__lock(&pool->lock);
-        closed = pool->closed;
+        over = pool->closed;
         small = pool->limits.max < 2;
-        if (!closed && !small)
+        if (!over && !small)
                 sp__ear_add(pool, listener);
         sp__unlock(&pool->lock);
-        if (closed)
-                return sp__fail(error, SP_CLOSED, "pool \"%s\" is closed", pool->name);
+        if (over)
+                return closed(pool, error);
         if (small)
                 return sp__fail(error, SP_INVALID,
                                 "listening needs a connection of its own, and pool.max of pool \"%s\" is 1",
@@ -334,27 +354,81 @@ static sp_status join(sp_listener *listener, sp_error **error)
         return SP_OK;
 }
 
+static sp_status channel_of(sp_pool *pool, const char *name, struct sp__channel **out, sp_error **error)
+{
+        size_t len = name ? strlen(name) : 0;
+
+        if (sp__engine_forked(pool->engine))
+                return sp__fail(error, SP_FORKED, "%s", sp_status_text(SP_FORKED));
+        if (len == 0 || len > SP_CHANNEL_MAX)
+                return sp__fail(error, SP_LIMIT, "a channel's name must have 1 to %d bytes", SP_CHANNEL_MAX);
+        *out = sp__channel_new(pool, name);
+        return *out ? SP_OK : sp__fail(error, SP_NOMEM, "out of memory");
+}
+
 sp_status sp_pool_listen(sp_pool *pool, const char *channel, sp_listener **out, sp_error **error)
 {
-        size_t len = channel ? strlen(channel) : 0;
+        struct sp__channel *first;
         sp_listener *listener;
         sp_status status;
 
         SP__NEED(pool, error);
         SP__NEED(out, error);
-        if (sp__engine_forked(pool->engine))
-                return sp__fail(error, SP_FORKED, "%s", sp_status_text(SP_FORKED));
-        if (len == 0 || len > SP_CHANNEL_MAX)
-                return sp__fail(error, SP_LIMIT, "a channel's name must have 1 to %d bytes", SP_CHANNEL_MAX);
-        listener = listener_new(pool, channel);
-        if (!listener)
+        status = channel_of(pool, channel, &first, error);
+        if (status != SP_OK)
+                return status;
+        listener = listener_new(pool);
+        if (!listener) {
+                sp__channel_unref(first);
                 return sp__fail(error, SP_NOMEM, "out of memory");
+        }
+        attach(listener, first);
         status = join(listener, error);
         if (status == SP_OK)
                 *out = listener;
         else
                 sp__listener_unref(listener);
         return status;
+}
+
+sp_status sp_listener_add(sp_listener *listener, const char *channel, sp_error **error)
+{
+        struct sp__channel *more;
+        sp_status status;
+        sp_pool *pool;
+        bool over, new;
+
+        SP__NEED(listener, error);
+        pool = listener->pool;
+        status = channel_of(pool, channel, &more, error);
+        if (status != SP_OK)
+                return status;
+        sp__lock(&pool->lock);
+        over = pool->closed;
+        new = !over && !sp__listener_channel(listener, channel);
+        if (new) {
+                attach(listener, more);
+                sp__ear_wake(pool);
+        }
+        sp__unlock(&pool->lock);
+        if (!new)
+                sp__channel_unref(more);
+        return over ? closed(pool, error) : SP_OK;
+}
+
+void sp_listener_remove(sp_listener *listener, const char *channel)
+{
+        struct sp__channel *left;
+
+        if (!listener || !channel || sp__engine_forked(listener->pool->engine))
+                return;
+        sp__lock(&listener->pool->lock);
+        left = sp__listener_channel(listener, channel);
+        if (left) {
+                items_drop(listener, left);
+                sp__ear_leave(left);
+        }
+        sp__unlock(&listener->pool->lock);
 }
 
 void sp_listener_free(sp_listener *listener)

@@ -149,7 +149,7 @@ static void forget_place(sp_pool *pool, struct sp__conn *conn)
         if (conn->session) {
                 conn->session->broken = true;
                 if (conn->session == pool->ear.session)
-                        sp__ear_lost(pool);
+                        sp__ear_wake(pool);
                 sp__session_wake(conn->session);
         }
         conn->session = NULL;

@@ -55,6 +55,24 @@ static sp_listener *listen_to(const struct way *way, sp_pool *pool, const char *
         return listener;
 }
 
+static void hears_notice(const struct way *way, sp_listener *listener, const char *channel, bool lost)
+{
+        char text[256];
+
+        snprintf(text, sizeof text, "{\"channel\":\"%s\",\"notice\":\"listening\",\"lost\":%s}", channel,
+                 lost ? "true" : "false");
+        hears(way, listener, text);
+}
+
+static void add(const struct way *way, sp_listener *listener, const char *channel)
+{
+        sp_error *error = NULL;
+
+        if (sp_listener_add(listener, channel, &error) != SP_OK)
+                fail_msg("%s", sp_error_message(error));
+        hears_notice(way, listener, channel, false);
+}
+
 static void notify(sp_pool *pool, const char *channel, const char *payload)
 {
         sp_params *params = sp_params_new();
@@ -94,6 +112,125 @@ static void test_messages_come_in_order(void **state)
         hears(way, two, "\"payload\":\"\"");
         sp_listener_free(one);
         sp_listener_free(two);
+        sp_pool_free(pool);
+}
+
+/* NOTIFY `first` to `first` + 59 to the three channels, in a transaction of its own. */
+static void notify_many(const struct way *way, sp_session *session, int first)
+{
+        char text[256];
+
+        snprintf(text, sizeof text,
+                 "SELECT count(pg_notify('listen_many_' || g * g %% 3, g::text)) FROM generate_series(%d, %d) g", first,
+                 first + 59);
+        session_run(way, session, text);
+}
+
+static void test_one_listener_hears_several_channels_in_their_order(void **state)
+{
+        const struct way *way = way_of(state);
+        sp_pool *pool = pool_with(NULL);
+        sp_listener *listener = listen_to(way, pool, "listen_many_0");
+        sp_session *sessions[] = {session_of(way, pool), session_of(way, pool)};
+
+        add(way, listener, "listen_many_1");
+        add(way, listener, "listen_many_2");
+        for (int i = 0; i < 600; i += 60)
+                notify_many(way, sessions[i / 60 % 2], i);
+        for (int i = 0; i < 600; i++) {
+                char text[128];
+
+                snprintf(text, sizeof text, "{\"channel\":\"listen_many_%d\",\"payload\":\"%d\",", i * i % 3, i);
+                hears(way, listener, text);
+        }
+        sp_session_release(sessions[0]);
+        sp_session_release(sessions[1]);
+        sp_listener_free(listener);
+        sp_pool_free(pool);
+}
+
+static void test_a_channel_that_was_left_is_not_heard_and_may_be_added_again(void **state)
+{
+        const struct way *way = way_of(state);
+        sp_pool *pool = pool_with(NULL);
+        sp_listener *listener = listen_to(way, pool, "listen_stays"), *fence = listen_to(way, pool, "listen_fence");
+
+        add(way, listener, "listen_left");
+        /* It is there already: no notice again. */
+        assert_int_equal(sp_listener_add(listener, "listen_left", NULL), SP_OK);
+        notify(pool, "listen_left", "before");
+        hears(way, listener, "{\"channel\":\"listen_left\",\"payload\":\"before\",");
+        notify(pool, "listen_left", "not taken");
+        notify(pool, "listen_stays", "w");
+        notify(pool, "listen_left", "not taken");
+        notify(pool, "listen_fence", "all came");
+        hears(way, fence, "all came");
+        sp_listener_remove(listener, "listen_left");
+        sp_listener_remove(listener, "listen_left");
+        sp_listener_remove(listener, "listen_never");
+        notify(pool, "listen_left", "meanwhile");
+        notify(pool, "listen_stays", "x");
+        hears(way, listener, "{\"channel\":\"listen_stays\",\"payload\":\"w\",");
+        hears(way, listener, "{\"channel\":\"listen_stays\",\"payload\":\"x\",");
+        /* UNLISTEN and LISTEN may both be on their way. */
+        for (int i = 0; i < 20; i++) {
+                add(way, listener, "listen_left");
+                notify(pool, "listen_left", "again");
+                hears(way, listener, "{\"channel\":\"listen_left\",\"payload\":\"again\",");
+                sp_listener_remove(listener, "listen_left");
+        }
+        sp_listener_free(listener);
+        sp_listener_free(fence);
+        while (sp_pool_active(pool) > 0)
+                sched_yield();
+        sp_pool_free(pool);
+}
+
+/* Though the session hears it already, for another one. */
+static void test_the_first_of_a_channel_is_its_notice(void **state)
+{
+        const struct way *way = way_of(state);
+        sp_pool *pool = pool_with(NULL);
+        sp_listener *there = listen_to(way, pool, "listen_first"), *comes = listen_to(way, pool, "listen_other");
+
+        for (int i = 0; i < 30; i++) {
+                run(way, pool, "SELECT count(pg_notify('listen_first', g::text)) FROM generate_series(1, 20) g");
+                add(way, comes, "listen_first");
+                sp_listener_remove(comes, "listen_first");
+                notify(pool, "listen_other", "last");
+                for (char text[256] = ""; !strstr(text, "last");)
+                        assert_int_equal(next(way, comes, NULL, text, NULL), SP_OK);
+        }
+        sp_listener_free(there);
+        sp_listener_free(comes);
+        sp_pool_free(pool);
+}
+
+static void test_a_listener_without_channels_waits_until_it_has_one(void **state)
+{
+        const struct way *way = way_of(state);
+        sp_pool *pool = pool_with(NULL);
+        sp_listener *listener = listen_to(way, pool, "listen_none");
+        sp_ctx *late = ctx_of("20ms");
+        sp_error *error = NULL;
+        sp_completion *done;
+        sp_queue *queue;
+        char text[256];
+
+        sp_listener_remove(listener, "listen_none");
+        assert_int_equal(next(way, listener, late, text, &error), SP_TIMEOUT);
+        says(error, "nothing was heard on 0 channels", NULL);
+        add(way, listener, "listen_none");
+        sp_listener_remove(listener, "listen_none");
+        assert_int_equal(sp_queue_new(0, &queue), SP_OK);
+        assert_int_equal(sp_listener_next_async(listener, NULL, queue, 0), SP_OK);
+        sp_pool_close(pool);
+        assert_int_equal(sp_queue_wait(queue, &done, 1, -1), 1);
+        assert_int_equal(sp_completion_status(done), SP_CLOSED);
+        sp_completion_free(done);
+        sp_queue_free(queue);
+        sp_ctx_unref(late);
+        sp_listener_free(listener);
         sp_pool_free(pool);
 }
 
@@ -168,9 +305,11 @@ static void test_a_lost_connection_is_made_again_and_told(void **state)
         sp_pool *pool = pool_with(NULL);
         sp_listener *one = listen_to(way, pool, "listen_lost"), *two = listen_to(way, pool, "listen_lost");
 
+        add(way, one, "listen_lost_too");
         for (int i = 0; i < 3; i++) {
                 assert_true(number(way, pool, kill, 0) > 0);
-                hears(way, one, "\"notice\":\"listening\",\"lost\":true}");
+                hears_notice(way, one, "listen_lost", true);
+                hears_notice(way, one, "listen_lost_too", true);
                 hears(way, two, "\"notice\":\"listening\",\"lost\":true}");
                 notify(pool, "listen_lost", "again");
                 hears(way, one, "\"payload\":\"again\"");
@@ -186,15 +325,26 @@ static void test_who_does_not_take_is_bounded(void **state)
         const struct way *way = way_of(state);
         sp_pool *pool = pool_with((const char *[]){"pool.statement_timeout=30s", "pool.query_timeout=30s", NULL});
         sp_listener *slow = listen_to(way, pool, "listen_slow"), *quick = listen_to(way, pool, "listen_quick");
-        char text[128];
+        char many[128], text[256];
 
-        snprintf(text, sizeof text, "SELECT count(pg_notify('listen_slow', g::text)) FROM generate_series(1, %d) g",
+        snprintf(many, sizeof many, "SELECT count(pg_notify('listen_slow', g::text)) FROM generate_series(1, %d) g",
                  SP_LISTENER_MAX + 10);
-        run(way, pool, text);
+        run(way, pool, many);
         notify(pool, "listen_quick", "all were sent");
         hears(way, quick, "all were sent");
-        hears(way, slow, "\"lost\":true}");
+        hears_notice(way, slow, "listen_slow", true);
         snprintf(text, sizeof text, "\"payload\":\"%d\"", SP_LISTENER_MAX + 2);
+        hears(way, slow, text);
+        /* One that hears several channels is told of each. */
+        assert_int_equal(sp_listener_add(slow, "listen_slow_too", NULL), SP_OK);
+        while (!strstr(text, "\"listen_slow_too\""))
+                assert_int_equal(next(way, slow, NULL, text, NULL), SP_OK);
+        run(way, pool, many);
+        notify(pool, "listen_quick", "all were sent again");
+        hears(way, quick, "all were sent again");
+        hears_notice(way, slow, "listen_slow", true);
+        hears_notice(way, slow, "listen_slow_too", true);
+        snprintf(text, sizeof text, "\"payload\":\"%d\"", SP_LISTENER_MAX + 3);
         hears(way, slow, text);
         sp_listener_free(slow);
         sp_listener_free(quick);
@@ -265,9 +415,14 @@ static void test_what_cannot_be_listened_to_is_refused(void **state)
         memset(far, 'x', sizeof far - 1);
         far[sizeof far - 1] = 0;
         assert_int_equal(sp_pool_listen(pool, far, &listener, NULL), SP_LIMIT);
-        sp_pool_close(pool);
-        assert_int_equal(sp_pool_listen(pool, "x", &listener, NULL), SP_CLOSED);
         assert_null(listener);
+        assert_int_equal(sp_pool_listen(pool, "x", &listener, NULL), SP_OK);
+        assert_int_equal(sp_listener_add(listener, far, NULL), SP_LIMIT);
+        sp_pool_close(pool);
+        assert_int_equal(sp_listener_add(listener, "y", NULL), SP_CLOSED);
+        sp_listener_remove(listener, "x");
+        sp_listener_free(listener);
+        assert_int_equal(sp_pool_listen(pool, "x", &listener, NULL), SP_CLOSED);
         sp_pool_free(small);
         sp_pool_free(pool);
 }
@@ -276,6 +431,10 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
             BOTH_WAYS(test_messages_come_in_order),
+            BOTH_WAYS(test_one_listener_hears_several_channels_in_their_order),
+            BOTH_WAYS(test_a_channel_that_was_left_is_not_heard_and_may_be_added_again),
+            BOTH_WAYS(test_the_first_of_a_channel_is_its_notice),
+            BOTH_WAYS(test_a_listener_without_channels_waits_until_it_has_one),
             BOTH_WAYS(test_what_came_before_is_not_heard),
             BOTH_WAYS(test_a_pool_is_not_made_too_small_for_its_listeners),
             BOTH_WAYS(test_listeners_share_a_session),
