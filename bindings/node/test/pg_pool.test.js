@@ -297,6 +297,29 @@ both('who listens is told that the connection for it was lost', async (t, pg) =>
     await ended;
     assert.match(seen.at(-1), /^(terminating connection due to administrator command|Connection terminated unexpectedly)$/);
 });
+both('who listens is told so also where no other connection is to be had', async (t, pg) => {
+    const word = name();
+    const [own, to] = [new peer.Client(url('DATABASE_URL')), new URL(url('DATABASE_URL'))];
+
+    await own.connect();
+    await own.query(`CREATE ROLE ${word} LOGIN PASSWORD 'one'`);
+    Object.assign(to, { username: word, password: 'one' });
+    const on = new pg.Client({ connectionString: to.href, application_name: word });
+
+    on.on('error', () => {});
+    try {
+        await on.connect();
+        const ended = new Promise((resolve) => on.once('end', resolve));
+        await on.query(`LISTEN ${word}`);
+        await own.query(`ALTER ROLE ${word} NOLOGIN`);
+        await cut(word);
+        await ended;
+    } finally {
+        await on.end();
+        await own.query(`DROP ROLE ${word}`);
+        await own.end();
+    }
+});
 
 test('where nobody asks for errors, a client hears again what it listens to once that connection was lost', async (t) => {
     const word = name();

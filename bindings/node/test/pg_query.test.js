@@ -3,8 +3,12 @@
 /* How queries are made and answered, what errors tell, and what a client does when. */
 const test = require('node:test');
 const assert = require('node:assert/strict');
+const path = require('node:path');
+const { promisify } = require('node:util');
 const { once } = require('node:events');
 const { both, client, failure, name, ours, peer, pool, table } = require('./pg_support.js');
+
+const execFile = promisify(require('node:child_process').execFile);
 
 both('a query is a text, a config or a Query; it answers a promise, a callback, or events', async (t, pg) => {
     const on = await client(t, pg);
@@ -374,6 +378,71 @@ both('in a transaction LISTEN and UNLISTEN hold once it is committed', async (t,
     assert.deepEqual(await hears(), ['two'], 'what fails');
     await on.query(`UNLISTEN ${two}; LISTEN ${one}`);
     assert.deepEqual(await hears(), ['one']);
+});
+
+/* What `count` messages say, as channel and number, once all of them came; numbers are those of `channels`. */
+async function numbered(on, channels, count) {
+    const heard = [];
+    const listen = ({ channel, payload }) => heard.push([channels.indexOf(channel), Number(payload)]);
+
+    on.on('notification', listen);
+    while (heard.length < count)
+        await once(on, 'notification');
+    on.off('notification', listen);
+    return heard;
+}
+
+const NOTIFY = 'SELECT count(pg_notify(($1::text[])[1 + i * i % 3], i::text)) FROM generate_series($2::int, $3::int) i';
+
+both('messages of several channels come in the order in which they were sent', async (t, pg) => {
+    const [on, other, third] = await Promise.all([client(t, pg), client(t, pg), client(t, pg)]);
+    const channels = [name(), name(), name()];
+
+    for (const channel of channels)
+        await on.query(`LISTEN ${channel}`);
+    const heard = numbered(on, channels, 400);
+    for (let i = 0; i < 400; i += 20)
+        await (i % 40 ? other : third).query(NOTIFY, [channels, i, i + 19]);
+    assert.deepEqual(await heard, Array.from({ length: 400 }, (_, i) => [i * i % 3, i]));
+});
+
+both('so do those of a transaction that begins to listen, or ends it', async (t, pg) => {
+    const on = await client(t, pg);
+    const channels = [name(), name(), name()];
+    const sent = Array.from({ length: 60 }, (_, i) => [i * i % 3, i]);
+    const hears = async (expected, ...changes) => {
+        const heard = numbered(on, channels, expected.length);
+
+        for (const text of ['BEGIN', ...changes])
+            await on.query(text);
+        await on.query(NOTIFY, [channels, 0, 59]);
+        await on.query('COMMIT');
+        assert.deepEqual(await heard, expected);
+    };
+
+    await on.query(`LISTEN ${channels[0]}`);
+    await hears(sent.filter(([channel]) => channel === 0));
+    await hears(sent, `LISTEN ${channels[1]}`, `LISTEN ${channels[2]}`);
+    await hears(sent.filter(([channel]) => channel === 1), `UNLISTEN ${channels[0]}`);
+    await hears(sent, `LISTEN ${channels[0]}`);
+});
+
+test('who throws upon a message keeps nobody from the next one', async () => {
+    const program = `
+        const { Client } = require('./lib/pg/index.js');
+        const on = new Client(process.env.DATABASE_URL), seen = [];
+
+        process.on('uncaughtException', ({ message }) => seen.push(message));
+        on.on('notification', ({ payload }) => {
+            if (payload === 'wrong')
+                throw new Error(payload);
+            console.log(seen.join(), payload);
+            on.end();
+        });
+        on.connect().then(() => on.query("LISTEN throws; NOTIFY throws, 'wrong'; NOTIFY throws, 'next'"));`;
+
+    const { stdout } = await execFile(process.execPath, ['-e', program], { cwd: path.join(__dirname, '..') });
+    assert.equal(stdout, 'wrong next\n');
 });
 
 both('a COMMIT that fails ends the transaction', async (t, pg) => {

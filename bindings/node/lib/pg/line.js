@@ -117,8 +117,8 @@ class Line {
         } catch (error) {
             if (run.ends && !run.back && error.fields !== undefined)
                 this.#gone();
-            else if (this.status === OPEN)
-                this.status = FAILED;
+            else
+                this.#unsure(run.ends && !run.back);
             this.#failed(error);
             throw error;
         }
@@ -150,6 +150,14 @@ class Line {
         this.#ended(false);
         if (this.#running <= 1)
             this.#leave();
+    }
+
+    /* `ending`: the end of a transaction, of which nobody knows. */
+    #unsure(ending) {
+        if (ending)
+            this.listener.ended(false);
+        if (this.status === OPEN)
+            this.status = FAILED;
     }
 
     #inside({ back, savepoint }) {
