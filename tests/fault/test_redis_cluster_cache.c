@@ -26,7 +26,7 @@ static const char *word_of(const struct cache_way *way)
 static sp_cache *cache_so(const struct cache_way *way, const char *space, const char *const more[])
 {
         const char *settings[8] = {NULL};
-        char where[192], named[64];
+        char where[192], named[96];
 
         snprintf(where, sizeof where, "redis.url=%s", nodes_url());
         snprintf(named, sizeof named, "cache.namespace=%s", space);
