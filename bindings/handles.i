@@ -72,6 +72,7 @@ struct sp_metrics {};
 %made(clock)
 %made(value)
 %newobject sp_profiler_slow;
+%newobject sp_session_notices;
 
 /* NULL is an answer here: no pool of that name. */
 %typemap(ret) sp_pool *sp_client_pool

@@ -81,6 +81,23 @@ SP_API sp_status sp_session_release_savepoint(sp_session *session, sp_ctx *ctx, 
 SP_API sp_status sp_session_release_savepoint_async(sp_session *session, sp_ctx *ctx, const char *name, sp_queue *queue,
                                                     uint64_t tag);
 
+#define SP_NOTICES_MAX 1048576 /**< bytes of notices that wait to be taken */
+
+/**
+ * From now on what the server says beside the answers of this session's statements (RAISE NOTICE, DROP … IF EXISTS, a name that
+ * is cut short, …) is kept for sp_session_notices(); false: no longer. It is not at first, for a session that does not want it
+ * shall not pay for it. What was not taken is gone once the session is given back.
+ */
+SP_API sp_status sp_session_keep_notices(sp_session *session, bool on, sp_error **error);
+/**
+ * All that was kept since the last call, without waiting, as JSON: [{"S":"NOTICE","V":"NOTICE","C":"00000","M":"…",…}, …], oldest
+ * first, by the letters of sp_error_field() and with values in the same fields. The caller's: sp_value_unref(); NULL where there is
+ * none. What a statement brought is there when its answer or error is, and with it, perhaps, some of one that was given behind it.
+ * What it brings while it is parsed comes each time from an SP_STMT_UNNAMED one, else where the connection prepares it. Of what is
+ * beyond SP_NOTICES_MAX a last entry says how many were dropped: {"dropped":3}.
+ */
+SP_API sp_value *sp_session_notices(sp_session *session);
+
 /** Works inside a transaction in sp_pool_transact(): SP_OK commits, anything else takes back. Neither commits nor releases. */
 typedef sp_status (*sp_work)(void *arg, sp_session *session, sp_error **error);
 /**

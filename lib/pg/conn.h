@@ -149,6 +149,7 @@ struct sp__conn {
         struct sp__copying *copy_orphan;
         bool listening; /* somebody drives it always */
         PGnotify *notes, **notes_end;
+        struct sp__notices *notices; /* where what the server says beside its answers is kept: its session's, or NULL */
         int nulls; /* in a row: a state machine that went wrong must not spin */
 
         /* The pool's lock. */

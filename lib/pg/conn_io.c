@@ -560,6 +560,7 @@ void sp__conn_end(struct sp__conn *conn, sp_error *why, sp_status status)
         conn->dial = NULL;
         conn->ready = conn->lost = conn->unflushed = conn->read_only = conn->listening = false;
         conn->asked_level = conn->together = false;
+        conn->notices = NULL;
         conn->open = conn->syncs = 0;
         conn->at = &conn->flights;
         atomic_store(&conn->in_tx, false);

@@ -2,11 +2,15 @@
 /* Connecting: libpq's non-blocking state machine, driven by the engine. */
 #include "core/error.h"
 #include "pg/conn_io.h"
+#include "pg/notices.h"
 
 #include <string.h>
 #include <sys/epoll.h>
 
-/* Notices are nobody's, but that libpq takes for one what the server says before it closes an idle connection. */
+/*
+ * Notices are the session's that wants them, else nobody's, but that libpq takes for one what the server says before it closes an
+ * idle connection.
+ */
 static void hear_notice(void *arg, const PGresult *res)
 {
         const char *severity = PQresultErrorField(res, PG_DIAG_SEVERITY_NONLOCALIZED);
@@ -14,6 +18,8 @@ static void hear_notice(void *arg, const PGresult *res)
 
         if (severity && (strcmp(severity, "FATAL") == 0 || strcmp(severity, "PANIC") == 0))
                 conn->dying = true;
+        else if (conn->notices)
+                sp__notices_add(conn->notices, res);
 }
 
 /* Nothing is left to try. */

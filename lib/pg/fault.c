@@ -186,10 +186,9 @@ static const char *limit_of(const PGresult *res)
 /* All that the server said; NULL: out of memory. */
 static char *report_of(const PGresult *res)
 {
-        static const char letters[] = "SVCMDHPpqWstcdnFLR";
         struct sp__buf buf = SP__BUF_INIT;
 
-        for (const char *letter = letters; *letter; letter++) {
+        for (const char *letter = SP__FAULT_FIELDS; *letter; letter++) {
                 const char *text = PQresultErrorField(res, *letter);
 
                 if (!text)

@@ -7,6 +7,9 @@
 
 #include <libpq-fe.h>
 
+/** The letters of all fields of an error or a notice (PG_DIAG_…). */
+#define SP__FAULT_FIELDS "SVCMDHPpqWstcdnFLR"
+
 /** An error that a statement was answered with. `*status` is its status. NULL when out of memory. */
 sp_error *sp__fault_of_result(const PGresult *res, const sp_stmt *stmt, sp_status *status);
 enum { SP__FAULT_LINE = 400, SP__FAULT_CODE = 6 };

@@ -167,6 +167,7 @@ struct sp_session {
         bool obscure;                /* … or that may have */
         bool stays;                  /* … that no reset takes back */
         struct sp__sequels *sequels; /* what follows its transaction, or NULL: none ever did */
+        struct sp__notices *notices; /* what the server said beside its answers (the port's lock), or NULL: never asked for */
         atomic_uint given;           /* statements, so far */
         atomic_uint posted;          /* what the engine is to begin: all that is given meanwhile goes that way, too */
 

@@ -3,6 +3,7 @@
 #include "core/ctx.h"
 #include "core/error.h"
 #include "loop/exit.h"
+#include "pg/notices.h"
 #include "pg/pool_internal.h"
 
 #include <stdlib.h>
@@ -180,6 +181,7 @@ static void give_back(sp_session *session)
         struct sp__unit *units[2];
         bool retire, broken, close = false, waited_for = false;
 
+        sp__notices_end(session);
         clean_up(session, units, &retire);
         sp__lock(&pool->lock);
         broken = session->broken;
