@@ -118,6 +118,29 @@ export interface Notification {
     payload?: string;
 }
 
+/** What the server says beside its answers. */
+export interface NoticeMessage {
+    readonly name: 'notice';
+    readonly length: number;
+    readonly message: string | undefined;
+    readonly severity: string | undefined;
+    readonly code: string | undefined;
+    readonly detail: string | undefined;
+    readonly hint: string | undefined;
+    readonly position: string | undefined;
+    readonly internalPosition: string | undefined;
+    readonly internalQuery: string | undefined;
+    readonly where: string | undefined;
+    readonly schema: string | undefined;
+    readonly table: string | undefined;
+    readonly column: string | undefined;
+    readonly dataType: string | undefined;
+    readonly constraint: string | undefined;
+    readonly file: string | undefined;
+    readonly line: string | undefined;
+    readonly routine: string | undefined;
+}
+
 /** What has submit(): a cursor or a stream of a package that was written for node-postgres. */
 export interface Submittable {
     submit(connection: any): void | Error | null;
@@ -158,6 +181,7 @@ export class ClientBase extends EventEmitter {
 }
 export interface ClientBase extends Queryable {
     on(event: 'notification', told: (message: Notification) => void): this;
+    on(event: 'notice', told: (notice: NoticeMessage) => void): this;
     on(event: 'error', told: (error: Error) => void): this;
     on(event: 'drain' | 'connect' | 'end', told: () => void): this;
     on(event: string | symbol, told: (...args: any[]) => void): this;

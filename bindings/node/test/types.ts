@@ -101,6 +101,7 @@ async function fromPg(own: CustomTypesConfig): Promise<unknown[]> {
     const heard = (message: Notification) => console.log(message.channel, message.payload);
     const all = async (on: ClientBase) => (await on.query(config)).rows;
 
+    client.on('notice', (notice) => console.log(notice.severity, notice.message?.length, notice.detail));
     client.on('notification', heard).on('error', (error) => console.log(error.message));
     pool.on('connect', (lent) => void lent.query('SELECT 1')).on('error', (error, lent) => lent.release(error));
     client.query('SELECT 1', [1], (error: Error, result: QueryResult) => console.log(error, result.rows));

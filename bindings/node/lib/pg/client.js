@@ -8,6 +8,7 @@ const { pgError } = require('./errors.js');
 const { IDLE, Line } = require('./line.js');
 const { Listener } = require('./listener.js');
 const { Names } = require('./names.js');
+const { Notices } = require('./notices.js');
 const { Query } = require('./query.js');
 const { placeOf } = require('./settings.js');
 const { TypeOverrides } = require('./types.js');
@@ -74,7 +75,9 @@ class Client extends EventEmitter {
     #sit(held) {
         const listener = new Listener(this.#base, (message) => this.emit('notification', message), () => this.#unheard(listener));
 
-        this.#line = new Line(this.#base.watch, held, listener, () => this.emit('drain'), (error) => this.#broke(error));
+        const notices = new Notices(this.#base.watch, held, this);
+
+        this.#line = new Line(this.#base.watch, held, listener, notices, () => this.emit('drain'), (error) => this.#broke(error));
     }
 
     /* Told behind the statement that found it. An 'error' that nobody listens for does not end the process. */

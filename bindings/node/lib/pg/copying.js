@@ -18,7 +18,7 @@ function message(letter, body = Buffer.alloc(0)) {
 async function begin(line, text) {
     const statement = statementOf(text);
     const held = await line.submit('session_copy_async', () => [statement]);
-    const submit = (name, ...more) => line.watch.submit(name, (ctx) => [held.handle, ctx, ...more]);
+    const submit = (name, ...more) => line.notices.before(line.watch.submit(name, (ctx) => [held.handle, ctx, ...more]));
 
     return {
         read: () => submit('copy_read_async'),

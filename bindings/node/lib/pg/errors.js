@@ -20,6 +20,29 @@ class DatabaseError extends Error {
     }
 }
 
+/* What has no room any more is told as a warning. */
+function noticeOf({ dropped, ...fields }) {
+    const message = fields.M ?? `${dropped} more notices were dropped: a client keeps 1 MiB of them while a statement runs`;
+    const made = { length: message.length, message, name: 'notice' };
+
+    if (dropped !== undefined)
+        Object.assign(fields, { S: 'WARNING', C: '01000' });
+    for (const [letter, name] of Object.entries(FIELDS))
+        made[name] = fields[letter];
+    return made;
+}
+
+/* Whoever throws upon a message keeps nobody from the next one. */
+function aside(tell) {
+    try {
+        tell();
+    } catch (error) {
+        process.nextTick(() => {
+            throw error;
+        });
+    }
+}
+
 function because(error, cause) {
     Object.defineProperty(error, 'cause', { value: cause, configurable: true, writable: true });
     return error;
@@ -82,4 +105,4 @@ function pgError(error, late = 'Query read timeout', shift = 0) {
     }
 }
 
-module.exports = { DatabaseError, pgError };
+module.exports = { DatabaseError, aside, noticeOf, pgError };

@@ -24,13 +24,17 @@ class Line {
     #altered = false; /* something that is prepared may have another answer now */
     #unit;
 
-    /* `listener`: of LISTEN and UNLISTEN; `idle()`: nothing is left to do; `lost(error)`: by its error its connection is gone. */
-    constructor(watch, held, listener, idle, lost) {
+    /*
+     * `listener`: of LISTEN and UNLISTEN; `notices`: the session's; `idle()`: nothing is left to do; `lost(error)`: by its error its
+     * connection is gone.
+     */
+    constructor(watch, held, listener, notices, idle, lost) {
         this.watch = watch;
         this.#held = held;
         this.#idle = idle;
         this.#lost = lost;
         this.listener = listener;
+        this.notices = notices;
         this.status = IDLE;
     }
 
@@ -75,13 +79,17 @@ class Line {
     submit(name, args, options) {
         const { handle } = this;
 
-        return this.watch.submit(name, (ctx) => [handle, ctx, ...args()], options, this.#unit);
+        this.notices.begin();
+        return this.notices.before(this.watch.submit(name, (ctx) => [handle, ctx, ...args()], options, this.#unit));
     }
 
-    /* Resolves to a Result, or an array of them where the text holds several statements. */
+    /*
+     * Resolves to a Result, or an array of them where the text holds several statements. What notices come with is known of one
+     * statement at a time.
+     */
     query(text, values, options) {
         const run = runOf(text);
-        const alone = run.parts !== undefined || run.listen !== undefined;
+        const alone = run.parts !== undefined || run.listen !== undefined || this.notices.wanted;
 
         return this.add(alone, () => this.#run(run, values, options));
     }
@@ -107,7 +115,9 @@ class Line {
         if (run.deed !== undefined && this.#deedable(run))
             return this.#deed(run, options);
         this.#altered ||= run.alters === true;
-        const statement = this.#altered && run.parts === undefined ? freshOf(run) : run.statement;
+        /* What is said of a text comes when it is parsed. */
+        const fresh = this.#altered || this.notices.wanted;
+        const statement = fresh && run.parts === undefined ? freshOf(run) : run.statement;
 
         try {
             const result = await this.submit('session_query_async', () => [statement, params.load(values)], options);

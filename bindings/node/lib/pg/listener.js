@@ -8,6 +8,7 @@
 const native = require('../native.js');
 const { call, makeError } = require('../errors.js');
 const { Held } = require('../held.js');
+const { aside } = require('./errors.js');
 
 /* Upon these it tries again by itself. */
 const MENDED = ['SP_SQL', 'SP_AUTH'];
@@ -167,15 +168,8 @@ class Listener {
             this.#say(message);
     }
 
-    /* Whoever throws meanwhile keeps nobody from the next one. */
     #say(message) {
-        try {
-            this.#tell(message);
-        } catch (error) {
-            process.nextTick(() => {
-                throw error;
-            });
-        }
+        aside(() => this.#tell(message));
     }
 
     /* Who waits is told; what was heard before may be again, but messages are missed. */
