@@ -4,11 +4,12 @@
 const native = require('./native.js');
 const given = require('./given.js');
 const { call } = require('./errors.js');
+const { Recent } = require('./recent.js');
 const { Query } = require('./tag.js');
 
-/* Statements of plain query texts that are kept declared. */
+/* Statements of plain query texts that are kept declared, at least. */
 const KEPT = 1024;
-const kept = new Map();
+const kept = new Recent(KEPT);
 const FLAGS = ['read', 'write', 'idempotent', 'unnamed', 'opaque'];
 
 function flagsOf(options) {
@@ -29,16 +30,11 @@ class Statement {
     }
 }
 
-/* The least recently used text leaves. */
 function keep(sql) {
     let statement = kept.get(sql);
-    if (statement)
-        kept.delete(sql);
-    else
-        statement = new Statement(null, sql);
-    kept.set(sql, statement);
-    if (kept.size > KEPT)
-        kept.delete(kept.keys().next().value);
+
+    if (statement === undefined)
+        kept.set(sql, statement = new Statement(null, sql));
     return statement;
 }
 

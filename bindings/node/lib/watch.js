@@ -13,6 +13,7 @@ const given = require('./given.js');
 const { Held } = require('./held.js');
 const { Outbox } = require('./outbox.js');
 const scope = require('./scope.js');
+const { Pending } = require('./pending.js');
 const { onAbort } = require('./signal.js');
 
 const BATCH = 64;
@@ -39,6 +40,14 @@ function readable(kind, bytes, offset, length, types) {
     }
 }
 
+/* Of the promise that was made last: an executor of its own would be a closure and a context more for each. */
+const seized = { resolve: undefined, reject: undefined };
+
+function seize(resolve, reject) {
+    seized.resolve = resolve;
+    seized.reject = reject;
+}
+
 class Watch {
     /* `client` null: of what belongs to none. */
     constructor(client, types) {
@@ -48,13 +57,12 @@ class Watch {
         this.base = { ctx: this.root };
         this.listening = native.ctx_new(this.root); /* of what waits for events, without end */
         this.queue = native.queue_new(0);
-        this.pending = new Map();
+        this.pending = new Pending();
         this.holding = 0; /* of the pending ones */
         this.lost = false;
         this.ended = false; /* its client is freed, or will be */
         this.scoped = false; /* calls may be inside a scope */
         this.choosy = false; /* and inside one that says what it may take from caches */
-        this.tag = 0;
         this.cells = new Float64Array(1 + BATCH * CELLS);
         this.bytes = Buffer.allocUnsafeSlow(256 * 1024);
         this.handles = [];
@@ -98,7 +106,7 @@ class Watch {
                 forget: null, idle: options?.idle === true, sets: options?.sets === true, decode: options?.decode,
                 signal: options?.signal ?? unit?.signal,
             };
-            const tag = ++this.tag;
+            const tag = this.pending.add(operation);
 
             try {
                 this.check();
@@ -107,44 +115,64 @@ class Watch {
                 this.flush();
                 native[name](...args(operation.ctx), this.queue, tag);
             } catch (thrown) {
+                this.pending.take(tag);
                 operation.forget?.();
                 reject(this.explain(adopt(thrown), operation.signal));
                 return;
             }
-            this.pending.set(tag, operation);
-            if (!operation.idle && ++this.holding === 1)
-                native.watch_hold(this.native, true);
+            if (!operation.idle)
+                this.hold();
         }).catch(asked);
     }
 
-    /* submit() of a pool's statement: what is most often called goes with the others of its turn. */
+    /* submit() of a pool's statement: what is most often called goes with the others of its turn. May throw. */
     query(pool, statement, values, options) {
         if (this.scoped || options.signal || options.timeout !== undefined)
             return this.submit('pool_query_async', (ctx) => [pool, ctx, statement, params.load(values)], options);
-        return new Promise((resolve, reject) => {
-            const tag = ++this.tag;
+        this.check();
+        const promise = new Promise(seize);
+        const tag = this.expect(options.types ?? this.types, options.decode);
 
-            this.check();
+        try {
             this.outbox.query(tag, pool, statement, values);
-            this.expect(tag, resolve, reject, options.types ?? this.types, options.decode);
-        });
+        } catch (error) {
+            this.unsent(tag);
+            throw error;
+        }
+        return promise;
     }
 
     /* Likewise of a look-up in a cache. */
     find(cache, key) {
-        return new Promise((resolve, reject) => {
-            const tag = ++this.tag;
+        this.check();
+        const promise = new Promise(seize);
+        const tag = this.expect(this.types, undefined);
 
-            this.check();
+        try {
             this.outbox.lookup(tag, cache, key);
-            this.expect(tag, resolve, reject, this.types, undefined);
+        } catch (error) {
+            this.unsent(tag);
+            throw error;
+        }
+        return promise;
+    }
+
+    /* What settles the promise that was made last; before it is put into the outbox, which may be sent, and refused, at once. */
+    expect(types, decode) {
+        this.hold();
+        return this.pending.add({
+            resolve: seized.resolve, reject: seized.reject, types, ctx: null, forget: null, idle: false, sets: false, decode,
+            signal: undefined,
         });
     }
 
-    expect(tag, resolve, reject, types, decode) {
-        this.pending.set(tag, {
-            resolve, reject, types, ctx: null, forget: null, idle: false, sets: false, decode, signal: undefined,
-        });
+    unsent(tag) {
+        this.pending.take(tag);
+        if (--this.holding === 0)
+            native.watch_hold(this.native, false);
+    }
+
+    hold() {
         if (++this.holding === 1)
             native.watch_hold(this.native, true);
     }
@@ -160,10 +188,9 @@ class Watch {
         const count = this.cells[0];
 
         for (let i = 0; i < count; i++) {
-            const operation = this.pending.get(this.cells[1 + 2 * i]);
+            const operation = this.pending.take(this.cells[1 + 2 * i]);
             const status = this.cells[2 + 2 * i];
 
-            this.pending.delete(this.cells[1 + 2 * i]);
             this.holding--;
             operation.reject(errorOfStatus(status, native.status_text(status), '', native.status_retryable(status)));
         }
@@ -229,10 +256,8 @@ class Watch {
 
     settle(index, bytes) {
         const base = 1 + index * CELLS;
-        const tag = this.cells[base];
-        const operation = this.pending.get(tag);
+        const operation = this.pending.take(this.cells[base]);
 
-        this.pending.delete(tag);
         if (!operation.idle)
             this.holding--;
         operation.forget?.();

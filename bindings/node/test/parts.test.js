@@ -3,6 +3,7 @@
 const test = require('node:test');
 const assert = require('node:assert/strict');
 const { OpenError, Statement } = require('..');
+const { Recent } = require('../lib/recent.js');
 const { open } = require('./support.js');
 
 test('the breaker opens after five failures in a row and answers with the fallback', async (t) => {
@@ -102,4 +103,18 @@ test('what a service counts itself stands on the page', async (t) => {
     times.record(1);
     assert.deepEqual([orders.value, open_.value, times.count, times.quantile(1)], [0, 0, 0, 0]);
     assert.throws(() => client.counter('a', 'x'), { name: 'ClosedError' });
+});
+
+test('what was used last is kept, at least as much as was said and at most twice as much', () => {
+    const recent = new Recent(10);
+
+    for (let i = 0; i < 100; i++) {
+        recent.set(i, `${i}`);
+        assert.equal(recent.get(0), '0');
+        for (let last = Math.max(0, i - 8); last <= i; last++)
+            assert.equal(recent.get(last), `${last}`);
+    }
+    assert.ok(Array.from({ length: 100 }, (_, i) => recent.get(i)).filter((found) => found !== undefined).length <= 20);
+    recent.delete(99);
+    assert.equal(recent.get(99), undefined);
 });

@@ -41,6 +41,14 @@ test('parameters arrive as they were', async (t) => {
     assert.deepEqual(Object.values(row), [...values.slice(0, 10), '7']);
 });
 
+test('numbers arrive as they were, however they are written', async (t) => {
+    const client = open(t);
+    const numbers = [0, -0, 1, 9, 10, 99, 100, -1, -10, 999999999, 1000000000, 2147483647, -2147483648, 2147483648, -2147483649, 1.5, 1e21];
+
+    for (const number of numbers)
+        assert.deepEqual((await client.query('SELECT $1::text AS v', [number]))[0].v, String(number));
+});
+
 test('what JSON would make {} of is not written so', async (t) => {
     const client = open(t);
     const query = (type, value) => client.query(`SELECT $1::${type} AS v`, [value]);

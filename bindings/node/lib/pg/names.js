@@ -2,12 +2,13 @@
 'use strict';
 /* Texts by the names that a program gave them: with node-postgres a name alone runs what was prepared under it. */
 const { DatabaseError } = require('./errors.js');
+const { Recent } = require('../recent.js');
 
 const KEPT = 10000;
 const UNKNOWN = /^42/;
 
 class Names {
-    #texts = new Map();
+    #texts = new Recent(KEPT);
     #above;
 
     /* With `above`, of one client, for which a name means one text; it also knows what is known there. */
@@ -53,10 +54,8 @@ class Names {
     }
 
     #keep(name, text) {
-        this.#texts.delete(name);
-        this.#texts.set(name, text);
-        if (this.#texts.size > KEPT)
-            this.#texts.delete(this.#texts.keys().next().value);
+        if (this.#texts.get(name) !== text)
+            this.#texts.set(name, text);
         this.#above?.textOf({ name, text });
     }
 }

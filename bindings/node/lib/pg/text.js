@@ -6,10 +6,11 @@
  */
 const native = require('../native.js');
 const { call } = require('../errors.js');
+const { Recent } = require('../recent.js');
 const { Statement } = require('../statement.js');
 
 const KEPT = 1024;
-const kept = new Map();
+const kept = new Recent(KEPT);
 
 /* Statements that a session does by itself, where nothing else is said in them. */
 const DEEDS = [[/^begin(\s+(work|transaction))?$/i, 'begin', 'BEGIN'], [/^start\s+transaction$/i, 'begin', 'START'],
@@ -101,13 +102,9 @@ function look(text) {
  */
 function runOf(text) {
     let run = kept.get(text);
-    if (run !== undefined)
-        kept.delete(text);
-    else
-        run = look(text);
-    kept.set(text, run);
-    if (kept.size > KEPT)
-        kept.delete(kept.keys().next().value);
+
+    if (run === undefined)
+        kept.set(text, run = look(text));
     return run;
 }
 
