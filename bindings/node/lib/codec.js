@@ -7,6 +7,15 @@
 const native = require('./native.js');
 const rows = require('./rows.js');
 
+/* JSON would make null of a number in it without a word. Of what JSON.stringify() took, so that it ends. */
+function odd(value) {
+    if (typeof value === 'number')
+        return !Number.isFinite(value);
+    if (typeof value !== 'object' || value === null || typeof value.toJSON === 'function')
+        return false;
+    return Object.values(value).some(odd);
+}
+
 function encode(value) {
     if (value === undefined || value === null)
         return [native.SP_CODEC_ABSENT, ''];
@@ -17,6 +26,8 @@ function encode(value) {
     const text = JSON.stringify(value);
     if (text === undefined)
         throw new TypeError(`a ${typeof value} cannot be cached`);
+    if (text.includes('null') && odd(value))
+        throw new TypeError('a value that is cached must be JSON, which has neither NaN nor Infinity');
     return [native.SP_CODEC_JSON, text];
 }
 

@@ -456,12 +456,22 @@ both('a COMMIT that fails ends the transaction', async (t, pg) => {
         assert.equal(on.getTransactionStatus(), 'I');
 });
 
-test('a client tells when it has nothing left to do', async (t) => {
-    const on = await client(t, ours);
-    const drained = once(on, 'drain');
+both('a client tells when it has nothing left to do, once', async (t, pg) => {
+    const on = new pg.Client({ connectionString: url('DATABASE_URL') });
+    let count = 0;
+    let drained = once(on, 'drain');
 
+    on.on('drain', () => count++);
+    const early = on.query('SELECT 0');
+    await on.connect();
+    await early;
+    await drained;
+    assert.equal(count, 1);
+    drained = once(on, 'drain');
     await Promise.all([on.query('SELECT 1'), on.query('SELECT 2')]);
     await drained;
+    await on.end();
+    assert.equal(count, 2);
 });
 
 both('several statements in one text are in a transaction as the server has it', async (t, pg) => {

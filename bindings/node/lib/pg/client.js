@@ -39,6 +39,7 @@ class Client extends EventEmitter {
     #broken = false;
     #connecting = null;
     #early = [];
+    #given = false; /* something of the program's, since it was told that all is done */
     #wire = null;
     #names = null;
 
@@ -77,7 +78,15 @@ class Client extends EventEmitter {
 
         const notices = new Notices(this.#base.watch, held, this);
 
-        this.#line = new Line(this.#base.watch, held, listener, notices, () => this.emit('drain'), (error) => this.#broke(error));
+        this.#line = new Line(this.#base.watch, held, listener, notices, () => this.#drained(), (error) => this.#broke(error));
+    }
+
+    #drained() {
+        const given = this.#given;
+
+        this.#given = false;
+        if (given)
+            this.emit('drain');
     }
 
     /* Told behind the statement that found it. An 'error' that nobody listens for does not end the process. */
@@ -182,10 +191,15 @@ class Client extends EventEmitter {
     /* `work(line)`; what comes before it is connected waits, in its order. */
     #turn(work) {
         if (this.#line !== null || !this._queryable || this.#ending !== null)
-            return work(this.#open());
+            return this.#give(this.#open(), work);
         return new Promise((resolve, reject) => {
-            this.#early.push({ go: () => resolve(work(this.#line)), reject });
+            this.#early.push({ go: () => resolve(this.#give(this.#line, work)), reject });
         });
+    }
+
+    #give(line, work) {
+        this.#given = true;
+        return work(line);
     }
 
     query(config, values, callback) {
