@@ -7,6 +7,7 @@ const path = require('node:path');
 const { promisify } = require('node:util');
 const { once } = require('node:events');
 const { both, client, failure, name, ours, peer, pool, table } = require('./pg_support.js');
+const { url } = require('./support.js');
 
 const execFile = promisify(require('node:child_process').execFile);
 
