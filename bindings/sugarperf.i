@@ -56,6 +56,7 @@
 %ignore sp_lookups_free;
 #endif
 %ignore sp_pool_transact;
+%ignore sp_pool_acquire_now;
 /* The faces wait for its asynchronous twin, which waits for the pause as well. */
 %ignore sp_pool_retry_pause;
 /* All sets of a batch cross at once. */

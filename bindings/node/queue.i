@@ -48,6 +48,7 @@ napi_value sp_watch_new(napi_env env, sp_client *client, sp_queue *queue, sp_ctx
 void sp_watch_hold(sp_watch *watch, bool hold);
 napi_value sp_watch_take(napi_env env, sp_watch *watch);
 sp_status sp_watch_keep(sp_watch *watch, sp_listener *listener, uint32_t *slot);
+double sp_watch_borrow(napi_env env, sp_watch *watch, sp_pool *pool, sp_ctx *ctx);
 void sp_watch_release(sp_watch *watch, uint32_t slot);
 int sp_watch_give_up(sp_watch *watch, uint32_t slot);
 void sp_watch_forget(sp_watch *watch, uint32_t slot);

@@ -221,6 +221,17 @@ static double item_slot(sp_watch *watch, napi_env env, uint32_t index, const str
         return -1;
 }
 
+double sp_watch_borrow(napi_env env, sp_watch *watch, sp_pool *pool, sp_ctx *ctx)
+{
+        struct item item = {.noun = SP_NOUN_SESSION};
+        sp_session *session;
+
+        if (sp_pool_acquire_now(pool, ctx, &session) != SP_OK)
+                return -1;
+        item.handle = session;
+        return item_slot(watch, env, SP_WATCH_BATCH, &item);
+}
+
 static void item_close(struct item *item)
 {
         sp_lookup_free(item->lookup);

@@ -54,6 +54,8 @@ napi_value sp_watch_new(napi_env env, sp_client *client, sp_queue *queue, sp_ctx
 void sp_watch_hold(sp_watch *watch, bool hold);
 /** Takes a batch. Returns a Buffer when the bytes did not fit into `bytes`, else undefined. */
 napi_value sp_watch_take(napi_env env, sp_watch *watch);
+/** sp_pool_acquire_now(): the slot of a session, which is behind those of a batch in `handles`; -1 where there is none. */
+double sp_watch_borrow(napi_env env, sp_watch *watch, sp_pool *pool, sp_ctx *ctx);
 /** Gives back what is in slot `slot`. */
 void sp_watch_release(sp_watch *watch, uint32_t slot);
 /** sp_lookups_give_up() of what is in slot `slot`; 0 where the client ended and it is not there any more. */

@@ -87,6 +87,19 @@ sp_status sp_pool_acquire_async(sp_pool *pool, sp_ctx *ctx, sp_queue *queue, uin
         return sp__query_submit(sp__session_wish(pool, ctx, __builtin_return_address(0)), queue, tag);
 }
 
+sp_status sp_pool_acquire_now(sp_pool *pool, sp_ctx *ctx, sp_session **out)
+{
+        sp_session *session;
+
+        SP__NEED(pool, NULL);
+        SP__NEED(out, NULL);
+        session = sp__session_borrow(pool, ctx, __builtin_return_address(0));
+        if (!session)
+                return SP_FULL;
+        *out = session;
+        return SP_OK;
+}
+
 struct sp__query *sp__session_statement(sp_session *session, sp_ctx *ctx, const sp_stmt *stmt, const sp_params *params)
 {
         struct sp__query *query = sp__query_new(session->pool, ctx, stmt, params, session->pool->limits.query_ms);

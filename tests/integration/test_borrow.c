@@ -119,6 +119,33 @@ static void test_what_a_wish_is_refused_for_refuses_a_session_that_is_there(void
         sp_pool_free(pool);
 }
 
+static void test_a_session_is_given_now_or_not_at_all(void **state)
+{
+        sp_pool *pool = pool_with((const char *[]){"pool.min=0", "pool.max=2", NULL});
+        sp_ctx *cancelled = sp_ctx_new(NULL);
+        sp_session *session = NULL, *held;
+
+        /* Nothing is opened for it. */
+        assert_int_equal(sp_pool_acquire_now(pool, NULL, &session), SP_FULL);
+        assert_int_equal(atomic_load(&pool->counts.created), 0);
+        sp_session_release(session_of(pool, NULL));
+        assert_int_equal(sp_pool_acquire_now(pool, NULL, &held), SP_OK);
+        assert_int_equal(session_number(&ways[0], held, "SELECT 7"), 7);
+        /* Nobody waits behind it. */
+        assert_int_equal(sp_pool_acquire_now(pool, NULL, &session), SP_FULL);
+        assert_int_equal(pool->waiters, 0);
+        sp_session_release(held);
+        sp_ctx_cancel(cancelled);
+        assert_int_equal(sp_pool_acquire_now(pool, cancelled, &session), SP_FULL);
+        sp_pool_close(pool);
+        assert_int_equal(sp_pool_acquire_now(pool, NULL, &session), SP_FULL);
+        assert_null(session);
+        assert_int_equal(sp_pool_acquire_now(NULL, NULL, &session), SP_INVALID);
+        assert_int_equal(sp_pool_acquire_now(pool, NULL, NULL), SP_INVALID);
+        sp_ctx_unref(cancelled);
+        sp_pool_free(pool);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -126,6 +153,7 @@ int main(void)
             cmocka_unit_test(test_nothing_of_the_last_session_is_left_in_the_next),
             cmocka_unit_test(test_a_session_that_was_lost_goes_back_beside_its_slots_next_one),
             cmocka_unit_test(test_what_a_wish_is_refused_for_refuses_a_session_that_is_there),
+            cmocka_unit_test(test_a_session_is_given_now_or_not_at_all),
         };
 
         return cmocka_run_group_tests_name("borrow", tests, NULL, NULL);

@@ -79,7 +79,8 @@ class Pool {
     }
 
     async #take(unit, options) {
-        return await this.#run('pool_acquire_async', () => [], options, unit);
+        this.#client.check();
+        return await this.#watch.acquire(this.#handle, options, unit);
     }
 
     /* A connection of one's own. */

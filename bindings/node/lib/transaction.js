@@ -143,7 +143,7 @@ async function transact(client, watch, pool, work, named) {
 
     try {
         for (let number = 1; ; number++) {
-            const held = await watch.submit('pool_acquire_async', (ctx) => [pool, ctx], undefined, unit);
+            const held = await watch.acquire(pool, undefined, unit);
 
             try {
                 return await attempt(new Seat(client, watch, held, unit), work, wordsOf(options));

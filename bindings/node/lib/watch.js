@@ -125,6 +125,30 @@ class Watch {
         }).catch(asked);
     }
 
+    /* A session of the pool as a Held; what may end early, or has to wait, goes the way of all calls. */
+    async acquire(pool, options, unit = this.scoped ? scope.unitOf(this) : undefined) {
+        const plain = !options?.signal && options?.timeout === undefined;
+
+        return (plain ? this.borrow(pool, unit?.ctx ?? this.root) : null) ??
+            await this.submit('pool_acquire_async', (ctx) => [pool, ctx], options, unit);
+    }
+
+    /* One that lies idle, without a turn of the event loop; else null. */
+    borrow(pool, ctx) {
+        this.check();
+        this.flush();
+        const slot = native.watch_borrow(this.native, pool, ctx);
+
+        return slot < 0 ? null : new Held(this, this.given(BATCH), slot);
+    }
+
+    given(index) {
+        const handle = this.handles[index];
+
+        this.handles[index] = undefined;
+        return handle;
+    }
+
     /* submit() of a pool's statement: what is most often called goes with the others of its turn. May throw. */
     query(pool, statement, values, options) {
         if (this.scoped || options.signal || options.timeout !== undefined)
@@ -305,9 +329,8 @@ class Watch {
     /* A handle that is to be given back; null: it was already, for the client ends. */
     handle(index, cell) {
         const slot = Math.floor(cell / 256) - 1;
-        const handle = this.handles[index];
+        const handle = this.given(index);
 
-        this.handles[index] = undefined;
         return slot < 0 ? null : new Held(this, handle, slot);
     }
 

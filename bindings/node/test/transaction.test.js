@@ -198,3 +198,25 @@ test('the statement of a batch runs for each set, all of them or none', async (t
         assert.equal((await tx.batch(`UPDATE ${name} SET n = $2 WHERE id = $1`, [[1, 7], [2, 7]])).affected, 2);
     });
 });
+
+test('a session that lies idle is there within the turn of the event loop, but for who may end early', async (t) => {
+    const client = open(t);
+    let turned = false;
+
+    (await client.acquire()).release();
+    setImmediate(() => { turned = true; });
+    const first = await client.acquire();
+    assert.equal(turned, false);
+    assert.equal((await first.query('SELECT 7 AS n'))[0].n, 7);
+    first.release();
+    await assert.rejects(client.acquire({ signal: AbortSignal.abort() }), { code: 'SP_CANCELLED' });
+    await assert.rejects(client.acquire({ timeout: 'soon' }), { code: 'SP_INVALID' });
+    /* A parser runs while a batch of answers is taken apart. */
+    let second;
+    const types = { 23: (text) => { second ??= client.acquire(); return Number(text); } };
+    const third = await client.acquire();
+    await Promise.all([client.query('SELECT 1::int4 AS n', [], { types }), third.query('SELECT 2'), client.query('SELECT 3')]);
+    assert.equal((await (await second).query('SELECT 8 AS n'))[0].n, 8);
+    (await second).release();
+    third.release();
+});

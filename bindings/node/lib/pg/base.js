@@ -58,7 +58,7 @@ function connected({ secret }, work) {
 }
 
 async function sit(base) {
-    return connected(base, (signal) => base.watch.submit('pool_acquire_async', (ctx) => [base.handle, ctx], { signal }));
+    return connected(base, (signal) => base.watch.acquire(base.handle, { signal }));
 }
 
 module.exports = { baseOf, connected, sit };
