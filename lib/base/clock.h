@@ -6,6 +6,7 @@
 #include <sugarperf/base.h>
 #include <time.h>
 
+#define SP__US      1000LL
 #define SP__MS      1000000LL
 #define SP__SECOND  1000000000LL
 #define SP__FOREVER INT64_MAX

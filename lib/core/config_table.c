@@ -87,6 +87,9 @@ const struct sp__config_row sp__config_table[] = {
             "more callers than this that wait for a connection are an event and counted; 0: never"),
     ROW_TIME("pool.leak_after", true, "1m", 0, DAY_MS, "0–1d",
              "a session that is held this long is an event and counted, with where it was taken; 0: never"),
+    ROW_INT("pool.spin_us", true, "0", 0, 1000, "0–1000", NULL,
+            "microseconds for which the thread of asynchronous calls looks on before it sleeps, while few are under way and "
+            "answers come as fast: fewer wake-ups, more CPU; of a client's pools the longest holds"),
     ROW_INT("pool.tx_attempts", true, "5", 1, 100, "1–100", NULL,
             "attempts of a transaction in all, where serialization failures or deadlocks end it; 1: no retry"),
     ROW_TIME("pool.tx_backoff", true, "10ms", 0, 60000, "0–1m",

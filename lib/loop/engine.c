@@ -10,7 +10,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-enum { EVENTS = 64, ROUNDS = 16 };
+enum { EVENTS = 64, ROUNDS = 16, FEW = 4, MISSES = 63 };
 
 /* How long the end waits for what the helper does. */
 #define PATIENCE SP__SECOND
@@ -146,24 +146,23 @@ static void fire_timers(struct sp__engine *engine)
                 timer->fire(timer);
 }
 
-/* All that were posted; false: there were none. */
-static bool run_posted(struct sp__engine *engine)
+/* All that were posted; how many. */
+static size_t run_posted(struct sp__engine *engine)
 {
         struct sp__list tasks, *link;
-        bool any;
+        size_t count = 0;
 
         sp__list_init(&tasks);
         sp__lock(&engine->lock);
         engine->asleep = false;
         sp__list_join(&tasks, &engine->tasks);
         sp__unlock(&engine->lock);
-        any = !sp__list_empty(&tasks);
-        while ((link = sp__list_pop(&tasks))) {
+        for (; (link = sp__list_pop(&tasks)); count++) {
                 struct sp__task *task = SP__OF(link, struct sp__task, link);
 
                 task->run(task);
         }
-        return any;
+        return count;
 }
 
 /*
@@ -172,9 +171,68 @@ static bool run_posted(struct sp__engine *engine)
  */
 static void run_tasks(struct sp__engine *engine)
 {
-        for (int round = 0; round < ROUNDS && run_posted(engine); round++) {
-                /* Until nothing came. */
+        size_t some, all = 0;
+
+        for (int round = 0; round < ROUNDS && (some = run_posted(engine)) > 0; round++)
+                all += some;
+        if (all > 0)
+                engine->lately = all;
+}
+
+static bool posted(struct sp__engine *engine)
+{
+        bool any;
+
+        sp__lock(&engine->lock);
+        any = !sp__list_empty(&engine->tasks);
+        sp__unlock(&engine->lock);
+        return any;
+}
+
+static bool skips(struct sp__engine *engine)
+{
+        bool skip = engine->skips > 0;
+
+        engine->skips -= skip;
+        return skip;
+}
+
+static int missed(struct sp__engine *engine)
+{
+        engine->misses = engine->misses < MISSES ? 2 * engine->misses + 1 : MISSES;
+        engine->skips = engine->misses;
+        return -1;
+}
+
+/*
+ * Who looks on is not to be woken, which on an idle CPU takes longer than a near server's answer. Where much is under way a
+ * turn has many answers, and the servers need the CPUs. How many events; -1: nothing came, and after that it is not tried
+ * for a while, so that a far server costs little.
+ */
+static int look_on(struct sp__engine *engine, struct epoll_event *events)
+{
+        int64_t spin = atomic_load_explicit(&engine->spin_ns, memory_order_relaxed), until;
+        int count = 0;
+
+        if (spin == 0 || engine->lately > FEW || skips(engine))
+                return -1;
+        until = sp__now() + spin;
+        while (!posted(engine) && (count = epoll_wait(engine->epoll, events, EVENTS, 0)) == 0) {
+                if (sp__now() >= until)
+                        return missed(engine);
         }
+        engine->misses = 0;
+        return count;
+}
+
+static void turn(struct sp__engine *engine, const struct epoll_event *events, int count)
+{
+        sp__exit_enter();
+        handle_events(events, count);
+        fire_timers(engine);
+        run_tasks(engine);
+        sp__port_flush_dirty(engine);
+        sp__exit_leave();
 }
 
 static void *engine_body(void *arg)
@@ -186,12 +244,9 @@ static void *engine_body(void *arg)
         self = engine;
         while ((ms = prepare_sleep(engine)) != -2) {
                 count = epoll_wait(engine->epoll, events, EVENTS, ms);
-                sp__exit_enter();
-                handle_events(events, count);
-                fire_timers(engine);
-                run_tasks(engine);
-                sp__port_flush_dirty(engine);
-                sp__exit_leave();
+                do
+                        turn(engine, events, count);
+                while ((count = look_on(engine, events)) >= 0);
         }
         return NULL;
 }
@@ -210,6 +265,19 @@ void sp__engine_nudge(struct sp__engine *engine)
         sp__lock(&engine->lock);
         start(engine);
         sp__unlock(&engine->lock);
+}
+
+void sp__engine_spin(struct sp__engine *engine, int64_t ns)
+{
+        cpu_set_t cpus;
+        int64_t before = atomic_load(&engine->spin_ns);
+
+        /* The only CPU is what the server, or who waits, needs. */
+        if (sched_getaffinity(0, sizeof cpus, &cpus) == 0 && CPU_COUNT(&cpus) < 2)
+                return;
+        while (before < ns && !atomic_compare_exchange_weak(&engine->spin_ns, &before, ns)) {
+                /* Another pool's. */
+        }
 }
 
 void sp__engine_post(struct sp__engine *engine, struct sp__task *task)

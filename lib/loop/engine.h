@@ -45,6 +45,9 @@ bool sp__engine_forked(const struct sp__engine *engine);
 /** Whether the caller is the engine's thread. */
 bool sp__engine_here(const struct sp__engine *engine);
 
+/** Before it sleeps it looks on for so long, while little is under way: see engine.c. The longest that it was ever told. */
+void sp__engine_spin(struct sp__engine *engine, int64_t ns);
+
 /** Runs it on the engine's thread, soon, once. It must not be posted again before it ran. */
 void sp__engine_post(struct sp__engine *engine, struct sp__task *task);
 /**

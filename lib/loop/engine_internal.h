@@ -20,6 +20,11 @@ struct sp__engine {
         bool stopping;
         bool asleep; /* in epoll_wait(), or about to: a wake-up is needed */
 
+        _Atomic int64_t spin_ns; /* how long it looks on before it sleeps */
+        /* The engine's thread only. */
+        size_t lately;          /* tasks of the last turn that had any */
+        unsigned misses, skips; /* it looked on in vain: so it sleeps at once the next times */
+
         struct sp__list dirty; /* ports to flush before the next sleep; the engine's thread only */
 
         struct sp__helper helpers[SP__ASIDES];

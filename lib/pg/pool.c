@@ -43,6 +43,7 @@ static void limits_read(struct sp__pool_limits *limits, const sp_config *config,
             {"max_uses", &limits->max_uses},
             {"warn_waiting", &limits->warn_waiting},
             {"leak_after", &limits->leak_ms},
+            {"spin_us", &limits->spin_us},
         };
 
         for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
@@ -252,6 +253,7 @@ static sp_status engine_of(sp_pool *pool, struct sp__engine *given, sp_error **e
                 return status;
         pool->owns_engine = !given;
         pool->engine = sp__engine_ref(engine);
+        sp__engine_spin(engine, pool->limits.spin_us * SP__US);
         return SP_OK;
 }
 

@@ -35,7 +35,7 @@ struct sp__pool_limits {
         int64_t max, min, lanes, lane_depth, waiting, statements, resets;
         int64_t tx_attempts, tx_backoff_ms;
         int64_t acquire_ms, connect_ms, query_ms, statement_ms, idle_ms, lifetime_ms, keepalive_ms, validate_ms;
-        int64_t max_uses, warn_waiting, leak_ms, statement_age_ms;
+        int64_t max_uses, warn_waiting, leak_ms, statement_age_ms, spin_us;
 };
 
 struct sp__pool_counts {

@@ -40,6 +40,10 @@ def node(context):
         *(Case('bindings', f'Node: one caller, latency, beside {peer}', one('client.query', 'pg_ours.js', ours=True),
                one(peer, 'pg_peer.js', '--peer', peer, needs=['postgres']), 1 / 0.9, measure='p50', data=('items',))
           for peer in ('postgres.js', 'postgres.js-1')),
+        *(Case('bindings', f'Node: one caller, pool.spin_us=50, latency, beside {peer}',
+               one('client.query, spinning', 'pg_ours.js', '--spin', 50, ours=True),
+               one(peer, 'pg_peer.js', '--peer', peer, needs=['postgres']), 1 / 0.9, measure='p50', data=('items',))
+          for peer in ('postgres.js', 'postgres.js-1')),
     ]
 
 

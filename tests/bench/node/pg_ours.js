@@ -6,8 +6,9 @@ const { main } = require('./driver.js');
 const SQL = 'SELECT id, title FROM bench_items WHERE id = $1';
 const BATCH = 16;
 
-main(async ({ url, mode }) => {
-    const client = new Client({ 'pool.url': url });
+/* --spin: pool.spin_us */
+main(async ({ url, mode, spin = 0 }) => {
+    const client = new Client({ 'pool.url': url, 'pool.spin_us': spin });
 
     async function select(item) {
         const rows = await client.query(SQL, [item]);
