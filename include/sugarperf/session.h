@@ -40,8 +40,8 @@ typedef struct sp_session sp_session;
 SP_API sp_status sp_pool_acquire(sp_pool *pool, sp_ctx *ctx, sp_session **out, sp_error **error);
 SP_API sp_status sp_pool_acquire_async(sp_pool *pool, sp_ctx *ctx, sp_queue *queue, uint64_t tag);
 /**
- * As sp_pool_acquire(), where a connection lies idle, nobody waits for one and no breaker is to be asked. Else SP_FULL, at once and
- * without a trace: ask the usual way, which also tells what is wrong. For event loops: it spares them a turn.
+ * As sp_pool_acquire(), where a connection lies idle, nobody waits for one and no breaker is to be asked. Else SP_FULL, at once:
+ * ask the usual way, which also tells what is wrong. For event loops: it spares them a turn.
  */
 SP_API sp_status sp_pool_acquire_now(sp_pool *pool, sp_ctx *ctx, sp_session **out);
 /** Runs one statement on the session's connection; any statement is allowed but COPY (see sp_session_copy()). */

@@ -179,14 +179,15 @@ static void run_tasks(struct sp__engine *engine)
                 engine->lately = all;
 }
 
-static bool posted(struct sp__engine *engine)
+/* 1: there are tasks; -1: nothing will come any more. */
+static int called(struct sp__engine *engine)
 {
-        bool any;
+        int what;
 
         sp__lock(&engine->lock);
-        any = !sp__list_empty(&engine->tasks);
+        what = !sp__list_empty(&engine->tasks) ? 1 : engine->stopping ? -1 : 0;
         sp__unlock(&engine->lock);
-        return any;
+        return what;
 }
 
 static bool skips(struct sp__engine *engine)
@@ -212,17 +213,17 @@ static int missed(struct sp__engine *engine)
 static int look_on(struct sp__engine *engine, struct epoll_event *events)
 {
         int64_t spin = atomic_load_explicit(&engine->spin_ns, memory_order_relaxed), until;
-        int count = 0;
+        int count = 0, what;
 
         if (spin == 0 || engine->lately > FEW || skips(engine))
                 return -1;
         until = sp__now() + spin;
-        while (!posted(engine) && (count = epoll_wait(engine->epoll, events, EVENTS, 0)) == 0) {
+        while ((what = called(engine)) == 0 && (count = epoll_wait(engine->epoll, events, EVENTS, 0)) == 0) {
                 if (sp__now() >= until)
                         return missed(engine);
         }
         engine->misses = 0;
-        return count;
+        return what < 0 ? -1 : count;
 }
 
 static void turn(struct sp__engine *engine, const struct epoll_event *events, int count)

@@ -2,12 +2,14 @@
 /* A session that is there at once: what it costs, and that nothing of the last one is left in it. */
 #include "ways.h"
 
+#include "loop/engine_internal.h"
 #include "pg/pool_internal.h"
 
 #include <poll.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 /* The program is linked so that the library's allocations come here. */
 void *__real_malloc(size_t size);
@@ -146,6 +148,15 @@ static void test_a_session_is_given_now_or_not_at_all(void **state)
         sp_pool_free(pool);
 }
 
+static void test_the_engine_looks_on_for_as_long_as_the_pool_says(void **state)
+{
+        sp_pool *pool = pool_with((const char *[]){"pool.spin_us=7", NULL});
+        int64_t spin = atomic_load(&pool->engine->spin_ns);
+
+        assert_true(spin == 7 * SP__US || (spin == 0 && sysconf(_SC_NPROCESSORS_ONLN) < 2));
+        sp_pool_free(pool);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -154,6 +165,7 @@ int main(void)
             cmocka_unit_test(test_a_session_that_was_lost_goes_back_beside_its_slots_next_one),
             cmocka_unit_test(test_what_a_wish_is_refused_for_refuses_a_session_that_is_there),
             cmocka_unit_test(test_a_session_is_given_now_or_not_at_all),
+            cmocka_unit_test(test_the_engine_looks_on_for_as_long_as_the_pool_says),
         };
 
         return cmocka_run_group_tests_name("borrow", tests, NULL, NULL);

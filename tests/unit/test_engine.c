@@ -2,7 +2,7 @@
 /* A task runs once, a timer fires once or was stopped, in order; the end runs what was posted. */
 #include "../support/child.h"
 #include "base/random.h"
-#include "loop/engine.h"
+#include "loop/engine_internal.h"
 
 #include <pthread.h>
 #include <setjmp.h>
@@ -277,6 +277,43 @@ static void test_a_child_of_fork_leaves_the_parents_engine_alone(void **state)
         sp__engine_free(NULL);
 }
 
+static bool sleeps(struct sp__engine *engine)
+{
+        bool asleep;
+
+        sp__lock(&engine->lock);
+        asleep = engine->asleep;
+        sp__unlock(&engine->lock);
+        return asleep;
+}
+
+/* For an hour, so that no machine is too slow: it neither sleeps meanwhile nor keeps anybody waiting, not even for its end. */
+static void test_an_engine_that_looks_on_is_not_asleep(void **state)
+{
+        struct sp__engine *engine = engine_new();
+        struct mark marks[2] = {{.task.run = run_count, .engine = engine}, {.task.run = run_count, .engine = engine}};
+        atomic_int count = 0;
+
+        marks[0].count = marks[1].count = &count;
+        sp__engine_post(engine, &marks[0].task);
+        while (!sleeps(engine))
+                sched_yield();
+        sp__engine_spin(engine, 3600 * SP__SECOND);
+        sp__engine_spin(engine, SP__US);
+        if (atomic_load(&engine->spin_ns) == 0) {
+                /* On an only CPU it never looks on. */
+                sp__engine_free(engine);
+                return;
+        }
+        assert_int_equal(atomic_load(&engine->spin_ns), 3600 * SP__SECOND);
+        for (int i = 1; i < 1000; i++) {
+                sp__engine_post(engine, &marks[i % 2].task);
+                until(&count, i + 1);
+                assert_false(sleeps(engine));
+        }
+        sp__engine_free(engine);
+}
+
 static int look_on(void **state)
 {
         spin = SP__MS;
@@ -302,6 +339,7 @@ int main(void)
             BOTH(test_the_end_does_not_wait_for_what_blocks_without_end),
             BOTH(test_what_blocks_holds_up_nothing_of_another_kind),
             BOTH(test_a_child_of_fork_leaves_the_parents_engine_alone),
+            cmocka_unit_test(test_an_engine_that_looks_on_is_not_asleep),
         };
 
         return cmocka_run_group_tests_name("engine", tests, NULL, NULL);

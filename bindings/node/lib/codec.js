@@ -8,12 +8,14 @@ const native = require('./native.js');
 const rows = require('./rows.js');
 
 /* JSON would make null of a number in it without a word. Of what JSON.stringify() took, so that it ends. */
-function odd(value) {
-    if (typeof value === 'number')
-        return !Number.isFinite(value);
-    if (typeof value !== 'object' || value === null || typeof value.toJSON === 'function')
+function odd(value, made = false) {
+    if (typeof value === 'number' || value instanceof Number)
+        return !Number.isFinite(Number(value));
+    if (typeof value !== 'object' || value === null)
         return false;
-    return Object.values(value).some(odd);
+    if (!made && typeof value.toJSON === 'function')
+        return odd(value.toJSON(''), true);
+    return (Array.isArray(value) ? value : Object.values(value)).some((part) => odd(part));
 }
 
 function encode(value) {

@@ -5,7 +5,7 @@
  * What is refused is told one by one.
  */
 const native = require('./native.js');
-const { Sheet } = require('./sheet.js');
+const { Sheet, settled } = require('./sheet.js');
 
 const QUERY = 1, LOOKUP = 2, HEAD = 32;
 /* Bytes after which nothing is put off any more. */
@@ -33,7 +33,9 @@ class Outbox {
     }
 
     /* Throws where the values cannot be sent; then nothing was added. */
-    query(tag, pool, statement, values) {
+    query(tag, pool, statement, given) {
+        const values = settled(given);
+
         if (this.#numbers.size > KNOWN)
             this.#forget();
         const target = this.#number('watch_learn_pool', pool);

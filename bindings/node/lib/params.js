@@ -5,7 +5,7 @@
  */
 const native = require('./native.js');
 const { call, makeError } = require('./errors.js');
-const { Sheet, check, textOf } = require('./sheet.js');
+const { Sheet, check, settled, textOf } = require('./sheet.js');
 
 const sheet = new Sheet(4096);
 const params = native.params_new();
@@ -17,15 +17,16 @@ function loaded(end) {
 
 /* The values as an sp_params, valid until the next call; null for none. */
 function load(values) {
-    const end = sheet.params(0, values);
+    const end = sheet.params(0, settled(values));
 
     return end === 0 ? null : loaded(end);
 }
 
 /* Several sets of the same number of values: version 2, and how many sets there are. */
-function loadSets(sets) {
-    if (!Array.isArray(sets))
+function loadSets(given) {
+    if (!Array.isArray(given))
         throw new TypeError('sets must be an array of arrays of parameters');
+    const sets = given.map(settled);
     const count = sets.length === 0 ? 0 : sets[0]?.length;
     let end = 8;
 

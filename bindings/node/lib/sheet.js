@@ -86,6 +86,27 @@ function dateText(date) {
     return year > 0 ? `${year}${rest}` : `${String(1 - year).padStart(4, '0')}${rest} BC`;
 }
 
+/*
+ * Values as they are written: what runs the program's own code (toJSON(), a getter) has run then, for that may submit something
+ * itself, and so write to the same sheet.
+ */
+function settled(values) {
+    if (!Array.isArray(values))
+        return values;
+    let made = values;
+
+    for (let i = 0; i < values.length; i++) {
+        const value = values[i];
+
+        if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value) || isAnyArrayBuffer(value))
+            continue;
+        if (made === values)
+            made = [...values];
+        made[i] = textOf(value);
+    }
+    return made;
+}
+
 class Sheet {
     constructor(size) {
         this.buffer = Buffer.allocUnsafeSlow(size);
@@ -205,4 +226,4 @@ class Sheet {
     }
 }
 
-module.exports = { Sheet, check, textOf };
+module.exports = { Sheet, check, settled, textOf };

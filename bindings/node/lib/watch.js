@@ -21,6 +21,8 @@ const CELLS = 6;
 const KIND = { NONE: 0, ERROR: 1, RESULT: 2, VALUE: 3, LOOKUP: 4, HANDLE: 5, LOOKUPS: 6 };
 /* Batches a wake-up: the rest of the loop gets its turn under load; the fd stays readable. */
 const ROUNDS = 16;
+/* Sessions that are taken in a row without it. */
+const BORROWS = 64;
 
 /* Code, message, and what the server said: a letter and a text each. */
 function errorAt(bytes, status, offset, length, retryable) {
@@ -48,6 +50,10 @@ function seize(resolve, reject) {
     seized.reject = reject;
 }
 
+function twice() {
+    throw new Error('sugarperf: an operation was answered twice');
+}
+
 class Watch {
     /* `client` null: of what belongs to none. */
     constructor(client, types) {
@@ -60,6 +66,7 @@ class Watch {
         this.pending = new Pending();
         this.holding = 0; /* of the pending ones */
         this.lost = false;
+        this.borrowed = 0; /* sessions, since the event loop had its turn here */
         this.ended = false; /* its client is freed, or will be */
         this.scoped = false; /* calls may be inside a scope */
         this.choosy = false; /* and inside one that says what it may take from caches */
@@ -127,7 +134,7 @@ class Watch {
 
     /* A session of the pool as a Held; what may end early, or has to wait, goes the way of all calls. */
     async acquire(pool, options, unit = this.scoped ? scope.unitOf(this) : undefined) {
-        const plain = !options?.signal && options?.timeout === undefined;
+        const plain = !options?.signal && options?.timeout === undefined && this.borrowed < BORROWS;
 
         return (plain ? this.borrow(pool, unit?.ctx ?? this.root) : null) ??
             await this.submit('pool_acquire_async', (ctx) => [pool, ctx], options, unit);
@@ -138,6 +145,8 @@ class Watch {
         this.check();
         this.flush();
         const slot = native.watch_borrow(this.native, pool, ctx);
+
+        this.borrowed++;
 
         return slot < 0 ? null : new Held(this, this.given(BATCH), slot);
     }
@@ -183,11 +192,13 @@ class Watch {
 
     /* What settles the promise that was made last; before it is put into the outbox, which may be sent, and refused, at once. */
     expect(types, decode) {
-        this.hold();
-        return this.pending.add({
+        const tag = this.pending.add({
             resolve: seized.resolve, reject: seized.reject, types, ctx: null, forget: null, idle: false, sets: false, decode,
             signal: undefined,
         });
+
+        this.hold();
+        return tag;
     }
 
     unsent(tag) {
@@ -263,6 +274,7 @@ class Watch {
     }
 
     drain() {
+        this.borrowed = 0;
         for (let round = 0; round < ROUNDS; round++) {
             const bytes = native.watch_take(this.native) ?? this.bytes;
             const count = this.cells[0];
@@ -282,6 +294,8 @@ class Watch {
         const base = 1 + index * CELLS;
         const operation = this.pending.take(this.cells[base]);
 
+        if (operation === undefined)
+            return void process.nextTick(twice);
         if (!operation.idle)
             this.holding--;
         operation.forget?.();

@@ -57,7 +57,7 @@ test('what cannot be cached fails and gives the lease back', async (t) => {
 
     await assert.rejects(cache.get(key, () => () => {}), TypeError);
     await assert.rejects(cache.get(key, () => ({ big: 1n })), TypeError);
-    for (const value of [NaN, [null, Infinity], { score: -Infinity, at: new Date(NaN) }])
+    for (const value of [NaN, [null, Infinity], { score: -Infinity, at: new Date(NaN) }, { toJSON: () => [NaN] }, [new Number(NaN)]])
         await assert.rejects(cache.get(key, () => value), /neither NaN nor Infinity/);
     assert.deepEqual(await cache.get(`${key}:date`, () => ({ at: new Date(NaN) })), { at: null });
     assert.equal(await cache.get(key, () => 'fine'), 'fine');

@@ -475,6 +475,24 @@ both('a client tells when it has nothing left to do, once', async (t, pg) => {
     assert.equal(count, 2);
 });
 
+test('an early query that is refused holds up none behind it', async () => {
+    const on = new ours.Client({ connectionString: url('DATABASE_URL') });
+    let drained = 0;
+
+    on.on('drain', () => drained++);
+    const early = [{ name: 'q', text: 'SELECT 1 AS n' }, { name: 'q', text: 'SELECT 2 AS n' }, { text: 'SELECT 3 AS n' }]
+        .map((query) => on.query(query));
+    const told = Promise.allSettled(early);
+    await on.connect();
+    const [first, second, third] = await told;
+    assert.deepEqual([first.value.rows, third.value.rows], [[{ n: 1 }], [{ n: 3 }]]);
+    assert.match(second.reason.message, /must be unique/);
+    await assert.rejects(on.query({ name: 'q', text: 'SELECT 2 AS n' }), /must be unique/);
+    assert.equal(drained, 1);
+    await on.end();
+    assert.equal(drained, 1);
+});
+
 both('several statements in one text are in a transaction as the server has it', async (t, pg) => {
     const on = await client(t, pg);
     const seen = {

@@ -4,6 +4,7 @@ const test = require('node:test');
 const assert = require('node:assert/strict');
 const { setMaxListeners } = require('node:events');
 const { Client, Statement } = require('..');
+const { Pending } = require('../lib/pending.js');
 const { open, settings, until } = require('./support.js');
 
 test('a row has the types of JavaScript', async (t) => {
@@ -201,4 +202,45 @@ test('a released session refuses', async (t) => {
     session.release();
     session.release();
     await assert.rejects(session.query('SELECT 1'), { name: 'ClosedError' });
+});
+
+test('a parameter that submits something itself while it is written spoils nothing', async (t) => {
+    const client = open(t);
+    const within = [];
+    const calls = [() => client.query("SELECT 'inner' AS v"), () => client.batch("SELECT 'inner' AS v, $1::int4", [[1]]),
+        async () => { (await client.acquire()).release(); }];
+
+    (await client.acquire()).release();
+    for (const call of calls) {
+        const value = { toJSON() { within.push(call()); return { k: 1 }; } };
+        const before = Array.from({ length: 5 }, (_, i) => client.query("SELECT 'user ' || $1::int4 AS v", [i]));
+        const outer = client.query('SELECT $1::jsonb AS v, $2::int4 AS n', [value, 7]);
+        const listed = client.batch('SELECT $1::jsonb AS v, $2::int4 AS n', [[value, 8], [value, 9]]);
+        const after = Array.from({ length: 5 }, (_, i) => client.query("SELECT 'user ' || $1::int4 AS v", [i + 5]));
+
+        assert.deepEqual((await Promise.all([...before, ...after])).map(([row]) => row.v), Array.from({ length: 10 }, (_, i) => `user ${i}`));
+        assert.deepEqual({ ...(await outer)[0] }, { v: { k: 1 }, n: 7 });
+        assert.deepEqual((await listed).map(([row]) => row.n), [8, 9]);
+    }
+    assert.equal(within.length, 9);
+    const answers = await Promise.all(within);
+    assert.deepEqual(answers.slice(0, 3).map(([row]) => row.v), ['inner', 'inner', 'inner']);
+});
+
+test('an operation is answered once, and whoever takes its place has his own answer', () => {
+    const pending = new Pending();
+    const first = pending.add('first');
+
+    assert.equal(pending.take(first), 'first');
+    const second = pending.add('second');
+    assert.equal(pending.take(first), undefined);
+    assert.equal(pending.size, 1);
+    assert.equal(pending.take(second), 'second');
+    assert.equal(pending.take(second), undefined);
+    assert.equal(pending.size, 0);
+    for (let i = 0; i < 5000; i++)
+        assert.equal(pending.take(pending.add(i)), i);
+    const tags = Array.from({ length: 100 }, (_, i) => pending.add(i));
+    assert.equal(new Set(tags).size, 100);
+    assert.deepEqual(tags.map((tag) => pending.take(tag)), Array.from({ length: 100 }, (_, i) => i));
 });

@@ -209,6 +209,12 @@ test('a session that lies idle is there within the turn of the event loop, but f
     assert.equal(turned, false);
     assert.equal((await first.query('SELECT 7 AS n'))[0].n, 7);
     first.release();
+    /* The event loop has its turn, however many are taken. */
+    turned = false;
+    setImmediate(() => { turned = true; });
+    for (let i = 0; i < 10000 && !turned; i++)
+        (await client.acquire()).release();
+    assert.equal(turned, true);
     await assert.rejects(client.acquire({ signal: AbortSignal.abort() }), { code: 'SP_CANCELLED' });
     await assert.rejects(client.acquire({ timeout: 'soon' }), { code: 'SP_INVALID' });
     /* A parser runs while a batch of answers is taken apart. */

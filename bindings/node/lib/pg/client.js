@@ -193,13 +193,21 @@ class Client extends EventEmitter {
         if (this.#line !== null || !this._queryable || this.#ending !== null)
             return this.#give(this.#open(), work);
         return new Promise((resolve, reject) => {
-            this.#early.push({ go: () => resolve(this.#give(this.#line, work)), reject });
+            this.#early.push({ go: () => {
+                try {
+                    resolve(this.#give(this.#line, work));
+                } catch (error) {
+                    reject(error);
+                }
+            }, reject });
         });
     }
 
     #give(line, work) {
+        const answer = work(line);
+
         this.#given = true;
-        return work(line);
+        return answer;
     }
 
     query(config, values, callback) {
