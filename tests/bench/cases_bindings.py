@@ -37,12 +37,9 @@ def node(context):
         # How long other work waits for its turn under 64 callers.
         *(Case('bindings', f'Node: event-loop delay p99, beside {peer.name}', ours, peer, 1.0, measure='delay', data=('items',))
           for ours, peer, _ in sides('--count', 'delay')),
-        *(Case('bindings', f'Node: one caller, latency, beside {peer}', one('client.query', 'pg_ours.js', ours=True),
+        *(Case('bindings', f'Node: one caller,{setting} latency, beside {peer}', one(name, 'pg_ours.js', '--spin', spin, ours=True),
                one(peer, 'pg_peer.js', '--peer', peer, needs=['postgres']), 1 / 0.9, measure='p50', data=('items',))
-          for peer in ('postgres.js', 'postgres.js-1')),
-        *(Case('bindings', f'Node: one caller, pool.spin_us=50, latency, beside {peer}',
-               one('client.query, spinning', 'pg_ours.js', '--spin', 50, ours=True),
-               one(peer, 'pg_peer.js', '--peer', peer, needs=['postgres']), 1 / 0.9, measure='p50', data=('items',))
+          for name, spin, setting in (('client.query', 0, ''), ('client.query, spinning', 50, ' pool.spin_us=50,'))
           for peer in ('postgres.js', 'postgres.js-1')),
     ]
 

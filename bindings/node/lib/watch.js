@@ -147,7 +147,6 @@ class Watch {
         const slot = native.watch_borrow(this.native, pool, ctx);
 
         this.borrowed++;
-
         return slot < 0 ? null : new Held(this, this.given(BATCH), slot);
     }
 
