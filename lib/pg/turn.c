@@ -277,6 +277,8 @@ bool sp__session_place(struct sp__query *query, struct sp__conn **conn, sp_statu
         sp_session *session = query->session;
         bool behind = queued(session, query);
 
+        /* Its answer may come before wake() looks on. */
+        session->releasing &= !query->released;
         /* Who is refused is told in its turn, too. */
         if (ended(session) && !behind) {
                 *refused = SP_UNAVAILABLE;
