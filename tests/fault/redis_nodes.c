@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define NODE_TIMEOUT "2000"
+
 struct redis_server nodes[NODES];
 
 char *node_id(int node)
@@ -21,7 +23,7 @@ int nodes_set_up(void **state)
         static const char *const args[] = {"--cluster-enabled",
                                            "yes",
                                            "--cluster-node-timeout",
-                                           "2000",
+                                           NODE_TIMEOUT,
                                            "--save",
                                            "",
                                            "--cluster-require-full-coverage",
@@ -59,6 +61,24 @@ int nodes_tear_down(void **state)
         for (int i = 0; i < NODES; i++)
                 redis_kill(&nodes[i]);
         return 0;
+}
+
+static void set_node_timeout(const char *ms)
+{
+        for (int i = 0; i < NODES; i++)
+                free(redis_says(&nodes[i], "CONFIG SET cluster-node-timeout %s", ms));
+}
+
+void node_freeze(int node)
+{
+        set_node_timeout("60000");
+        redis_freeze(&nodes[node]);
+}
+
+void node_thaw(int node)
+{
+        redis_thaw(&nodes[node]);
+        set_node_timeout(NODE_TIMEOUT);
 }
 
 const char *nodes_url(void)

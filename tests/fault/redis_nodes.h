@@ -19,6 +19,9 @@ int nodes_tear_down(void **state);
 const char *nodes_url(void);
 /** CLUSTER MYID, to be freed. */
 char *node_id(int node);
+/** The others miss it no sooner than in a minute: however busy the machine is, they keep their cluster. */
+void node_freeze(int node);
+void node_thaw(int node);
 /** Who serves the slot, as the first node says that knows. */
 int owner_of(int slot);
 /** The primary after the one that serves it. */
