@@ -279,8 +279,8 @@ static void times_out(const struct cache_way *way, sp_cache *cache, const char *
 static void test_a_load_waits_for_a_slot_that_is_half_moved(void **state)
 {
         const struct cache_way *way = way_of(state);
-        const char *const settings[] = {"redis.timeout=20s", "redis.breaker=true", "breaker.redis.failures=3", "cache.lease=1m",
-                                        NULL};
+        const char *const settings[] = {"redis.timeout=20s", "redis.breaker=true", "breaker.redis.failures=3",
+                                        "cache.lease=1m", NULL};
         char space[64], late[80];
         struct load loads[LOADS] = {0};
         sp_cache *one, *two;

@@ -140,6 +140,9 @@ void service_begin(struct service *service, struct world *world, const char *rul
         *service = (struct service){.world = world, .config = sp_config_new()};
         set(service, "pool.url", getenv("DATABASE_URL"));
         set(service, "pool.min", "0");
+        /* A busy machine may take longer than the defaults. */
+        set(service, "pool.connect_timeout", "20s");
+        set(service, "pool.acquire_timeout", "20s");
         set(service, "cache.namespace", world->name);
         set(service, "feed.lease", "500ms");
         if (world->redis)

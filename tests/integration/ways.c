@@ -108,13 +108,15 @@ const struct way ways[WAYS] = {
 
 sp_config *config_with(const char *const settings[])
 {
+        static const char *const limits[] = {"pool.statement_timeout", "pool.connect_timeout", "pool.acquire_timeout"};
         sp_config *config = sp_config_new();
         char name[128];
         sp_error *error = NULL;
 
         assert_int_equal(sp_config_env(config, &error), SP_OK);
-        /* A busy machine may take longer than the 1 s of the default: tests of the limit set their own. */
-        assert_int_equal(sp_config_set(config, "pool.statement_timeout", "20s", &error), SP_OK);
+        /* A busy machine may take longer than the defaults: tests of the limits set their own. */
+        for (size_t i = 0; i < sizeof limits / sizeof *limits; i++)
+                assert_int_equal(sp_config_set(config, limits[i], "20s", &error), SP_OK);
         for (size_t i = 0; settings && settings[i]; i++) {
                 const char *equals = strchr(settings[i], '=');
 
