@@ -169,6 +169,8 @@ sp_cache *cache_with(const struct cache_way *way, const char *const settings[])
 
         if (way->redis)
                 assert_int_equal(sp_config_set(config, "redis.url", getenv("REDIS_URL"), NULL), SP_OK);
+        /* A busy machine may take longer than the default. */
+        assert_int_equal(sp_config_set(config, "redis.timeout", "5s", NULL), SP_OK);
         for (size_t i = 0; settings && settings[i]; i++) {
                 char name[64];
                 size_t len = strcspn(settings[i], "=");

@@ -142,7 +142,7 @@ static void test_a_silent_connection_is_asked_before_a_write_is_trusted_to_it(vo
 {
         struct pg_proxy *proxy = pg_proxy_start();
         sp_pool *pool = pool_with((const char *[]){pg_proxy_url(proxy), "pool.min=2", "pool.max=2", "pool.keepalive=0",
-                                                   "pool.validate_after=1ms", NULL});
+                                                   "pool.validate_after=1ms", "pool.connect_timeout=2s", NULL});
         sp_pool *admin = pool_with(NULL);
 
         run(&ways[0], admin, "DROP TABLE IF EXISTS life_write");
