@@ -382,7 +382,7 @@ static void test_a_statement_behind_wishes_is_served(void **state)
         sp_pool *pool =
             pool_with((const char *[]){"pool.max=2", "pool.acquire_timeout=60s", "pool.query_timeout=60s", NULL});
         sp_session *held = session_of(&ways[0], pool);
-        sp_stmt *nap = stmt_of("SELECT 1 FROM pg_sleep(0.3)"), *next = stmt_of("SELECT 2 FROM pg_sleep(0)");
+        sp_stmt *nap = stmt_of("SELECT 1 FROM pg_sleep(1)"), *next = stmt_of("SELECT 2 FROM pg_sleep(0)");
         sp_queue *naps = queue_of(), *queue = queue_of(), *wishes = queue_of();
         sp_ctx *ctx = sp_ctx_new(NULL);
 

@@ -417,7 +417,7 @@ static void test_the_servers_time_limit_is_named(void **state)
 static void test_close_wakes_those_that_wait_and_refuses_new_work(void **state)
 {
         sp_pool *pool = pool_with((const char *[]){"pool.max=1", NULL});
-        sp_stmt *slow = stmt_of("SELECT pg_sleep(0.2)"), *quick = stmt_of("SELECT 1");
+        sp_stmt *slow = stmt_of("SELECT pg_sleep(1)"), *quick = stmt_of("SELECT 1");
         sp_completion *batch[8];
         int statuses[3] = {0};
         sp_queue *queue;
