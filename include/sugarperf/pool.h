@@ -73,6 +73,11 @@ SP_API sp_stmt *sp_stmt_ref(sp_stmt *stmt);
 SP_API void sp_stmt_unref(sp_stmt *stmt);
 /** "" of NULL. */
 SP_API const char *sp_stmt_name(const sp_stmt *stmt);
+/**
+ * Whether it may be run again, by its flags or because all that it does is read, as far as its text shows: then it leaves nothing in
+ * its session either. false of NULL.
+ */
+SP_API bool sp_stmt_repeatable(const sp_stmt *stmt);
 
 /**
  * A pool without a client. `name` selects `pool.<name>.…`; NULL or "default" the plain names. Connections are made when
@@ -108,6 +113,8 @@ SP_API int64_t sp_pool_active(const sp_pool *pool);
 SP_API int64_t sp_pool_idle(const sp_pool *pool);
 SP_API int64_t sp_pool_waiting(const sp_pool *pool);
 SP_API int64_t sp_pool_max(const sp_pool *pool);
+/** Servers of `pool.replicas`, whether they answer or not; 0 where `pool.reads` is primary. */
+SP_API int64_t sp_pool_replicas(const sp_pool *pool);
 /**
  * Another `pool.max` from now on. More: those that wait are served. Fewer: idle connections are closed at once, the others
  * when what they do has ended. SP_INVALID when it is not in the range of `pool.max`, and for 1 while somebody listens.

@@ -324,7 +324,7 @@ static void answer(struct sp__query *query, struct sp__batch *done)
 /* Where writes are refused none was made. */
 bool sp__query_repeatable(const struct sp__query *query)
 {
-        return sp__unit_reads(&query->unit) || sp__stmt_repeatable(query->stmt);
+        return sp__unit_reads(&query->unit) || sp_stmt_repeatable(query->stmt);
 }
 
 static void answer_lost(struct sp__query *query, struct sp__batch *done)

@@ -54,6 +54,11 @@ int64_t sp_pool_max(const sp_pool *pool)
         return pool ? sp__pool_max(pool) : 0;
 }
 
+int64_t sp_pool_replicas(const sp_pool *pool)
+{
+        return pool ? (int64_t)sp__replicas_count(pool->replicas) : 0;
+}
+
 /* A report under way: the outer operation, and the probe as its step. Its answer is a report, too, when the probe fails. */
 struct health {
         sp__op op;

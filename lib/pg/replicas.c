@@ -214,6 +214,11 @@ static void watch(struct sp__replicas *replicas, int64_t now)
         sp__unlock(&replicas->lock);
 }
 
+size_t sp__replicas_count(const struct sp__replicas *replicas)
+{
+        return replicas ? replicas->count : 0;
+}
+
 sp_pool *sp__replicas_choose(struct sp__replicas *replicas, const sp_ctx *ctx)
 {
         int64_t now = sp__now_coarse(), since = ctx ? sp__ctx_wrote(ctx) : 0;

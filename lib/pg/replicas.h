@@ -21,6 +21,8 @@ struct sp__replicas;
 /** `*out` is NULL where none are configured, or reads are the primary's (pool.reads). */
 sp_status sp__replicas_new(sp_pool *primary, const sp_config *config, const char *name,
                            const struct sp__pool_watcher *watcher, struct sp__replicas **out, sp_error **error);
+/** 0 of NULL. */
+size_t sp__replicas_count(const struct sp__replicas *replicas);
 /** Where a read of this context may go; NULL: to the primary. */
 sp_pool *sp__replicas_choose(struct sp__replicas *replicas, const sp_ctx *ctx);
 /** A read that was sent to a replica went to the primary after all. */

@@ -167,9 +167,9 @@ bool sp__stmt_says_write(const sp_stmt *stmt)
         return (stmt->flags & SP_STMT_WRITE) || (stmt->sql.kind == SP__SQL_WRITE && !(stmt->flags & SP_STMT_READ));
 }
 
-bool sp__stmt_repeatable(const sp_stmt *stmt)
+bool sp_stmt_repeatable(const sp_stmt *stmt)
 {
-        return (stmt->flags & SP_STMT_IDEMPOTENT) || (sp__stmt_reads(stmt) && !sp__stmt_obscure(stmt));
+        return stmt && ((stmt->flags & SP_STMT_IDEMPOTENT) || (sp__stmt_reads(stmt) && !sp__stmt_obscure(stmt)));
 }
 
 bool sp__stmt_obscure(const sp_stmt *stmt)

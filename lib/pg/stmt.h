@@ -34,11 +34,6 @@ struct sp_stmt {
 
 /** A statement of the pool's own that works on the session, never prepared; NULL: out of memory. */
 sp_stmt *sp__stmt_own(const char *name, const char *text);
-/**
- * Whether it may run again when its outcome is unknown, although nobody refused its writes: declared so, or a read of which all
- * is seen.
- */
-bool sp__stmt_repeatable(const sp_stmt *stmt);
 /** It may leave anything in its session: its text does not show all that it does, and nobody declared it to be a read. */
 bool sp__stmt_obscure(const sp_stmt *stmt);
 /** Known to be so short that it may share a connection. */

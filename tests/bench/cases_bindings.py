@@ -58,13 +58,14 @@ def memory(context):
 
 
 def drop_in(context):
-    """The same program on sugarperf/pg and on node-postgres."""
+    """The same program on sugarperf/pg and on node-postgres; TypeORM also where its pool stands on a client of the library."""
     def side(name, driver, mode):
         return context.node(name, 'orm.js', '--url', context.pg, '--items', ITEMS, '--callers', 64, '--driver', driver, '--mode', mode,
                             needs=['pg', 'typeorm'], ours=driver == 'ours')
     return [Case('bindings', f'Node: {what}, sugarperf/pg in place of node-postgres', side('sugarperf/pg', 'ours', mode),
-                 side('node-postgres', 'node-postgres', mode), goal, data=('items',))
-            for what, mode, goal in (('pool.query, 64 callers', 'plain', 3.5), ('TypeORM findOneBy, 64 callers', 'orm', 1.0))]
+                 side('node-postgres', 'node-postgres', peer), goal, data=('items',))
+            for what, mode, peer, goal in (('pool.query, 64 callers', 'plain', 'plain', 3.5), ('TypeORM findOneBy, 64 callers', 'orm', 'orm', 1.0),
+                                           ('TypeORM findOneBy on the library\'s client, 64 callers', 'library', 'orm', 1.0))]
 
 
 def cases(context):

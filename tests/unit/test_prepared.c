@@ -184,7 +184,7 @@ static void test_what_a_statement_costs_decides_whether_it_is_fast(void **state)
 
         assert_int_equal(sp_stmt_new(NULL, "SELECT 99", 9, 0, &stmt, NULL), SP_OK);
         assert_false(sp__stmt_fast(stmt));
-        assert_true(sp__stmt_repeatable(stmt));
+        assert_true(sp_stmt_repeatable(stmt));
         sp__stmt_learn(stmt, 100000);
         assert_true(sp__stmt_fast(stmt));
         /* One slow run is not a slow statement; many are. */
@@ -198,10 +198,10 @@ static void test_what_a_statement_costs_decides_whether_it_is_fast(void **state)
         assert_true(sp__stmt_fast(stmt));
         sp_stmt_unref(stmt);
         assert_int_equal(sp_stmt_new(NULL, "SELECT 1", 8, SP_STMT_WRITE, &stmt, NULL), SP_OK);
-        assert_false(sp__stmt_repeatable(stmt));
+        assert_false(sp_stmt_repeatable(stmt));
         sp_stmt_unref(stmt);
         assert_int_equal(sp_stmt_new(NULL, "DELETE FROM t", 13, SP_STMT_IDEMPOTENT, &stmt, NULL), SP_OK);
-        assert_true(sp__stmt_repeatable(stmt));
+        assert_true(sp_stmt_repeatable(stmt));
         sp_stmt_unref(stmt);
         assert_int_equal(sp_stmt_new(NULL, "SELECT 1\0", 9, 0, &stmt, NULL), SP_INVALID);
         assert_int_equal(sp_stmt_new("", "SELECT 1", 8, 0, &stmt, NULL), SP_LIMIT);

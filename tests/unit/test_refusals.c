@@ -330,7 +330,9 @@ static void test_what_ends_or_asks_takes_nothing_for_nothing(void **state)
         assert_null(sp_result_pack(NULL, NULL));
         sp_pool_close(NULL);
         sp_pool_free(NULL);
-        assert_int_equal(sp_pool_active(NULL) + sp_pool_idle(NULL) + sp_pool_waiting(NULL) + sp_pool_max(NULL), 0);
+        assert_int_equal(sp_pool_active(NULL) + sp_pool_idle(NULL) + sp_pool_waiting(NULL) + sp_pool_max(NULL) +
+                             sp_pool_replicas(NULL) + sp_stmt_repeatable(NULL),
+                         0);
         sp_client_close(NULL);
         sp_client_free(NULL);
         assert_null(sp_client_pool(NULL, NULL));

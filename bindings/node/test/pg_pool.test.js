@@ -259,6 +259,109 @@ test('a client over one of the library\'s gives its session back at its end, and
     }
 });
 
+/* A client of a pool that has connections, and how many of those are lent. */
+async function loose(t, more) {
+    const on = pool(t, ours, more);
+
+    await on.query('SELECT 1');
+    const client = await on.connect();
+
+    return { on, client, lent: () => on.sugarperf.pool().stats().active };
+}
+
+test('a client that only reads has no connection of its own; from what needs one on it does', async (t) => {
+    const { on, client, lent } = await loose(t);
+    const into = await table(t, on, 'n int');
+
+    assert.deepEqual((await client.query('SELECT $1::int AS n', [7])).rows, [{ n: 7 }]);
+    assert.deepEqual((await client.query(`SELECT count(*)::int AS n FROM ${into}`)).rows, [{ n: 0 }]);
+    assert.equal((await failure(client.query('SELECT wrong'))).code, '42703');
+    assert.deepEqual([lent(), client.getTransactionStatus()], [0, 'I']);
+    await client.query(`INSERT INTO ${into} VALUES (1)`);
+    assert.equal(lent(), 1);
+    assert.deepEqual((await client.query(`SELECT * FROM ${into}`)).rows, [{ n: 1 }]);
+    assert.equal(lent(), 1);
+    client.release();
+});
+
+for (const text of ['BEGIN', 'SET lock_timeout = 1000', 'SHOW lock_timeout', 'SELECT pg_backend_pid()', "SELECT current_setting('lock_timeout')",
+    'SELECT * FROM pg_prepared_statements', "SELECT set_config('a.b', 'c', false)", 'SELECT pg_advisory_lock(17)', 'CREATE TEMP TABLE kept (n int)',
+    'SELECT 1 FOR UPDATE', 'SELECT 1; SELECT 2', 'EXPLAIN SELECT 1', 'SELEC 1']) {
+    test(`on a client "${text}" has a connection of its own`, async (t) => {
+        const { client, lent } = await loose(t);
+
+        await client.query(text).catch((error) => assert.equal(error.code, '42601'));
+        assert.equal(lent(), 1);
+        client.release();
+    });
+}
+
+test('what a client is given at once is run in its order, with a connection of its own or without', async (t) => {
+    for (let i = 0; i < 30; i++) {
+        const { on, client } = await loose(t, { max: 2 });
+        const into = await table(t, on, 'n int');
+        const count = () => client.query(`SELECT count(*)::int AS n FROM ${into}`);
+        const add = () => client.query(`INSERT INTO ${into} VALUES (1)`);
+        const given = [count(), count(), add(), count(), client.query('BEGIN'), add(), count(), client.query('ROLLBACK'), count(), add(), count()];
+
+        assert.deepEqual((await Promise.all(given)).map(({ command, rows }) => rows[0]?.n ?? command),
+            [0, 0, 'INSERT', 1, 'BEGIN', 'INSERT', 2, 'ROLLBACK', 1, 'INSERT', 2]);
+        client.release();
+        await on.end();
+    }
+});
+
+test('what a client was given before it was released is run', async (t) => {
+    const { on, client } = await loose(t);
+    const into = await table(t, on, 'n int');
+    const read = client.query('SELECT 1 AS n'), written = client.query(`INSERT INTO ${into} VALUES (1)`);
+
+    client.release();
+    assert.match((await failure(client.query('SELECT 1'))).message, /^Client was released/);
+    await on.end();
+    assert.deepEqual([(await read).rows[0].n, (await written).rowCount], [1, 1]);
+});
+
+test('who gets no connection when he needs one is told so, and keeps nobody from the next', async (t) => {
+    const { open } = require('./support.js');
+    const on = new ours.Pool({ sugarperf: open(t, { 'pool.max': 2, 'pool.acquire_timeout': '200ms' }) });
+
+    await on.query('SELECT 1');
+    const [first, second] = [await on.connect(), await on.connect()];
+
+    await first.query('BEGIN');
+    assert.equal((await second.query('SELECT 2 AS n')).rows[0].n, 2);
+    const answers = await Promise.allSettled(['BEGIN', 'SELECT 3 AS n', 'ROLLBACK'].map((text) => second.query(text)));
+    for (const { reason } of answers)
+        assert.equal(reason?.message, 'timeout exceeded when trying to connect');
+    second.release();
+    await first.query('COMMIT');
+    first.release();
+    const third = await on.connect();
+    assert.equal((await third.query('BEGIN')).command, 'BEGIN');
+    third.release();
+    await on.end();
+});
+
+test('beside replicas a client has a connection at once: what it reads is the primary\'s', async (t) => {
+    const { open } = require('./support.js');
+    const client = open(t, { 'pool.replicas': url('DATABASE_URL') });
+    const on = new ours.Pool({ sugarperf: client });
+
+    await on.query('SELECT 1');
+    const lent = await on.connect();
+    assert.equal(client.pool().stats().active, 1);
+    lent.release();
+    await on.end();
+});
+
+test('a pool without a connection tells who connects that the server is gone', async (t) => {
+    const on = pool(t, ours, { port: 1, connectionString: undefined, host: '127.0.0.1', user: 'a', database: 'a' });
+
+    for (let i = 0; i < 2; i++)
+        assert.equal((await failure(on.connect())).code, 'ECONNREFUSED');
+});
+
 test('all clients of a pool may listen at once', async (t) => {
     const on = pool(t, ours, { max: 2 });
     const clients = [await on.connect(), await on.connect()];

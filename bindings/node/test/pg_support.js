@@ -7,7 +7,22 @@ const peer = require('pg');
 const ours = require('../lib/pg/index.js');
 const { url } = require('./support.js');
 
-const drivers = { 'node-postgres': peer, 'sugarperf/pg': ours };
+/* Has connections before it lends a client: that goes without one of its own as long as it can. */
+class Warm extends ours.Pool {
+    #warm = null;
+
+    connect(callback) {
+        this.#warm ??= this.ending || this.listenerCount('connect') > 0 ? Promise.resolve() : this.query('SELECT 1').catch(() => {});
+        const lent = this.#warm.then(() => super.connect());
+
+        if (typeof callback !== 'function')
+            return lent;
+        lent.then((client) => callback(undefined, client, client.release), (error) => callback(error, undefined, () => {}));
+        return undefined;
+    }
+}
+
+const drivers = { 'node-postgres': peer, 'sugarperf/pg': ours, 'sugarperf/pg, of a warm pool': { ...ours, Pool: Warm } };
 
 function both(name, work) {
     for (const [driver, pg] of Object.entries(drivers))
@@ -27,10 +42,23 @@ function pool(t, pg, more = {}) {
 }
 
 async function client(t, pg, more = {}) {
+    if (pg.Pool === Warm)
+        return lent(t, pg, more);
     const made = new pg.Client({ connectionString: url('DATABASE_URL'), ...more });
 
     await made.connect();
     t.after(() => made.end());
+    return made;
+}
+
+async function lent(t, pg, more) {
+    const on = new pg.Pool({ connectionString: url('DATABASE_URL'), max: 1, ...more });
+    const made = await on.connect();
+
+    t.after(async () => {
+        made.release();
+        await on.end();
+    });
     return made;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 'use strict';
 /* The library's client behind a Pool or a Client of node-postgres's: made for it, or one that the program has already. */
+const native = require('../native.js');
 const { Client: Base, watchOf } = require('../client.js');
 const { Files } = require('./files.js');
 const { Names } = require('./names.js');
@@ -19,8 +20,8 @@ function roomToListen(pool, max) {
 }
 
 /*
- * { client, watch, pool (its face), handle, secret (where a function gives the password), names, listens() before the first LISTEN,
- * end() }
+ * { client, watch, pool (its face), handle, secret (where a function gives the password), names, roams: what reads goes to the
+ * primary over any connection, listens() before the first LISTEN, end() }
  */
 function madeOf(config, max, files) {
     const { sugarperf, pool: name } = typeof config === 'object' && config !== null ? config : {};
@@ -32,6 +33,7 @@ function madeOf(config, max, files) {
 
     files.end(client);
     return { client, watch: watchOf(client), pool, handle, secret, at, options, names: new Names(),
+        roams: native.pool_replicas(handle) === 0,
         listens: sugarperf ? () => {} : roomToListen(pool, max),
         end: async () => {
             if (sugarperf)
@@ -57,8 +59,19 @@ function connected({ secret }, work) {
     return secret === null ? work(undefined) : secret.use(work);
 }
 
+/* Over the connections that many callers share. Rejects with SP_SESSION, once: it needs one of its own. */
+async function share(base, run, values, options) {
+    try {
+        return await connected(base, (signal) => base.watch.query(base.handle, run.statement, values, signal ? { ...options, signal } : options));
+    } catch (error) {
+        if (error.code === 'SP_SESSION')
+            run.shared = run.roams = false;
+        throw error;
+    }
+}
+
 async function sit(base) {
     return connected(base, (signal) => base.watch.acquire(base.handle, { signal }));
 }
 
-module.exports = { baseOf, connected, sit };
+module.exports = { baseOf, share, sit };

@@ -52,11 +52,16 @@ class Client extends EventEmitter {
         this._queryable = true;
     }
 
-    /* For a pool: lends it a session. */
-    static lend(client, base, held) {
+    /* For a pool: lends it a session, or null: it may take() one when it needs that. */
+    static lend(client, base, held, take) {
         client.#base = base;
         client.#asked = client.#lent = true;
-        client.#sit(held);
+        client.#sit(held, take);
+    }
+
+    /* Whether a pool has lent it, and it needed no session yet. */
+    static loose(client) {
+        return client.#line?.loose === true;
     }
 
     /* Takes it back: nothing can be run on it any more. Where the program has ended it, resolves when it is at its end. */
@@ -65,20 +70,14 @@ class Client extends EventEmitter {
 
         client.#line = null;
         client._queryable = false;
-        line?.release();
-        return client.#ending;
+        return Promise.all([line?.release(), client.#ending]);
     }
 
-    static idle(client) {
-        return !client.#line.busy;
-    }
-
-    #sit(held) {
+    #sit(held, take) {
         const listener = new Listener(this.#base, (message) => this.emit('notification', message), () => this.#unheard(listener));
 
-        const notices = new Notices(this.#base.watch, held, this);
-
-        this.#line = new Line(this.#base.watch, held, listener, notices, () => this.#drained(), (error) => this.#broke(error));
+        this.#line = new Line(this.#base, held, take, { listener, notices: new Notices(this.#base.watch, this),
+            idle: () => this.#drained(), lost: (error) => this.#broke(error) });
     }
 
     #drained() {
@@ -262,7 +261,10 @@ class Client extends EventEmitter {
         const wire = this.connection;
 
         new Promise((resolve) => {
-            resolve(this.#turn((line) => line.add(true, () => wire.run(submittable))));
+            resolve(this.#turn((line) => {
+                line.settle();
+                return line.add(true, () => wire.run(submittable));
+            }));
         }).catch((error) => submittable.handleError(error, wire));
         return submittable;
     }

@@ -4,18 +4,26 @@
  * What runs on one session, in the order in which it was given. Statements are sent without waiting for those before them: the
  * server answers them one by one all the same. What needs the session for itself (several statements, a cursor, COPY) waits until
  * all before it have been answered, and holds up what comes behind.
+ *
+ * One that a pool has lent needs no session before something asks for it. Until then what only reads goes over shared connections, one
+ * at a time, so that the order is the same.
  */
 const native = require('../native.js');
 const params = require('../params.js');
 const { makeError } = require('../errors.js');
 const { Unit } = require('../unit.js');
+const { share } = require('./base.js');
 const { Result } = require('./result.js');
 const { freshOf, runOf } = require('./text.js');
 
 const IDLE = 'I', OPEN = 'T', FAILED = 'E';
 
 class Line {
+    #base;
     #held;
+    #take; /* null: it has a session, or is about to */
+    #refused = null; /* why it got none */
+    #after = null; /* who waits for its end */
     #idle;
     #jobs = [];
     #running = 0;
@@ -25,12 +33,14 @@ class Line {
     #unit;
 
     /*
-     * `listener`: of LISTEN and UNLISTEN; `notices`: the session's; `idle()`: nothing is left to do; `lost(error)`: by its error its
-     * connection is gone.
+     * `held`: its session, or null: take() resolves to one when it is needed; `listener`: of LISTEN and UNLISTEN; `notices`: the
+     * session's; `idle()`: nothing is left to do; `lost(error)`: by its error its connection is gone.
      */
-    constructor(watch, held, listener, notices, idle, lost) {
-        this.watch = watch;
+    constructor(base, held, take, { listener, notices, idle, lost }) {
+        this.#base = base;
+        this.watch = base.watch;
         this.#held = held;
+        this.#take = held === null ? take : null;
         this.#idle = idle;
         this.#lost = lost;
         this.listener = listener;
@@ -39,7 +49,9 @@ class Line {
     }
 
     get handle() {
-        if (!this.#held.here)
+        if (this.#refused !== null)
+            throw this.#refused;
+        if (!this.#held?.here)
             throw makeError('SP_CLOSED', 'the session was given back');
         return this.#held.handle;
     }
@@ -71,15 +83,55 @@ class Line {
         if (alone)
             this.#alone = false;
         this.#advance();
-        if (!this.busy)
-            this.#idle();
+        if (this.busy)
+            return;
+        this.#after?.();
+        this.#idle();
+    }
+
+    /* Whether it goes without a session so far. */
+    get loose() {
+        return this.#take !== null;
+    }
+
+    /* What is added from now on has a session. */
+    settle() {
+        const take = this.#take;
+
+        this.#take = null;
+        if (take !== null)
+            this.add(true, () => this.#sit(take)).catch(() => {});
+    }
+
+    async #sit(take) {
+        try {
+            this.#held = await take();
+        } catch (error) {
+            this.#refused = error;
+            throw error;
+        }
+    }
+
+    async #roam(run, values, options) {
+        try {
+            return await share(this.#base, run, values, options);
+        } catch (error) {
+            if (error.code !== 'SP_SESSION')
+                throw error;
+        }
+        const take = this.#take;
+
+        this.#take = null;
+        if (take !== null)
+            await this.#sit(take);
+        return this.#run(run, values, options);
     }
 
     /* Of the library's, on this session. */
     submit(name, args, options) {
         const { handle } = this;
 
-        this.notices.begin();
+        this.notices.begin(this.#held);
         return this.notices.before(this.watch.submit(name, (ctx) => [handle, ctx, ...args()], options, this.#unit));
     }
 
@@ -89,6 +141,10 @@ class Line {
      */
     query(text, values, options) {
         const run = runOf(text);
+
+        if (this.loose && run.roams && !this.busy && !this.notices.wanted)
+            return this.add(true, () => this.#roam(run, values, options));
+        this.settle();
         const alone = run.parts !== undefined || run.listen !== undefined || this.notices.wanted;
 
         return this.add(alone, () => this.#run(run, values, options));
@@ -271,11 +327,20 @@ class Line {
         return Result.of(listen ? 'LISTEN' : 'UNLISTEN');
     }
 
-    /* Nothing runs on it any more. */
+    /* Nothing is added any more. What waits for a session has its turn: then resolves to that. */
     release() {
+        if (this.busy && this.#held === null)
+            return new Promise((resolve) => {
+                this.#after = () => resolve(this.#free());
+            });
+        return this.#free();
+    }
+
+    #free() {
+        this.#after = null;
         this.#leave();
         this.listener.unlisten(null);
-        this.#held.release();
+        this.#held?.release();
     }
 }
 

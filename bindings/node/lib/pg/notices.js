@@ -10,13 +10,12 @@ const { aside, noticeOf } = require('./errors.js');
 
 class Notices {
     #watch;
-    #held;
+    #held = null;
     #emitter;
     #on = false;
 
-    constructor(watch, held, emitter) {
+    constructor(watch, emitter) {
         this.#watch = watch;
-        this.#held = held;
         this.#emitter = emitter;
     }
 
@@ -25,12 +24,13 @@ class Notices {
         return this.#emitter.listenerCount('notice') > 0;
     }
 
-    /* The session is about to be given something. */
-    begin() {
+    /* `held`, its session, is about to be given something. */
+    begin(held) {
         const { wanted } = this;
 
+        this.#held = held;
         if (wanted !== this.#on)
-            call('session_keep_notices', this.#held.handle, wanted);
+            call('session_keep_notices', held.handle, wanted);
         this.#on = wanted;
     }
 

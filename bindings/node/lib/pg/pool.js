@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: MIT
 'use strict';
 /*
- * node-postgres's Pool. pool.query() goes over connections that many callers share, where the text needs no session; a client that
- * is taken has a connection of its own until it is released, which leaves no state behind for the next one.
+ * node-postgres's Pool. pool.query() goes over connections that many callers share, where the text needs no session; so does what a
+ * client that is taken only reads, before anything that needs one. From then on it has a connection of its own until it is released,
+ * which leaves no state behind for the next one.
  */
 const { EventEmitter } = require('node:events');
 const native = require('../native.js');
-const { baseOf, connected, sit } = require('./base.js');
+const { baseOf, share, sit } = require('./base.js');
 const { Client, told } = require('./client.js');
 const { pgError } = require('./errors.js');
 const { Query } = require('./query.js');
-const { copyOf, maxOf } = require('./settings.js');
+const { Room } = require('./room.js');
+const { copyOf, maxOf, numberOf } = require('./settings.js');
 const { runOf } = require('./text.js');
 const { TypeOverrides } = require('./types.js');
 
@@ -29,6 +31,7 @@ class Pool extends EventEmitter {
     #types;
     #out = new Set();
     #back = [];
+    #room;
     #work = 0;
     #idle = () => {};
 
@@ -43,6 +46,7 @@ class Pool extends EventEmitter {
         this.options.idleTimeoutMillis ??= 10000;
         this.Client = this.options.Client ?? Client;
         this.#types = new TypeOverrides(options?.types);
+        this.#room = new Room(options?.sugarperf ? Infinity : this.options.max);
         this.ending = false;
         this.ended = false;
     }
@@ -62,11 +66,11 @@ class Pool extends EventEmitter {
     }
 
     get idleCount() {
-        return this.#count('pool_idle');
+        return Math.max(0, this.#count('pool_idle') - [...this.#out].filter(Client.loose).length);
     }
 
     get waitingCount() {
-        return this.#count('pool_waiting');
+        return this.#count('pool_waiting') + this.#room.waiting;
     }
 
     get expiredCount() {
@@ -87,14 +91,15 @@ class Pool extends EventEmitter {
         return undefined;
     }
 
-    async #connect() {
+    /* `needs`: a session at once. */
+    async #connect(needs = false) {
         this.#check();
         this.#work++;
         try {
-            const held = await sit(this.#made);
             const client = new this.Client(this.#config);
+            const held = await this.#enter(needs);
 
-            Client.lend(client, this.#made, held);
+            Client.lend(client, this.#made, held, () => sit(this.#made));
             this.#out.add(client);
             client.release = (error) => this.#release(client, error);
             await this.#welcome(client);
@@ -103,6 +108,26 @@ class Pool extends EventEmitter {
             throw pgError(error, LATE);
         } finally {
             this.#left();
+        }
+    }
+
+    /* That the server is there shows by its connections; without one, who connects is to be told. */
+    get #stands() {
+        const { handle, watch } = this.#made;
+
+        watch.check();
+        return native.pool_idle(handle) > 0 || native.pool_active(handle) > 0;
+    }
+
+    /* A place, and a session, or null: none is needed yet. */
+    async #enter(needs) {
+        if (!this.#room.enter())
+            await this.#room.wait(numberOf(this.#made.options, 'connectionTimeoutMillis'));
+        try {
+            return needs || this.#greets || !this.#made.roams || !this.#stands ? await sit(this.#made) : null;
+        } catch (error) {
+            this.#room.leave();
+            throw error;
         }
     }
 
@@ -132,7 +157,8 @@ class Pool extends EventEmitter {
         const stays = client._queryable;
 
         this.#work++;
-        Promise.resolve(Client.take(client)).finally(() => this.#left());
+        Client.take(client).finally(() => this.#left());
+        this.#room.leave();
         this.emit('release', error, client);
         if (error || !stays)
             this.emit('remove', client);
@@ -190,21 +216,17 @@ class Pool extends EventEmitter {
     }
 
     async #shared(run, sent, query) {
-        const { watch, handle } = this.#made;
-
         try {
-            return await connected(this.#made, (signal) => watch.query(handle, run.statement, sent,
-                query.limits(this.#types, signal)));
+            return await share(this.#made, run, sent, query.limits(this.#types));
         } catch (error) {
             if (error.code !== 'SP_SESSION')
                 throw error;
-            run.shared = false;
             return this.#alone(query);
         }
     }
 
     async #alone({ text, values, types, _rowMode: rowMode, timeout, queryMode }) {
-        const client = await this.#connect();
+        const client = await this.#connect(true);
 
         try {
             return await client.query({ text, values, types, rowMode, queryMode, query_timeout: timeout });

@@ -67,9 +67,9 @@ class Query extends EventEmitter {
     }
 
     /* What a call is told: 0, false and null say nothing, and more than one statement is for texts alone. */
-    limits(types, signal) {
-        return { decode: this.reader(types), timeout: millis('query_timeout', { query_timeout: this.timeout }), extended: this.queryMode === 'extended',
-            signal };
+    limits(types) {
+        return { decode: this.reader(types), timeout: millis('query_timeout', { query_timeout: this.timeout }),
+            extended: this.queryMode === 'extended' };
     }
 
     handleError(error) {

@@ -25,6 +25,10 @@ const SAVEPOINT = /^(savepoint|release|rollback)\b[^]*?("(?:[^"]|"")+"|[\w$\u008
 /* After these a statement that is prepared may answer something else. */
 const ALTERS = /^(create|alter|drop|do|call|import|discard|(set|reset)\b[^]*\b(search_path|schema|role|authorization|all))\b/i;
 
+const READS = /^[\s(]*(select|values|table|with)\b/i;
+/* What may ask about its session. */
+const PERSONAL = /\b(pg_|current_setting|inet_|txid_)/i;
+
 /* Without blanks and comments around it, and the semicolon behind. */
 function bare(text) {
     return text.replace(/^(?:\s+|--[^\n]*(?:\n|$)|\/\*[^]*?\*\/)+/, '').replace(/[\s;]+$/, '');
@@ -74,7 +78,9 @@ function one(text) {
     const statement = new Statement(null, text).native;
     const [, deed, command] = (words.length < 64 && DEEDS.find(([said]) => said.test(words))) || [];
 
-    return { statement, deed, command, shared: deed === undefined, ends: /^(commit|rollback|end|abort|prepare\s+transaction)\b/i.test(words),
+    const roams = READS.test(words) && !PERSONAL.test(words) && native.stmt_repeatable(statement);
+
+    return { statement, deed, command, shared: deed === undefined, roams, ends: /^(commit|rollback|end|abort|prepare\s+transaction)\b/i.test(words),
         begins: /^(begin|start\s+transaction)\b/i.test(words), back: BACK.test(words), chained: /\band\s+chain$/i.test(words),
         inside: BACK.test(words) || /^(savepoint|release)\b/i.test(words), savepoint: savepointOf(words), alters: ALTERS.test(words) };
 }
@@ -95,7 +101,8 @@ function look(text) {
 }
 
 /*
- * { text, statement } of one; `shared`: any connection will do, as far as the text shows; `deed`: begin, commit or rollback; `begins`,
+ * { text, statement } of one; `shared`: any connection will do, as far as the text shows; `roams`: so it will between others of one
+ * client, for it reads, and asks nothing of its session; `deed`: begin, commit or rollback; `begins`,
  * `ends`, `inside` (SAVEPOINT and its like), `savepoint` of this name: what it does to a transaction; `alters`: it may change what others answer;
  * `locks`: it needs a session that stays;
  * { listen, channel } of LISTEN and UNLISTEN (null: all); { parts } of none or several, which the server takes without values only.
@@ -110,7 +117,6 @@ function runOf(text) {
 
 /* Literals, quoted names and comments; one comment within another ends with the outer one. */
 const SAID = /--[^\n]*|\b[eE]'(?:[^'\\]+|\\[^])*'|'[^']*'|"[^"]*"|(?<![\w$])\$([A-Za-z_\u0080-\uffff][\w\u0080-\uffff]*)?\$[^]*?\$\1\$|\/\*/g;
-const READS = /^[\s(]*(select|values|table|with)\b/i;
 /* In a WITH, behind it, or SELECT … INTO. "FOR UPDATE" is none. */
 const WRITES = /[()]\s*(insert|update|delete|merge)\b|\binto\b/i;
 
