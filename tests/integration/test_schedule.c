@@ -96,6 +96,8 @@ enum { MEMBERS = 3, TURNS = 4 };
 
 struct member {
         const struct cache_way *way;
+        sp_ctx *ctx; /* its waiting ends with it */
+        atomic_int tid;
         sp_cache *cache;
         sp_schedule *schedule;
         int64_t due[TURNS * MEMBERS];
@@ -108,7 +110,7 @@ static void *take_part(void *arg)
         struct member *member = arg;
         sp_turn *turn = NULL;
 
-        while (wait_turn(member->way, member->schedule, NULL, &turn) == SP_OK) {
+        while (wait_turn(member->way, member->schedule, member->ctx, &turn) == SP_OK) {
                 member->due[member->count++ % (TURNS * MEMBERS)] = sp_turn_due(turn);
                 sp_turn_end(turn, true);
         }
@@ -127,18 +129,20 @@ static void test_one_of_the_fleet_gets_each_turn(void **state)
                 return;
         fresh_name(name, sizeof name);
         for (int i = 0; i < MEMBERS; i++) {
-                members[i] = (struct member){.way = way, .cache = cache_with(way, NULL)};
+                members[i] = (struct member){.way = way, .cache = cache_with(way, NULL), .ctx = sp_ctx_new(NULL)};
                 members[i].schedule = schedule_of(members[i].cache, name, "every 1s");
                 pthread_create(&members[i].thread, NULL, take_part, &members[i]);
         }
         nanosleep(&(struct timespec){.tv_sec = TURNS, .tv_nsec = 0}, NULL);
         for (int i = 0; i < MEMBERS; i++)
-                sp_schedule_free(members[i].schedule);
+                sp_ctx_cancel(members[i].ctx);
         for (int i = 0; i < MEMBERS; i++) {
                 pthread_join(members[i].thread, NULL);
                 for (int k = 0; k < members[i].count; k++)
                         all[count++] = members[i].due[k];
+                sp_schedule_free(members[i].schedule);
                 sp_cache_free(members[i].cache);
+                sp_ctx_unref(members[i].ctx);
         }
         assert_true(count >= 1);
         for (int i = 0; i < count; i++) {
@@ -331,8 +335,23 @@ static void *wait_in_vain(void *arg)
         struct member *member = arg;
         sp_turn *turn = NULL;
 
+        atomic_store(&member->tid, gettid());
         member->count = wait_turn(member->way, member->schedule, NULL, &turn);
         return NULL;
+}
+
+/* It is in the call that it was about to make. */
+static bool sleeps(pid_t tid)
+{
+        char path[64], state = 0;
+        FILE *file;
+
+        snprintf(path, sizeof path, "/proc/self/task/%d/stat", (int)tid);
+        file = fopen(path, "re");
+        assert_non_null(file);
+        assert_int_equal(fscanf(file, "%*d (%*[^)]) %c", &state), 1);
+        fclose(file);
+        return state == 'S';
 }
 
 static void test_who_waits_can_be_woken(void **state)
@@ -347,7 +366,8 @@ static void test_who_waits_can_be_woken(void **state)
         member.schedule = schedule_of(cache, fresh_name(name, sizeof name), "yearly");
         assert_int_equal(wait_turn(way, member.schedule, ctx, &turn), SP_TIMEOUT);
         pthread_create(&member.thread, NULL, wait_in_vain, &member);
-        nanosleep(&(struct timespec){.tv_nsec = 50 * SP__MS}, NULL);
+        while (atomic_load(&member.tid) == 0 || !sleeps(atomic_load(&member.tid)))
+                sched_yield();
         sp_schedule_free(member.schedule);
         pthread_join(member.thread, NULL);
         assert_int_equal(member.count, SP_CLOSED);
