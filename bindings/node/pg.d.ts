@@ -70,6 +70,8 @@ export interface PoolConfig extends ClientConfig {
     /** A client of the library that is there already, and one of its pools; then the pool's settings are its. */
     sugarperf?: Sugarperf;
     pool?: string;
+    /** A client has a connection of its own from connect() on, also for what only reads. */
+    exclusive?: boolean;
     onConnect?: (client: PoolClient) => void | Promise<void>;
 }
 

@@ -334,13 +334,54 @@ test('who gets no connection when he needs one is told so, and keeps nobody from
     const answers = await Promise.allSettled(['BEGIN', 'SELECT 3 AS n', 'ROLLBACK'].map((text) => second.query(text)));
     for (const { reason } of answers)
         assert.equal(reason?.message, 'timeout exceeded when trying to connect');
-    second.release();
+    assert.equal(second.getTransactionStatus(), 'I');
+    assert.equal((await failure(second.query({ text: 'BEGIN', query_timeout: 50 }))).message, 'Query read timeout');
+    assert.equal((await second.query('SELECT 4 AS n')).rows[0].n, 4);
+    assert.equal((await second.query('ROLLBACK')).command, 'ROLLBACK');
     await first.query('COMMIT');
     first.release();
+    assert.equal((await second.query('BEGIN')).command, 'BEGIN');
+    second.release();
     const third = await on.connect();
     assert.equal((await third.query('BEGIN')).command, 'BEGIN');
     third.release();
     await on.end();
+});
+
+test('statements that wait for one connection are each part of what their caller is part of', async (t) => {
+    const { open } = require('./support.js');
+    const client = open(t);
+    const on = new ours.Pool({ sugarperf: client });
+
+    await on.query('SELECT 1');
+    const lent = await on.connect();
+    const short = client.scope({ timeout: 300 }, () => lent.query('SET lock_timeout = 1000'));
+    const long = client.scope({ timeout: '1m' }, () => lent.query('SELECT 1 AS n FROM pg_sleep(0.6)'));
+
+    await short;
+    assert.equal((await long).rows[0].n, 1);
+    lent.release();
+    await on.end();
+});
+
+both('what a client was given is run although it is released at once, several statements in a text included', async (t, pg) => {
+    const on = pool(t, pg);
+
+    for (const first of ['SELECT 0', 'SET lock_timeout = 1000']) {
+        const lent = await on.connect();
+
+        await lent.query(first);
+        const answer = lent.query('SELECT 1 AS n; SELECT 2 AS n');
+        lent.release();
+        assert.deepEqual((await answer).map(({ rows }) => rows[0].n), [1, 2]);
+    }
+});
+
+test('an exclusive pool\'s clients have a connection at once', async (t) => {
+    const { client, lent } = await loose(t, { exclusive: true });
+
+    assert.equal(lent(), 1);
+    client.release();
 });
 
 test('beside replicas a client has a connection at once: what it reads is the primary\'s', async (t) => {

@@ -8,7 +8,7 @@ const { Readable } = require('node:stream');
 const Cursor = require('pg-cursor');
 const QueryStream = require('pg-query-stream');
 const copy = require('pg-copy-streams');
-const { both, client, failure, ours, table } = require('./pg_support.js');
+const { both, client, failure, ours, pool, table } = require('./pg_support.js');
 
 const SERIES = 'SELECT i FROM generate_series(1, $1::int) i';
 
@@ -38,6 +38,30 @@ both('a cursor that is closed early gives the client back', async (t, pg) => {
     await cursor.close();
     await alive(on);
     assert.equal(on.getTransactionStatus(), 'I');
+});
+
+both('a cursor or stream that is closed at once, before it read anything, gives the client back', async (t, pg) => {
+    const on = await client(t, pg);
+
+    await on.query(new Cursor(SERIES, [3])).close();
+    await alive(on);
+    on.query(new QueryStream(SERIES, [3])).destroy();
+    await alive(on);
+});
+
+both('a cursor that nobody ever reads keeps no connection', async (t, pg) => {
+    const on = pool(t, pg, { max: 1 });
+
+    for (const leave of [(lent) => lent.release(), async (lent) => {
+        await lent.end();
+        lent.release();
+    }]) {
+        const lent = await on.connect();
+
+        lent.query(new Cursor(SERIES, [3]));
+        await leave(lent);
+    }
+    await on.end();
 });
 
 both('a cursor has its own form of rows and parsers', async (t, pg) => {
@@ -157,6 +181,21 @@ both('COPY FROM keeps nothing of what is wrong or given up', async (t, pg) => {
     const missing = await failure(pipeline(Readable.from(['1\n']), on.query(copy.from('COPY no_such_table FROM STDIN'))));
     assert.equal(missing.code, '42P01');
     await alive(on);
+});
+
+both('COPY, in and out, gives its client\'s connection back', async (t, pg) => {
+    const on = pool(t, pg, { max: 2 });
+    const into = await table(t, on, 'n int');
+
+    for (let i = 0; i < 5; i++) {
+        const lent = await on.connect();
+
+        await pipeline(Readable.from(['1\n']), lent.query(copy.from(`COPY ${into} FROM STDIN`)));
+        for await (const piece of lent.query(copy.to(`COPY ${into} TO STDOUT`)))
+            assert.match(piece.toString(), /^(1\n)+$/);
+        lent.release();
+    }
+    await on.end();
 });
 
 both('COPY TO yields all that there is', async (t, pg) => {

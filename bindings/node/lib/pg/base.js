@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 'use strict';
 /* The library's client behind a Pool or a Client of node-postgres's: made for it, or one that the program has already. */
+const { makeError } = require('../errors.js');
 const native = require('../native.js');
 const { Client: Base, watchOf } = require('../client.js');
 const { Files } = require('./files.js');
@@ -21,11 +22,11 @@ function roomToListen(pool, max) {
 
 /*
  * { client, watch, pool (its face), handle, secret (where a function gives the password), names, roams: what reads goes to the
- * primary over any connection, listens() before the first LISTEN, end() }
+ * primary over any connection, patience: the time of a statement that has none of its own, listens() before the first LISTEN, end() }
  */
 function madeOf(config, max, files) {
     const { sugarperf, pool: name } = typeof config === 'object' && config !== null ? config : {};
-    const { options, at, settings } = settingsOf(config ?? {}, max, (what, text) => (sugarperf ? undefined : files.add(what, text)));
+    const { options, at, settings, patience } = settingsOf(config ?? {}, max, (what, text) => (sugarperf ? undefined : files.add(what, text)));
     const client = sugarperf ?? new Base(settings);
     const pool = client.pool(sugarperf ? name : undefined);
     const handle = client.handleOf(sugarperf ? name : undefined);
@@ -33,7 +34,7 @@ function madeOf(config, max, files) {
 
     files.end(client);
     return { client, watch: watchOf(client), pool, handle, secret, at, options, names: new Names(),
-        roams: native.pool_replicas(handle) === 0,
+        roams: native.pool_replicas(handle) === 0, patience: sugarperf ? undefined : patience,
         listens: sugarperf ? () => {} : roomToListen(pool, max),
         end: async () => {
             if (sugarperf)
@@ -59,19 +60,28 @@ function connected({ secret }, work) {
     return secret === null ? work(undefined) : secret.use(work);
 }
 
-/* Over the connections that many callers share. Rejects with SP_SESSION, once: it needs one of its own. */
-async function share(base, run, values, options) {
+/* The statement's own time may be over before that of who waits for a connection: then that is said. */
+async function timed(timeout, work) {
+    const begun = Date.now();
+
     try {
-        return await connected(base, (signal) => base.watch.query(base.handle, run.statement, values, signal ? { ...options, signal } : options));
+        return await work();
     } catch (error) {
-        if (error.code === 'SP_SESSION')
-            run.shared = run.roams = false;
-        throw error;
+        if (timeout === undefined || error.serverCode !== 'acquire' || Date.now() - begun < Number.parseInt(timeout, 10))
+            throw error;
+        throw makeError('SP_TIMEOUT', error.message);
     }
 }
 
-async function sit(base) {
-    return connected(base, (signal) => base.watch.acquire(base.handle, { signal }));
+/* Over the connections that many callers share. Rejects with SP_SESSION where it needs one of its own. */
+function share(base, run, values, options) {
+    return timed(options.timeout ?? base.patience, () => connected(base, (signal) => base.watch.query(base.handle, run.statement, values,
+        signal ? { ...options, signal } : options)));
+}
+
+/* `timeout`: of the statement that needs it. */
+function sit(base, timeout) {
+    return timed(timeout, () => connected(base, (signal) => base.watch.acquire(base.handle, { signal, timeout })));
 }
 
 module.exports = { baseOf, share, sit };

@@ -261,10 +261,7 @@ class Client extends EventEmitter {
         const wire = this.connection;
 
         new Promise((resolve) => {
-            resolve(this.#turn((line) => {
-                line.settle();
-                return line.add(true, () => wire.run(submittable));
-            }));
+            resolve(this.#turn((line) => line.whole((sat) => wire.run(submittable, sat))));
         }).catch((error) => submittable.handleError(error, wire));
         return submittable;
     }
@@ -317,7 +314,7 @@ class Client extends EventEmitter {
         this._queryable = false;
         this.#line = null;
         if (line !== null) {
-            await line.add(true, async () => {});
+            await line.drained();
             line.release();
         }
         if (!this.#lent)

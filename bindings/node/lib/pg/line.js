@@ -8,6 +8,7 @@
  * One that a pool has lent needs no session before something asks for it. Until then what only reads goes over shared connections, one
  * at a time, so that the order is the same.
  */
+const { AsyncResource } = require('node:async_hooks');
 const native = require('../native.js');
 const params = require('../params.js');
 const { makeError } = require('../errors.js');
@@ -18,12 +19,19 @@ const { freshOf, runOf } = require('./text.js');
 
 const IDLE = 'I', OPEN = 'T', FAILED = 'E';
 
+function gone() {
+    return makeError('SP_CLOSED', 'the session was given back');
+}
+
 class Line {
     #base;
     #held;
-    #take; /* null: it has a session, or is about to */
-    #refused = null; /* why it got none */
+    #take;
+    #refused = null; /* why it got no session: of those that were given meanwhile none takes effect */
+    #whole = false; /* a submittable has it, which may never be done */
+    #ending = false; /* nothing is begun any more that may never be done */
     #after = null; /* who waits for its end */
+    #freed = false;
     #idle;
     #jobs = [];
     #running = 0;
@@ -33,14 +41,14 @@ class Line {
     #unit;
 
     /*
-     * `held`: its session, or null: take() resolves to one when it is needed; `listener`: of LISTEN and UNLISTEN; `notices`: the
+     * `held`: its session, or null: take(timeout) resolves to one when it is needed; `listener`: of LISTEN and UNLISTEN; `notices`: the
      * session's; `idle()`: nothing is left to do; `lost(error)`: by its error its connection is gone.
      */
     constructor(base, held, take, { listener, notices, idle, lost }) {
         this.#base = base;
         this.watch = base.watch;
         this.#held = held;
-        this.#take = held === null ? take : null;
+        this.#take = take;
         this.#idle = idle;
         this.#lost = lost;
         this.listener = listener;
@@ -49,10 +57,8 @@ class Line {
     }
 
     get handle() {
-        if (this.#refused !== null)
-            throw this.#refused;
         if (!this.#held?.here)
-            throw makeError('SP_CLOSED', 'the session was given back');
+            throw gone();
         return this.#held.handle;
     }
 
@@ -60,22 +66,28 @@ class Line {
         return this.#running > 0 || this.#jobs.length > 0;
     }
 
-    /* `work()` resolves or rejects in its turn; `alone`: with nothing beside it. */
+    /* `work()` resolves or rejects in its turn, as part of what its caller is part of; `alone`: with nothing beside it. */
     add(alone, work) {
         return new Promise((resolve, reject) => {
-            this.#jobs.push({ alone, work, resolve, reject });
+            this.#jobs.push({ alone, work: this.watch.scoped && this.busy ? AsyncResource.bind(work) : work, resolve, reject });
             this.#advance();
         });
     }
 
     #advance() {
-        while (this.#jobs.length > 0 && !this.#alone && !(this.#jobs[0].alone && this.#running > 0)) {
-            const { alone, work, resolve, reject } = this.#jobs.shift();
+        while (this.#jobs.length > 0 && !this.#alone && !(this.#lone && this.#running > 0)) {
+            const alone = this.#lone;
+            const { work, resolve, reject } = this.#jobs.shift();
 
             this.#running++;
             this.#alone = alone;
             work().then(resolve, reject).then(() => this.#over(alone));
         }
+    }
+
+    /* Whether the next one has nothing beside it: without a session no other way keeps the order. */
+    get #lone() {
+        return this.#jobs[0].alone || this.#held === null;
     }
 
     #over(alone) {
@@ -85,46 +97,62 @@ class Line {
         this.#advance();
         if (this.busy)
             return;
+        this.#refused = null;
         this.#after?.();
         this.#idle();
     }
 
     /* Whether it goes without a session so far. */
     get loose() {
-        return this.#take !== null;
+        return this.#held === null;
     }
 
-    /* What is added from now on has a session. */
-    settle() {
-        const take = this.#take;
-
-        this.#take = null;
-        if (take !== null)
-            this.add(true, () => this.#sit(take)).catch(() => {});
+    /* `work(sat)` has the session for itself, and begins at once where nothing is before it; `sat`: when there is one. */
+    whole(work) {
+        return this.add(true, async () => {
+            if (this.#ending)
+                throw gone();
+            this.#whole = true;
+            try {
+                await work(this.#held === null ? this.#sit() : undefined);
+            } finally {
+                this.#whole = false;
+            }
+        });
     }
 
-    async #sit(take) {
+    /* From now on it has a session. Resolves to the options of who needs it, with the time that is left. */
+    async #sit(options) {
+        const timeout = options?.timeout ?? this.#base.patience, begun = Date.now();
+
+        if (this.#refused !== null)
+            throw this.#refused;
         try {
-            this.#held = await take();
+            this.#held = await this.#take(timeout);
         } catch (error) {
             this.#refused = error;
             throw error;
         }
+        if (this.#freed) {
+            this.#held.release();
+            throw gone();
+        }
+        return timeout === undefined ? options : { ...options, timeout: `${Math.max(1, Number.parseInt(timeout, 10) - (Date.now() - begun))}ms` };
     }
 
-    async #roam(run, values, options) {
-        try {
-            return await share(this.#base, run, values, options);
-        } catch (error) {
-            if (error.code !== 'SP_SESSION')
-                throw error;
+    async #unheld(run, values, options) {
+        if (this.#refused !== null)
+            throw this.#refused;
+        if (run.listen !== undefined || run.parts?.length === 0)
+            return this.#run(run, values, options);
+        if (!this.notices.wanted) {
+            if (run.roams && this.#jobs.length === 0)
+                return share(this.#base, run, values, options);
+            /* There is nothing that it could end. */
+            if (run.deed === 'commit' || run.deed === 'rollback')
+                return Result.of(run.command);
         }
-        const take = this.#take;
-
-        this.#take = null;
-        if (take !== null)
-            await this.#sit(take);
-        return this.#run(run, values, options);
+        return this.#run(run, values, await this.#sit(options));
     }
 
     /* Of the library's, on this session. */
@@ -141,13 +169,9 @@ class Line {
      */
     query(text, values, options) {
         const run = runOf(text);
-
-        if (this.loose && run.roams && !this.busy && !this.notices.wanted)
-            return this.add(true, () => this.#roam(run, values, options));
-        this.settle();
         const alone = run.parts !== undefined || run.listen !== undefined || this.notices.wanted;
 
-        return this.add(alone, () => this.#run(run, values, options));
+        return this.add(alone, () => (this.#held === null ? this.#unheld(run, values, options) : this.#run(run, values, options)));
     }
 
     /* query() for who has the line alone: at once. */
@@ -327,9 +351,17 @@ class Line {
         return Result.of(listen ? 'LISTEN' : 'UNLISTEN');
     }
 
-    /* Nothing is added any more. What waits for a session has its turn: then resolves to that. */
+    /* Resolves when what was added before is done. */
+    async drained() {
+        this.#ending = true;
+        if (!this.#whole)
+            await this.add(true, async () => {});
+    }
+
+    /* Nothing is added any more. What waits has its turn: then resolves to that. */
     release() {
-        if (this.busy && this.#held === null)
+        this.#ending = true;
+        if (this.busy && !this.#whole)
             return new Promise((resolve) => {
                 this.#after = () => resolve(this.#free());
             });
@@ -338,6 +370,7 @@ class Line {
 
     #free() {
         this.#after = null;
+        this.#freed = true;
         this.#leave();
         this.listener.unlisten(null);
         this.#held?.release();

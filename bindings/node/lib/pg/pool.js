@@ -61,12 +61,17 @@ class Pool extends EventEmitter {
         return this.#made.client;
     }
 
+    /* A client that has no connection so far counts as if it had one. */
     get totalCount() {
-        return this.#count('pool_active') + this.#count('pool_idle');
+        return this.#count('pool_active') + Math.max(this.#count('pool_idle'), this.#loose);
     }
 
     get idleCount() {
-        return Math.max(0, this.#count('pool_idle') - [...this.#out].filter(Client.loose).length);
+        return Math.max(0, this.#count('pool_idle') - this.#loose);
+    }
+
+    get #loose() {
+        return [...this.#out].filter(Client.loose).length;
     }
 
     get waitingCount() {
@@ -99,7 +104,7 @@ class Pool extends EventEmitter {
             const client = new this.Client(this.#config);
             const held = await this.#enter(needs);
 
-            Client.lend(client, this.#made, held, () => sit(this.#made));
+            Client.lend(client, this.#made, held, (timeout) => sit(this.#made, timeout));
             this.#out.add(client);
             client.release = (error) => this.#release(client, error);
             await this.#welcome(client);
@@ -124,7 +129,7 @@ class Pool extends EventEmitter {
         if (!this.#room.enter())
             await this.#room.wait(numberOf(this.#made.options, 'connectionTimeoutMillis'));
         try {
-            return needs || this.#greets || !this.#made.roams || !this.#stands ? await sit(this.#made) : null;
+            return needs || this.options.exclusive || this.#greets || !this.#made.roams || !this.#stands ? await sit(this.#made) : null;
         } catch (error) {
             this.#room.leave();
             throw error;
@@ -221,6 +226,7 @@ class Pool extends EventEmitter {
         } catch (error) {
             if (error.code !== 'SP_SESSION')
                 throw error;
+            run.shared = false;
             return this.#alone(query);
         }
     }

@@ -33,7 +33,7 @@ const NO_FILE = '/dev/null/none';
 const OPTIONS = ['connectionString', 'host', 'port', 'user', 'password', 'database', 'ssl', 'sslmode', 'sslrootcert', 'sslcert', 'sslkey',
     'uselibpqcompat', 'options', 'application_name', 'fallback_application_name', 'types', 'max', 'poolSize', 'min', 'maxUses',
     'maxLifetimeSeconds', 'idleTimeoutMillis', 'connectionTimeoutMillis', 'statement_timeout', 'query_timeout', 'lock_timeout',
-    'idle_in_transaction_session_timeout', 'sugarperf', 'pool', 'Client', 'onConnect', 'verify', 'keepAlive', 'keepAliveInitialDelayMillis',
+    'idle_in_transaction_session_timeout', 'sugarperf', 'pool', 'exclusive', 'Client', 'onConnect', 'verify', 'keepAlive', 'keepAliveInitialDelayMillis',
     'sslnegotiation', 'stream', 'connection', 'replication', 'scramMaxIterations', 'Promise'];
 /* What node-postgres knows, and nothing here can do. */
 const REFUSED = {
@@ -228,7 +228,7 @@ function sizeOf(max) {
     return max === 1 ? 2 : max + 1;
 }
 
-/* { settings } for the library, and what a caller may want to see of them. `fileOf(name, text)`: the name of a file of that text. */
+/* { settings } for the library, `patience` (of a statement that has no time of its own), and what a caller may want to see of them. `fileOf(name, text)`: the name of a file of that text. */
 function settingsOf(config, max, fileOf) {
     const options = optionsOf(config);
     refuse(options);
@@ -248,7 +248,7 @@ function settingsOf(config, max, fileOf) {
     };
     if (typeof at.password === 'string' && at.password !== '')
         settings['pool.password'] = at.password;
-    return { options, at, settings };
+    return { options, at, settings, patience: millis('query_timeout', options, defaults) };
 }
 
 /* Where a config leads to. */

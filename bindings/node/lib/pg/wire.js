@@ -45,8 +45,11 @@ class Wire extends EventEmitter {
         this.stream.on('data', ignore);
     }
 
-    /* Resolves when it is done, however. */
-    run(submittable) {
+    /* Resolves when it is done, however. Its first step waits for `sat`. */
+    run(submittable, sat) {
+        sat?.catch(ignore);
+        this.#turn = this.#turn.catch(ignore).then(() => sat);
+        this.#turn.catch(ignore);
         return new Promise((resolve) => {
             this.#submittable = submittable;
             this.#done = resolve;
@@ -89,6 +92,7 @@ class Wire extends EventEmitter {
     }
 
     #over() {
+        this.#copy?.release();
         this.#portal = this.#copy = null;
         this.#messages.clear();
         this.#done?.();
