@@ -348,6 +348,63 @@ test('who gets no connection when he needs one is told so, and keeps nobody from
     await on.end();
 });
 
+/* A pool of one client's connection, which the first one has. */
+async function full(t) {
+    const { open } = require('./support.js');
+    const on = new ours.Pool({ sugarperf: open(t, { 'pool.max': 2, 'pool.acquire_timeout': '10s' }) });
+
+    await on.query('SELECT 1');
+    const [first, second] = [await on.connect(), await on.connect()];
+    await first.query('BEGIN');
+    return { on, first, second, lent: () => on.sugarperf.pool().stats().active };
+}
+
+test('who tries again and again for a connection leaves the event loop its turns', async (t) => {
+    const { on, first, second } = await full(t);
+    let tries = 0;
+
+    async function insist(text) {
+        for (;;) {
+            try {
+                return await second.query({ text, query_timeout: 50 });
+            } catch {
+                tries++;
+            }
+        }
+    }
+    setTimeout(() => first.release(), 300);
+    await Promise.all([insist('SET lock_timeout = 2000'), insist('SET lock_timeout = 1000')]);
+    assert.ok(tries < 100, `${tries} tries`);
+    second.release();
+    await on.end();
+});
+
+test('a release ends a LISTEN that has no connection yet', async (t) => {
+    const { on, first, second } = await full(t);
+    const listening = second.query(`LISTEN ${name()}`);
+
+    second.release();
+    assert.equal((await failure(listening)).code, 'SP_CLOSED');
+    first.release();
+    await on.end();
+});
+
+test('a submittable that fails at once takes one connection at most, which goes back', async (t) => {
+    const { on, first, second, lent } = await full(t);
+    const told = new Promise((resolve) => {
+        second.query({ submit: () => new Error('not today'), handleError: resolve });
+    });
+    const behind = second.query('SET lock_timeout = 1000');
+
+    assert.equal((await told).message, 'not today');
+    first.release();
+    assert.equal((await behind).command, 'SET');
+    second.release();
+    await on.end();
+    while (lent() > 0)
+        await new Promise((resolve) => setImmediate(resolve));
+});
+
 test('statements that wait for one connection are each part of what their caller is part of', async (t) => {
     const { open } = require('./support.js');
     const client = open(t);

@@ -64,6 +64,18 @@ both('a cursor that nobody ever reads keeps no connection', async (t, pg) => {
     await on.end();
 });
 
+both('what is behind a cursor is told when its client is released', async (t, pg) => {
+    const on = pool(t, pg, { max: 1 });
+    const lent = await on.connect();
+    const cursor = lent.query(new Cursor(SERIES, [3]));
+    const behind = failure(lent.query('SELECT 1'));
+
+    assert.equal((await cursor.read(1)).length, 1);
+    lent.release(new Error('given up'));
+    assert.ok((await behind) instanceof Error);
+    await on.end();
+});
+
 both('a cursor has its own form of rows and parsers', async (t, pg) => {
     const on = await client(t, pg);
     const types = { getTypeParser: () => (text) => `<${text}>` };

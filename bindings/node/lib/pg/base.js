@@ -60,16 +60,18 @@ function connected({ secret }, work) {
     return secret === null ? work(undefined) : secret.use(work);
 }
 
-/* The statement's own time may be over before that of who waits for a connection: then that is said. */
-async function timed(timeout, work) {
+/* The statement's own time may be over before that of who waits for a connection ("acquire"): it is told which. */
+async function timed(timeout, work, code = undefined) {
     const begun = Date.now();
 
     try {
         return await work();
     } catch (error) {
-        if (timeout === undefined || error.serverCode !== 'acquire' || Date.now() - begun < Number.parseInt(timeout, 10))
+        if (error.code !== 'SP_TIMEOUT')
             throw error;
-        throw makeError('SP_TIMEOUT', error.message);
+        if (timeout !== undefined && Date.now() - begun >= Number.parseInt(timeout, 10))
+            throw makeError('SP_TIMEOUT', error.message);
+        throw code === undefined ? error : makeError('SP_TIMEOUT', error.message, code);
     }
 }
 
@@ -81,7 +83,7 @@ function share(base, run, values, options) {
 
 /* `timeout`: of the statement that needs it. */
 function sit(base, timeout) {
-    return timed(timeout, () => connected(base, (signal) => base.watch.acquire(base.handle, { signal, timeout })));
+    return timed(timeout, () => connected(base, (signal) => base.watch.acquire(base.handle, { signal, timeout })), 'acquire');
 }
 
 module.exports = { baseOf, share, sit };

@@ -28,6 +28,7 @@ class Line {
     #held;
     #take;
     #refused = null; /* why it got no session: of those that were given meanwhile none takes effect */
+    #behind = 0; /* so many */
     #whole = false; /* a submittable has it, which may never be done */
     #ending = false; /* nothing is begun any more that may never be done */
     #after = null; /* who waits for its end */
@@ -79,6 +80,8 @@ class Line {
             const alone = this.#lone;
             const { work, resolve, reject } = this.#jobs.shift();
 
+            if (this.#refused !== null && this.#behind-- === 0)
+                this.#refused = null;
             this.#running++;
             this.#alone = alone;
             work().then(resolve, reject).then(() => this.#over(alone));
@@ -97,7 +100,6 @@ class Line {
         this.#advance();
         if (this.busy)
             return;
-        this.#refused = null;
         this.#after?.();
         this.#idle();
     }
@@ -113,9 +115,13 @@ class Line {
             if (this.#ending)
                 throw gone();
             this.#whole = true;
+            const sat = this.#held === null ? this.#sit() : undefined;
+
             try {
-                await work(this.#held === null ? this.#sit() : undefined);
+                await work(sat);
             } finally {
+                /* It may be done before. */
+                await sat?.catch(() => {});
                 this.#whole = false;
             }
         });
@@ -131,6 +137,7 @@ class Line {
             this.#held = await this.#take(timeout);
         } catch (error) {
             this.#refused = error;
+            this.#behind = this.#jobs.length;
             throw error;
         }
         if (this.#freed) {
@@ -342,9 +349,9 @@ class Line {
     async #listen({ listen, channel }) {
         if (this.status === FAILED)
             await this.#one(runOf('SELECT 1'));
-        if (this.status !== IDLE)
+        if (this.status !== IDLE && !this.#ending)
             await this.listener.change(listen, channel);
-        else if (listen)
+        else if (listen && !this.#ending)
             await this.listener.listen(channel);
         else
             this.listener.unlisten(channel);
@@ -354,13 +361,15 @@ class Line {
     /* Resolves when what was added before is done. */
     async drained() {
         this.#ending = true;
+        this.listener.unlisten(null);
         if (!this.#whole)
             await this.add(true, async () => {});
     }
 
-    /* Nothing is added any more. What waits has its turn: then resolves to that. */
+    /* Nothing is added any more. What waits has its turn, but for what waits for messages: then resolves to that. */
     release() {
         this.#ending = true;
+        this.listener.unlisten(null);
         if (this.busy && !this.#whole)
             return new Promise((resolve) => {
                 this.#after = () => resolve(this.#free());
@@ -374,6 +383,8 @@ class Line {
         this.#leave();
         this.listener.unlisten(null);
         this.#held?.release();
+        for (const { reject } of this.#jobs.splice(0))
+            reject(gone());
     }
 }
 

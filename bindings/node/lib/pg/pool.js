@@ -71,7 +71,7 @@ class Pool extends EventEmitter {
     }
 
     get #loose() {
-        return [...this.#out].filter(Client.loose).length;
+        return this.#none ? 0 : [...this.#out].filter(Client.loose).length;
     }
 
     get waitingCount() {
@@ -82,8 +82,13 @@ class Pool extends EventEmitter {
         return 0;
     }
 
+    /* Whether there is no connection, nor can be. */
+    get #none() {
+        return this.#base === null || this.ended || this.#base.client.closed;
+    }
+
     #count(name) {
-        return this.#base === null || this.ended || this.#base.client.closed ? 0 : native[name](this.#base.handle);
+        return this.#none ? 0 : native[name](this.#base.handle);
     }
 
     connect(callback) {
