@@ -324,7 +324,7 @@ test('what a client was given before it was released is run', async (t) => {
 
 test('who gets no connection when he needs one is told so, and keeps nobody from the next', async (t) => {
     const { open } = require('./support.js');
-    const on = new ours.Pool({ sugarperf: open(t, { 'pool.max': 2, 'pool.acquire_timeout': '200ms' }) });
+    const on = new ours.Pool({ sugarperf: open(t, { 'pool.max': 2, 'pool.acquire_timeout': '1s' }) });
 
     await on.query('SELECT 1');
     const [first, second] = [await on.connect(), await on.connect()];
@@ -412,10 +412,12 @@ test('statements that wait for one connection are each part of what their caller
 
     await on.query('SELECT 1');
     const lent = await on.connect();
-    const short = client.scope({ timeout: 300 }, () => lent.query('SET lock_timeout = 1000'));
-    const long = client.scope({ timeout: '1m' }, () => lent.query('SELECT 1 AS n FROM pg_sleep(0.6)'));
+    const controller = new AbortController();
+    const short = client.scope({ signal: controller.signal }, () => lent.query('SET lock_timeout = 1000'));
+    const long = client.scope({}, () => lent.query('SELECT 1 AS n FROM pg_sleep(0.3)'));
 
     await short;
+    controller.abort();
     assert.equal((await long).rows[0].n, 1);
     lent.release();
     await on.end();
