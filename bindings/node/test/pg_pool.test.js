@@ -413,11 +413,13 @@ test('statements that wait for one connection are each part of what their caller
     await on.query('SELECT 1');
     const lent = await on.connect();
     const controller = new AbortController();
-    const short = client.scope({ signal: controller.signal }, () => lent.query('SET lock_timeout = 1000'));
+    const short = client.scope({ signal: controller.signal }, async () => {
+        await lent.query('SET lock_timeout = 1000');
+        controller.abort();
+    });
     const long = client.scope({}, () => lent.query('SELECT 1 AS n FROM pg_sleep(0.3)'));
 
-    await short;
-    controller.abort();
+    await Promise.allSettled([short]);
     assert.equal((await long).rows[0].n, 1);
     lent.release();
     await on.end();
