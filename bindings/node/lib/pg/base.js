@@ -77,8 +77,10 @@ async function timed(timeout, work, code = undefined) {
 
 /* Over the connections that many callers share. Rejects with SP_SESSION where it needs one of its own. */
 function share(base, run, values, options) {
-    return timed(options.timeout ?? base.patience, () => connected(base, (signal) => base.watch.query(base.handle, run.statement, values,
-        signal ? { ...options, signal } : options)));
+    const timeout = options.timeout ?? base.patience;
+    const work = () => connected(base, (signal) => base.watch.query(base.handle, run.statement, values, signal ? { ...options, signal } : options));
+
+    return timeout === undefined ? work() : timed(timeout, work);
 }
 
 /* `timeout`: of the statement that needs it. */

@@ -381,7 +381,6 @@ class Line {
         this.#after = null;
         this.#freed = true;
         this.#leave();
-        this.listener.unlisten(null);
         this.#held?.release();
         for (const { reject } of this.#jobs.splice(0))
             reject(gone());

@@ -228,7 +228,10 @@ function sizeOf(max) {
     return max === 1 ? 2 : max + 1;
 }
 
-/* { settings } for the library, `patience` (of a statement that has no time of its own), and what a caller may want to see of them. `fileOf(name, text)`: the name of a file of that text. */
+/*
+ * { settings } for the library, `patience` (of a statement that has no time of its own), and what a caller may want to see of them.
+ * `fileOf(name, text)`: the name of a file of that text.
+ */
 function settingsOf(config, max, fileOf) {
     const options = optionsOf(config);
     refuse(options);
